@@ -1,0 +1,79 @@
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cext.rows import Phases, Vehicle
+
+class PlantCharger(NamedTuple):
+    """A charger as it really behaves, whatever the site document says of it."""
+
+    circuit: int
+    phases: Phases  # grid phase at terminals 1, 2, 3; NO_PHASE where not wired
+    max_ma: int  # of the hardware
+    power_on_ma: int
+    fallback_ma: int  # offered when the watchdog runs out
+    watchdog_ns: int  # 0: keeps the last setpoint for ever
+
+class Car(NamedTuple):
+    """A vehicle: follows a changed offer after `reaction_ns`, stops below 6 A."""
+
+    max_ma: int  # on-board charger, per phase
+    phases: int  # 1, 2 or 3 terminals used, from terminal 1
+    reaction_ns: int  # 0.5 to 5 s
+    energy_wh: int  # wanted
+    taper_wh: int  # within the last `taper_wh` the current falls linearly to 6 A
+
+class PlantChargerState(NamedTuple):
+    offered_ma: int  # setpoint in force: last one written, fallback, or power-on
+    valid_ns: int  # until the watchdog runs out; 0 when it has, or there is none
+    current_ma: tuple[int, int, int]  # truth, per terminal
+    vehicle: Vehicle
+    energy_mwh: int  # delivered since the plant began
+
+class Over(NamedTuple):
+    """How a circuit stood against its true cap since the last `mark()`."""
+
+    worst_ma: int  # highest load above the cap on any phase, 0 if never
+    longest_ns: int  # longest time without pause above the cap + `tolerance_ma`
+    over_ns: int  # above it at this moment, since when; 0 if not
+
+class Plant:
+    """The virtual depot: integers in, integers out, deterministic by seed."""
+
+    def __init__(
+        self,
+        parents: Sequence[int],
+        chargers: Sequence[PlantCharger],
+        nominal_mv: int,
+        seed: int,
+        step_ns: int = 10_000_000,
+        tolerance_ma: int = 500,
+    ) -> None: ...
+    def advance(self, now_ns: int) -> None:
+        """Runs inner steps of `step_ns` up to `now_ns`; the first call sets the origin."""
+    @property
+    def now_ns(self) -> int: ...
+    # what happens in the depot
+    def set_base(self, circuit: int, base_ma: Phases, noise_ma: int = 0) -> None: ...
+    def plug(self, charger: int, car: Car) -> None: ...
+    def unplug(self, charger: int) -> None: ...
+    def set_car_max(self, charger: int, max_ma: int) -> None:
+        """The vehicle's own wish changes (wakes up, or saves its battery)."""
+    def power_cycle(self, charger: int) -> None: ...
+    def set_obeys(self, charger: int, obeys: bool) -> None:
+        """False: goes on drawing what it drew, whatever is written."""
+    # what a controller can do and see
+    def write_setpoint(self, charger: int, ma: int) -> None:
+        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+    def charger(self, charger: int) -> PlantChargerState: ...
+    def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None: ...
+    def meter(self, circuit: int) -> Phases:
+        """What a meter with the set lag and refresh shows now, signed."""
+    # the truth that stories are judged by
+    def load(self, circuit: int) -> Phases: ...
+    def set_cap(self, circuit: int, cap_ma: Phases) -> None: ...
+    def cap(self, circuit: int) -> Phases: ...
+    def over(self, circuit: int) -> Over: ...
+    def mark(self) -> None:
+        """Begins a new measuring window for `over()` of every circuit."""
+    def offered_total_ma(self) -> int:
+        """Σ of setpoints in force: for "nothing rose"."""

@@ -1,0 +1,157 @@
+"""What goes into the kernel and what comes out: plain rows of integers.
+
+Milliamps and nanoseconds throughout, one value per grid phase L1, L2, L3, + is import.
+Indexes refer to positions in the sequences handed to :class:`cext.tick.Kernel`.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+Phases = tuple[int, int, int]
+
+NO_PHASE = -1
+ROOT = -1
+NEVER_NS = 2**63 - 1
+
+
+class Vehicle(IntEnum):
+    """Vehicle state as in IEC 61851-1; UNKNOWN counts as one that may draw at any moment."""
+
+    UNKNOWN = 0
+    A = 1  # no vehicle
+    B = 2  # connected, not ready to draw
+    C = 3  # charging
+    D = 4  # charging, ventilation asked for
+    E = 5  # fault
+    F = 6  # charger not available
+
+
+class Kind(IntEnum):
+    """How hard a limit may be enforced (rating is not a slot, it is the circuit itself)."""
+
+    GRID = 1
+    ECONOMIC = 2
+
+
+class Rule(IntEnum):
+    """Why an output is what it is. CAP carries circuit, phase and slot; the others a rule."""
+
+    STARTING = 0  # nothing is ordered before the charger has told its setpoint in force
+    CAP = 1  # bound by a circuit's cap
+    MAXIMUM = 2  # the charger's own maximum
+    DEMAND = 3  # it does not use more
+    NO_VEHICLE = 4
+    TURN = 5  # the minimum does not fit for all: not its turn
+    SHED = 6  # lowered by a net excess on circuit and phase
+    BLIND = 7  # bound by a circuit counted at its declared worst case
+    RAMP = 8  # rising
+    DWELL = 9  # lowered for a cap a short while ago: may not rise yet
+    SLACK = 10  # may not rise: no proven slack on circuit and phase
+    CALM = 11  # will change at the calm pace
+    SILENT = 12  # no fresh report: never raised
+    FALLBACK = 13  # held at its fail-safe setpoint
+
+
+class CircuitRow(NamedTuple):
+    """A node of the capacity tree; parents stand before their children."""
+
+    parent: int  # ROOT for the root circuit
+    rating_ma: Phases
+    worst_base_ma: Phases  # declared; includes the children's
+    credit_export: bool = False
+
+
+class SourceRow(NamedTuple):
+    """A meter (later: or clamp) that measures a circuit."""
+
+    circuit: int
+    error_ma: int
+    lag_ns: int  # upper bound: how old the measured current is when the reading arrives
+    max_age_ns: int
+    poll_ns: int
+
+
+class ChargerRow(NamedTuple):
+    """A managed charger. `phases` are the grid phases (0, 1, 2) at terminals 1, 2, 3."""
+
+    circuit: int
+    phases: Phases  # NO_PHASE where a terminal is not wired
+    min_ma: int
+    max_ma: int
+    step_ma: int
+    fallback_ma: int  # what it does alone; max_ma where unknown
+    power_on_ma: int  # after its own power was cut; max_ma where unknown
+    tolerance_ppm: int
+    standby_ma: int
+    settle_ns: int  # from a changed setpoint to the vehicle's current following it
+    metered: bool
+    error_ma: int  # of its own current reports
+    lag_ns: int  # how old its reports are on arrival, upper bound
+    poll_ns: int
+    max_age_ns: int
+    weight: int = 1
+    class_rank: int = 0  # lower goes first
+
+
+class SlotRow(NamedTuple):
+    """A limit source's slot on a circuit."""
+
+    circuit: int
+    kind: Kind
+    failsafe_ma: Phases
+    hold_ns: int  # after the source is lost, its last limit binds at least this long
+
+
+class Tuning(NamedTuple):
+    """Pace of the controller; nothing here delays a reduction for a cap."""
+
+    dead_man_ns: int
+    dwell_ns: int
+    ramp_ma_per_s: int
+    calm_ns: int
+    turn_ns: int
+
+
+class Output(NamedTuple):
+    """One charger's order. `setpoint_ma` is None while STARTING: nothing may be written."""
+
+    setpoint_ma: int | None
+    changed_tick: int  # the tick that last changed the setpoint
+    tick: int  # the tick that last confirmed it
+    expires_ns: int  # never written at or after this instant
+    rule: Rule
+    circuit: int  # -1 where no circuit is to blame
+    phase: int  # -1, or 0..2
+    slot: int  # -1: the circuit's rating
+
+
+class CircuitState(NamedTuple):
+    """What the kernel last believed of a circuit."""
+
+    cap_ma: Phases
+    slot: Phases  # slot that binds each phase, -1 for the rating
+    reading_ma: Phases | None  # None when blind
+    reading_at_ns: int  # 0 when there was none
+    base_hi_ma: Phases
+    excess_ma: Phases  # net excess, 0 where none
+    draw_hi_ma: Phases
+
+
+class ChargerState(NamedTuple):
+    """What the kernel last believed of a charger."""
+
+    in_force_ma: int | None
+    current_ma: Phases | None  # per grid phase; None when unmetered or over age
+    vehicle: Vehicle
+    draw_lo_ma: int
+    draw_hi_ma: int
+    fresh: bool
+
+
+class SlotState(NamedTuple):
+    """A limit slot as it counts at the last tick."""
+
+    state: str  # "live", "unlimited", "ended", "lost"
+    cap_ma: Phases | None  # what the slot asks for now; None: nothing
+    limit_until_ns: int
+    alive_until_ns: int

@@ -1,0 +1,12 @@
+from cext.tick import Kernel
+
+class KernelThread:
+    """Ticks a kernel on absolute CLOCK_MONOTONIC time, early when a reading arrives."""
+
+    def __init__(self, kernel: Kernel, period_ns: int) -> None: ...
+    @property
+    def changed_fd(self) -> int:
+        """An eventfd, readable after every tick that changed an order."""
+    def start(self) -> None: ...
+    def stop(self) -> None:
+        """Ends the thread and waits for it."""

@@ -1,0 +1,68 @@
+from collections.abc import Sequence
+
+from cext.rows import (
+    ChargerRow,
+    ChargerState,
+    CircuitRow,
+    CircuitState,
+    Output,
+    Phases,
+    SlotRow,
+    SlotState,
+    SourceRow,
+    Tuning,
+    Vehicle,
+)
+
+class Kernel:
+    """The safety kernel. All methods may be called from any thread.
+
+    Raises ValueError, naming every contradiction in the tables at once.
+    """
+
+    def __init__(
+        self,
+        circuits: Sequence[CircuitRow],
+        sources: Sequence[SourceRow],
+        chargers: Sequence[ChargerRow],
+        slots: Sequence[SlotRow],
+        tuning: Tuning,
+    ) -> None: ...
+    def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
+        """A whole reading that arrived at `at_ns`. Raises ValueError outside int32."""
+    def post_report(
+        self,
+        charger: int,
+        at_ns: int,
+        in_force_ma: int | None,
+        current_ma: Phases | None,
+        vehicle: Vehicle,
+        written_tick: int,
+    ) -> None:
+        """A charger's report: setpoint in force, current per grid phase, vehicle state.
+
+        `written_tick` is the `changed_tick` of the last order that was written and
+        acknowledged before this report was asked for (0: none).
+        """
+    def set_limit(
+        self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
+    ) -> None:
+        """A live limit, or None for "unlimited", with its planned end and its lease."""
+    def restore_limit(
+        self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
+    ) -> None:
+        """A limit saved before a restart: as set_limit, for a lease that may be over."""
+    def tick(self, now_ns: int) -> bool:
+        """Decides once; True when an order changed. Time must not run backwards."""
+    @property
+    def ticks(self) -> int: ...
+    @property
+    def now_ns(self) -> int:
+        """The instant of the last tick."""
+    def output(self, charger: int) -> Output: ...
+    def circuit(self, circuit: int) -> CircuitState: ...
+    def charger(self, charger: int) -> ChargerState: ...
+    def slot(self, slot: int) -> SlotState: ...
+    def failsafe_ma(self, charger: int) -> int:
+        """The fail-safe setpoint: fair share under worst-case base loads and fail-safe
+        caps, never more than the fallback."""

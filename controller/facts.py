@@ -1,0 +1,41 @@
+"""What the site document needs to know of a device profile. Drivers fill these in."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFacts:
+    """A meter model, as far as control and proof depend on it."""
+
+    name: str
+    phases: int
+    error_ma: int  # of a current reading, before the CT ratio
+    lag_ns: int  # measured current's age when the reply arrives, upper bound
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerFacts:
+    """A charger model, as far as control and proof depend on it."""
+
+    name: str
+    min_ma: int
+    max_ma: int | None  # None: the site must say
+    step_ma: int
+    tolerance_ppm: int
+    standby_ma: int
+    settle_ns: int
+    metered: bool
+    error_ma: int
+    lag_ns: int
+    watchdog_timeout_ns: int | None  # None: unknown, or it has no watchdog
+    has_fallback: bool  # False: keeps its last setpoint, or does what nobody knows
+    watchdog_armed_after_power_on: bool
+    power_on_is_fallback: bool  # after its own power was cut it starts with its fallback
+
+
+class Profiles(Protocol):
+    """Looks a profile up by name or path. KeyError when unknown; ValueError when bad."""
+
+    def meter(self, name: str) -> MeterFacts: ...
+    def charger(self, name: str) -> ChargerFacts: ...

@@ -1,0 +1,116 @@
+"""The process image: readings in, orders out.
+
+The one place that knows how terminals are wired to grid phases. Drivers speak of a
+device's own terminals; the kernel speaks of grid phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cext.rows import NO_PHASE, Output, Phases, Vehicle
+
+if TYPE_CHECKING:
+    from cext.tick import Kernel
+    from controller.tables import Tables
+
+
+class Clock(Protocol):
+    """Only the enforcer's edge owns a real one."""
+
+    def now_ns(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Signed currents at the meter's own terminals in mA, + is import, before the CT ratio."""
+
+    at_ns: int  # arrival of the reply
+    current_ma: Phases
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerReport:
+    """A charger's own report. Unknown is None or UNKNOWN, never 0."""
+
+    at_ns: int
+    in_force_ma: int | None
+    current_ma: tuple[int, int, int] | None  # per terminal
+    vehicle: Vehicle
+    written_tick: int  # changed_tick of the last order acknowledged before this was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a charger is to be told. Never written at or after `expires_ns`."""
+
+    ma: int
+    tick: int  # changed_tick: goes back into ChargerReport.written_tick
+    expires_ns: int
+
+
+class Image:
+    """Readings in, orders out, for one site. Used from the I/O thread only."""
+
+    def __init__(self, tables: Tables, kernel: Kernel, clock: Clock) -> None:
+        self._tables = tables
+        self._kernel = kernel
+        self._clock = clock
+        self._wake: dict[str, Callable[[], None]] = {}
+        self._sent: dict[str, int] = {}
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def post_meter(self, meter: str, reading: MeterReading) -> None:
+        """Raises ValueError for a value that cannot be a current on this circuit."""
+        source = self._tables.source_index[meter]
+        wiring = self._tables.source_wiring[source]
+        self._kernel.post_reading(source, reading.at_ns, wiring.to_grid(reading.current_ma))
+
+    def post_charger(self, charger: str, report: ChargerReport) -> None:
+        index = self._tables.charger_index[charger]
+        current = report.current_ma
+        if current is not None:
+            current = _to_grid(current, self._tables.chargers[index].phases)
+        self._kernel.post_report(
+            index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
+        )
+
+    def order(self, charger: str) -> Order | None:
+        """What may be written now; None while STARTING or after the order has expired."""
+        output = self._kernel.output(self._tables.charger_index[charger])
+        if output.setpoint_ma is None or self._clock.now_ns() >= output.expires_ns:
+            return None
+        return Order(output.setpoint_ma, output.changed_tick, output.expires_ns)
+
+    def on_change(self, charger: str, wake: Callable[[], None]) -> None:
+        """`wake` is called, reductions before increases, when the charger's order changed."""
+        self._wake[charger] = wake
+
+    def announce(self) -> None:
+        """Wakes the drivers whose orders changed since the last call."""
+        down: list[Callable[[], None]] = []
+        up: list[Callable[[], None]] = []
+        for charger, wake in self._wake.items():
+            output: Output = self._kernel.output(self._tables.charger_index[charger])
+            if output.setpoint_ma is None:
+                continue
+            before = self._sent.get(charger)
+            if before != output.setpoint_ma:
+                self._sent[charger] = output.setpoint_ma
+                (up if before is not None and before < output.setpoint_ma else down).append(wake)
+        for wake in down + up:
+            wake()
+
+
+def _to_grid(terminals: tuple[int, int, int], phases: Phases) -> Phases:
+    """Terminal currents onto grid phases; an unwired terminal is dropped."""
+    grid = [0, 0, 0]
+    for value, phase in zip(terminals, phases, strict=True):
+        if phase != NO_PHASE:
+            grid[phase] += value
+    return grid[0], grid[1], grid[2]
