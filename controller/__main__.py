@@ -1,0 +1,49 @@
+"""The command line: `loadkeeper COMMAND …`. Exit status: 0 fine, 1 the answer is no, 2 misused."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+
+from controller.version import VERSION
+
+COMMANDS = {
+    "check": "read a site document and compute its commissioning proof",
+    "run": "hold a site under its ratings and limits (the enforcer)",
+    "link": "connect a running enforcer to its MQTT broker",
+    "status": "show what a running enforcer believes and orders",
+    "read": "read a meter or charger once, by its profile",
+    "bench": "measure the kernel on this machine",
+}
+"""Each is a module of `controller.commands` that offers `register(subparsers)` and
+`run(args) -> int`. Only the one asked for is imported."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    parser = ArgumentParser(
+        prog="loadkeeper",
+        description="Keeps every fuse, cable and transformer of a depot inside its rating.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"loadkeeper {VERSION}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module = None
+    for name, summary in COMMANDS.items():
+        if name == chosen:
+            module = import_module(f"controller.commands.{name}")
+            module.register(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as ended:  # argparse has said why: 0 for --help, 2 for wrong use
+        return ended.code if isinstance(ended.code, int) else 2
+    assert module is not None
+    return int(module.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
