@@ -1,0 +1,193 @@
+"""What can happen in a story: its events, and the cars and loads they speak of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hil.words import (
+    Amps,
+    AmpsOrUnlimited,
+    Chargers,
+    Id,
+    Instant,
+    NotNegative,
+    Number,
+    Part,
+    Positive,
+)
+
+
+class BaseLoad(Part):
+    """Load that is nobody's charger, on a circuit itself (not below it)."""
+
+    circuit: Id
+    load_a: Amps
+    noise_a: NotNegative = 0.0
+
+
+class Car(Part):
+    """A vehicle as it is built and as full as it is."""
+
+    max_a: Positive = 32.0
+    phases: Literal[1, 2, 3] = 3
+    reaction_s: Annotated[Number, Field(ge=0.1, le=10)] = 1.0
+    energy_kwh: NotNegative = 60.0
+    taper_kwh: NotNegative = 4.0
+
+
+class Plugged(Car):
+    """A vehicle, and where it stands."""
+
+    charger: Chargers
+
+
+class MeterTruth(Part):
+    """How slow a meter really is, whatever the site document says of it."""
+
+    id: Id
+    lag_s: NotNegative = 0.1
+    refresh_s: NotNegative = 0.1
+
+
+class ChargerTruth(Part):
+    """Where hardware differs from its site document; what is absent is as documented."""
+
+    charger: Chargers
+    max_a: NotNegative | None = None
+    fallback_a: NotNegative | None = None
+    power_on_a: NotNegative | None = None
+    watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
+
+
+class Event(Part):
+    """Something that happens at an instant."""
+
+    t_s: Instant
+
+
+class SetBase(Event, BaseLoad):
+    """The base load of a circuit steps to a new value."""
+
+    do: Literal["base"]
+
+
+class Plug(Event, Plugged):
+    """A vehicle arrives."""
+
+    do: Literal["plug"]
+
+
+class Unplug(Event):
+    """A vehicle leaves."""
+
+    do: Literal["unplug"]
+    charger: Chargers
+
+
+class CarMax(Event):
+    """The vehicle's own wish changes: it wakes up, or spares its battery."""
+
+    do: Literal["car_max"]
+    charger: Chargers
+    max_a: NotNegative
+
+
+class Limit(Event):
+    """The cloud publishes a limit, and again each `every_s` until its next one."""
+
+    do: Literal["limit"]
+    source: Id
+    limit_a: AmpsOrUnlimited
+    ttl_s: Positive
+    until_s: Positive | None = Field(None, description="planned end, seconds after t_s")
+    every_s: Positive | None = None
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.every_s is not None and self.every_s >= self.ttl_s:
+            raise ValueError("every_s must be shorter than ttl_s, or each limit lapses first")
+        return self
+
+
+class CloudCut(Event):
+    """The broker cannot be reached any more."""
+
+    do: Literal["cloud_cut"]
+
+
+class CloudBack(Event):
+    do: Literal["cloud_back"]
+
+
+class MeterSilent(Event):
+    """The meter stops answering."""
+
+    do: Literal["meter_silent"]
+    meter: Id
+
+
+class MeterBack(Event):
+    do: Literal["meter_back"]
+    meter: Id
+
+
+class ChargerSilent(Event):
+    """The charger stops answering; it goes on charging as its watchdog has it."""
+
+    do: Literal["charger_silent"]
+    charger: Chargers
+
+
+class ChargerBack(Event):
+    do: Literal["charger_back"]
+    charger: Chargers
+
+
+class Disobey(Event):
+    """The charger answers and confirms, and draws what it drew."""
+
+    do: Literal["disobey"]
+    charger: Chargers
+
+
+class Obey(Event):
+    do: Literal["obey"]
+    charger: Chargers
+
+
+class PowerCycle(Event):
+    """The charger's own supply is cut and returns at once."""
+
+    do: Literal["power_cycle"]
+    charger: Chargers
+
+
+class Kill(Event):
+    """A process is killed (SIGKILL), and started again after `restart_after_s` if given."""
+
+    do: Literal["kill"]
+    process: Literal["link", "enforcer"]
+    restart_after_s: NotNegative | None = None
+
+
+Happening = Annotated[
+    SetBase
+    | Plug
+    | Unplug
+    | CarMax
+    | Limit
+    | CloudCut
+    | CloudBack
+    | MeterSilent
+    | MeterBack
+    | ChargerSilent
+    | ChargerBack
+    | Disobey
+    | Obey
+    | PowerCycle
+    | Kill,
+    Field(discriminator="do"),
+]
