@@ -1,0 +1,45 @@
+# Daily work. ./test prepares .venv and calls this; `make` alone tells what there is.
+
+PYTHON ?= .venv/bin/python
+PYTEST = $(PYTHON) -m pytest
+
+.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+check: quick stories ## everything that must hold: what quick does, then every story in real time
+
+quick: style types imports fast ## style, types, import contracts and the tests that need no real time
+
+style: ## ruff, formatting included
+	@$(PYTHON) -m ruff check --quiet . && $(PYTHON) -m ruff format --quiet --check .
+
+types: ## mypy, strict
+	@$(PYTHON) -m mypy --no-error-summary
+
+imports: ## who may import whom (pyproject.toml, [tool.importlinter])
+	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' --no-logo
+
+fast: build ## tests, without what is marked rig or slow
+	@$(PYTEST) -m "not rig and not slow"
+
+stories: build ## tests marked rig or slow: every story on real processes and protocols, the wheel
+	@$(PYTEST) -m "rig or slow"
+
+bench: build ## measure the kernel on this machine
+	@$(PYTHON) -m controller bench --json
+
+build: ## the kernel's extension modules, in place
+	@$(PYTHON) setup.py --quiet build_ext --inplace
+
+schemas: ## write the JSON Schemas in docs/ from the models
+	@$(PYTHON) -m hil schemas
+
+format: ## put the code in order
+	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format --quiet .
+
+clean: ## remove all that was built, .venv stays
+	@rm -rf build dist *.egg-info cext/*.so .*_cache .hypothesis
+	@for source in cext/*.pyx; do rm -f "$${source%x}c" "$${source%.pyx}.c"; done
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

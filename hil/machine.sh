@@ -1,0 +1,179 @@
+# What ./run and ./test share: can this machine do it, and is .venv built from what lies here?
+#
+# Read by POSIX sh in the project's root. Talks on standard error; exits 2 when the machine
+# lacks something that it may not install.
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # Debian keeps mosquitto off a user's PATH
+scratch=
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '%s\n' "$*" >&2; }
+give_up() { say "$*"; exit 2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# ready EXTRA: .venv holds the libraries of that extra and the kernel built from these sources.
+ready() {
+    if built "$1" && has make && has mosquitto; then return; fi
+    [ -w . ] || give_up "$PWD belongs to somebody else: work in a clone of your own."
+    machine
+    build "$1"
+}
+
+# --- the machine -------------------------------------------------------------------------------
+
+machine() {
+    scratch=$(mktemp -d)
+    look
+    if [ -n "$missing" ]; then
+        say "Loadkeeper needs, and this machine does not have:$missing"
+        say "On Debian 12 or later, Raspberry Pi OS and their kin that is:"
+        say "  apt-get install --no-install-recommends$packages"
+        install_packages
+        look
+        [ -z "$missing" ] || give_up "Still not there:$missing"
+    fi
+    rm -rf "$scratch" # exec, which ends both scripts, runs no trap
+}
+
+# Sets python, and names in missing all that is not there, in packages what brings it.
+look() {
+    missing='' packages=''
+    find_python
+    if [ -z "$python" ]; then
+        lack "Python 3.11 or later" "python3 python3-venv python3-dev"
+    fi
+    cc=$(compiler_of "$python")
+    echo 'int main(void) { return 0; }' >"$scratch/probe.c"
+    if ! $cc -o "$scratch/probe" "$scratch/probe.c" >"$scratch/log" 2>&1; then
+        lack "a C compiler that works ($cc)" "gcc libc6-dev"
+    fi
+    if [ -n "$python" ]; then
+        has_venv "$python" ||
+            lack "venv with ensurepip for $python" "$(package_of "$python" venv)"
+        has_headers "$python" ||
+            lack "Python.h for $python" "$(package_of "$python" dev)"
+    fi
+    has make || lack "make" "make"
+    has mosquitto || lack "mosquitto, the MQTT broker (looked in /usr/sbin, too)" "mosquitto"
+}
+
+lack() {
+    missing="$missing
+  - $1"
+    for package in $2; do
+        case "$packages " in
+        *" $package "*) ;;
+        *) packages="$packages $package" ;;
+        esac
+    done
+}
+
+# The first complete Python that is new enough; where none is complete, the first new enough.
+find_python() {
+    python=
+    for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        # A pyenv shim can exist and not work, so each is asked; a venv's is traced to its base.
+        found=$("$name" -I -c 'if True:
+            import sys
+            print(getattr(sys, "_base_executable", sys.executable))
+            sys.exit(sys.version_info < (3, 11))' 2>/dev/null) || continue
+        [ -n "$python" ] || python=$found
+        if has_venv "$found" && has_headers "$found"; then
+            python=$found
+            return
+        fi
+    done
+}
+
+has_venv() { "$1" -I -c 'import ensurepip, venv' 2>/dev/null; }
+
+has_headers() {
+    include=$("$1" -I -c 'import sysconfig; print(sysconfig.get_path("include"))') || return 1
+    [ -r "$include/Python.h" ] || return 1
+    cc=$(compiler_of "$1")
+    if has "${cc%% *}"; then
+        echo '#include <Python.h>' >"$scratch/header.c"
+        $cc "-I$include" -c -o "$scratch/header.o" "$scratch/header.c" 2>"$scratch/log"
+    fi
+}
+
+# The compiler that setuptools will call for that Python.
+compiler_of() {
+    echo "${CC:-$("$1" -I -c 'import sysconfig
+print(sysconfig.get_config_var("CC").split()[0])' 2>/dev/null || echo cc)}"
+}
+
+# package_of PYTHON PART: a system Python by its version; any other is replaced by the system's.
+package_of() {
+    case $1 in
+    "$(readlink -f /usr/bin/python3)" | /usr/bin/python3) echo "python3-$2" ;;
+    /usr/bin/python3.*) echo "${1#/usr/bin/}-$2" ;;
+    *) echo "python3 python3-venv python3-dev" ;;
+    esac
+}
+
+install_packages() {
+    has apt-get || give_up "There is no apt-get here: look for your system's packages of these
+(Fedora: python3-devel gcc make mosquitto; Arch: python gcc make mosquitto), then start again."
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif has sudo && [ -t 0 ] && [ -t 2 ]; then
+        printf 'Install them now with sudo? [y/N] ' >&2
+        read -r answer || answer=
+        case $answer in
+        y | Y | yes) as_root=sudo ;;
+        *) give_up "Nothing was installed." ;;
+        esac
+    else
+        give_up "Install them, then start again."
+    fi
+    say "Installing."
+    # shellcheck disable=SC2086 # both are lists of words
+    {
+        $as_root apt-get -qq update || say "The package lists could not be renewed; trying with the old ones."
+        $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install --no-install-recommends $packages </dev/null
+    } >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; give_up "The packages could not be installed."; }
+}
+
+# --- .venv -------------------------------------------------------------------------------------
+
+# What .venv is built from: the recipe, the kernel's sources, and this place.
+sources() { { pwd; cat pyproject.toml setup.py cext/*.p[yx][xd]; } | cksum; }
+
+built() {
+    .venv/bin/python -c 'import pip' 2>/dev/null || return 1
+    now=$(sources)
+    for extra in dev "$1"; do
+        [ "$(cat ".venv/ready-$extra" 2>/dev/null)" != "$now" ] || return 0
+    done
+    return 1
+}
+
+build() {
+    now=$(sources) # before, so that a source edited meanwhile is built again next time
+    if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        say "Making .venv with $python."
+        rm -rf .venv
+        "$python" -m venv .venv || give_up "$python could not make .venv."
+    fi
+    rm -f .venv/ready-*
+    say "Installing the libraries into .venv and building the kernel (the first time takes a minute)."
+    .venv/bin/python -c 'import tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+        >.venv/build-requires.txt
+    pip_install -r .venv/build-requires.txt
+    pip_install --no-build-isolation -e ".[$1]"
+    echo "$now" >".venv/ready-$1"
+}
+
+# Says nothing unless it fails. Uses the machine's own pip configuration.
+pip_install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" \
+        >.venv/install.log 2>&1 </dev/null || {
+        cat .venv/install.log >&2
+        give_up "pip could not install $*: see above."
+    }
+}
