@@ -1,0 +1,73 @@
+"""Where the running parts keep their files: the runtime and the state directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class PlaceError(Exception):
+    """A directory that cannot be used, with the reason in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`runtime` is gone after a reboot, `state` stays."""
+
+    runtime: Path
+    state: Path
+
+    @property
+    def socket(self) -> Path:
+        return self.runtime / "enforcer.sock"
+
+    @property
+    def lock(self) -> Path:
+        return self.runtime / "enforcer.lock"
+
+    @property
+    def limits(self) -> Path:
+        return self.state / "limits.json"
+
+    def prepare(self) -> None:
+        """Makes both directories, private where they are new. Raises PlaceError."""
+        for directory in (self.runtime, self.state):
+            try:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                found = directory.stat()
+            except OSError as error:
+                raise PlaceError(f"{directory}: {error.strerror}") from error
+            if found.st_uid not in (os.getuid(), 0):
+                raise PlaceError(f"{directory} belongs to another user")
+            if found.st_mode & stat.S_IWOTH:
+                raise PlaceError(f"{directory} can be written by everybody")
+
+
+def places(
+    runtime: Path | None = None,
+    state: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Places:
+    """What was asked for, else what systemd gives, else the user's own directories."""
+    return Places(
+        runtime=runtime or _given(environ, "RUNTIME_DIRECTORY") or _own_runtime(environ),
+        state=state or _given(environ, "STATE_DIRECTORY") or _own_state(environ),
+    )
+
+
+def _given(environ: Mapping[str, str], name: str) -> Path | None:
+    first = environ.get(name, "").split(":")[0]  # systemd lists several with colons
+    return Path(first) if first else None
+
+
+def _own_runtime(environ: Mapping[str, str]) -> Path:
+    session = _given(environ, "XDG_RUNTIME_DIR")
+    return session / "loadkeeper" if session else Path(f"/tmp/loadkeeper-{os.getuid()}")
+
+
+def _own_state(environ: Mapping[str, str]) -> Path:
+    home = _given(environ, "XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return home / "loadkeeper"

@@ -1,0 +1,61 @@
+"""JSON from outside: bounded in size and depth, no key twice, no NaN."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NoReturn
+
+MAX_DEPTH = 32
+
+
+class JsonError(ValueError):
+    """Not acceptable as JSON, with the reason in words."""
+
+
+def loads(data: bytes | str, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> object:
+    """The value in `data`. Raises JsonError."""
+    if len(data) > max_bytes:
+        raise JsonError(f"{len(data)} bytes are more than {max_bytes}")
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+        value: object = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise JsonError(f"not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise JsonError(f"not JSON: {error.msg} (line {error.lineno}, {error.colno})") from error
+    except RecursionError as error:
+        raise JsonError(f"nested deeper than {max_depth}") from error
+    except ValueError as error:
+        raise JsonError(str(error)) from error
+    _check_depth(value, max_depth)
+    return value
+
+
+def _no_twins(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for key, value in pairs:
+        if key in result:
+            raise JsonError(f"key {key[:64]!a} stands twice")
+        if not key.isprintable():  # lone surrogates too: nobody could write them out again
+            raise JsonError(f"key {key[:64]!a} has characters that cannot be shown")
+        result[key] = value
+    return result
+
+
+def _no_number(name: str) -> NoReturn:
+    raise JsonError(f"{name} is not a number")
+
+
+def _check_depth(value: object, max_depth: int) -> None:
+    level = [value]
+    for _ in range(max_depth + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise JsonError(f"nested deeper than {max_depth}")

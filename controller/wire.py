@@ -1,0 +1,254 @@
+"""What goes over the enforcer's Unix socket: JSON lines, one message a line.
+
+The link and the command line speak `Request`s, the enforcer answers with `Reply`s. A frame
+that is too long or is no known message is a FrameError, and costs its sender the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+FRAME_BYTES = 1 << 20
+LIMIT_BYTES = 16 << 10
+SEND_WITHIN_S = 5.0
+
+Three = tuple[float, float, float]
+Name = Annotated[str, Field(max_length=64)]
+
+
+class FrameError(Exception):
+    """The other side sent something that is no message, with the reason in words."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Hello(_Model):
+    """First message on every connection."""
+
+    type: Literal["hello"] = "hello"
+    role: Literal["link", "cli"]
+
+
+class Session(_Model):
+    """The link's present session with the broker; None while there is none."""
+
+    type: Literal["session"] = "session"
+    nonce: Name | None
+
+
+class Limit(_Model):
+    """A limit message as it came, unchecked: `message` is the payload's text."""
+
+    type: Literal["limit"] = "limit"
+    seq_id: int
+    source: Name
+    message: Annotated[str, Field(max_length=LIMIT_BYTES)]
+
+
+class StatusRequest(_Model):
+    type: Literal["status_request"] = "status_request"
+
+
+class Welcome(_Model):
+    type: Literal["welcome"] = "welcome"
+    site: str
+    boot_id: str
+    version: str
+    installation_hash: str
+
+
+class Refused(_Model):
+    """The connection is not served, and is closed after this."""
+
+    type: Literal["refused"] = "refused"
+    reason: str
+
+
+class LimitAnswer(_Model):
+    """`code` is one word for machines, `reason` a sentence for people."""
+
+    type: Literal["limit_answer"] = "limit_answer"
+    seq_id: int
+    accepted: bool
+    code: str
+    reason: str
+
+
+class LinkReport(_Model):
+    attached: bool  # the link process is there
+    connected: bool  # and it has a session with the broker
+    since_s: float | None  # for how long it has been as it is; None: never was
+
+
+class CircuitReport(_Model):
+    id: str
+    parent: str | None
+    rating_a: Three
+    load_a: Three | None  # None: blind
+    cap_a: Three
+    bound_by: tuple[str, str, str]  # "rating" or the limit source
+    base_hi_a: Three
+    draw_hi_a: Three
+    excess_a: Three
+    blind: bool
+    reading_age_s: float | None
+
+
+class ChargerReport(_Model):
+    id: str
+    circuit: str
+    setpoint_a: float | None
+    in_force_a: float | None
+    current_a: Three | None
+    vehicle: str
+    online: bool
+    reason: str
+    draw_hi_a: float
+
+
+class LimitReport(_Model):
+    source: str
+    circuit: str
+    kind: str
+    state: Literal["live", "unlimited", "ended", "lost"]
+    limit_a: Three | None  # as last heard; None: unlimited or nothing heard
+    left_s: float | None  # until it ends or lapses; None when it has
+    cap_a: Three | None  # what it asks for now; None: nothing
+
+
+class DeviceReport(_Model):
+    id: str
+    online: bool
+    error: str | None
+
+
+class StatusReport(_Model):
+    """All that the enforcer knows of its depot at one moment."""
+
+    site: str
+    version: str
+    boot_id: str
+    installation_hash: str
+    mode: Literal["control", "observe"]
+    uptime_s: float
+    ticks: int
+    tick_age_s: float
+    clock_trusted: bool
+    state_problem: str | None  # why limits cannot be saved, if they cannot
+    link: LinkReport
+    circuits: list[CircuitReport]
+    chargers: list[ChargerReport]
+    limits: list[LimitReport]
+    devices: list[DeviceReport]
+
+
+class State(_Model):
+    type: Literal["state"] = "state"
+    report: StatusReport
+
+
+Request = Annotated[Hello | Session | Limit | StatusRequest, Field(discriminator="type")]
+Reply = Annotated[Welcome | Refused | LimitAnswer | State, Field(discriminator="type")]
+REQUESTS: TypeAdapter[Hello | Session | Limit | StatusRequest] = TypeAdapter(Request)
+REPLIES: TypeAdapter[Welcome | Refused | LimitAnswer | State] = TypeAdapter(Reply)
+
+Incoming = TypeVar("Incoming")
+
+
+def encode(message: BaseModel) -> bytes:
+    """One line. Raises FrameError when it would be longer than a frame may be."""
+    line = message.model_dump_json().encode() + b"\n"
+    if len(line) > FRAME_BYTES:
+        raise FrameError(f"{type(message).__name__} of {len(line)} bytes is too long to send")
+    return line
+
+
+def decode(line: bytes, incoming: TypeAdapter[Incoming]) -> Incoming:
+    """The message in a line. Raises FrameError. Depth is bounded by pydantic's parser (200)."""
+    try:
+        return incoming.validate_json(line)
+    except ValidationError as error:
+        raise FrameError("; ".join(complaints(error, most=3))) from error
+
+
+def complaints(error: ValidationError, most: int = 20) -> list[str]:
+    """Each error as `path: message`, at most `most` of them, without the offending input."""
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
+    lines = [
+        f"{'.'.join(map(str, each['loc'])) or 'message'}: {each['msg']}"[:200]
+        for each in errors[:most]
+    ]
+    return lines + [f"and {len(errors) - most} more"] * (len(errors) > most)
+
+
+class Channel(Generic[Incoming]):
+    """One end of a connection."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        incoming: TypeAdapter[Incoming],
+    ) -> None:
+        """`reader` must have been opened with limit=FRAME_BYTES."""
+        self._reader = reader
+        self._writer = writer
+        self._incoming = incoming
+
+    async def receive(self) -> Incoming | None:
+        """The next message, None at the end. Raises FrameError, ConnectionError."""
+        try:
+            line = await self._reader.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise FrameError("the connection ended inside a message") from error
+            return None
+        except asyncio.LimitOverrunError as error:
+            raise FrameError(f"a message longer than {FRAME_BYTES} bytes") from error
+        return decode(line, self._incoming)
+
+    async def send(self, message: BaseModel) -> None:
+        """Raises ConnectionError, also when the other side takes nothing for 5 s; FrameError."""
+        self._writer.write(encode(message))
+        try:
+            await asyncio.wait_for(self._writer.drain(), SEND_WITHIN_S)
+        except TimeoutError as error:
+            raise ConnectionError(f"took nothing for {SEND_WITHIN_S} s") from error
+
+    def close(self) -> None:
+        """Drops the connection at once; what was not sent is lost."""
+        self._writer.transport.abort()
+
+
+async def connect(
+    socket: Path, role: Literal["link", "cli"]
+) -> Channel[Welcome | Refused | LimitAnswer | State]:
+    """A channel to the enforcer, hello said. Raises OSError."""
+    reader, writer = await asyncio.open_unix_connection(socket, limit=FRAME_BYTES)
+    channel = Channel(reader, writer, REPLIES)
+    await channel.send(Hello(role=role))
+    return channel
+
+
+async def ask_status(socket: Path, within_s: float = 5.0) -> StatusReport:
+    """The enforcer's present state. Raises OSError (TimeoutError too), FrameError."""
+    async with asyncio.timeout(within_s):
+        channel = await connect(socket, "cli")
+        try:
+            await channel.send(StatusRequest())
+            while True:
+                match await channel.receive():
+                    case State(report=report):
+                        return report
+                    case Refused(reason=reason):
+                        raise ConnectionError(reason)
+                    case None:
+                        raise ConnectionError("the enforcer closed the connection")
+        finally:
+            channel.close()
