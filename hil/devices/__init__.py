@@ -1,0 +1,1 @@
+"""Devices that speak their real protocols for chargers and meters of the plant."""

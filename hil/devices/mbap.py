@@ -1,0 +1,205 @@
+"""A small Modbus TCP server for one device, with honest exceptions and a switch for faults.
+
+Our own because a device's manners are what is simulated: which reads it refuses, how
+many masters it bears, when it hangs up. Framing and exception codes as in the Modbus
+application protocol V1.1b3 and the Modbus TCP implementation guide V1.0b.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from enum import Enum, IntEnum
+from typing import Protocol
+
+READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
+MAX_READ_WORDS = 125
+MAX_WRITE_WORDS = 123
+_HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
+_MAX_LENGTH = 254  # unit + PDU
+
+
+class Code(IntEnum):
+    """Exception codes."""
+
+    ILLEGAL_FUNCTION = 1
+    ILLEGAL_ADDRESS = 2
+    ILLEGAL_VALUE = 3
+    DEVICE_FAILURE = 4
+    GATEWAY_NO_RESPONSE = 11
+
+
+class RefusalError(Exception):
+    """The device answers a request with an exception code."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class Manner(Enum):
+    """How a device treats those who talk to it."""
+
+    ANSWERS = "answers"
+    SILENT = "silent"  # accepts connections and requests, never answers
+    GONE = "gone"  # nobody listens, connections are reset
+    SLOW = "slow"  # answers after `Server.delay_s`
+
+
+class Registers(Protocol):
+    """What stands behind a unit id: words in, words out, big-endian bytes."""
+
+    unit: int
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        """`count` words, or RefusalError."""
+        ...
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        """Takes whole words, or RefusalError; nothing is taken of a refused request."""
+        ...
+
+
+class Server:
+    """Serves one device on a loopback port that it keeps through every fault."""
+
+    def __init__(self, device: Registers, max_masters: int = 8, idle_s: float = 3600.0) -> None:
+        self.device = device
+        self.max_masters = max_masters
+        self.idle_s = idle_s
+        self.delay_s = 0.0
+        self.port = 0
+        self.manner = Manner.ANSWERS
+        self.sessions: set[_Session] = set()
+        self.requests = 0
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        """Listens; the first time on a port of the system's choice."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: _Session(self), "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def behave(self, manner: Manner, delay_s: float = 0.0) -> None:
+        """Changes the device's manner at once; ANSWERS mends every fault."""
+        self.manner, self.delay_s = manner, delay_s
+        if manner is Manner.GONE:
+            await self.close()
+        elif self._listener is None:
+            await self.open()
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for session in tuple(self.sessions):
+            session.abort()
+
+    def answer(self, unit: int, pdu: bytes) -> bytes:
+        """The reply to one request, exceptions included."""
+        self.requests += 1
+        try:
+            if unit != self.device.unit:
+                raise RefusalError(Code.GATEWAY_NO_RESPONSE)
+            return self._execute(pdu)
+        except RefusalError as refusal:
+            return bytes((pdu[0] | 0x80, refusal.code))
+
+    def _execute(self, pdu: bytes) -> bytes:
+        function = pdu[0]
+        if function in (READ_HOLDING, READ_INPUT):
+            address, count = _fields(pdu, 5)
+            if not 1 <= count <= MAX_READ_WORDS:
+                raise RefusalError(Code.ILLEGAL_VALUE)
+            words = self.device.read(function, address, count)
+            return bytes((function, len(words))) + words
+        if function == WRITE_ONE:
+            address, _ = _fields(pdu, 5)
+            self.device.write(function, address, pdu[3:5])
+            return pdu
+        if function == WRITE_MANY:
+            address, count = _fields(pdu, None)
+            words = pdu[6:]
+            if not 1 <= count <= MAX_WRITE_WORDS or not pdu[5] == len(words) == 2 * count:
+                raise RefusalError(Code.ILLEGAL_VALUE)
+            self.device.write(function, address, words)
+            return pdu[:5]
+        raise RefusalError(Code.ILLEGAL_FUNCTION)
+
+
+def _fields(pdu: bytes, exact: int | None) -> tuple[int, int]:
+    """The two words after the function code; `exact` is the PDU's length where it is fixed."""
+    if len(pdu) < 6 if exact is None else len(pdu) != exact:
+        raise RefusalError(Code.ILLEGAL_VALUE)
+    address, value = struct.unpack_from(">HH", pdu, 1)
+    return address, value
+
+
+class _Session(asyncio.Protocol):
+    """One master's connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._heard_s = self._loop.time()
+        self._idle: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if len(self._server.sessions) >= self._server.max_masters:
+            transport.abort()
+            return
+        self._server.sessions.add(self)
+        self._watch_idle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.sessions.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = self._loop.time()
+        self._buffer += data
+        while len(self._buffer) > _HEADER.size:
+            transaction, protocol, length, unit = _HEADER.unpack_from(self._buffer)
+            if protocol != 0 or not 2 <= length <= _MAX_LENGTH:
+                self.abort()  # not Modbus: the stream cannot be trusted any more
+                return
+            end = _HEADER.size - 1 + length
+            if len(self._buffer) < end:
+                return
+            pdu, self._buffer = self._buffer[_HEADER.size : end], self._buffer[end:]
+            self._take(transaction, unit, pdu)
+
+    def _take(self, transaction: int, unit: int, pdu: bytes) -> None:
+        manner = self._server.manner
+        if manner is Manner.SILENT:
+            return
+        reply = self._server.answer(unit, pdu)
+        frame = _HEADER.pack(transaction, 0, len(reply) + 1, unit) + reply
+        if manner is Manner.SLOW:
+            self._loop.call_later(self._server.delay_s, self._send, frame)
+        else:
+            self._send(frame)
+
+    def _send(self, frame: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame)
+
+    def _watch_idle(self) -> None:
+        left_s = self._heard_s + self._server.idle_s - self._loop.time()
+        if left_s <= 0:
+            self.abort()
+        else:
+            self._idle = self._loop.call_later(left_s, self._watch_idle)

@@ -1,0 +1,109 @@
+"""A process of the product that dies, or is ended, by its id and no other way."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes what it runs: no orphan even if we are killed."""
+    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+class Child:
+    """One process that can be started again, with all its output in a file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.started_ns = 0
+        self._command = tuple(command)
+        self._env = dict(os.environ if env is None else env)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process; None when there is none."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def status(self) -> int | None:
+        """Exit status of the last run, negative for a signal; None while it runs."""
+        return None if self._process is None else self._process.returncode
+
+    async def start(self) -> None:
+        if self.running:
+            return
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                start_new_session=True,  # Ctrl-C is ours alone
+                preexec_fn=_die_with_parent,
+            )
+        self.started_ns = time.monotonic_ns()
+
+    async def kill(self) -> None:
+        """SIGKILL: what a crash, the out-of-memory killer or a power cut is like."""
+        await self._signal(signal.SIGKILL)
+
+    async def stop(self, within_s: float = 3.0) -> None:
+        """SIGTERM, and SIGKILL for one that does not end in time."""
+        try:
+            await asyncio.wait_for(self._signal(signal.SIGTERM), within_s)
+        except TimeoutError:
+            await self.kill()
+
+    async def _signal(self, number: signal.Signals) -> None:
+        if self._process is None or not self.running:
+            return
+        self._process.send_signal(number)
+        await self._process.wait()
+
+    def tail(self, lines: int = 30) -> str:
+        """The last lines it wrote."""
+        if not self.log.exists():
+            return ""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def resident_mb(self) -> float | None:
+        """Resident memory now, in MB of 10^6 bytes; None when it does not run."""
+        if self.pid is None:
+            return None
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class ProcessFault:
+    """The process killed at `begin`, started again at `end`, as systemd would."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    async def begin(self) -> None:
+        await self._child.kill()
+
+    async def end(self) -> None:
+        await self._child.start()
