@@ -1,0 +1,299 @@
+"""The product's fair shares against the oracle's, to 1 mA; never above a cap, to the mA."""
+
+import random
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cext.rows import Demand
+from cext.shares import fair_shares
+from tests.oracle.shares import (
+    Triple,
+    Want,
+    exact_shares,
+    lp_shares,
+    overloaded,
+    unproven,
+)
+
+INT32_MAX = 2**31 - 1
+THREE = (0, 1, 2)
+ROTATIONS = [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+SUBSETS = [(0, -1, -1), (1, -1, -1), (2, -1, -1), (-1, 2, -1), (0, 1, -1), (2, -1, 0), (1, 2, -1)]
+
+Case = tuple[list[int], list[Triple], list[Want]]
+
+
+def flat(ma: int) -> Triple:
+    return ma, ma, ma
+
+
+def check(parents: list[int], caps: list[Triple], wants: list[Want]) -> list[int]:
+    """What the product answers, after it was held against the oracle."""
+    shares = fair_shares(parents, caps, [Demand(*want) for want in wants])
+    best = exact_shares(parents, caps, wants)
+    assert unproven(parents, caps, wants, best) == []
+    assert overloaded(parents, caps, wants, shares) == []
+    assert all(type(share) is int for share in shares)
+    for want, share in zip(wants, shares, strict=True):
+        assert share == 0 or want.min_ma <= share <= want.max_ma
+    gaps = [abs(share - right) for share, right in zip(shares, best, strict=True)]
+    assert max(gaps, default=Fraction(0)) <= 1, [
+        (i, shares[i], float(best[i])) for i, gap in enumerate(gaps) if gap > 1
+    ]
+    return shares
+
+
+# -- the oracle itself, against what a person calculates ------------------------------------
+
+BY_HAND: list[tuple[str, list[int], list[Triple], list[Want], list[Fraction]]] = [
+    ("nobody", [-1], [flat(100)], [], []),
+    (
+        "a third each",
+        [-1],
+        [flat(100)],
+        [Want(0, THREE, 0, 100)] * 3,
+        [Fraction(100, 3)] * 3,
+    ),
+    (
+        "weights 1 and 3",
+        [-1],
+        [flat(40_000)],
+        [Want(0, THREE, 0, 99_000, 1), Want(0, THREE, 0, 99_000, 3)],
+        [Fraction(10_000), Fraction(30_000)],
+    ),
+    (
+        "what one cannot use the others take",
+        [-1],
+        [flat(60_000)],
+        [Want(0, THREE, 6000, 10_000), *[Want(0, THREE, 6000, 32_000)] * 2],
+        [Fraction(10_000), Fraction(25_000), Fraction(25_000)],
+    ),
+    (
+        "a minimum above its fair share is paid by the others",
+        [-1],
+        [flat(30_000)],
+        [Want(0, THREE, 16_000, 32_000), *[Want(0, THREE, 6000, 32_000)] * 2],
+        [Fraction(16_000), Fraction(7000), Fraction(7000)],
+    ),
+    (
+        "the narrow child first, the rest to its neighbour",
+        [-1, 0, 0],
+        [flat(50_000), flat(20_000), flat(99_000)],
+        [Want(1, THREE, 6000, 32_000), Want(1, THREE, 6000, 32_000), Want(2, THREE, 6000, 32_000)],
+        [Fraction(10_000), Fraction(10_000), Fraction(30_000)],
+    ),
+    (
+        "the third minimum does not fit, the smaller fourth does",
+        [-1],
+        [flat(20_000)],
+        [*[Want(0, THREE, 7000, 32_000)] * 3, Want(0, THREE, 6000, 32_000)],
+        [Fraction(7000), Fraction(7000), Fraction(0), Fraction(6000)],
+    ),
+    (
+        "one phase full does not hold the others down",
+        [-1],
+        [(10_000, 30_000, 30_000)],
+        [Want(0, (0, -1, -1), 6000, 32_000), Want(0, (1, -1, -1), 6000, 32_000)],
+        [Fraction(10_000), Fraction(30_000)],
+    ),
+    (
+        "a three-phase charger is held by its fullest phase",
+        [-1],
+        [flat(32_000)],
+        [Want(0, (2, 0, 1), 6000, 32_000), Want(0, (1, -1, -1), 6000, 32_000)],
+        [Fraction(16_000), Fraction(16_000)],
+    ),
+    (
+        "a maximum below the minimum gets nothing",
+        [-1],
+        [flat(32_000)],
+        [Want(0, THREE, 6000, 5999), Want(0, THREE, 6000, 32_000)],
+        [Fraction(0), Fraction(32_000)],
+    ),
+    (
+        "a negative cap is no room",
+        [-1],
+        [flat(-5)],
+        [Want(0, THREE, 0, 10), Want(0, THREE, 1, 10)],
+        [Fraction(0), Fraction(0)],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("parents", "caps", "wants", "expected"),
+    [row[1:] for row in BY_HAND],
+    ids=[r[0] for r in BY_HAND],
+)
+def test_oracle_agrees_with_hand_calculation(
+    parents: list[int], caps: list[Triple], wants: list[Want], expected: list[Fraction]
+) -> None:
+    assert exact_shares(parents, caps, wants) == expected
+    assert unproven(parents, caps, wants, expected) == []
+    assert lp_shares(parents, caps, wants) == pytest.approx([float(e) for e in expected], abs=1e-3)
+
+
+def test_certificate_finds_a_share_that_could_be_higher() -> None:
+    wants = [Want(0, THREE, 6000, 32_000)] * 2
+    unfair = [Fraction(12_000), Fraction(18_000)]
+    assert unproven([-1], [flat(30_000)], wants, unfair) == [0]
+    idle = [Fraction(12_000), Fraction(12_000)]
+    assert unproven([-1], [flat(30_000)], wants, idle) == [0, 1]
+    assert overloaded([-1], [flat(30_000)], wants, [15_000, 15_001])
+
+
+# -- random depots -----------------------------------------------------------------------------
+
+
+def random_depot(rng: random.Random, chargers: int, circuits: int) -> Case:
+    """A depot between starved and generous, in amperes or in odd milliamps."""
+    grain = rng.choice([1, 1, 1000])
+    room = rng.choice([0, 3, 12, 40]) * 1000
+
+    def cap(below: int) -> int:
+        if rng.random() < 0.08:
+            return rng.choice([0, -1, -20_000, 1, 5999, 6000])
+        return rng.randrange(below * room // 2 + 1) // grain * grain + below * room // 2
+
+    parents = [-1] + [rng.randrange(i) for i in range(1, circuits)]
+    wants = []
+    for _ in range(chargers):
+        low = rng.choice([0, 6000, 6000, rng.randrange(1, 12_000) // grain * grain])
+        high = low + rng.choice([-1, 0, 10_000, 26_000, rng.randrange(50_000)]) // grain * grain
+        weight = rng.choice([1, 1, 2, rng.randrange(1, 1001)])
+        phases = rng.choice(ROTATIONS if rng.random() < 0.6 else SUBSETS)
+        wants.append(Want(rng.randrange(circuits), phases, low, max(0, high), weight))
+    below = [0] * circuits
+    for want in wants:
+        circuit = want.circuit
+        while circuit >= 0:
+            below[circuit] += 1
+            circuit = parents[circuit]
+    caps = [(cap(count), cap(count), cap(count)) for count in below]
+    return parents, caps, wants
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_random_depots(seed: int) -> None:
+    rng = random.Random(seed)
+    check(*random_depot(rng, rng.randrange(1, 41), rng.randrange(1, 13)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_linear_programs_say_the_same(seed: int) -> None:
+    rng = random.Random(1000 + seed)
+    depot = random_depot(rng, rng.randrange(1, 15), rng.randrange(1, 7))
+    shares = check(*depot)
+    assert shares == pytest.approx(lp_shares(*depot), abs=1.001)
+
+
+@st.composite
+def depots(draw: st.DrawFn) -> Case:
+    circuits = draw(st.integers(1, 6))
+    parents = [-1] + [draw(st.integers(0, i - 1)) for i in range(1, circuits)]
+    one_cap = st.one_of(st.integers(-10, 100), st.integers(0, 200_000))
+    caps = [draw(st.tuples(one_cap, one_cap, one_cap)) for _ in range(circuits)]
+    wants = draw(
+        st.lists(
+            st.builds(
+                Want,
+                st.integers(0, circuits - 1),
+                st.sampled_from(ROTATIONS + SUBSETS),
+                st.one_of(st.just(6000), st.integers(0, 40)),
+                st.one_of(st.just(32_000), st.integers(0, 80_000)),
+                st.one_of(st.just(1), st.integers(1, 1000)),
+            ),
+            max_size=10,
+        )
+    )
+    return parents, caps, wants
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(depots())
+def test_any_depot(depot: Case) -> None:
+    check(*depot)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(depots(), st.randoms(use_true_random=False))
+def test_order_matters_only_for_admission(depot: Case, rng: random.Random) -> None:
+    parents, caps, wants = depot
+    small = [want._replace(min_ma=0) for want in wants]
+    order = list(range(len(small)))
+    rng.shuffle(order)
+    straight = check(parents, caps, small)
+    shuffled = check(parents, caps, [small[i] for i in order])
+    assert all(abs(straight[i] - share) <= 1 for i, share in zip(order, shuffled, strict=True))
+
+
+# -- edges ------------------------------------------------------------------------------------
+
+
+def test_no_chargers() -> None:
+    assert fair_shares([-1], [flat(1000)], []) == []
+
+
+def test_no_room() -> None:
+    assert check([-1], [flat(0)], [Want(0, THREE, 6000, 32_000)] * 5) == [0] * 5
+
+
+def test_minimum_that_fits_exactly() -> None:
+    assert check([-1], [flat(12_000)], [Want(0, THREE, 6000, 32_000)] * 2) == [6000, 6000]
+    assert check([-1], [flat(11_999)], [Want(0, THREE, 6000, 32_000)] * 2) == [11_999, 0]
+
+
+@pytest.mark.parametrize("narrow", range(10))
+def test_one_charger_under_ten_levels(narrow: int) -> None:
+    caps = [flat(50_000)] * 10
+    caps[narrow] = (40_000, 7001, 40_000)
+    parents = list(range(-1, 9))
+    assert check(parents, caps, [Want(9, (2, 0, 1), 6000, 32_000)]) == [7001]
+    assert check(parents, caps, [Want(9, (2, -1, 0), 6000, 32_000)]) == [32_000]
+
+
+def test_equal_wants_get_equal_shares() -> None:
+    shares = check([-1], [flat(100_000)], [Want(0, THREE, 6000, 32_000)] * 7)
+    assert max(shares) - min(shares) <= 1
+
+
+def test_weights_from_one_to_a_thousand() -> None:
+    wants = [Want(0, THREE, 0, 500_000, weight) for weight in (1, 10, 100, 1000)]
+    assert check([-1], [flat(1111 * 250)], wants) == [250, 2500, 25_000, 250_000]
+
+
+def test_values_at_the_edge_of_int32() -> None:
+    huge = [Want(0, THREE, 0, INT32_MAX, weight) for weight in (1, 1000, 1, 999)]
+    check([-1], [flat(INT32_MAX)], huge)
+    check([-1, 0], [flat(INT32_MAX)] * 2, [Want(1, THREE, INT32_MAX, INT32_MAX)] * 3)
+    check([-1], [flat(INT32_MAX)], [Want(0, THREE, 6000, INT32_MAX, 1000)] * 40)
+    check([-1], [flat(-INT32_MAX - 1)], [Want(0, THREE, 0, INT32_MAX)] * 2)
+
+
+def test_every_circuit_is_a_wall_even_without_its_own_chargers() -> None:
+    parents, caps = [-1, 0, 1], [flat(99_000), flat(20_000), flat(99_000)]
+    assert check(parents, caps, [Want(2, THREE, 6000, 32_000)] * 2) == [10_000, 10_000]
+
+
+@pytest.mark.parametrize(
+    ("parents", "caps", "demand"),
+    [
+        ([-1], [flat(1)], Demand(1, THREE, 0, 1)),  # no such circuit
+        ([-1], [flat(1)], Demand(-1, THREE, 0, 1)),
+        ([-1], [flat(1)], Demand(0, (0, 1, 3), 0, 1)),  # no such phase
+        ([-1], [flat(1)], Demand(0, (0, 0, 1), 0, 1)),  # one phase twice
+        ([-1], [flat(1)], Demand(0, THREE, 0, 1, 0)),  # no weight
+        ([-1], [flat(1)], Demand(0, THREE, -1, 1)),
+        ([0], [flat(1)], Demand(0, THREE, 0, 1)),  # its own parent
+        ([-1, 2, 1], [flat(1)] * 3, Demand(0, THREE, 0, 1)),  # a cycle
+        ([-1, 0], [flat(1)], Demand(0, THREE, 0, 1)),  # a circuit without caps
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    parents: list[int], caps: list[Triple], demand: Demand
+) -> None:
+    with pytest.raises(ValueError):
+        fair_shares(parents, caps, [demand])
