@@ -41,5 +41,5 @@ format: ## put the code in order
 
 clean: ## remove all that was built, .venv stays
 	@rm -rf build dist *.egg-info cext/*.so .*_cache .hypothesis
-	@for source in cext/*.pyx; do rm -f "$${source%x}c" "$${source%.pyx}.c"; done
+	@for source in cext/*.pyx; do rm -f "$${source%.pyx}.c"; done
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
