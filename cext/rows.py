@@ -52,6 +52,16 @@ class Rule(IntEnum):
     FALLBACK = 13  # held at its fail-safe setpoint
 
 
+class Demand(NamedTuple):
+    """One wish in a fair-share run."""
+
+    circuit: int
+    phases: Phases  # grid phases used, NO_PHASE where none
+    min_ma: int
+    max_ma: int
+    weight: int = 1
+
+
 class CircuitRow(NamedTuple):
     """A node of the capacity tree; parents stand before their children."""
 
@@ -112,6 +122,15 @@ class Tuning(NamedTuple):
     turn_ns: int
 
 
+class Why(NamedTuple):
+    """A reason: the rule, and what is to blame for it."""
+
+    rule: Rule
+    circuit: int  # -1 where no circuit is to blame
+    phase: int  # -1, or 0..2
+    slot: int  # -1: the circuit's rating
+
+
 class Output(NamedTuple):
     """One charger's order. `setpoint_ma` is None while STARTING: nothing may be written."""
 
@@ -119,10 +138,8 @@ class Output(NamedTuple):
     changed_tick: int  # the tick that last changed the setpoint
     tick: int  # the tick that last confirmed it
     expires_ns: int  # never written at or after this instant
-    rule: Rule
-    circuit: int  # -1 where no circuit is to blame
-    phase: int  # -1, or 0..2
-    slot: int  # -1: the circuit's rating
+    why: Why  # what keeps it there now
+    cause: Why  # what changed it last
 
 
 class CircuitState(NamedTuple):

@@ -1,14 +1,7 @@
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from cext.rows import Demand as Demand
 from cext.rows import Phases
-
-class Demand(NamedTuple):
-    circuit: int
-    phases: Phases  # grid phases used, NO_PHASE where none
-    min_ma: int
-    max_ma: int
-    weight: int = 1
 
 def fair_shares(
     parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]

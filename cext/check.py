@@ -1,0 +1,144 @@
+"""What a table must look like before the kernel takes it: every contradiction, at once."""
+
+from collections.abc import Iterator, Sequence
+
+from cext.rows import (
+    NO_PHASE,
+    ROOT,
+    ChargerRow,
+    CircuitRow,
+    Demand,
+    Phases,
+    SlotRow,
+    SourceRow,
+    Tuning,
+)
+
+MOST_MA = 2**27  # 134 kA: beyond any depot, and sums of thousands stay far inside int64
+MOST_NS = 2**62
+MOST_WEIGHT = 1000
+MOST_ROWS = 100_000
+
+
+def refuse(problems: Iterator[str]) -> None:
+    """Raises ValueError with every problem, or nothing."""
+    if found := list(problems):
+        raise ValueError("; ".join(found))
+
+
+def check_demands(
+    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+) -> None:
+    """Raises ValueError for a fair-share run that makes no sense."""
+    refuse(_demand_problems(parents, caps_ma, demands))
+
+
+def check_tables(
+    circuits: Sequence[CircuitRow],
+    sources: Sequence[SourceRow],
+    chargers: Sequence[ChargerRow],
+    slots: Sequence[SlotRow],
+    tuning: Tuning,
+) -> None:
+    """Raises ValueError for tables that contradict themselves."""
+    refuse(_table_problems(circuits, sources, chargers, slots, tuning))
+
+
+def _demand_problems(
+    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+) -> Iterator[str]:
+    yield from _parent_problems(parents)
+    if len(caps_ma) != len(parents):
+        yield f"{len(parents)} circuits but {len(caps_ma)} caps"
+    for i, cap in enumerate(caps_ma):
+        if not all(-(2**31) <= ma < 2**31 for ma in cap):
+            yield f"cap {i}: {cap} mA is outside int32"
+    for i, demand in enumerate(demands):
+        where = f"demand {i}"
+        yield from _index(where, "circuit", demand.circuit, len(parents))
+        yield from _phases(where, demand.phases)
+        for name in ("min_ma", "max_ma"):
+            yield from _range(where, name, getattr(demand, name), 0, 2**31 - 1)
+        yield from _range(where, "weight", demand.weight, 1, MOST_WEIGHT)
+
+
+def _parent_problems(parents: Sequence[int]) -> Iterator[str]:
+    for i, parent in enumerate(parents):
+        if i == 0 and parent != ROOT:
+            yield f"circuit 0: the root stands first and has no parent, not {parent}"
+        if i > 0 and not 0 <= parent < i:
+            yield f"circuit {i}: parent {parent} must stand before it"
+
+
+def _table_problems(
+    circuits: Sequence[CircuitRow],
+    sources: Sequence[SourceRow],
+    chargers: Sequence[ChargerRow],
+    slots: Sequence[SlotRow],
+    tuning: Tuning,
+) -> Iterator[str]:
+    yield from _range("tables", "circuits", len(circuits), 1, MOST_ROWS)
+    yield from _range("tables", "chargers", len(chargers), 0, MOST_ROWS)
+    yield from _parent_problems([row.parent for row in circuits])
+    for i, circuit in enumerate(circuits):
+        yield from _amps(f"circuit {i}", circuit, "rating_ma", "worst_base_ma")
+    for i, source in enumerate(sources):
+        where = f"source {i}"
+        yield from _index(where, "circuit", source.circuit, len(circuits))
+        yield from _amps(where, source, "error_ma")
+        yield from _times(where, source, "lag_ns", "max_age_ns", "poll_ns")
+    for i, charger in enumerate(chargers):
+        yield from _charger_problems(f"charger {i}", charger, len(circuits))
+    for i, slot in enumerate(slots):
+        where = f"slot {i}"
+        yield from _index(where, "circuit", slot.circuit, len(circuits))
+        yield from _amps(where, slot, "failsafe_ma")
+        yield from _times(where, slot, "hold_ns")
+    for name in ("dead_man_ns", "turn_ns"):
+        yield from _range("tuning", name, getattr(tuning, name), 1, MOST_NS)
+    yield from _times("tuning", tuning, "dwell_ns", "calm_ns")
+    yield from _range("tuning", "ramp_ma_per_s", tuning.ramp_ma_per_s, 1, MOST_MA)
+
+
+def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterator[str]:
+    yield from _index(where, "circuit", charger.circuit, circuits)
+    yield from _phases(where, charger.phases)
+    yield from _amps(
+        where,
+        charger,
+        *("min_ma", "max_ma", "fallback_ma", "power_on_ma", "standby_ma", "error_ma"),
+    )
+    yield from _times(where, charger, "settle_ns", "lag_ns", "poll_ns", "max_age_ns")
+    yield from _range(where, "step_ma", charger.step_ma, 1, MOST_MA)
+    yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, 1_000_000)
+    yield from _range(where, "weight", charger.weight, 1, MOST_WEIGHT)
+    if charger.min_ma > charger.max_ma:
+        yield f"{where}: min_ma {charger.min_ma} is above max_ma {charger.max_ma}"
+
+
+def _amps(where: str, row: object, *names: str) -> Iterator[str]:
+    for name in names:
+        value = getattr(row, name)
+        for ma in value if isinstance(value, tuple) else (value,):
+            yield from _range(where, name, ma, 0, MOST_MA)
+
+
+def _times(where: str, row: object, *names: str) -> Iterator[str]:
+    for name in names:
+        yield from _range(where, name, getattr(row, name), 0, MOST_NS)
+
+
+def _range(where: str, name: str, value: int, least: int, most: int) -> Iterator[str]:
+    if not least <= value <= most:
+        yield f"{where}: {name} {value} is not within {least} and {most}"
+
+
+def _index(where: str, name: str, value: int, count: int) -> Iterator[str]:
+    if not 0 <= value < count:
+        yield f"{where}: there is no {name} {value}"
+
+
+def _phases(where: str, phases: Phases) -> Iterator[str]:
+    wired = [phase for phase in phases if phase != NO_PHASE]
+    if not wired or len(set(wired)) != len(wired) or not set(wired) <= {0, 1, 2}:
+        yield f"{where}: phases {phases} must be one to three different ones of 0, 1, 2"

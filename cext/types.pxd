@@ -1,0 +1,198 @@
+"""The kernel's structs. All currents mA, all times ns, phases L1 L2 L3, + is import."""
+
+from libc.stdint cimport int32_t, int64_t
+
+cdef enum:
+    RING = 24  # buckets a ring keeps
+    GRID_PHASES = 3
+
+# Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
+cdef struct Bucket:
+    int64_t first_ns
+    int64_t last_ns
+    int32_t lo[GRID_PHASES]
+    int32_t hi[GRID_PHASES]
+
+cdef struct Ring:
+    Bucket bucket[RING]
+    int64_t span_ns
+    int32_t newest
+    int32_t count
+
+# A reason, as rows.Why.
+cdef struct Why:
+    int32_t rule
+    int32_t circuit
+    int32_t phase
+    int32_t slot
+
+cdef struct Circuit:
+    int32_t parent
+    int32_t credit_export
+    int32_t measured  # some source measures it
+    int32_t heard  # some source has spoken since start
+    int32_t rating[GRID_PHASES]
+    int32_t worst[GRID_PHASES]
+    # of this tick
+    int32_t cap[GRID_PHASES]
+    int32_t cap_slot[GRID_PHASES]
+    int32_t cap_fell
+    int32_t fresh
+    int32_t reading[GRID_PHASES]  # highest of the fresh sources
+    int32_t error
+    int64_t reading_at
+    int64_t oldest_ns  # the instant the reading may date from
+    int64_t window_ns  # where the draw window begins
+    int64_t credit_ns  # how long an order counts before it must show
+    int64_t base_hi[GRID_PHASES]
+    int64_t base_lo[GRID_PHASES]
+    int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
+    int64_t draw_hi[GRID_PHASES]
+    int64_t credit[GRID_PHASES]
+    int64_t excess[GRID_PHASES]
+    int64_t shed[GRID_PHASES]  # sum of the draw that a net excess may lower
+
+cdef struct Source:
+    int32_t circuit
+    int32_t error
+    int64_t lag
+    int64_t max_age
+    int64_t poll
+    int64_t charger_lag  # largest (lag + poll) of a metered charger below
+    int64_t at
+    int32_t known
+    int32_t reading[GRID_PHASES]
+    Ring ring
+
+cdef struct Charger:
+    int32_t circuit
+    int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
+    int32_t minimum
+    int32_t maximum
+    int32_t step
+    int32_t fallback
+    int32_t power_on
+    int32_t tolerance_ppm
+    int32_t standby
+    int32_t metered
+    int32_t error
+    int32_t weight
+    int32_t class_rank
+    int64_t settle
+    int64_t lag
+    int64_t poll
+    int64_t max_age
+    int32_t failsafe
+    # feedback
+    int32_t heard
+    int64_t report_at
+    int32_t in_force  # -1: unknown
+    int32_t current_known
+    int32_t current[GRID_PHASES]
+    int32_t vehicle
+    int64_t vehicle_since
+    int64_t written_tick
+    Ring ring
+    # what is ordered and what may be in force
+    int32_t started
+    int32_t order
+    int64_t order_tick
+    int64_t changed_at
+    int64_t reduced_at
+    int64_t shed_at
+    int32_t in_force_hi  # highest setpoint that may still be in force
+    int32_t confirmed
+    int64_t confirmed_at
+    int32_t suspect
+    # demand: peak hold over two spans, and the grace after a change of vehicle state
+    int32_t peak_now
+    int32_t peak_before
+    int64_t peak_since
+    int64_t grace_until
+    # calm pace
+    int64_t calm_since
+    int32_t calm_most
+    # of this tick
+    int32_t fresh
+    int32_t demand
+    int32_t idle
+    int32_t target
+    int64_t draw_lo[GRID_PHASES]
+    int64_t draw_hi[GRID_PHASES]
+    int64_t may_shed[GRID_PHASES]  # least of what it drew and what is ordered
+    Why bound  # what bounds the target
+    Why why
+    Why cause
+    Why shed_why
+
+cdef struct Slot:
+    int32_t circuit
+    int32_t kind
+    int32_t failsafe[GRID_PHASES]
+    int64_t hold
+    int32_t known  # some limit was ever heard
+    int32_t unlimited
+    int32_t limit[GRID_PHASES]
+    int64_t limit_until
+    int64_t alive_until
+    # of this tick
+    int32_t state
+    int32_t asks  # it asks for a cap now
+    int32_t cap[GRID_PHASES]
+
+cdef struct Pace:
+    int64_t dead_man
+    int64_t dwell
+    int64_t ramp_ma_per_s
+    int64_t calm
+    int64_t turn
+
+# One wish in a fair-share run, and its answer.
+cdef struct Wish:
+    int32_t circuit
+    int32_t wired[GRID_PHASES]
+    int64_t minimum
+    int64_t maximum
+    int64_t weight
+    int64_t share
+    int32_t bound_circuit  # what stopped it: circuit and phase, or -1 its own maximum
+    int32_t bound_phase
+    int32_t admitted
+
+# One circuit and phase while the shares are filled, in 2^-24 mA.
+cdef struct Vessel:
+    int64_t cap
+    int64_t held  # what does not grow, less the floors of what does
+    int64_t weight  # of what grows
+    int64_t full_at  # the level at which it is full
+
+cdef struct Filler:
+    int32_t circuits
+    int32_t room  # wishes it has room for
+    int32_t* parent
+    int64_t* cap  # mA, 3 per circuit: what a run may hand out
+    Vessel* vessel  # 3 per circuit
+    int64_t* floor_level
+    int64_t* top_level
+    int32_t* by_floor
+    int32_t* by_top
+    int32_t* stage
+
+cdef struct World:
+    int32_t circuits_n
+    int32_t sources_n
+    int32_t chargers_n
+    int32_t slots_n
+    Circuit* circuits
+    Source* sources
+    Charger* chargers
+    Slot* slots
+    Pace pace
+    Wish* wishes
+    int32_t* wisher  # charger of each wish
+    int32_t* turn_order
+    int64_t turn_index
+    Filler filler
+    int64_t now
+    int64_t tick
+    int32_t changed
