@@ -17,6 +17,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 ready() {
     if built "$1" && has make && has mosquitto; then return; fi
     [ -w . ] || give_up "$PWD belongs to somebody else: work in a clone of your own."
+    [ -w .venv ] || [ ! -e .venv ] || give_up "$PWD/.venv belongs to somebody else: remove it first."
     machine
     build "$1"
 }
