@@ -1,0 +1,78 @@
+"""Buses, meters and chargers of a site with everything filled in: rows, profiles, buses."""
+
+from dataclasses import dataclass
+
+from cext.rows import Phases
+from controller.facts import ChargerFacts, MeterFacts
+from controller.units import PPM
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """One Modbus TCP connection; equal buses are the same one."""
+
+    id: str  # of the [[bus]], else its URL
+    url: str  # tcp://host:port, normalised
+    host: str
+    port: int
+    timeout_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    id: str
+    circuit: str
+    profile: str
+    facts: MeterFacts
+    bus: Bus
+    unit: int
+    poll_ns: int
+    lag_ns: int
+    max_age_ns: int
+    ratio_ppm: int
+    reversed: bool
+    phases: Phases  # grid phases (0, 1, 2) at terminals 1, 2, 3
+
+    @property
+    def error_ma(self) -> int:
+        """Of a current on the circuit, behind the CT ratio; rounded up."""
+        return -(-self.facts.error_ma * self.ratio_ppm // PPM)
+
+
+@dataclass(frozen=True, slots=True)
+class Charger:
+    id: str
+    name: str
+    circuit: str
+    profile: str
+    facts: ChargerFacts
+    bus: Bus
+    unit: int
+    poll_ns: int
+    phases: Phases  # grid phases (0, 1, 2) at terminals 1, 2, 3; NO_PHASE where not wired
+    min_ma: int
+    max_ma: int
+    step_ma: int
+    fallback_ma: int | None  # None: unknown
+    fallback_delay_ns: int | None  # None: it has no watchdog, or nobody knows its time
+    power_on_ma: int | None  # None: unknown
+    tolerance_ppm: int
+    standby_ma: int
+    settle_ns: int
+    max_age_ns: int
+    weight: int
+    class_rank: int
+
+    @property
+    def alone_ma(self) -> int:
+        """What it does when it hears nothing; its maximum where that is unknown."""
+        return self.max_ma if self.fallback_ma is None else self.fallback_ma
+
+    @property
+    def restart_ma(self) -> int:
+        """What it offers after its own power was cut; its maximum where that is unknown."""
+        return self.max_ma if self.power_on_ma is None else self.power_on_ma
+
+    def draw_ma(self, setpoint_ma: int) -> int:
+        """The most it draws per phase at a setpoint: tolerance and standby added, rounded up."""
+        return -(-setpoint_ma * (PPM + self.tolerance_ppm) // PPM) + self.standby_ma
