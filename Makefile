@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean
+.PHONY: help check quick style types imports fast stories bench build schemas format wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,10 @@ schemas: ## write the JSON Schemas in docs/ from the models
 
 format: ## put the code in order
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format --quiet .
+
+wheel: ## build dist/*.whl and audit that it serves every Python since 3.11
+	@rm -rf dist && $(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@$(PYTHON) -m abi3audit --strict dist/*.whl
 
 clean: ## remove all that was built, .venv stays
 	@rm -rf build dist *.egg-info cext/*.so .*_cache .hypothesis

@@ -20,7 +20,7 @@ KERNEL_SOURCES = sorted((ROOT / "cext").glob("*.pyx"))
 
 # Each outside world is imported by one module; what is no world is a tool for all.
 WORLDS = {"pymodbus": "drivers/modbus.py", "paho": "controller/link/mqtt.py"}
-TOOLS = {"pydantic", "structlog"}
+TOOLS = {"pydantic", "pydantic_core", "structlog"}
 
 LONGEST = 400
 LONGER_WITH_REASON: dict[str, str] = {}
