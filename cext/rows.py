@@ -152,6 +152,7 @@ class CircuitState(NamedTuple):
     base_hi_ma: Phases
     excess_ma: Phases  # net excess, 0 where none
     draw_hi_ma: Phases
+    worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
 
 
 class ChargerState(NamedTuple):

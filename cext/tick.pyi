@@ -47,11 +47,11 @@ class Kernel:
     def set_limit(
         self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
     ) -> None:
-        """A live limit, or None for "unlimited", with its planned end and its lease."""
-    def restore_limit(
-        self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
-    ) -> None:
-        """A limit saved before a restart: as set_limit, for a lease that may be over."""
+        """A limit, or None for "unlimited", with its planned end and its lease.
+
+        One saved before a restart may come back with a lease that is already over: then
+        its hold counts from the end of that lease.
+        """
     def tick(self, now_ns: int) -> bool:
         """Decides once; True when an order changed. Time must not run backwards."""
     @property

@@ -6,6 +6,37 @@ cdef enum:
     RING = 24  # buckets a ring keeps
     GRID_PHASES = 3
 
+# How a limit slot counts, in the order of tick.SLOT_STATES.
+cdef enum:
+    SLOT_LIVE = 0
+    SLOT_UNLIMITED = 1
+    SLOT_ENDED = 2
+    SLOT_LOST = 3
+
+# rows.Vehicle
+cdef enum:
+    VEHICLE_UNKNOWN = 0
+    VEHICLE_A = 1
+    VEHICLE_E = 5
+    VEHICLE_F = 6
+
+# rows.Rule
+cdef enum:
+    RULE_STARTING = 0
+    RULE_CAP = 1
+    RULE_MAXIMUM = 2
+    RULE_DEMAND = 3
+    RULE_NO_VEHICLE = 4
+    RULE_TURN = 5
+    RULE_SHED = 6
+    RULE_BLIND = 7
+    RULE_RAMP = 8
+    RULE_DWELL = 9
+    RULE_SLACK = 10
+    RULE_CALM = 11
+    RULE_SILENT = 12
+    RULE_FALLBACK = 13
+
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
     int64_t first_ns
@@ -36,20 +67,27 @@ cdef struct Circuit:
     # of this tick
     int32_t cap[GRID_PHASES]
     int32_t cap_slot[GRID_PHASES]
+    int32_t cap_before[GRID_PHASES]
     int32_t cap_fell
     int32_t fresh
     int32_t reading[GRID_PHASES]  # highest of the fresh sources
-    int32_t error
+    int32_t error  # largest of the fresh sources
     int64_t reading_at
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
     int64_t credit_ns  # how long an order counts before it must show
     int64_t base_hi[GRID_PHASES]
     int64_t base_lo[GRID_PHASES]
+    int64_t judged_at  # the last reading held against the declared worst case
+    int32_t disproofs  # how many in a row spoke against it
+    int32_t base_known
+    int64_t base_seen[GRID_PHASES]
+    int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[GRID_PHASES]
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
+    int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
     int64_t shed[GRID_PHASES]  # sum of the draw that a net excess may lower
 
 cdef struct Source:
@@ -82,6 +120,7 @@ cdef struct Charger:
     int64_t lag
     int64_t poll
     int64_t max_age
+    int64_t show  # how long until a meter above must show what it does
     int32_t failsafe
     # feedback
     int32_t heard
@@ -117,13 +156,12 @@ cdef struct Charger:
     int32_t demand
     int32_t idle
     int32_t target
-    int64_t draw_lo[GRID_PHASES]
+    int64_t draw_lo[GRID_PHASES]  # for its own circuit's window
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and what is ordered
     Why bound  # what bounds the target
-    Why why
-    Why cause
-    Why shed_why
+    Why why  # what keeps the order there now
+    Why cause  # what changed it last
 
 cdef struct Slot:
     int32_t circuit
@@ -190,9 +228,11 @@ cdef struct World:
     Pace pace
     Wish* wishes
     int32_t* wisher  # charger of each wish
+    int32_t* by_class
     int32_t* turn_order
     int64_t turn_index
     Filler filler
+    int64_t window  # longest draw window of any source
     int64_t now
     int64_t tick
     int32_t changed

@@ -1,0 +1,181 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""What each charger should have: its fair share of what the upper ends leave.
+
+Shares are handed out in worst draw (setpoint × (1 + tolerance)), so that what is handed
+out fits; standby currents and the draw of chargers out of reach are taken off first.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.ledger cimport setpoint_for, worst_draw
+from cext.shares cimport fill
+from cext.types cimport (
+    GRID_PHASES,
+    RULE_BLIND,
+    RULE_CAP,
+    RULE_DEMAND,
+    RULE_MAXIMUM,
+    RULE_NO_VEHICLE,
+    RULE_TURN,
+    Charger,
+    Circuit,
+    Why,
+    Wish,
+    World,
+)
+
+
+cdef void blame(World* world, Why* why, int32_t rule, int32_t circuit, int32_t phase) noexcept nogil:
+    """Writes a reason; circuit and phase -1 where none is to blame."""
+    why.rule = rule
+    why.circuit = circuit
+    why.phase = phase
+    why.slot = -1
+    if circuit >= 0 and phase >= 0:
+        why.slot = world.circuits[circuit].cap_slot[phase]
+
+
+cdef int32_t to_step(const Charger* charger, int64_t setpoint) noexcept nogil:
+    """Down to the charger's step; what is below its minimum is 0."""
+    if setpoint < charger.minimum:
+        return 0
+    return max(charger.minimum, <int32_t>(setpoint - setpoint % charger.step))
+
+
+cdef void line_up(World* world) noexcept nogil:
+    """The order of admission: strict classes, and within each a turn that goes round."""
+    cdef int64_t turn = world.now // world.pace.turn
+    cdef int32_t i, rank, start = 0, end, shift
+    if turn == world.turn_index:
+        return
+    world.turn_index = turn
+    for i in range(world.chargers_n):
+        world.turn_order[i] = world.by_class[i]
+    while start < world.chargers_n:
+        rank = world.chargers[world.by_class[start]].class_rank
+        end = start
+        while end < world.chargers_n and world.chargers[world.by_class[end]].class_rank == rank:
+            end += 1
+        shift = <int32_t>(turn % (end - start))
+        for i in range(start, end):
+            world.turn_order[i] = world.by_class[start + (i - start + shift) % (end - start)]
+        start = end
+
+
+cdef int32_t wish_in_turn(World* world) noexcept nogil:
+    """Lines the wishes up: by class, those that draw before idle ones, then by turn."""
+    cdef int32_t start = 0, end, i, idle, count = 0, rank
+    cdef int32_t* order = world.turn_order
+    while start < world.chargers_n:
+        rank = world.chargers[order[start]].class_rank
+        end = start
+        while end < world.chargers_n and world.chargers[order[end]].class_rank == rank:
+            end += 1
+        for idle in range(2):
+            for i in range(start, end):
+                if (world.chargers[order[i]].idle != 0) == (idle != 0):
+                    world.wisher[count] = order[i]
+                    count += 1
+        start = end
+    return count
+
+
+cdef void hand_out(World* world) noexcept nogil:
+    """What the upper ends leave on each circuit and phase, less what nobody can lower."""
+    cdef int32_t i, phase, node
+    cdef Circuit* circuit
+    cdef Charger* charger
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            world.filler.cap[i * GRID_PHASES + phase] = circuit.cap[phase] - circuit.base_hi[phase]
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        node = charger.circuit
+        while node >= 0:
+            for phase in range(GRID_PHASES):
+                if not charger.wired[phase]:
+                    continue
+                world.filler.cap[node * GRID_PHASES + phase] -= (
+                    charger.standby if charger.fresh and charger.started
+                    else charger.draw_hi[phase]
+                )
+            node = world.circuits[node].parent
+
+
+cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:
+    cdef int32_t phase
+    wish.circuit = charger.circuit
+    wish.weight = charger.weight
+    wish.minimum = worst_draw(charger, charger.minimum) - charger.standby
+    wish.maximum = worst_draw(charger, demand) - charger.standby
+    if demand < charger.minimum:
+        wish.maximum = 0
+    for phase in range(GRID_PHASES):
+        wish.wired[phase] = charger.wired[phase]
+
+
+cdef void set_targets(World* world) noexcept nogil:
+    """One fair-share run under every cap; each charger's target and what bounds it."""
+    cdef int32_t i, n, count = 0
+    cdef Charger* charger
+    n = wish_in_turn(world)
+    for i in range(n):
+        charger = &world.chargers[world.wisher[i]]
+        if charger.fresh and charger.started:
+            world.wisher[count] = world.wisher[i]
+            wish_of(charger, &world.wishes[count], charger.demand)
+            count += 1
+    hand_out(world)
+    fill(&world.filler, world.wishes, count)
+    for i in range(count):
+        take_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
+
+
+cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
+    cdef int32_t rule = RULE_MAXIMUM
+    charger.target = to_step(charger, setpoint_for(charger, wish.share + charger.standby))
+    if charger.demand == 0:
+        rule = RULE_NO_VEHICLE
+    elif not wish.admitted:
+        rule = RULE_TURN
+    elif wish.bound_circuit >= 0:
+        rule = RULE_CAP if world.circuits[wish.bound_circuit].fresh else RULE_BLIND
+    elif charger.demand < charger.maximum:
+        rule = RULE_DEMAND
+    blame(world, &charger.bound, rule, wish.bound_circuit, wish.bound_phase)
+
+
+cdef void set_failsafe(World* world) noexcept nogil:
+    """Each charger's fail-safe setpoint: its fair share under worst-case base loads and
+    fail-safe caps with everybody at the table, and never more than its fallback."""
+    cdef int32_t i, phase, node
+    cdef Charger* charger
+    cdef int64_t* cap = world.filler.cap
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            cap[i * GRID_PHASES + phase] = world.circuits[i].rating[phase]
+    for i in range(world.slots_n):
+        node = world.slots[i].circuit
+        for phase in range(GRID_PHASES):
+            cap[node * GRID_PHASES + phase] = min(
+                cap[node * GRID_PHASES + phase], world.slots[i].failsafe[phase]
+            )
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            cap[i * GRID_PHASES + phase] -= world.circuits[i].worst[phase]
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.by_class[i]]
+        wish_of(charger, &world.wishes[i], min(charger.maximum, charger.fallback))
+        node = charger.circuit
+        while node >= 0:
+            for phase in range(GRID_PHASES):
+                if charger.wired[phase]:
+                    cap[node * GRID_PHASES + phase] -= charger.standby
+            node = world.circuits[node].parent
+    fill(&world.filler, world.wishes, world.chargers_n)
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.by_class[i]]
+        charger.failsafe = to_step(
+            charger, setpoint_for(charger, world.wishes[i].share + charger.standby)
+        )

@@ -1,0 +1,155 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""A thread around the kernel: absolute time, no GIL, changes told through an eventfd."""
+
+import os
+import threading
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from cext.tick cimport Kernel
+
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    cdef struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    cdef struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    int CLOCK_MONOTONIC
+    int TIMER_ABSTIME
+    int clock_gettime(int clock, timespec* now)
+    int clock_nanosleep(int clock, int flags, const timespec* request, timespec* remain)
+
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    int TFD_CLOEXEC
+    int TFD_NONBLOCK
+    int TFD_TIMER_ABSTIME
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec* new, itimerspec* old)
+
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int EFD_CLOEXEC
+    int EFD_NONBLOCK
+    int eventfd(unsigned int initial, int flags)
+
+
+cdef extern from "<poll.h>" nogil:
+    cdef struct pollfd:
+        int fd
+        short events
+        short revents
+    short POLLIN
+    int poll(pollfd* fds, unsigned long count, int timeout_ms)
+
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t read(int fd, void* buffer, size_t count)
+    ssize_t write(int fd, const void* buffer, size_t count)
+
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t APART = 5_000_000  # early ticks are at least this far apart
+STACK_BYTES = 256 * 1024
+
+
+cdef int64_t monotonic() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * SECOND + now.tv_nsec
+
+
+cdef timespec as_timespec(int64_t at) noexcept nogil:
+    cdef timespec result
+    result.tv_sec = at // SECOND
+    result.tv_nsec = at % SECOND
+    return result
+
+
+cdef class KernelThread:
+    cdef Kernel kernel
+    cdef int64_t period
+    cdef int timer
+    cdef int woken
+    cdef int changed
+    cdef int stopping
+    cdef object thread
+
+    def __cinit__(self):
+        self.timer = self.woken = self.changed = -1
+
+    def __init__(self, Kernel kernel not None, int64_t period_ns):
+        if not APART <= period_ns <= SECOND:
+            raise ValueError(f"period_ns: {period_ns} is not within {APART} and {SECOND}")
+        if kernel.wake_fd >= 0:
+            raise ValueError("this kernel has a thread already")
+        self.kernel = kernel
+        self.period = period_ns
+        self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+        self.woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        self.changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if min(self.timer, self.woken, self.changed) < 0:
+            raise OSError("no timer or event descriptor could be had")
+
+    def __dealloc__(self):
+        for fd in (self.timer, self.woken, self.changed):
+            if fd >= 0:
+                os.close(fd)
+
+    @property
+    def changed_fd(self):
+        return self.changed
+
+    def start(self):
+        cdef itimerspec when
+        if self.thread is not None:
+            raise RuntimeError("the kernel's thread was started before")
+        when.it_interval = as_timespec(self.period)
+        when.it_value = as_timespec(monotonic() + self.period)
+        if timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL):
+            raise OSError("the kernel's timer could not be set")
+        self.kernel.wake_fd = self.woken
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            self.thread = threading.Thread(target=self._run, name="kernel", daemon=True)
+            self.thread.start()
+        finally:
+            threading.stack_size(before)
+
+    def stop(self):
+        cdef uint64_t one = 1
+        if self.thread is None:
+            return
+        self.stopping = 1
+        write(self.woken, &one, sizeof(one))
+        self.thread.join()
+        self.kernel.wake_fd = -1
+
+    def _run(self):
+        with nogil:
+            self.loop()
+
+    cdef void loop(self) noexcept nogil:
+        """Until stopped: wait for the period or a reading, tick, tell what changed."""
+        cdef pollfd fds[2]
+        cdef uint64_t count
+        cdef uint64_t one = 1
+        cdef int64_t last = 0
+        cdef timespec not_before
+        fds[0].fd = self.timer
+        fds[1].fd = self.woken
+        fds[0].events = fds[1].events = POLLIN
+        while True:
+            poll(fds, 2, 1000)  # ms: a tick at the latest, should the timer ever fail
+            if self.stopping:
+                return
+            not_before = as_timespec(last + APART)
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &not_before, NULL)
+            read(self.timer, &count, sizeof(count))
+            read(self.woken, &count, sizeof(count))
+            last = monotonic()
+            if self.kernel.tick_at(last) > 0:
+                write(self.changed, &one, sizeof(one))
