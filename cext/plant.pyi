@@ -14,7 +14,10 @@ class PlantCharger(NamedTuple):
     watchdog_ns: int  # 0: keeps the last setpoint for ever
 
 class Car(NamedTuple):
-    """A vehicle: follows a changed offer after `reaction_ns`, stops below 6 A."""
+    """A vehicle: has followed a changed offer after `reaction_ns`, stops below 6 A.
+
+    Half of the reaction is dead time, the other half a straight ramp.
+    """
 
     max_ma: int  # on-board charger, per phase
     phases: int  # 1, 2 or 3 terminals used, from terminal 1
@@ -23,6 +26,8 @@ class Car(NamedTuple):
     taper_wh: int  # within the last `taper_wh` the current falls linearly to 6 A
 
 class PlantChargerState(NamedTuple):
+    """A charger at this instant."""
+
     offered_ma: int  # setpoint in force: last one written, fallback, or power-on
     valid_ns: int  # until the watchdog runs out; 0 when it has, or there is none
     current_ma: tuple[int, int, int]  # truth, per terminal
@@ -34,10 +39,14 @@ class Over(NamedTuple):
 
     worst_ma: int  # highest load above the cap on any phase, 0 if never
     longest_ns: int  # longest time without pause above the cap + `tolerance_ma`
-    over_ns: int  # above it at this moment, since when; 0 if not
+    over_ns: int  # above it at this moment, for so long without pause; 0 if not
 
 class Plant:
-    """The virtual depot: integers in, integers out, deterministic by seed."""
+    """The virtual depot: integers in, integers out, deterministic by seed.
+
+    `nominal_mv` is line to neutral. Parents stand before their children. Raises
+    ValueError for a number or an index out of its range.
+    """
 
     def __init__(
         self,
@@ -49,23 +58,30 @@ class Plant:
         tolerance_ma: int = 500,
     ) -> None: ...
     def advance(self, now_ns: int) -> None:
-        """Runs inner steps of `step_ns` up to `now_ns`; the first call sets the origin."""
+        """Runs inner steps of `step_ns` up to `now_ns`; the first call sets the origin.
+
+        An instant in the past does nothing. Everything else happens at `self.now_ns`.
+        """
     @property
     def now_ns(self) -> int: ...
     # what happens in the depot
-    def set_base(self, circuit: int, base_ma: Phases, noise_ma: int = 0) -> None: ...
-    def plug(self, charger: int, car: Car) -> None: ...
+    def set_base(self, circuit: int, base_ma: Phases, noise_ma: int = 0) -> None:
+        """The circuit's own base load; what stands below it comes on top."""
+    def plug(self, charger: int, car: Car) -> None:
+        """A vehicle takes the place of whatever was plugged in."""
     def unplug(self, charger: int) -> None: ...
     def set_car_max(self, charger: int, max_ma: int) -> None:
         """The vehicle's own wish changes (wakes up, or saves its battery)."""
-    def power_cycle(self, charger: int) -> None: ...
+    def power_cycle(self, charger: int) -> None:
+        """Its supply is cut and returns at once."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
     # what a controller can do and see
     def write_setpoint(self, charger: int, ma: int) -> None:
         """Accepted by the charger's register: takes effect, feeds its watchdog."""
     def charger(self, charger: int) -> PlantChargerState: ...
-    def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None: ...
+    def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None:
+        """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
     def meter(self, circuit: int) -> Phases:
         """What a meter with the set lag and refresh shows now, signed."""
     # the truth that stories are judged by

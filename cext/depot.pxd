@@ -1,0 +1,79 @@
+"""The virtual depot's structs. All currents mA, all times in inner steps, + is import."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef enum:
+    TERMINALS = 3
+    OFFERS = 16  # changed offers a vehicle may still have to see
+
+# An offer on its way to the vehicle, seen at `due`.
+cdef struct Offer:
+    int64_t due
+    int32_t ma
+
+cdef struct Guest:
+    int32_t plugged
+    int32_t max_ma
+    int32_t terminals  # uses terminals 1 to this one
+    int64_t dead  # from a changed offer until the current begins to follow
+    int64_t ramp  # from then until it has followed
+    int64_t wanted  # energy, in mA x steps over all its phases
+    int64_t taper
+    int32_t seen_ma  # the offer it follows
+    int32_t to_ma
+    int32_t from_ma
+    int64_t from_at
+    Offer offers[OFFERS]  # oldest first
+    int32_t pending
+
+cdef struct Station:
+    int32_t circuit
+    int32_t phase[TERMINALS]
+    int32_t max_ma
+    int32_t power_on_ma
+    int32_t fallback_ma
+    int64_t watchdog  # 0: none
+    int64_t deadline  # 0: it has run out, or there is none
+    int32_t offered_ma
+    int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys
+    int32_t obeys
+    int32_t current_ma  # on each phase in use
+    int32_t in_use  # phases
+    int64_t settled_at  # energy is counted up to here
+    int64_t delivered  # mA x steps over all phases
+    int64_t next_at  # nothing changes before
+    Guest car
+
+cdef struct Node:
+    int32_t parent
+    int32_t base_ma[TERMINALS]
+    int32_t noise_ma
+    int64_t noise_now[TERMINALS]
+    uint64_t random
+    int64_t load_ma[TERMINALS]
+    int64_t cap_ma[TERMINALS]
+    int64_t worst_ma
+    int64_t over_for  # steps without pause above the cap, now
+    int64_t marked_over_for  # of these, since the mark
+    int64_t longest
+    int64_t lag
+    int64_t refresh
+    int64_t* past_ma  # lag + 1 loads of three phases, a ring; NULL without a meter
+    int64_t shown_ma[TERMINALS]
+
+cdef struct Depot:
+    Node* nodes
+    Station* stations
+    int32_t nodes_n
+    int32_t stations_n
+    int64_t now
+    int64_t tolerance_ma
+
+cdef void add_load(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noexcept nogil
+cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil
+cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil
+cdef void greet(Station* station, int64_t now) noexcept nogil
+cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil
+cdef void stop(Depot* depot, Station* station) noexcept nogil
+cdef void update(Depot* depot, Station* station) noexcept nogil
+cdef void run(Depot* depot, int64_t until) noexcept nogil

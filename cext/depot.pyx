@@ -1,0 +1,227 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""What happens inside the virtual depot: loads, vehicles, chargers, meters.
+
+Time runs in inner steps. Between two changes a charger costs one comparison: its energy
+is counted when something about it changes. Energy is kept as current times steps, so
+that every milliwatt-hour is exact.
+"""
+
+from cext.rows import NEVER_NS, NO_PHASE
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef enum:
+    LEAST_OFFER_MA = 6000  # below it a vehicle stops (IEC 61851-1)
+    TAPER_STEPS = 16  # a tapering current is renewed this often
+
+cdef int64_t NEVER = NEVER_NS
+cdef int32_t UNWIRED = NO_PHASE
+
+
+# Loads ---------------------------------------------------------------------------------
+
+
+cdef void add_load(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noexcept nogil:
+    while circuit >= 0:
+        depot.nodes[circuit].load_ma[phase] += ma
+        circuit = depot.nodes[circuit].parent
+
+
+cdef uint64_t draw(Node* node) noexcept nogil:
+    """Splitmix64: one stream per circuit, so that none depends on the others."""
+    node.random += <uint64_t>0x9E3779B97F4A7C15
+    cdef uint64_t bits = node.random
+    bits = (bits ^ (bits >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+    bits = (bits ^ (bits >> 27)) * <uint64_t>0x94D049BB133111EB
+    return bits ^ (bits >> 31)
+
+
+cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil:
+    """Even noise within ± noise_ma, 21 bits per phase."""
+    cdef Node* node = &depot.nodes[circuit]
+    cdef uint64_t bits = draw(node) if node.noise_ma else 0
+    cdef int64_t span = 2 * <int64_t>node.noise_ma + 1
+    cdef int64_t noise
+    cdef int32_t phase
+    for phase in range(TERMINALS):
+        noise = ((<int64_t>(bits & 0x1FFFFF) * span) >> 21) - node.noise_ma
+        add_load(depot, circuit, phase, noise - node.noise_now[phase])
+        node.noise_now[phase] = noise
+        bits >>= 21
+
+
+cdef void watch_cap(Node* node, int64_t tolerance_ma) noexcept nogil:
+    cdef int64_t excess = node.load_ma[0] - node.cap_ma[0]
+    cdef int32_t phase
+    for phase in range(1, TERMINALS):
+        excess = max(excess, node.load_ma[phase] - node.cap_ma[phase])
+    node.worst_ma = max(node.worst_ma, excess)
+    if excess <= tolerance_ma:
+        node.over_for = node.marked_over_for = 0
+        return
+    node.over_for += 1
+    node.marked_over_for += 1
+    node.longest = max(node.longest, node.marked_over_for)
+
+
+cdef void show(Node* node, int64_t now) noexcept nogil:
+    """A meter: the load `lag` steps ago, looked at every `refresh` steps."""
+    cdef int64_t ring = node.lag + 1
+    cdef int64_t* newest = &node.past_ma[now % ring * TERMINALS]
+    cdef int64_t* oldest = &node.past_ma[(now + 1) % ring * TERMINALS]
+    cdef int32_t phase
+    for phase in range(TERMINALS):
+        newest[phase] = node.load_ma[phase]
+    if now % node.refresh == 0:
+        for phase in range(TERMINALS):
+            node.shown_ma[phase] = oldest[phase]
+
+
+# Chargers and vehicles -----------------------------------------------------------------
+
+
+cdef void set_current(Depot* depot, Station* station, int32_t ma) noexcept nogil:
+    cdef int32_t terminal
+    if ma == station.current_ma:
+        return
+    for terminal in range(station.car.terminals):
+        if station.phase[terminal] != UNWIRED:
+            add_load(depot, station.circuit, station.phase[terminal], ma - station.current_ma)
+    station.current_ma = ma
+
+
+cdef void count_energy(Station* station, int64_t now) noexcept nogil:
+    station.delivered += (now - station.settled_at) * station.current_ma * station.in_use
+    station.car.wanted -= (now - station.settled_at) * station.current_ma * station.in_use
+    station.settled_at = now
+
+
+cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil:
+    """The pilot changes: the vehicle sees it after its dead time.
+
+    With every place taken the newest offer is replaced and keeps its instant: a vehicle
+    may be early, never late.
+    """
+    cdef Guest* car = &station.car
+    if ma == station.pilot_ma:
+        return
+    station.pilot_ma = ma
+    if not car.plugged:
+        return
+    if car.pending < OFFERS:
+        car.offers[car.pending].due = now + car.dead
+        car.pending += 1
+    car.offers[car.pending - 1].ma = ma
+    station.next_at = min(station.next_at, car.offers[0].due)
+
+
+cdef void greet(Station* station, int64_t now) noexcept nogil:
+    """A vehicle begins to see what it is told."""
+    cdef Guest* car = &station.car
+    if car.plugged:
+        car.offers[0].due = now + car.dead
+        car.offers[0].ma = station.pilot_ma
+        car.pending = 1
+        station.next_at = min(station.next_at, car.offers[0].due)
+
+
+cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil:
+    station.offered_ma = min(ma, station.max_ma)
+    if station.obeys:
+        tell(station, station.offered_ma, now)
+
+
+cdef void see_offers(Guest* car, int64_t now) noexcept nogil:
+    cdef int32_t i, gone = 0
+    while gone < car.pending and car.offers[gone].due <= now:
+        car.seen_ma = car.offers[gone].ma
+        gone += 1
+    if gone:
+        car.pending -= gone
+        for i in range(car.pending):
+            car.offers[i] = car.offers[i + gone]
+
+
+cdef int32_t wish(Guest* car) noexcept nogil:
+    """What the vehicle would draw, were it there already."""
+    if not car.plugged or car.wanted <= 0 or car.seen_ma < LEAST_OFFER_MA:
+        return 0
+    return min(car.seen_ma, car.max_ma)
+
+
+cdef int32_t tapered(Guest* car, int32_t ma) noexcept nogil:
+    """Nearly full: the most it takes falls to 6 A with the energy still wanted."""
+    if car.wanted >= car.taper or ma <= LEAST_OFFER_MA or car.wanted <= 0:
+        return ma
+    return min(ma, <int32_t>(
+        LEAST_OFFER_MA + (car.max_ma - LEAST_OFFER_MA) * car.wanted // car.taper))
+
+
+cdef int32_t follow(Guest* car, int32_t current_ma, int64_t now) noexcept nogil:
+    """The vehicle's current: a straight ramp to its wish, at once to 0 when full."""
+    cdef int32_t to_ma = wish(car)
+    if car.wanted <= 0 or not car.plugged:
+        car.to_ma = 0
+        return 0
+    if to_ma != car.to_ma:
+        car.from_ma, car.to_ma, car.from_at = current_ma, to_ma, now
+    if now >= car.from_at + car.ramp:
+        return tapered(car, to_ma)
+    return tapered(car, <int32_t>(
+        car.from_ma + (car.to_ma - car.from_ma) * (now - car.from_at) // car.ramp))
+
+
+cdef int64_t next_change(Station* station, int64_t now) noexcept nogil:
+    """The first step at which something about this charger may be different."""
+    cdef Guest* car = &station.car
+    cdef int64_t at = NEVER
+    cdef int64_t per_step = <int64_t>station.current_ma * station.in_use
+    if station.deadline:
+        at = station.deadline
+    if car.pending:
+        at = min(at, car.offers[0].due)
+    if now < car.from_at + car.ramp:
+        return min(at, now + 1)
+    if per_step > 0:
+        at = min(at, now + (car.wanted + per_step - 1) // per_step)
+        if car.wanted < car.taper:
+            at = min(at, now + TAPER_STEPS)
+        else:
+            at = min(at, now + (car.wanted - car.taper) // per_step + 1)
+    return at
+
+
+cdef void stop(Depot* depot, Station* station) noexcept nogil:
+    """The contactor opens: no current, and nothing the vehicle was told counts any more."""
+    count_energy(station, depot.now)
+    set_current(depot, station, 0)
+    station.car.pending = station.car.seen_ma = station.car.to_ma = 0
+    station.car.from_at = depot.now - station.car.ramp
+    station.next_at = next_change(station, depot.now)
+
+
+cdef void update(Depot* depot, Station* station) noexcept nogil:
+    cdef int64_t now = depot.now
+    count_energy(station, now)
+    if station.deadline and now >= station.deadline:
+        station.deadline = 0
+        offer(station, station.fallback_ma, now)
+    see_offers(&station.car, now)
+    set_current(depot, station, follow(&station.car, station.current_ma, now))
+    station.next_at = next_change(station, now)
+
+
+cdef void run(Depot* depot, int64_t until) noexcept nogil:
+    cdef int32_t i
+    while depot.now < until:
+        depot.now += 1
+        for i in range(depot.stations_n):
+            if depot.stations[i].next_at <= depot.now:
+                update(depot, &depot.stations[i])
+        for i in range(depot.nodes_n):
+            if depot.nodes[i].noise_ma:
+                new_noise(depot, i)
+        for i in range(depot.nodes_n):
+            watch_cap(&depot.nodes[i], depot.tolerance_ma)
+            if depot.nodes[i].past_ma != NULL:
+                show(&depot.nodes[i], depot.now)

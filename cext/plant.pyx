@@ -1,0 +1,316 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""The virtual depot as Python sees it: every number and index is checked here, once."""
+
+from typing import NamedTuple
+
+from cext.rows import NEVER_NS, NO_PHASE, ROOT, Vehicle
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from cext.depot cimport (
+    TERMINALS, Depot, Guest, Node, Station, add_load, greet, new_noise, offer, run, stop, tell, update
+)
+
+cdef enum:
+    MOST_MA = 10_000_000
+    MOST_PAST = 1 << 20  # steps a meter may lag
+
+cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
+
+
+class PlantCharger(NamedTuple):
+    """A charger as it really behaves, whatever the site document says of it."""
+
+    circuit: int
+    phases: tuple
+    max_ma: int
+    power_on_ma: int
+    fallback_ma: int
+    watchdog_ns: int
+
+
+class Car(NamedTuple):
+    """A vehicle: has followed a changed offer after `reaction_ns`, stops below 6 A."""
+
+    max_ma: int
+    phases: int
+    reaction_ns: int
+    energy_wh: int
+    taper_wh: int
+
+
+class PlantChargerState(NamedTuple):
+    """A charger at this instant."""
+
+    offered_ma: int
+    valid_ns: int
+    current_ma: tuple
+    vehicle: Vehicle
+    energy_mwh: int
+
+
+class Over(NamedTuple):
+    """How a circuit stood against its true cap since the last `mark()`."""
+
+    worst_ma: int
+    longest_ns: int
+    over_ns: int
+
+
+cdef int32_t whole(object value, object least, object most, str name) except? -1:
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}, not within {least} and {most}")
+    return <int32_t>value
+
+
+cdef int64_t long_whole(object value, object most, str name) except -1:
+    if not 0 <= value <= most:
+        raise ValueError(f"{name} is {value}, not within 0 and {most}")
+    return <int64_t>value
+
+
+cdef class Plant:
+    """The virtual depot: integers in, integers out, deterministic by seed."""
+
+    cdef Depot depot
+    cdef int64_t origin_ns
+    cdef int64_t step_ns
+    cdef bint begun
+    cdef object energy_unit  # femtojoules in one mA x step
+
+    def __init__(self, parents, chargers, nominal_mv, seed, step_ns=10_000_000,
+                 tolerance_ma=500):
+        if self.depot.nodes != NULL:
+            raise ValueError("a plant begins once")
+        self.step_ns = whole(step_ns, 1_000_000, 1_000_000_000, "step_ns")
+        self.energy_unit = whole(nominal_mv, 1, 1_000_000, "nominal_mv") * int(step_ns)
+        self.depot.tolerance_ma = whole(tolerance_ma, 0, MOST_MA, "tolerance_ma")
+        self.depot.nodes = <Node*>calloc(max(1, len(parents)), sizeof(Node))
+        self.depot.stations = <Station*>calloc(max(1, len(chargers)), sizeof(Station))
+        if self.depot.nodes == NULL or self.depot.stations == NULL:
+            raise MemoryError
+        for i, parent in enumerate(parents):
+            self._add_circuit(i, parent, seed)
+        for i, charger in enumerate(chargers):
+            self._add_charger(i, charger)
+
+    def __dealloc__(self):
+        cdef int32_t i
+        for i in range(self.depot.nodes_n):
+            free(self.depot.nodes[i].past_ma)
+        free(self.depot.nodes)
+        free(self.depot.stations)
+
+    cdef int _add_circuit(self, int32_t i, object parent, object seed) except -1:
+        cdef Node* node = &self.depot.nodes[i]
+        cdef int32_t phase
+        node.parent = whole(parent, ROOT, i - 1, "parent")
+        node.random = <uint64_t>((seed * 0x2545F4914F6CDD1D + i) & 0xFFFFFFFFFFFFFFFF)
+        for phase in range(TERMINALS):
+            node.cap_ma[phase] = NEVER_NS // 2
+        self.depot.nodes_n = i + 1
+        return 0
+
+    cdef int _add_charger(self, int32_t i, object charger) except -1:
+        cdef Station* station = &self.depot.stations[i]
+        cdef int32_t terminal
+        station.circuit = whole(charger.circuit, 0, self.depot.nodes_n - 1, "circuit")
+        for terminal, phase in zip(range(TERMINALS), charger.phases, strict=True):
+            station.phase[terminal] = whole(phase, NO_PHASE, TERMINALS - 1, "phase")
+        station.max_ma = whole(charger.max_ma, 0, MOST_MA, "max_ma")
+        station.power_on_ma = whole(charger.power_on_ma, 0, MOST_MA, "power_on_ma")
+        station.fallback_ma = whole(charger.fallback_ma, 0, MOST_MA, "fallback_ma")
+        station.watchdog = self._steps(charger.watchdog_ns)
+        station.obeys = 1
+        offer(station, station.power_on_ma, 0)
+        station.next_at = NEVER_NS
+        self.depot.stations_n = i + 1
+        return 0
+
+    cdef int64_t _steps(self, object duration_ns) except -1:
+        """Whole steps, never shorter than asked."""
+        return long_whole(-(-duration_ns // int(self.step_ns)), 1 << 40, "a duration in steps")
+
+    cdef int64_t _charge(self, object watt_hours, object most) except -1:
+        """Energy as mA x steps over all phases."""
+        amount = watt_hours * 1000 * FEMTOJOULES_MWH // self.energy_unit
+        return long_whole(amount, most, "an energy in mA x steps")
+
+    cdef Station* _station(self, object charger) except NULL:
+        return &self.depot.stations[whole(charger, 0, self.depot.stations_n - 1, "charger")]
+
+    cdef Node* _node(self, object circuit) except NULL:
+        return &self.depot.nodes[whole(circuit, 0, self.depot.nodes_n - 1, "circuit")]
+
+    def advance(self, now_ns):
+        """Runs inner steps up to `now_ns`; the first call sets the origin.
+
+        The GIL is kept: other threads never see half a step.
+        """
+        if not self.begun:
+            self.origin_ns = now_ns
+            self.begun = True
+        run(&self.depot, (<int64_t>now_ns - self.origin_ns) // self.step_ns)
+
+    @property
+    def now_ns(self):
+        return self.origin_ns + self.depot.now * self.step_ns
+
+    # What happens in the depot
+
+    def set_base(self, circuit, base_ma, noise_ma=0):
+        """The circuit's own base load; what stands below it comes on top."""
+        cdef Node* node = self._node(circuit)
+        cdef int32_t phase, ma
+        node.noise_ma = whole(noise_ma, 0, MOST_MA, "noise_ma")
+        for phase, value in zip(range(TERMINALS), base_ma, strict=True):
+            ma = whole(value, -MOST_MA, MOST_MA, "base_ma")
+            add_load(&self.depot, circuit, phase, ma - node.base_ma[phase])
+            node.base_ma[phase] = ma
+        new_noise(&self.depot, circuit)
+
+    def plug(self, charger, car):
+        """A vehicle takes the place of whatever was plugged in."""
+        cdef Station* station = self._station(charger)
+        cdef Guest guest
+        cdef int32_t terminal
+        guest.plugged = 1
+        guest.max_ma = whole(car.max_ma, 0, MOST_MA, "max_ma")
+        guest.terminals = whole(car.phases, 1, TERMINALS, "phases")
+        guest.dead = max(1, self._steps(car.reaction_ns) // 2)
+        guest.ramp = max(1, self._steps(car.reaction_ns) - guest.dead)
+        guest.wanted = self._charge(car.energy_wh, NEVER_NS // 2)
+        guest.taper = self._charge(car.taper_wh, NEVER_NS // MOST_MA)  # no overflow x mA
+        guest.pending = guest.seen_ma = guest.from_ma = guest.to_ma = 0
+        guest.from_at = self.depot.now - guest.ramp
+        self.unplug(charger)
+        station.car = guest
+        for terminal in range(guest.terminals):
+            station.in_use += station.phase[terminal] != NO_PHASE
+        greet(station, self.depot.now)
+
+    def unplug(self, charger):
+        cdef Station* station = self._station(charger)
+        stop(&self.depot, station)
+        station.car.plugged = 0
+        station.in_use = 0
+
+    def set_car_max(self, charger, max_ma):
+        """The vehicle's own wish changes (wakes up, or saves its battery)."""
+        cdef Station* station = self._station(charger)
+        if not station.car.plugged:
+            raise ValueError(f"no vehicle at charger {charger}")
+        station.car.max_ma = whole(max_ma, 0, MOST_MA, "max_ma")
+        update(&self.depot, station)
+
+    def power_cycle(self, charger):
+        """Its supply is cut and returns at once."""
+        cdef Station* station = self._station(charger)
+        stop(&self.depot, station)
+        station.deadline = 0
+        station.offered_ma = station.pilot_ma = min(station.power_on_ma, station.max_ma)
+        greet(station, self.depot.now)
+
+    def set_obeys(self, charger, obeys):
+        """False: goes on drawing what it drew, whatever is written."""
+        cdef Station* station = self._station(charger)
+        station.obeys = 1 if obeys else 0
+        if station.obeys:
+            tell(station, station.offered_ma, self.depot.now)
+
+    # What a controller can do and see
+
+    def write_setpoint(self, charger, ma):
+        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+        cdef Station* station = self._station(charger)
+        offer(station, whole(ma, 0, MOST_MA, "setpoint"), self.depot.now)
+        if station.watchdog:
+            station.deadline = self.depot.now + station.watchdog
+            station.next_at = min(station.next_at, station.deadline)
+
+    def charger(self, charger):
+        cdef Station* station = self._station(charger)
+        cdef int64_t since = self.depot.now - station.settled_at
+        cdef int64_t delivered = (
+            station.delivered + since * station.current_ma * station.in_use)
+        valid = (station.deadline - self.depot.now) * self.step_ns if station.deadline else 0
+        return PlantChargerState(
+            station.offered_ma,
+            valid,
+            self._terminals(station),
+            self._vehicle(&station.car, station.current_ma),
+            delivered * self.energy_unit // FEMTOJOULES_MWH,
+        )
+
+    cdef tuple _terminals(self, Station* station):
+        return tuple([
+            station.current_ma
+            if terminal < station.car.terminals and station.phase[terminal] != NO_PHASE else 0
+            for terminal in range(TERMINALS)
+        ])
+
+    cdef object _vehicle(self, Guest* car, int32_t current_ma):
+        if not car.plugged:
+            return Vehicle.A
+        return Vehicle.C if current_ma or car.to_ma else Vehicle.B
+
+    def set_meter(self, circuit, lag_ns, refresh_ns):
+        """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
+        cdef Node* node = self._node(circuit)
+        cdef int64_t i
+        lag = self._steps(lag_ns)
+        if lag > MOST_PAST:
+            raise ValueError(f"a meter that lags {lag} steps")
+        past = <int64_t*>calloc((lag + 1) * TERMINALS, sizeof(int64_t))
+        if past == NULL:
+            raise MemoryError
+        free(node.past_ma)
+        node.past_ma, node.lag = past, lag
+        node.refresh = max(1, self._steps(refresh_ns))
+        for i in range((lag + 1) * TERMINALS):
+            past[i] = node.load_ma[i % TERMINALS]
+        node.shown_ma = node.load_ma
+
+    def meter(self, circuit):
+        """What a meter with the set lag and refresh shows now, signed."""
+        cdef Node* node = self._node(circuit)
+        if node.past_ma == NULL:
+            raise ValueError(f"circuit {circuit} has no meter")
+        return node.shown_ma[0], node.shown_ma[1], node.shown_ma[2]
+
+    # The truth that stories are judged by
+
+    def load(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return node.load_ma[0], node.load_ma[1], node.load_ma[2]
+
+    def set_cap(self, circuit, cap_ma):
+        cdef Node* node = self._node(circuit)
+        cdef int32_t phase
+        for phase, value in zip(range(TERMINALS), cap_ma, strict=True):
+            node.cap_ma[phase] = whole(value, -MOST_MA, MOST_MA, "cap_ma")
+
+    def cap(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return node.cap_ma[0], node.cap_ma[1], node.cap_ma[2]
+
+    def over(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return Over(
+            node.worst_ma, node.longest * self.step_ns, node.over_for * self.step_ns)
+
+    def mark(self):
+        """Begins a new measuring window for `over()` of every circuit."""
+        cdef int32_t i
+        for i in range(self.depot.nodes_n):
+            self.depot.nodes[i].worst_ma = 0
+            self.depot.nodes[i].longest = self.depot.nodes[i].marked_over_for = 0
+
+    def offered_total_ma(self):
+        """Σ of setpoints in force: for "nothing rose"."""
+        cdef int32_t i
+        cdef int64_t total = 0
+        for i in range(self.depot.stations_n):
+            total += self.depot.stations[i].offered_ma
+        return total
