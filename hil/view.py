@@ -170,13 +170,12 @@ def _bound(circuit: CircuitTruth, belief: CircuitReport | None, stale: bool) -> 
 def _chargers(scene: Scene, width: int) -> RenderableType:
     believed = {charger.id: charger for charger in scene.report.chargers} if scene.report else {}
     table = Table.grid(padding=(0, 1, 0, 0))
-    wide = width >= 110
-    names = max((len(charger.id) for charger in scene.chargers), default=4)
-    sizes = (max(7, min(names, 12 if wide else 7)), 12, 5, 5, 6, 5, 5)
+    names = max((len(charger.id) for charger in scene.chargers), default=3)
+    sizes = (max(3, min(names, width // 12)), 11, 4, 5, 6, 5, 5)
     for size, side in zip(sizes, ("left", "left", *["right"] * 5), strict=True):
         table.add_column(width=size, no_wrap=True, justify=side, overflow="ellipsis")  # type: ignore[arg-type]
-    table.add_column(width=width - sum(sizes) - len(sizes) - 1, no_wrap=True, overflow="ellipsis")
-    heads = ("charger", "vehicle", "full", "draws", "offers", "told", "seen", "why")
+    table.add_column(width=width - sum(sizes) - len(sizes), no_wrap=True, overflow="ellipsis")
+    heads = ("bay", "vehicle", "full", "draws", "offers", "told", "seen", "why")
     styles = (*[QUIET] * 5, *[BELIEF] * 3)
     table.add_row(*(Text(head, style=style) for head, style in zip(heads, styles, strict=True)))
     for charger in scene.chargers:
@@ -233,7 +232,7 @@ def _keys(keys: Sequence[tuple[str, str]]) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
     for key, what in keys:
         line.append(f" {key} ", style="reverse")
-        line.append(f" {what}  ")
+        line.append(f"{what} ")
     return line
 
 

@@ -104,18 +104,17 @@ class Alfen:
         return struct.pack(">d", self._plant.charger(self._index).energy_mwh / 1000)
 
     def _control(self) -> bytes:
-        now_ns = self._present()
+        self._present()
         state = self._plant.charger(self._index)
         pwm = state.offered_ma >= PWM_FROM_MA
-        left_s = max(0, state.valid_ns - now_ns) // 1_000_000_000
         return _CONTROL_FORM.pack(
             0 if state.vehicle is Vehicle.F else 1,
             _mode3(state.vehicle, pwm).encode().ljust(10, b"\0"),
             state.offered_ma / 1000,
-            left_s,
+            state.valid_ns // 1_000_000_000,
             self.setpoint_a,
             self._row.fallback_ma / 1000,
-            int(state.valid_ns > now_ns),
+            int(state.valid_ns > 0),
             self._phases(),
         )
 
