@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel clean
+.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,6 +42,19 @@ format: ## put the code in order
 wheel: ## build dist/*.whl and audit that it serves every Python since 3.11
 	@rm -rf dist && $(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@$(PYTHON) -m abi3audit --strict dist/*.whl
+
+# A copy built with checks on every access and every arithmetic step. Python's own leaks are not ours.
+CHECKED = build/sanitize
+CHECKS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+SANITIZED ?= tests
+
+sanitize: ## the kernel's tests with gcc's sanitizers; SANITIZED="tests/test_x.py …" for some
+	@rm -rf $(CHECKED) && mkdir -p $(CHECKED)
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(CHECKED)
+	@cd $(CHECKED) && CFLAGS="$(CHECKS)" $(abspath $(PYTHON)) setup.py --quiet build_ext --inplace
+	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		$(abspath $(PYTHON)) -m pytest -m "not rig and not slow" $(SANITIZED)
 
 clean: ## remove all that was built, .venv stays
 	@rm -rf build dist *.egg-info cext/*.so .*_cache .hypothesis
