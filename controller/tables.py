@@ -1,0 +1,135 @@
+"""The site as the kernel wants it: rows, their indexes, and how meters are wired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cext.rows import (
+    ROOT,
+    ChargerRow,
+    CircuitRow,
+    Kind,
+    Phases,
+    SlotRow,
+    SourceRow,
+    Tuning,
+)
+from cext.tick import Kernel
+from controller.devices import Charger, Meter
+from controller.site import Control, LimitSource, Site
+from controller.units import PPM
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How a meter's terminals sit on the circuit."""
+
+    phases: Phases  # grid phase at terminals 1, 2, 3
+    ratio_ppm: int
+    reversed: bool
+
+    def to_grid(self, terminals_ma: Phases) -> Phases:
+        """Signed currents at the terminals as currents of the grid phases, + is import."""
+        grid = [0, 0, 0]
+        sign = -1 if self.reversed else 1
+        for phase, value_ma in zip(self.phases, terminals_ma, strict=True):
+            grid[phase] = sign * value_ma * self.ratio_ppm // PPM
+        return grid[0], grid[1], grid[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Rows in the site's order; an index is a row's position."""
+
+    circuits: tuple[CircuitRow, ...]
+    sources: tuple[SourceRow, ...]
+    chargers: tuple[ChargerRow, ...]
+    slots: tuple[SlotRow, ...]
+    tuning: Tuning
+    tick_ns: int
+    circuit_index: dict[str, int]
+    source_index: dict[str, int]
+    charger_index: dict[str, int]
+    slot_index: dict[str, int]
+    source_wiring: tuple[Wiring, ...]
+
+    @classmethod
+    def of(cls, site: Site) -> Tables:
+        circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        return cls(
+            circuits=tuple(
+                CircuitRow(
+                    parent=ROOT if circuit.parent is None else circuits[circuit.parent],
+                    rating_ma=circuit.rating_ma,
+                    worst_base_ma=circuit.worst_base_ma,
+                    credit_export=circuit.credit_export,
+                )
+                for circuit in site.circuits
+            ),
+            sources=tuple(_source_row(meter, circuits) for meter in site.meters),
+            chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
+            slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
+            tuning=_tuning(site.control),
+            tick_ns=site.control.tick_ns,
+            circuit_index=circuits,
+            source_index={meter.id: i for i, meter in enumerate(site.meters)},
+            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
+            slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
+            source_wiring=tuple(
+                Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
+            ),
+        )
+
+    def build_kernel(self) -> Kernel:
+        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+
+
+def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
+    return SourceRow(
+        circuit=circuits[meter.circuit],
+        error_ma=meter.error_ma,
+        lag_ns=meter.lag_ns,
+        max_age_ns=meter.max_age_ns,
+        poll_ns=meter.poll_ns,
+    )
+
+
+def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
+    return ChargerRow(
+        circuit=circuits[charger.circuit],
+        phases=charger.phases,
+        min_ma=charger.min_ma,
+        max_ma=charger.max_ma,
+        step_ma=charger.step_ma,
+        fallback_ma=charger.alone_ma,
+        power_on_ma=charger.restart_ma,
+        tolerance_ppm=charger.tolerance_ppm,
+        standby_ma=charger.standby_ma,
+        settle_ns=charger.settle_ns,
+        metered=charger.facts.metered,
+        error_ma=charger.facts.error_ma,
+        lag_ns=charger.facts.lag_ns,
+        poll_ns=charger.poll_ns,
+        max_age_ns=charger.max_age_ns,
+        weight=charger.weight,
+        class_rank=charger.class_rank,
+    )
+
+
+def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
+    return SlotRow(
+        circuit=circuits[source.circuit],
+        kind=Kind[source.kind.upper()],
+        failsafe_ma=source.failsafe_ma,
+        hold_ns=source.hold_ns,
+    )
+
+
+def _tuning(control: Control) -> Tuning:
+    return Tuning(
+        dead_man_ns=control.dead_man_ns,
+        dwell_ns=control.dwell_ns,
+        ramp_ma_per_s=control.ramp_ma_per_s,
+        calm_ns=control.calm_ns,
+        turn_ns=control.turn_ns,
+    )
