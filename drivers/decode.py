@@ -1,0 +1,79 @@
+"""Words in, values out, and a setpoint's way back into words. Pure: no device, no time.
+
+A value with a unit comes as whole thousandths of it (mA, mV, mW, mWh, ms), one without as the
+raw number, text as text. What the device marks as unknown is None, never a number. Integers are
+scaled in integers; floats through their exact ratio. Rounding is half-even.
+"""
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isfinite
+
+from drivers.register import Register
+
+Value = int | str | None
+
+_FORMS = {
+    "int16": struct.Struct(">h"),
+    "uint16": struct.Struct(">H"),
+    "int32": struct.Struct(">i"),
+    "uint32": struct.Struct(">I"),
+    "float32": struct.Struct(">f"),
+    "float64": struct.Struct(">d"),
+}
+
+
+class WordCountError(ValueError):
+    """Another number of words than the register has: nothing in them can be trusted."""
+
+
+def decode(register: Register, words: Sequence[int]) -> Value:
+    """The register's value. Raises WordCountError; ValueError for a word outside 0..65535."""
+    if len(words) != register.length:
+        raise WordCountError(f"{len(words)} words for a register of {register.length}")
+    try:
+        if register.type == "ascii":
+            return _text(struct.pack(f">{len(words)}H", *words))
+        if register.word_order == "low_first":
+            words = words[::-1]
+        raw = _FORMS[register.type].unpack(struct.pack(f">{len(words)}H", *words))[0]
+    except struct.error as error:
+        raise ValueError("a word outside 0..65535") from error
+    if raw in register.sentinels or not isfinite(raw):
+        return None
+    return _thousandths(raw, register.thousandths)
+
+
+def encode(register: Register, value: int) -> tuple[int, ...]:
+    """The words for `value` thousandths of the register's unit; integers are rounded down.
+
+    Raises ValueError for what the register cannot hold.
+    """
+    exact = value / register.thousandths
+    try:
+        if register.type.startswith("float"):
+            raw = _FORMS[register.type].pack(exact.numerator / exact.denominator)
+        else:
+            raw = _FORMS[register.type].pack(exact.numerator // exact.denominator)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"{value} does not fit a {register.type}") from error
+    words = struct.unpack(f">{register.length}H", raw)
+    return words if register.word_order == "high_first" else words[::-1]
+
+
+def _thousandths(raw: float, scale: Fraction) -> int:
+    """raw · scale to the nearest whole number, half to even, exact for floats, too."""
+    above, below = raw.as_integer_ratio()
+    above *= scale.numerator
+    below *= scale.denominator
+    if below == 1:
+        return above
+    whole, rest = divmod(above, below)
+    return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
+
+
+def _text(raw: bytes) -> str | None:
+    """Padded with NUL or blanks; None where it is empty or no printable ASCII."""
+    text = raw.rstrip(b"\0 ").decode("ascii", errors="replace")
+    return text if text and text.isascii() and text.isprintable() else None

@@ -1,0 +1,181 @@
+"""What every driver offers and needs, and what goes wrong outside.
+
+A `DeviceError` is theirs: expected, it ends one exchange and makes a reading stale. Everything
+else that is raised here is ours, and ends the process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Protocol
+
+READ_HOLDING = 3
+READ_INPUT = 4
+WRITE_ONE = 6
+WRITE_MANY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One Modbus request: reads `count` words, or writes `words`."""
+
+    device: str  # whose it is, for messages
+    unit: int
+    fc: int
+    address: int
+    count: int
+    words: tuple[int, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        return self.fc in (WRITE_ONE, WRITE_MANY)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    words: tuple[int, ...]  # none for a write that was acknowledged
+    at_ns: int  # arrival
+
+
+class Rank(IntEnum):
+    """Who goes first where several wait for the same line."""
+
+    REDUCTION = 0
+    INCREASE = 1
+    METER = 2
+    CHARGER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    id: str
+    online: bool  # one of its last three polls was answered in full
+    error: str | None  # what was wrong last, in the installer's words; None: nothing
+    since_ns: int  # `online` and `error` have been so since then; 0: from the start
+
+
+class Driver(Protocol):
+    """Drives one device: posts its readings, and for a charger writes its orders."""
+
+    @property
+    def id(self) -> str: ...
+    async def run(self) -> None:
+        """Until cancelled. A DeviceError never ends it."""
+
+    def health(self) -> DeviceHealth: ...
+
+
+class Line(Protocol):
+    """What carries requests: one exchange at a time, each bounded by the line's time-out."""
+
+    @property
+    def url(self) -> str: ...
+    async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
+        """Asks what to send at the last moment; None, when nothing any more, is answered None.
+
+        Returns the words read, none for a write. Raises DeviceError.
+        """
+
+    def close(self) -> None: ...
+
+
+class DeviceError(Exception):
+    """Something outside did not do as it should. The message names device, line and place."""
+
+    passing: ClassVar[bool] = False  # the device says itself: try again
+
+    def __init__(self, what: str, *, line: str, request: Request | None = None) -> None:
+        self.what = what
+        place = line
+        if request is not None:
+            place = f"{request.device} ({line}, unit {request.unit}, register {request.address})"
+        super().__init__(f"{place}: {what}")
+
+
+class NoConnectionError(DeviceError):
+    """Nobody there, or the connection was refused or cut."""
+
+
+class NoReplyError(DeviceError):
+    """Connected, but no whole reply within the time-out."""
+
+
+class BusFullError(DeviceError):
+    """More wait for this line than it can ever serve."""
+
+
+class BadReplyError(DeviceError):
+    """A reply that is not the answer to the request: nothing in it may be used."""
+
+
+class ShortReplyError(BadReplyError):
+    """Another number of registers than was asked for."""
+
+
+class WrongUnitError(BadReplyError):
+    """Another unit answered."""
+
+
+class WrongTransactionError(BadReplyError):
+    """The answer to some other request."""
+
+
+class BadValueError(DeviceError):
+    """The exchange was in order, what it says is not: unknown or impossible values."""
+
+
+class WrongDeviceError(DeviceError):
+    """Not the device that the profile describes, or not set up as the profile needs it."""
+
+
+class RefusedError(DeviceError):
+    """The device answered with a Modbus exception."""
+
+
+class IllegalFunctionError(RefusedError):
+    """Exception 1."""
+
+
+class IllegalAddressError(RefusedError):
+    """Exception 2."""
+
+
+class IllegalValueError(RefusedError):
+    """Exception 3."""
+
+
+class DeviceFailureError(RefusedError):
+    """Exception 4."""
+
+
+class BusyError(RefusedError):
+    """Exception 6."""
+
+    passing = True
+
+
+class PathError(RefusedError):
+    """Exception 10: the gateway knows no way to this unit."""
+
+
+class GatewaySilenceError(RefusedError):
+    """Exception 11: the gateway asked, the unit behind it did not answer in time."""
+
+    passing = True
+
+
+_REFUSALS: dict[int, tuple[type[RefusedError], str]] = {
+    1: (IllegalFunctionError, "does not know this function (exception 1)"),
+    2: (IllegalAddressError, "has no such register (exception 2): another model or firmware?"),
+    3: (IllegalValueError, "refuses the value or the number of registers (exception 3)"),
+    4: (DeviceFailureError, "failed while answering (exception 4)"),
+    6: (BusyError, "is busy (exception 6)"),
+    10: (PathError, "the gateway has no path to this unit (exception 10): check its settings"),
+    11: (GatewaySilenceError, "the unit did not answer its gateway (exception 11)"),
+}
+
+
+def refusal(code: int, line: str, request: Request) -> RefusedError:
+    """The error that a Modbus exception code means."""
+    kind, what = _REFUSALS.get(code, (RefusedError, f"refuses (exception {code})"))
+    return kind(what, line=line, request=request)

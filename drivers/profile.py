@@ -1,0 +1,311 @@
+"""Device profiles: what a meter or charger says where, as data. One TOML file a device.
+
+A profile states its sources and how sure each fact is. It is refused as a whole, with every
+problem found, when anything in it is unknown or contradicts itself.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
+
+from controller.facts import ChargerFacts, MeterFacts
+from controller.problems import DocumentError, Problem
+from drivers.register import (
+    Amperes,
+    Block,
+    Check,
+    Integers,
+    Part,
+    Percent,
+    Register,
+    RegisterType,
+    Seconds,
+    Texts,
+    WordOrder,
+)
+
+Confidence = Literal["two-sources", "one-source", "inferred", "disputed", "unverified", "assumed"]
+"""`assumed` is our own guess on the safe side, where no source says anything."""
+
+FOLDERS = {"meter": "meters", "charger": "chargers"}
+HOME = Path(__file__).parent / "profiles"
+SIZE_MAX = 256 * 1024
+
+
+class ProfileError(DocumentError):
+    """A profile that cannot be used, with every problem found."""
+
+
+class Profile(Part):
+    """What meters and chargers have in common."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str  # its file's name
+    vendor: str
+    model: str
+    transports: tuple[Literal["tcp"], ...]
+    port: StrictInt = Field(502, ge=1, le=65535)
+    unit: StrictInt = Field(1, ge=0, le=255)  # as delivered
+    fc: Literal[3, 4] = 3
+    word_order: WordOrder = "high_first"
+    sentinels: dict[RegisterType, Integers] = Field(default_factory=dict)
+    max_registers: StrictInt = Field(125, ge=1, le=125)  # in one request
+    error_ma: Amperes = Field(alias="error_a")  # of its currents
+    lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
+    blocks: tuple[Block, ...] = Field((), alias="block")
+    checks: tuple[Check, ...] = Field((), alias="check")
+    registers: dict[str, Register]
+    sources: Texts
+    confidence: Confidence  # of every fact that `conf` does not name
+    conf: dict[str, Confidence] = Field(default_factory=dict)  # by dotted path
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hand_down(cls, data: Any) -> Any:
+        """Gives each register what the profile says once for all of them."""
+        sentinels = data.get("sentinels")
+
+        def full(register: Any) -> Any:
+            if not isinstance(register, dict):
+                return register
+            common = {key: data[key] for key in ("fc", "word_order") if key in data}
+            if isinstance(sentinels, dict):
+                common["sentinels"] = sentinels.get(register.get("type"), ())
+            return common | register
+
+        registers, checks = data.get("registers"), data.get("check")
+        if isinstance(registers, dict):
+            data = data | {"registers": {key: full(each) for key, each in registers.items()}}
+        if isinstance(checks, list):
+            data = data | {"check": [full(each) for each in checks]}
+        return data
+
+    @property
+    def currents(self) -> tuple[str, ...]:
+        """Names of the registers of its currents, by terminal; empty where it has no meter."""
+        names = ("current_l1", "current_l2", "current_l3")
+        return tuple(name for name in names if name in self.registers)
+
+    def problems(self) -> Iterator[Problem]:
+        """What single fields cannot show."""
+        for name, register in self.registers.items():
+            place = f"registers.{name}"
+            if not any(block.covers(register) for block in self.blocks):
+                yield Problem(place, "is in no block")
+            for i, block in enumerate(self.blocks):
+                if block.cuts(register):
+                    yield Problem(f"block[{i}]", f"cuts {name} ({register.addr}…)")
+            for other, its in self.registers.items():
+                if name < other and register.overlaps(its):
+                    yield Problem(place, f"overlaps {other} ({its.addr}…)")
+        for i, block in enumerate(self.blocks):
+            if block.count > self.max_registers:
+                yield Problem(f"block[{i}].count", "is more than max_registers")
+        for name in self.currents:
+            yield from self.wants(f"registers.{name}", name, "A")
+
+    def wants(self, place: str, name: str, unit: str | None) -> Iterator[Problem]:
+        """A problem where `name` is no register with this unit."""
+        register = self.registers.get(name)
+        if register is None:
+            yield Problem(place, f"needs a register {name}")
+        elif register.unit != unit:
+            yield Problem(place, f"needs {name} in {unit}, not {register.unit}")
+
+
+class MeterProfile(Profile):
+    kind: Literal["meter"]
+    phases: Literal[1, 2, 3]
+    # "power": the register has no sign of its own, the phase's power tells the direction
+    current_sign: Literal["own", "power"]
+
+    @property
+    def facts(self) -> MeterFacts:
+        return MeterFacts(self.name, self.phases, self.error_ma, self.lag_ns)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        for n in range(1, self.phases + 1):
+            yield from self.wants("phases", f"current_l{n}", "A")
+            if self.current_sign == "power":
+                yield from self.wants("current_sign", f"power_l{n}", "W")
+                yield from self.wants("current_sign", f"voltage_l{n}", "V")
+
+
+class Setpoint(Part):
+    """Where a charger is told the current it may draw; 0 pauses it."""
+
+    register_name: str = Field(alias="register")
+    fc: Literal[6, 16]  # written with, all words in one request
+    applied: str  # register of the highest current that it applies at this moment
+    min_ma: Amperes = Field(alias="min_a")
+    max_ma: Amperes | None = Field(None, alias="max_a")  # absent: the site must say
+    step_ma: Amperes = Field(alias="step_a")
+    write_gap_ns: Seconds = Field(0, alias="write_gap_s")  # least time between two writes
+
+
+class Status(Part):
+    register_name: str = Field(alias="register")
+    iec: dict[str, Literal["A", "B", "C", "D", "E", "F"]]  # its own code → IEC 61851 state
+
+
+class Watchdog(Part):
+    """What the charger does alone when nobody writes any more."""
+
+    kind: Literal["none", "setpoint_rewrite"]  # what feeds it
+    timeout_ns: Seconds | None = Field(None, alias="timeout_s")  # as delivered
+    remaining: str | None = None  # register of the time left; 0: it has run out
+    fallback: str | None = None  # register of the current it then applies
+    armed_after_power_on: StrictBool = False
+    power_on_is_fallback: StrictBool = False
+
+
+class ChargerProfile(Profile):
+    kind: Literal["charger"]
+    tolerance_ppm: Percent = Field(alias="tolerance_pct")  # drawn above the setpoint
+    standby_ma: Amperes = Field(alias="standby_a")
+    settle_ns: Seconds = Field(alias="settle_s")  # until the vehicle follows a setpoint
+    setpoint: Setpoint
+    status: Status
+    watchdog: Watchdog
+
+    @property
+    def facts(self) -> ChargerFacts:
+        return ChargerFacts(
+            name=self.name,
+            min_ma=self.setpoint.min_ma,
+            max_ma=self.setpoint.max_ma,
+            step_ma=self.setpoint.step_ma,
+            tolerance_ppm=self.tolerance_ppm,
+            standby_ma=self.standby_ma,
+            settle_ns=self.settle_ns,
+            metered=bool(self.currents),
+            error_ma=self.error_ma,
+            lag_ns=self.lag_ns,
+            watchdog_timeout_ns=self.watchdog.timeout_ns,
+            has_fallback=self.watchdog.kind != "none",
+            watchdog_armed_after_power_on=self.watchdog.armed_after_power_on,
+            power_on_is_fallback=self.watchdog.power_on_is_fallback,
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from self.wants("setpoint.register", self.setpoint.register_name, "A")
+        yield from self.wants("setpoint.applied", self.setpoint.applied, "A")
+        yield from self.wants("status.register", self.status.register_name, None)
+        if (self.watchdog.kind == "none") != (self.watchdog.timeout_ns is None):
+            yield Problem("watchdog", "has a timeout_s where there is a watchdog, and only there")
+        if (self.watchdog.remaining is None) != (self.watchdog.fallback is None):
+            yield Problem("watchdog", "needs both remaining and fallback, or neither")
+        if self.watchdog.remaining and self.watchdog.fallback:
+            yield from self.wants("watchdog.remaining", self.watchdog.remaining, "s")
+            yield from self.wants("watchdog.fallback", self.watchdog.fallback, "A")
+
+
+AnyProfile = MeterProfile | ChargerProfile
+Wanted = TypeVar("Wanted", MeterProfile, ChargerProfile)
+
+
+class Library:
+    """Profiles by name, or by path: with a slash in it, or ending in .toml. Each is read once.
+
+    Everything here raises KeyError for a profile that is not there, ProfileError for a bad one.
+    """
+
+    def __init__(self, home: Path = HOME) -> None:
+        self._home = home
+        self._read: dict[Path, AnyProfile] = {}
+
+    def meter(self, name: str) -> MeterFacts:
+        return self.meter_profile(name).facts
+
+    def charger(self, name: str) -> ChargerFacts:
+        return self.charger_profile(name).facts
+
+    def meter_profile(self, name: str) -> MeterProfile:
+        return self._typed(self.find(name, "meter"), MeterProfile)
+
+    def charger_profile(self, name: str) -> ChargerProfile:
+        return self._typed(self.find(name, "charger"), ChargerProfile)
+
+    def find(self, name: str, *kinds: str) -> AnyProfile:
+        """A profile of one of these kinds; of any kind where none is named."""
+        path = Path(name) if "/" in name or name.endswith(".toml") else self._home_of(name, kinds)
+        if path not in self._read:
+            self._read[path] = read(path)
+        return self._read[path]
+
+    def names(self, *kinds: str) -> dict[str, Path]:
+        """All profiles that come with the product."""
+        folders = [self._home / FOLDERS[kind] for kind in kinds or FOLDERS]
+        return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
+
+    def _home_of(self, name: str, kinds: tuple[str, ...]) -> Path:
+        known = self.names(*kinds)
+        if name in known:
+            return known[name]
+        close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
+        what = " or ".join(kinds or FOLDERS)
+        raise KeyError(f'there is no {what} profile "{name}"; did you mean {", ".join(close)}?')
+
+    def _typed(self, profile: AnyProfile, kind: type[Wanted]) -> Wanted:
+        if not isinstance(profile, kind):
+            raise ProfileError([Problem(profile.name, f"is the profile of a {profile.kind}")])
+        return profile
+
+
+@cache
+def library() -> Library:
+    """The profiles that come with the product."""
+    return Library()
+
+
+def read(path: Path) -> AnyProfile:
+    """Reads one profile. KeyError when there is no such file, ProfileError when it is bad."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(SIZE_MAX + 1)
+    except OSError as error:
+        raise KeyError(f"cannot read the profile {path}: {error.strerror}") from error
+    try:
+        if len(text) > SIZE_MAX:
+            raise ValueError(f"is larger than {SIZE_MAX} bytes")
+        data = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors say line or byte
+        raise ProfileError([Problem(str(path), str(error))]) from error
+    return parse(data, path.stem)
+
+
+def parse(data: Mapping[str, Any], name: str) -> AnyProfile:
+    """Raises ProfileError with every problem found."""
+    kinds: dict[Any, type[AnyProfile]] = {"meter": MeterProfile, "charger": ChargerProfile}
+    kind = kinds.get(data.get("kind"))
+    if kind is None:
+        raise ProfileError([Problem(f"{name}: kind", 'must be "meter" or "charger"')])
+    try:
+        profile = kind.model_validate({**data, "name": name})
+    except ValidationError as error:
+        raise ProfileError(
+            Problem(f"{name}: {'.'.join(map(str, each['loc']))}", each["msg"])
+            for each in error.errors(include_url=False, include_context=False)
+        ) from error
+    problems = [*profile.problems(), *_strange_conf(data)]
+    if problems:
+        raise ProfileError(Problem(f"{name}: {each.path}", each.message) for each in problems)
+    return profile
+
+
+def _strange_conf(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A confidence stated of what is not there."""
+    for dotted in data.get("conf", {}):
+        place: Any = data
+        for key in dotted.split("."):
+            place = place.get(key) if isinstance(place, Mapping) else None
+        if place is None:
+            yield Problem(f"conf.{dotted}", "names nothing in this profile")
