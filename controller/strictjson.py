@@ -26,8 +26,10 @@ def loads(data: bytes | str, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> o
         raise JsonError(f"not JSON: {error.msg} (line {error.lineno}, {error.colno})") from error
     except RecursionError as error:
         raise JsonError(f"nested deeper than {max_depth}") from error
+    except JsonError:
+        raise
     except ValueError as error:
-        raise JsonError(str(error)) from error
+        raise JsonError("a whole number of absurd size") from error
     _check_depth(value, max_depth)
     return value
 

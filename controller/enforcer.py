@@ -1,0 +1,274 @@
+"""The control process: the kernel's thread, the drivers, and one loop that connects them.
+
+What goes wrong outside is handled where it happens: in a driver, in a connection. An exception
+that gets here is a broken invariant of ours: orders stop, the process ends, and the chargers'
+own fallbacks take over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import structlog
+
+from controller.clock import WallClock
+from controller.driver import Driver
+from controller.image import Clock, Image
+from controller.limit_file import LimitFile, LimitFileError
+from controller.limits import Limits, RefusedLimitError, sources_of
+from controller.places import Places
+from controller.reasons import Reasons
+from controller.server import Server, bound
+from controller.site import Site
+from controller.status import Reporter
+from controller.units import MA_PER_A, NS_PER_S
+from controller.version import VERSION
+from controller.watch import Watch
+from controller.wire import Limit, LimitAnswer, LinkReport, StatusReport, Welcome
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from cext.tick import Kernel
+    from controller.tables import Tables
+
+LOOK_EVERY_S = 1.0
+BROKEN = 70  # exit status of a broken invariant: EX_SOFTWARE of sysexits.h
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+class BrokenInvariantError(Exception):
+    """Something of ours is not as it must be."""
+
+
+class Ticker(Protocol):
+    """Ticks the kernel in real time: cext.thread.KernelThread."""
+
+    @property
+    def changed_fd(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """One site with everything that runs it."""
+
+    site: Site
+    tables: Tables
+    kernel: Kernel
+    ticker: Ticker
+    image: Image
+    drivers: Sequence[Driver]
+    mode: Literal["control", "observe"]
+
+
+class Enforcer:
+    """Holds a depot under its caps until told to stop."""
+
+    def __init__(
+        self,
+        depot: Depot,
+        places: Places,
+        clock: Clock,
+        wall: WallClock,
+        boot_id: str,
+        allowed_uids: frozenset[int] = frozenset(),
+    ) -> None:
+        site, tables = depot.site, depot.tables
+        self._depot = depot
+        self._places = places
+        self._clock = clock
+        self._boot_id = boot_id
+        self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
+        self._limit_file = LimitFile(places.limits, boot_id)
+        reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
+        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons)
+        self._reporter = Reporter(
+            site=site,
+            tables=tables,
+            kernel=depot.kernel,
+            limits=self._limits,
+            limit_file=self._limit_file,
+            drivers=depot.drivers,
+            reasons=reasons,
+            clock=clock,
+            wall=wall,
+            boot_id=boot_id,
+            mode=depot.mode,
+            started_ns=clock.now_ns(),
+        )
+        self._server = Server(allowed_uids, self)
+        self._attached = False
+        self._link_changed_ns: int | None = None
+        self._stopping = asyncio.Event()
+        self._ticking = False
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. Raises PlaceError before anything was touched."""
+        self._places.prepare()
+        with bound(self._places) as listening:
+            loop = asyncio.get_running_loop()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, self._stopping.set)
+            self._restore()
+            self._depot.ticker.start()
+            self._ticking = True
+            log.info("started", **self._start_fields())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    work = [self._server.run(listening), self._follow(), self._look()]
+                    work += [self._drive(driver) for driver in self._depot.drivers]
+                    tasks = [group.create_task(self._guarded(each)) for each in work]
+                    await self._stopping.wait()
+                    self._stop_ticking()
+                    for task in tasks:
+                        task.cancel()
+            finally:
+                self._stop_ticking()
+                self._limit_file.close()
+        log.info("stopped")
+
+    # What the server asks.
+
+    def welcome(self) -> Welcome:
+        site = self._depot.site
+        return Welcome(
+            site=site.id,
+            boot_id=self._boot_id,
+            version=VERSION,
+            installation_hash=site.installation_hash(),
+        )
+
+    def report(self) -> StatusReport:
+        since_s = None
+        if self._link_changed_ns is not None:
+            since_s = (self._clock.now_ns() - self._link_changed_ns) / NS_PER_S
+        return self._reporter.report(
+            LinkReport(
+                attached=self._attached,
+                connected=self._limits.session is not None,
+                since_s=since_s,
+            )
+        )
+
+    def attached(self, attached: bool) -> None:
+        self._attached = attached
+        self._link_changed_ns = self._clock.now_ns()
+        self._limits.open_session(None)
+
+    def open_session(self, nonce: str | None) -> None:
+        if (nonce is None) != (self._limits.session is None):
+            self._link_changed_ns = self._clock.now_ns()
+        self._limits.open_session(nonce)
+        log.info("link down" if nonce is None else "link up", nonce=nonce)
+
+    def take_limit(self, limit: Limit) -> LimitAnswer:
+        try:
+            taken = self._limits.receive(limit.source, limit.message)
+        except RefusedLimitError as error:
+            log.warning("limit refused", source=limit.source, code=error.code, why=error.reason)
+            return LimitAnswer(
+                seq_id=limit.seq_id, accepted=False, code=error.code, reason=error.reason
+            )
+        self._limit_file.save(self._limits)
+        self._server.announce()
+        limit_ma = taken.lease.limit_ma
+        log.info(
+            "limit accepted",
+            source=taken.source,
+            circuit=taken.circuit,
+            limit_a="unlimited" if limit_ma is None else [ma / MA_PER_A for ma in limit_ma],
+            left_s=round(taken.left_s, 1),
+            remarks=list(taken.remarks),
+        )
+        return LimitAnswer(
+            seq_id=limit.seq_id, accepted=True, code="accepted", reason="; ".join(taken.remarks)
+        )
+
+    # What runs.
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        """However a part ends, no order outlives it: the kernel stops confirming them."""
+        try:
+            await work
+        finally:
+            self._stop_ticking()
+
+    async def _drive(self, driver: Driver) -> None:
+        await driver.run()
+        raise BrokenInvariantError(f"the driver of {driver.id} ended by itself")
+
+    async def _follow(self) -> None:
+        """Hands changed orders to the drivers."""
+        fd = self._depot.ticker.changed_fd
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fd, changed.set)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                os.eventfd_read(fd)
+                self._depot.image.announce()
+                self._watch.orders(self._clock.now_ns())
+        finally:
+            loop.remove_reader(fd)
+
+    async def _look(self) -> None:
+        """Each second: what changed without an order, and whether the kernel still ticks."""
+        missed = 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now_ns = self._clock.now_ns()
+            self._watch.orders(now_ns)
+            self._watch.others()
+            late_ns = now_ns - self._depot.kernel.now_ns
+            dead_man_ns = self._depot.site.control.dead_man_ns
+            missed = missed + 1 if late_ns > dead_man_ns else 0
+            if missed > 1:  # twice: after the whole process was held, the kernel may come second
+                raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
+
+    def _stop_ticking(self) -> None:
+        if self._ticking:
+            self._ticking = False
+            self._depot.ticker.stop()
+
+    def _restore(self) -> None:
+        try:
+            restored = self._limit_file.restore(self._limits, self._clock.now_ns())
+        except LimitFileError as error:  # every source counts as never heard: fail-safe caps
+            log.error("saved limits cannot be read", why=str(error))
+        else:
+            log.info("limits restored", sources=restored)
+
+    def _start_fields(self) -> dict[str, object]:
+        site = self._depot.site
+        return {
+            "site": site.id,
+            "version": VERSION,
+            "mode": self._depot.mode,
+            "installation_hash": site.installation_hash(),
+            "boot_id": self._boot_id,
+            "circuits": len(site.circuits),
+            "meters": len(site.meters),
+            "chargers": len(site.chargers),
+            "limit_sources": len(site.limit_sources),
+            "socket": str(self._places.socket),
+        }
+
+
+def hold(enforcer: Enforcer) -> int:
+    """Runs to the end; the exit status. The one place that catches whatever is left."""
+    try:
+        asyncio.run(enforcer.run())
+    except Exception:  # a broken invariant: orders have stopped, fallbacks follow
+        log.critical("stopped: a broken invariant", exc_info=True)
+        return BROKEN
+    return 0

@@ -1,0 +1,109 @@
+"""Leases kept over a restart.
+
+In the same boot they go on as they were. After a reboot the monotonic clock has begun anew
+and nobody knows how long the power was off: each source counts as lost since now, so that its
+last limit binds for its hold and then its fail-safe cap.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cext.rows import NEVER_NS, Phases
+from controller.limits import MAX_TTL_S, Lease, Limits
+from controller.saver import Saver
+from controller.units import NS_PER_S
+from controller.wire import complaints
+
+FILE_BYTES = 1 << 20
+_Milliamps = Annotated[int, Field(ge=0, le=1_000_000_000)]
+_Instant = Annotated[int, Field(ge=0, le=NEVER_NS)]
+
+
+class LimitFileError(Exception):
+    """A saved file that cannot be read, with the reason in words."""
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    circuit: str
+    limit_ma: tuple[_Milliamps, _Milliamps, _Milliamps] | None
+    limit_until_ns: _Instant
+    alive_until_ns: _Instant
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    boot_id: str
+    limits: dict[str, _Kept]
+
+
+class LimitFile:
+    """The file of one site's leases, written by a thread of its own."""
+
+    def __init__(self, path: Path, boot_id: str) -> None:
+        self._path = path
+        self._boot_id = boot_id
+        self._saver = Saver(path)
+        self._saved: dict[str, tuple[Phases | None, int]] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Why leases cannot be saved, if they cannot."""
+        return self._saver.problem
+
+    def save(self, limits: Limits) -> None:
+        """At once when a limit changed; mere renewals wait for a few seconds."""
+        leases = limits.leases
+        asked = {source: (lease.limit_ma, lease.limit_until_ns) for source, lease in leases.items()}
+        circuits = {source.id: source.circuit for source in limits.sources}
+        kept = {
+            source: _Kept(
+                circuit=circuits[source],
+                limit_ma=lease.limit_ma,
+                limit_until_ns=lease.limit_until_ns,
+                alive_until_ns=lease.alive_until_ns,
+            )
+            for source, lease in leases.items()
+        }
+        file = _File(boot_id=self._boot_id, limits=kept)
+        self._saver.save(file.model_dump_json().encode(), urgent=asked != self._saved)
+        self._saved = asked
+
+    def restore(self, limits: Limits, now_ns: int) -> list[str]:
+        """Hands the saved leases on; returns their sources. Raises LimitFileError."""
+        file = self._read()
+        if file is None:
+            return []
+        rebooted = file.boot_id != self._boot_id
+        restored = []
+        for source, kept in file.limits.items():
+            lease = Lease(kept.limit_ma, kept.limit_until_ns, kept.alive_until_ns)
+            if rebooted or lease.alive_until_ns > now_ns + MAX_TTL_S * NS_PER_S:
+                lease = Lease(kept.limit_ma, NEVER_NS, now_ns)
+            if limits.restore(source, kept.circuit, lease):
+                restored.append(source)
+        if restored:
+            self.save(limits)  # with this boot's times: another restart must not prolong the hold
+        return restored
+
+    def close(self) -> None:
+        """Writes what is pending, if the disk takes it soon."""
+        self._saver.close()
+
+    def _read(self) -> _File | None:
+        try:
+            with self._path.open("rb") as file:
+                return _File.model_validate_json(file.read(FILE_BYTES))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LimitFileError(f"{self._path}: {error.strerror}") from error
+        except ValidationError as error:
+            raise LimitFileError(f"{self._path}: {complaints(error, most=1)[0]}") from error

@@ -1,0 +1,66 @@
+"""Why an order is what it is, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cext.rows import Rule, Why
+from controller.quantities import GRID_PHASES
+
+RATING = "rating"
+
+_WORDS = {
+    Rule.STARTING: "starting: has not yet told its setpoint in force",
+    Rule.CAP: "{limit}",
+    Rule.MAXIMUM: "at its own maximum",
+    Rule.DEMAND: "does not use more",
+    Rule.NO_VEHICLE: "no vehicle",
+    Rule.TURN: "waits for its turn: not every minimum fits {place}",
+    Rule.SHED: "lowered: {place} is over its cap ({limit})",
+    Rule.BLIND: "{place} is not measured: counted at its worst base load",
+    Rule.RAMP: "rising",
+    Rule.DWELL: "may not rise: dwell after shedding",
+    Rule.SLACK: "may not rise: no proven slack on {place}",
+    Rule.CALM: "changes at the calm pace",
+    Rule.SILENT: "silent: not raised",
+    Rule.FALLBACK: "held at its fail-safe setpoint",
+}
+
+
+class Reasons:
+    """Knows the names behind the kernel's indexes."""
+
+    def __init__(self, circuits: Sequence[str], sources: Sequence[str]) -> None:
+        """Ids in the order of the kernel's circuit and slot rows."""
+        self._circuits = circuits
+        self._sources = sources
+
+    def words(self, why: Why) -> str:
+        """A sentence for people, as "row-a L2 at its rating" or "limit from cloud on grid L1"."""
+        place = self._place(why)
+        limit = (
+            f"{place} at its rating"
+            if why.slot < 0
+            else f"limit from {self.slot(why.slot)} on {place}"
+        )
+        return _WORDS[why.rule].format(place=place, limit=limit)
+
+    def fields(self, why: Why) -> dict[str, str]:
+        """The same for machines: rule, and circuit, phase and source where one is to blame."""
+        fields = {"reason": self.words(why), "rule": why.rule.name.lower()}
+        if why.circuit >= 0:
+            fields["circuit"] = self._circuits[why.circuit]
+            fields["source"] = self.slot(why.slot)
+        if why.phase >= 0:
+            fields["phase"] = GRID_PHASES[why.phase]
+        return fields
+
+    def slot(self, slot: int) -> str:
+        """Who set what binds: the limit source, or "rating"."""
+        return self._sources[slot] if slot >= 0 else RATING
+
+    def _place(self, why: Why) -> str:
+        if why.circuit < 0:
+            return "the depot"
+        phase = f" {GRID_PHASES[why.phase]}" if why.phase >= 0 else ""
+        return self._circuits[why.circuit] + phase

@@ -1,0 +1,225 @@
+"""The enforcer's Unix socket: who may connect, and what they are told.
+
+A sick connection ends, with a log line, and disturbs nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from controller.places import PlaceError, Places
+from controller.wire import (
+    FRAME_BYTES,
+    REQUESTS,
+    Channel,
+    FrameError,
+    Hello,
+    Limit,
+    LimitAnswer,
+    Refused,
+    Session,
+    State,
+    StatusReport,
+    StatusRequest,
+    Welcome,
+)
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+CONNECTIONS = 32
+HELLO_WITHIN_S = 5.0
+CLI_IDLE_S = 60.0
+PUSH_EVERY_S = 1.0
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+
+log: FilteringBoundLogger = structlog.get_logger()
+Visit = Channel[Hello | Session | Limit | StatusRequest]
+
+
+class Desk(Protocol):
+    """Who answers behind the socket."""
+
+    def welcome(self) -> Welcome: ...
+    def report(self) -> StatusReport: ...
+    def attached(self, attached: bool) -> None:
+        """The link process came or went."""
+
+    def open_session(self, nonce: str | None) -> None: ...
+    def take_limit(self, limit: Limit) -> LimitAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    pid: int
+    uid: int
+
+
+class Server:
+    """Serves one link and a few command lines."""
+
+    def __init__(self, allowed_uids: frozenset[int], desk: Desk) -> None:
+        self._allowed = allowed_uids | {os.getuid(), 0}
+        self._desk = desk
+        self._count = 0
+        self._link: _Peer | None = None
+        self._news = asyncio.Event()
+        self._visits: asyncio.TaskGroup | None = None
+
+    async def run(self, listening: socket.socket) -> None:
+        """Until cancelled."""
+        server = await asyncio.start_unix_server(
+            self._admit, sock=listening, limit=FRAME_BYTES, start_serving=False
+        )
+        async with server, asyncio.TaskGroup() as self._visits:
+            await server.start_serving()
+            await asyncio.Event().wait()
+
+    def announce(self) -> None:
+        """The link hears the new state at once, not within the second."""
+        self._news.set()
+
+    def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        channel: Visit = Channel(reader, writer, REQUESTS)
+        peer = _peer(writer)
+        if peer.uid not in self._allowed:
+            log.warning("connection refused: user not allowed", pid=peer.pid, uid=peer.uid)
+            channel.close()
+        elif self._count >= CONNECTIONS:
+            log.warning("connection refused: too many", pid=peer.pid, uid=peer.uid)
+            channel.close()
+        else:
+            assert self._visits is not None
+            self._count += 1
+            self._visits.create_task(self._visit(channel, peer))
+
+    async def _visit(self, channel: Visit, peer: _Peer) -> None:
+        try:
+            match await asyncio.wait_for(channel.receive(), HELLO_WITHIN_S):
+                case Hello(role="link"):
+                    await self._serve_link(channel, peer)
+                case Hello(role="cli"):
+                    await self._serve_cli(channel)
+                case None:
+                    pass
+                case other:
+                    raise FrameError(f"{other.type} before hello")
+        except (FrameError, OSError) as error:
+            log.warning("connection ended", pid=peer.pid, uid=peer.uid, why=_words(error))
+        finally:
+            channel.close()
+            self._count -= 1
+
+    async def _serve_cli(self, channel: Visit) -> None:
+        while True:
+            match await asyncio.wait_for(channel.receive(), CLI_IDLE_S):
+                case StatusRequest():
+                    await channel.send(State(report=self._desk.report()))
+                case None:
+                    return
+                case other:
+                    raise FrameError(f"{other.type} is not for a command line to say")
+
+    async def _serve_link(self, channel: Visit, peer: _Peer) -> None:
+        if self._link is not None:
+            log.warning("link refused: another one is connected", pid=peer.pid)
+            await channel.send(Refused(reason=f"another link is connected (pid {self._link.pid})"))
+            return
+        self._link = peer
+        assert self._visits is not None
+        try:
+            await channel.send(self._desk.welcome())
+            log.info("link attached", pid=peer.pid, uid=peer.uid)
+            self._desk.attached(True)
+            pushing = self._visits.create_task(self._push(channel, peer))
+            try:
+                await self._hear_link(channel)
+            finally:
+                pushing.cancel()
+        finally:
+            self._link = None
+            self._desk.attached(False)
+            log.warning("link detached", pid=peer.pid)
+
+    async def _hear_link(self, channel: Visit) -> None:
+        while True:
+            match await channel.receive():
+                case Session(nonce=nonce):
+                    self._desk.open_session(nonce)
+                case Limit() as limit:
+                    await channel.send(self._desk.take_limit(limit))
+                case None:
+                    return
+                case other:
+                    raise FrameError(f"{other.type} is not for a link to say")
+            await asyncio.sleep(0)  # a flood of messages waits for everybody else's turn
+
+    async def _push(self, channel: Visit, peer: _Peer) -> None:
+        """The state, each second and on news, for as long as the link takes it."""
+        try:
+            while True:
+                self._news.clear()
+                await channel.send(State(report=self._desk.report()))
+                try:
+                    await asyncio.wait_for(self._news.wait(), PUSH_EVERY_S)
+                except TimeoutError:
+                    continue
+        except (FrameError, OSError) as error:
+            log.warning("link does not take the state", pid=peer.pid, why=_words(error))
+            channel.close()
+
+
+def _peer(writer: asyncio.StreamWriter) -> _Peer:
+    sock: socket.socket = writer.get_extra_info("socket")
+    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return _Peer(pid, uid)
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def bound(places: Places) -> Iterator[socket.socket]:
+    """The socket, mode 0660, and the lock that tells a live enforcer from a dead one's remains.
+
+    Raises PlaceError when another enforcer lives here, or there is no place for the socket.
+    """
+    with _only_one(places), socket.socket(socket.AF_UNIX) as listening:
+        before = os.umask(0o117)
+        try:
+            places.socket.unlink(missing_ok=True)
+            listening.bind(str(places.socket))
+        except OSError as error:
+            raise PlaceError(f"{places.socket}: {error.strerror or error}") from error
+        finally:
+            os.umask(before)
+        try:
+            yield listening
+        finally:
+            places.socket.unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(places: Places) -> Iterator[None]:
+    try:
+        lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PlaceError(f"{places.lock}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise PlaceError(f"another enforcer is running in {places.runtime}") from error
+    finally:
+        os.close(lock)

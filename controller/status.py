@@ -1,0 +1,146 @@
+"""The enforcer's state at one moment, for people and for the link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from cext.rows import Phases, Vehicle
+from controller.clock import WallClock
+from controller.driver import Driver
+from controller.image import Clock
+from controller.limit_file import LimitFile
+from controller.limits import Limits
+from controller.reasons import Reasons
+from controller.site import Circuit, LimitSource, Site
+from controller.units import MA_PER_A, NS_PER_S
+from controller.version import VERSION
+from controller.wire import (
+    ChargerReport,
+    CircuitReport,
+    DeviceReport,
+    LimitReport,
+    LinkReport,
+    StatusReport,
+    Three,
+)
+
+if TYPE_CHECKING:
+    from cext.tick import Kernel
+    from controller.tables import Tables
+
+SlotState = Literal["live", "unlimited", "ended", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Reads everything that a report needs; changes nothing."""
+
+    site: Site
+    tables: Tables
+    kernel: Kernel
+    limits: Limits
+    limit_file: LimitFile
+    drivers: Sequence[Driver]
+    reasons: Reasons
+    clock: Clock
+    wall: WallClock
+    boot_id: str
+    mode: Literal["control", "observe"]
+    started_ns: int
+
+    def report(self, link: LinkReport) -> StatusReport:
+        now_ns = self.clock.now_ns()
+        devices = [self._device(driver) for driver in self.drivers]
+        online = {device.id for device in devices if device.online}
+        return StatusReport(
+            site=self.site.id,
+            version=VERSION,
+            boot_id=self.boot_id,
+            installation_hash=self.site.installation_hash(),
+            mode=self.mode,
+            uptime_s=_seconds(now_ns - self.started_ns),
+            ticks=self.kernel.ticks,
+            tick_age_s=_seconds(now_ns - self.kernel.now_ns),
+            clock_trusted=self.wall.trusted(),
+            state_problem=self.limit_file.problem,
+            link=link,
+            circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
+            chargers=[
+                self._charger(charger.id, charger.circuit, charger.id in online)
+                for charger in self.site.chargers
+            ],
+            limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
+            devices=devices,
+        )
+
+    def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:
+        state = self.kernel.circuit(self.tables.circuit_index[circuit.id])
+        names = [self.reasons.slot(slot) for slot in state.slot]
+        return CircuitReport(
+            id=circuit.id,
+            parent=circuit.parent,
+            rating_a=_amps(circuit.rating_ma),
+            load_a=_maybe_amps(state.reading_ma),
+            cap_a=_amps(state.cap_ma),
+            bound_by=(names[0], names[1], names[2]),
+            base_hi_a=_amps(state.base_hi_ma),
+            draw_hi_a=_amps(state.draw_hi_ma),
+            excess_a=_amps(state.excess_ma),
+            blind=state.reading_ma is None,
+            reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
+        )
+
+    def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
+        index = self.tables.charger_index[charger_id]
+        state = self.kernel.charger(index)
+        output = self.kernel.output(index)
+        return ChargerReport(
+            id=charger_id,
+            circuit=circuit,
+            setpoint_a=_maybe_amp(output.setpoint_ma),
+            in_force_a=_maybe_amp(state.in_force_ma),
+            current_a=_maybe_amps(state.current_ma),
+            vehicle="unknown" if state.vehicle == Vehicle.UNKNOWN else state.vehicle.name,
+            online=online,
+            reason=self.reasons.words(output.why),
+            draw_hi_a=state.draw_hi_ma / MA_PER_A,
+        )
+
+    def _limit(self, source: LimitSource, now_ns: int) -> LimitReport:
+        slot = self.kernel.slot(self.tables.slot_index[source.id])
+        lease = self.limits.leases.get(source.id)
+        alive = slot.state in ("live", "unlimited")
+        ends_ns = min(slot.limit_until_ns, slot.alive_until_ns)
+        return LimitReport(
+            source=source.id,
+            circuit=source.circuit,
+            kind=source.kind,
+            state=cast(SlotState, slot.state),
+            limit_a=_maybe_amps(lease.limit_ma if lease else None),
+            left_s=max(0.0, _seconds(ends_ns - now_ns)) if alive else None,
+            cap_a=_maybe_amps(slot.cap_ma),
+        )
+
+    @staticmethod
+    def _device(driver: Driver) -> DeviceReport:
+        health = driver.health()
+        return DeviceReport(id=health.id, online=health.online, error=health.error)
+
+
+def _amps(phases: Phases) -> Three:
+    l1, l2, l3 = phases
+    return l1 / MA_PER_A, l2 / MA_PER_A, l3 / MA_PER_A
+
+
+def _maybe_amps(phases: Phases | None) -> Three | None:
+    return None if phases is None else _amps(phases)
+
+
+def _maybe_amp(ma: int | None) -> float | None:
+    return None if ma is None else ma / MA_PER_A
+
+
+def _seconds(ns: int) -> float:
+    return round(ns / NS_PER_S, 3)

@@ -1,0 +1,122 @@
+"""What the engineer reads at night: a log line for everything that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cext.rows import Output
+from controller.driver import Driver
+from controller.reasons import Reasons
+from controller.site import Site
+from controller.units import MA_PER_A, NS_PER_S
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from cext.tick import Kernel
+    from controller.tables import Tables
+
+RISING_EVERY_NS = NS_PER_S
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Told:
+    """The order of one charger as last logged, and the newest one seen since."""
+
+    ma: int | None = None
+    at_ns: int = 0
+    newest: Output | None = None
+
+
+class Watch:
+    """Compares what the kernel and the drivers show with what was logged last."""
+
+    def __init__(
+        self,
+        site: Site,
+        tables: Tables,
+        kernel: Kernel,
+        drivers: Sequence[Driver],
+        reasons: Reasons,
+    ) -> None:
+        self._kernel = kernel
+        self._reasons = reasons
+        self._drivers = drivers
+        self._chargers = tables.charger_index
+        self._circuits = tables.circuit_index
+        self._slots = tables.slot_index
+        self._told = {charger.id: _Told() for charger in site.chargers}
+        self._online: dict[str, bool] = {}
+        self._blind = dict.fromkeys(self._circuits, True)
+        self._states: dict[str, str] = {}
+
+    def orders(self, now_ns: int) -> None:
+        """Every reduction; of a charger that rises, one line a second."""
+        for charger, told in self._told.items():
+            output = self._kernel.output(self._chargers[charger])
+            before = told.newest
+            told.newest = output
+            if output.setpoint_ma == told.ma and before == output:
+                continue
+            falls = _falls(before, output)
+            if falls and before is not None and before.setpoint_ma != told.ma:
+                self._tell(charger, told, before, now_ns)
+            if output.setpoint_ma != told.ma and (falls or now_ns - told.at_ns >= RISING_EVERY_NS):
+                self._tell(charger, told, output, now_ns)
+
+    def others(self) -> None:
+        """Devices, circuits and limits."""
+        for driver in self._drivers:
+            self._device(driver)
+        for circuit, index in self._circuits.items():
+            blind = self._kernel.circuit(index).reading_ma is None
+            if blind != self._blind[circuit]:
+                self._blind[circuit] = blind
+                if blind:
+                    log.warning("circuit blind", circuit=circuit)
+                else:
+                    log.info("circuit measured", circuit=circuit)
+        for source, index in self._slots.items():
+            slot = self._kernel.slot(index)
+            if slot.state != self._states.get(source):
+                self._states[source] = slot.state
+                cap_a = None if slot.cap_ma is None else [ma / MA_PER_A for ma in slot.cap_ma]
+                log.info("limit state", source=source, state=slot.state, cap_a=cap_a)
+
+    def _tell(self, charger: str, told: _Told, output: Output, now_ns: int) -> None:
+        log.info(
+            "setpoint",
+            charger=charger,
+            tick=output.changed_tick,
+            from_a=_amps(told.ma),
+            to_a=_amps(output.setpoint_ma),
+            **self._reasons.fields(output.cause),
+        )
+        told.ma = output.setpoint_ma
+        told.at_ns = now_ns
+
+    def _device(self, driver: Driver) -> None:
+        health = driver.health()
+        if health.online == self._online.get(health.id):
+            return
+        self._online[health.id] = health.online
+        if health.online:
+            log.info("device online", device=health.id)
+        else:
+            log.warning("device offline", device=health.id, error=health.error)
+
+
+def _falls(before: Output | None, now: Output) -> bool:
+    if before is None or before.setpoint_ma is None or now.setpoint_ma is None:
+        return True  # appeared or went: as worth a line as a fall
+    return now.setpoint_ma < before.setpoint_ma
+
+
+def _amps(ma: int | None) -> float | None:
+    return None if ma is None else ma / MA_PER_A
