@@ -232,6 +232,19 @@ def test_a_meter_shows_low_words_first_and_the_direction_as_the_sign_of_power() 
     of_meter(story)
 
 
+def test_a_meter_behind_transformers_shows_their_secondary_side() -> None:
+    async def story(depot: Depot, client: AsyncModbusTcpClient) -> None:
+        depot.plant.set_base(0, (100_000, 50_000, 0))
+        depot.leap(1)
+        assert await amps(client, 12, 0.001) == pytest.approx([0, 1, 2])
+        assert await amps(client, 18, 0.1) == pytest.approx([0, -230, -460])
+
+    def behind(depot: Depot) -> Server:
+        return Em24(depot.plant, 0, depot.present, phases=(2, 1, 0), ratio=-50).serve()
+
+    asked(behind, story)
+
+
 def test_a_meter_tells_what_it_is_when_asked_for_that_alone() -> None:
     async def story(depot: Depot, client: AsyncModbusTcpClient) -> None:
         assert (await client.read_holding_registers(11, count=1)).registers == [1648]

@@ -277,6 +277,7 @@ def test_a_killed_process_is_dead_and_can_be_started_again(tmp_path: Path) -> No
         await fault.begin()
         await fault.begin()
         assert (child.running, child.status, child.pid) == (False, -9, None)
+        assert not child.died  # it was asked to
         assert child.resident_mb() is None
         await fault.end()
         await fault.end()
@@ -284,6 +285,16 @@ def test_a_killed_process_is_dead_and_can_be_started_again(tmp_path: Path) -> No
         assert child.resident_mb()
         await child.stop()
         assert child.status == -15
+
+    asyncio.run(story())
+
+
+def test_a_process_that_ends_unasked_has_died_and_its_words_are_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        child = _child(tmp_path, "raise SystemExit('no more')")
+        await child.start()
+        await until(lambda: not child.running)
+        assert (child.died, child.status, child.tail()) == (True, 1, "no more")
 
     asyncio.run(story())
 

@@ -32,11 +32,15 @@ _RESERVED_FLOATS = (None,) * 5
 class Alfen:
     """Registers of one socket; `present` brings the plant up to now and returns now in ns."""
 
-    unit = 1
-
     def __init__(
-        self, plant: Plant, index: int, row: PlantCharger, present: Callable[[], int]
+        self,
+        plant: Plant,
+        index: int,
+        row: PlantCharger,
+        present: Callable[[], int],
+        unit: int = 1,
     ) -> None:
+        self.unit = unit
         self._plant = plant
         self._index = index
         self._row = row

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 
 from cext.plant import Plant
+from cext.rows import Phases
 from hil.devices.mbap import READ_HOLDING, READ_INPUT, WRITE_ONE, Code, RefusalError, Server
 
 MAX_WORDS = 50
@@ -27,14 +28,27 @@ _LINE_TO_LINE = 3**0.5
 
 
 class Em24:
-    """Registers of a meter on one circuit; `present` brings the plant up to now, in ns."""
+    """Registers of a meter on one circuit; `present` brings the plant up to now, in ns.
 
-    unit = 1
+    Its terminals see the grid phases `phases`, through transformers of `ratio` (primary to
+    secondary; negative where they sit the wrong way round).
+    """
 
-    def __init__(self, plant: Plant, circuit: int, present: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        circuit: int,
+        present: Callable[[], int],
+        phases: Phases = (0, 1, 2),
+        ratio: float = 1.0,
+        unit: int = 1,
+    ) -> None:
+        self.unit = unit
         self._plant = plant
         self._circuit = circuit
         self._present = present
+        self._phases = phases
+        self._ratio = ratio
         self.voltage_v = 230.0
         self.application = APPLICATION_H
         self._energy_ws = [0.0, 0.0, 0.0]
@@ -73,7 +87,8 @@ class Em24:
     def _block(self) -> bytes:
         """Registers 0 to 79; those that the map does not name read 0."""
         now_ns = self._present()
-        current_ma = self._plant.meter(self._circuit)
+        grid_ma = self._plant.meter(self._circuit)
+        current_ma = [round(grid_ma[phase] / self._ratio) for phase in self._phases]
         watts = [ma / 1000 * self.voltage_v for ma in current_ma]
         if self.application != APPLICATION_H:
             watts = [abs(watt) for watt in watts]  # the other applications show no direction

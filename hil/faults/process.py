@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        self.started_ns = 0
+        self.asked = True  # to be down; False while it should run
         self._command = tuple(command)
         self._env = dict(os.environ if env is None else env)
         self._process: asyncio.subprocess.Process | None = None
@@ -40,6 +39,11 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended and nobody had asked it to."""
+        return not self.running and not self.asked
 
     @property
     def status(self) -> int | None:
@@ -59,7 +63,7 @@ class Child:
                 start_new_session=True,  # Ctrl-C is ours alone
                 preexec_fn=_die_with_parent,
             )
-        self.started_ns = time.monotonic_ns()
+        self.asked = False
 
     async def kill(self) -> None:
         """SIGKILL: what a crash, the out-of-memory killer or a power cut is like."""
@@ -73,6 +77,7 @@ class Child:
             await self.kill()
 
     async def _signal(self, number: signal.Signals) -> None:
+        self.asked = True
         if self._process is None or not self.running:
             return
         self._process.send_signal(number)
