@@ -179,8 +179,8 @@ def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None
 def excesses(trace: Trace, from_s: float = 0.0, to_s: float | None = None) -> list[Excess]:
     """Per circuit, how far and how long without pause it stood above its true cap.
 
-    Needs two samples. The time between two of them counts as a whole if the cap was exceeded in it by more than
-    the trace's tolerance.
+    Needs two samples. The time between two of them counts as a whole if the cap was
+    exceeded in it by more than the trace's tolerance.
     """
     window = trace.between(from_s, to_s)
     return [_excess(trace, window, i) for i in range(len(trace.circuits))] if window[1:] else []

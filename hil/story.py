@@ -100,7 +100,7 @@ def parse(data: Mapping[str, Any], source: str = "story") -> Story:
     try:
         story = Story.model_validate(data)
     except ValidationError as error:
-        raise StoryError(source, [*_of_form(error)]) from error
+        raise StoryError(source, _of_form(error)) from error
     if problems := [*_too_late(story)]:
         raise StoryError(source, problems)
     return story
@@ -158,11 +158,14 @@ def _too_late(story: Story) -> Iterator[Problem]:
                 yield Problem(f"{path}.{field}", f"comes after the end at {story.duration_s:g} s")
 
 
-def _of_form(error: ValidationError) -> Iterator[Problem]:
+def _of_form(error: ValidationError) -> list[Problem]:
     """Pydantic's errors; the tag it puts behind the index of an event is no part of a path."""
+    problems = []
     for found in error.errors(include_url=False, include_context=False):
         steps = list(found["loc"])
         if steps[:1] in (["at"], ["expect"]):
             del steps[2:3]
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-        yield Problem(path.lstrip("."), found["msg"])
+        problems.append(Problem(path.lstrip("."), found["msg"]))
+    # A list whose parts are wrong is called too short as well.
+    return [p for p in problems if not any(q.path.startswith(f"{p.path}[") for q in problems)]
