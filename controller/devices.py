@@ -1,21 +1,11 @@
-"""Buses, meters and chargers of a site with everything filled in: rows, profiles, buses."""
+"""Meters and chargers with everything filled in, as drivers, tables and proof use them."""
 
 from dataclasses import dataclass
 
 from cext.rows import Phases
+from controller.buses import Bus
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import PPM
-
-
-@dataclass(frozen=True, slots=True)
-class Bus:
-    """One Modbus TCP connection; equal buses are the same one."""
-
-    id: str  # of the [[bus]], else its URL
-    url: str  # tcp://host:port, normalised
-    host: str
-    port: int
-    timeout_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ from controller.quantities import (
     WatchdogSeconds,
 )
 
-Slug = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Slug = Annotated[StrictStr, Field(pattern=SLUG)]
 Title = Annotated[StrictStr, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Text = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Pattern = Annotated[
@@ -272,10 +273,12 @@ class Document(Entry):
     site: SiteEntry
     control: Control = Control()
     circuits: tuple[CircuitEntry, ...] = Field(alias="circuit", json_schema_extra={"minItems": 1})
-    buses: tuple[BusEntry, ...] = Field(default=(), alias="bus")
-    meters: tuple[MeterEntry, ...] = Field(default=(), alias="meter")
-    chargers: tuple[ChargerEntry, ...] = Field(default=(), alias="charger")
-    limit_sources: tuple[LimitSource, ...] = Field(default=(), alias="limit_source")
+    buses: tuple[BusEntry, ...] = Field(default=(), alias="bus", max_length=1000)
+    meters: tuple[MeterEntry, ...] = Field(default=(), alias="meter", max_length=1000)
+    chargers: tuple[ChargerEntry, ...] = Field(default=(), alias="charger", max_length=5000)
+    limit_sources: tuple[LimitSource, ...] = Field(
+        default=(), alias="limit_source", max_length=1000
+    )
     link: LinkEntry | None = None
 
 

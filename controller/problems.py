@@ -22,10 +22,9 @@ class DocumentError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         every = list(dict.fromkeys(problems))
-        more = len(every) - PROBLEMS_MAX
         self.problems = every[:PROBLEMS_MAX]
-        if more > 0:
-            self.problems.append(Problem("document", f"and {more} more problems"))
+        if len(every) > PROBLEMS_MAX:
+            self.problems.append(Problem("document", f"more than {PROBLEMS_MAX} problems"))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -44,7 +43,7 @@ def found(value: object) -> str:
     return "a list" if isinstance(value, list | tuple) else "a table"
 
 
-def printable(text: str) -> str:
-    """At most 60 characters, none of which can disturb a terminal."""
-    shown = text if len(text) <= 60 else f"{text[:57]}…"
+def printable(text: str, longest: int = 60) -> str:
+    """The text, shortened, without what can disturb a terminal."""
+    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)

@@ -5,15 +5,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import isqrt
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from cext.rows import Phases
-from controller.devices import Bus, Charger, Meter
-from controller.document import Control, Document, LimitSource, Protection
+from controller.buses import Bus, host_and_port
+from controller.circuits import Circuit, resolve_circuits
+from controller.devices import Charger, Meter
+from controller.document import Control, Document, LimitSource
+from controller.document_text import BYTES_MAX, WHOLE, read_json, read_toml
+from controller.draft import Draft
 from controller.facts import Profiles
-from controller.problems import DocumentError, Problem
+from controller.problems import DocumentError, Problem, found
+from controller.resolve import resolve_chargers, resolve_meters
+from controller.seats import Seats
+from controller.units import amperes_text
 
 __all__ = [
     "Bus",
@@ -30,29 +36,14 @@ __all__ = [
     "parse",
 ]
 
+MQTT_PORT = 1883
+RATING = "rating"  # what binds where no limit source does: no source can have this id
 OPERATION: Any = {
     "site": {"name"},
     "circuits": {"__all__": {"name"}},
     "chargers": {"__all__": {"name", "weight", "class_rank"}},
 }
 """What may be changed without the installer, and is not part of the installation hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    id: str
-    name: str
-    parent: str | None  # None: the root circuit
-    rating_ma: Phases
-    worst_base_ma: Phases  # includes the children's
-    nominal_v: int  # line to line
-    protection: Protection | None
-    credit_export: bool
-
-    @property
-    def phase_mv(self) -> int:
-        """Nominal voltage, line to neutral."""
-        return isqrt(self.nominal_v**2 * 1_000_000 // 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +64,16 @@ class Site:
     mode: Literal["control", "observe"]
     control: Control
     circuits: tuple[Circuit, ...]  # the root first, parents before their children
-    buses: tuple[Bus, ...]  # those in use
     meters: tuple[Meter, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
     link: Link | None
+
+    @property
+    def buses(self) -> tuple[Bus, ...]:
+        """Those that devices hang on."""
+        used = [meter.bus for meter in self.meters] + [charger.bus for charger in self.chargers]
+        return tuple(dict.fromkeys(used))
 
     def installation_hash(self) -> str:
         """sha256 of the installation part in canonical JSON: changes when safety may."""
@@ -85,16 +81,98 @@ class Site:
 
     @cached_property
     def _installation_hash(self) -> str:
-        part = self.document.model_dump(mode="json", exclude=OPERATION)
+        part = self.document.model_dump(mode="json", exclude=OPERATION, exclude_none=True)
         text = json.dumps(part, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load(path: Path, profiles: Profiles) -> Site:
-    """Reads a site document, TOML or (by its suffix) JSON. OSError when it cannot be read."""
-    raise NotImplementedError
+    """Reads a site document: JSON where its name ends so, else TOML.
+
+    Raises OSError when it cannot be read, DocumentError with every problem found.
+    """
+    with path.open("rb") as file:
+        raw = file.read(BYTES_MAX + 1)
+    data = read_json(raw) if path.suffix.lower() == ".json" else read_toml(raw)
+    return parse(data, profiles, str(path))
 
 
 def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site:
-    """Raises DocumentError with every problem found."""
-    raise NotImplementedError
+    """The site that `data` describes; `source` is the file that relative paths refer to.
+
+    Raises DocumentError with every problem found.
+    """
+    draft = Draft(data)
+    circuits = resolve_circuits(draft)
+    seats = Seats(draft)
+    meters = resolve_meters(draft, seats, profiles)
+    chargers = resolve_chargers(draft, seats, profiles)
+    _check_limit_sources(draft)
+    _check_control(draft)
+    link = _link(draft, Path(source).parent)
+    if draft.problems or draft.document is None:
+        raise DocumentError(draft.problems or [Problem(WHOLE, "cannot be used")])
+    document = draft.document
+    return Site(
+        document=document,
+        id=document.site.id,
+        name=document.site.name,
+        timezone=document.site.timezone,
+        mode=document.mode,
+        control=document.control,
+        circuits=circuits,
+        meters=meters,
+        chargers=chargers,
+        limit_sources=document.limit_sources,
+        link=link,
+    )
+
+
+def _check_limit_sources(draft: Draft) -> None:
+    draft.unique("limit_source")
+    ratings = {entry.id: entry.rating_ma for entry in draft.circuits.values()}
+    for index, entry in draft.limit_sources.items():
+        draft.refer("circuit", entry.circuit, "limit_source", index, "circuit")
+        if entry.id == RATING:
+            draft.complain(f"cannot be {found(RATING)}", "limit_source", index, "id")
+        rating_ma = ratings.get(entry.circuit, entry.failsafe_ma)
+        for phase in range(3):
+            if entry.failsafe_ma[phase] > rating_ma[phase]:
+                draft.complain(
+                    f"must not exceed the rating of {found(entry.circuit)}, "
+                    f"{amperes_text(rating_ma[phase])} A on L{phase + 1}; "
+                    f"found {amperes_text(entry.failsafe_ma[phase])}",
+                    *("limit_source", index, "failsafe_a"),
+                )
+                break
+
+
+def _check_control(draft: Draft) -> None:
+    if draft.control is not None and draft.control.dead_man_ns < 3 * draft.control.tick_ns:
+        draft.complain("must be at least three ticks", "control", "dead_man_s")
+    if draft.site is not None and draft.site.timezone != "UTC":
+        try:
+            ZoneInfo(draft.site.timezone)
+        except (KeyError, ValueError, OSError):
+            draft.complain(
+                f"must be a time zone's name, such as Europe/Berlin; "
+                f"found {found(draft.site.timezone)}",
+                *("site", "timezone"),
+            )
+
+
+def _link(draft: Draft, directory: Path) -> Link | None:
+    entry = draft.link
+    if entry is None:
+        return None
+    if (entry.username is None) != (entry.password_file is None):
+        draft.complain("needs both username and password_file, or neither", "link")
+    try:
+        if entry.broker.startswith("mqtts:"):
+            raise ValueError("mqtts is not supported yet, only mqtt://host:port")
+        host, port = host_and_port(entry.broker, "mqtt", MQTT_PORT)
+    except ValueError as error:
+        draft.complain(str(error), "link", "broker")
+        return None
+    password_file = None if entry.password_file is None else directory / entry.password_file
+    return Link(host, port, entry.client_id, entry.username, password_file)

@@ -1,0 +1,131 @@
+"""The capacity tree: one root, no orphans, no cycles, parents before their children."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+
+from cext.rows import Phases
+from controller.document import CircuitEntry, Protection
+from controller.draft import Draft
+from controller.problems import found
+from controller.units import amperes_text
+
+NOMINAL_V = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    id: str
+    name: str
+    parent: str | None  # None: the root circuit
+    rating_ma: Phases
+    worst_base_ma: Phases  # includes the children's
+    nominal_v: int  # line to line
+    protection: Protection | None
+    credit_export: bool
+
+    @property
+    def phase_mv(self) -> int:
+        """Nominal voltage, line to neutral."""
+        return isqrt(self.nominal_v**2 * 1_000_000 // 3)
+
+
+def resolve_circuits(draft: Draft) -> tuple[Circuit, ...]:
+    """The readable circuits that hang on the root, it first; complains about all others."""
+    draft.unique("circuit")
+    children: dict[str | None, list[int]] = {None: []}
+    for index, entry in draft.circuits.items():
+        if entry.parent is None or draft.refer("circuit", entry.parent, "circuit", index, "parent"):
+            children.setdefault(entry.parent, []).append(index)
+    _check_roots(draft, children[None])
+    _check_cycles(draft)
+    for index, entry in draft.circuits.items():
+        _check_protection(draft, index, entry)
+        _check_base(draft, index, entry, children.get(entry.id, []))
+    return _planted(draft, children)
+
+
+def _planted(draft: Draft, children: Mapping[str | None, list[int]]) -> tuple[Circuit, ...]:
+    planted: dict[str, Circuit] = {}
+    waiting = [(index, NOMINAL_V) for index in reversed(children[None])]
+    while waiting:
+        index, parents_v = waiting.pop()
+        entry = draft.circuits[index]
+        if entry.id in planted:
+            continue  # a second one with the same id
+        nominal_v = entry.nominal_v or parents_v
+        if entry.parent is not None and nominal_v != parents_v:
+            draft.complain(
+                f"must be the parent's, {parents_v} V: all circuits are at the chargers' "
+                f"voltage level; found {nominal_v}",
+                *("circuit", index, "nominal_v"),
+            )
+        planted[entry.id] = Circuit(
+            id=entry.id,
+            name=entry.name,
+            parent=entry.parent,
+            rating_ma=entry.rating_ma,
+            worst_base_ma=entry.worst_base_ma,
+            nominal_v=nominal_v,
+            protection=entry.protection,
+            credit_export=entry.credit_export,
+        )
+        waiting += [(child, nominal_v) for child in reversed(children.get(entry.id, []))]
+    return tuple(planted.values())
+
+
+def _check_roots(draft: Draft, roots: list[int]) -> None:
+    readable = len(draft.circuits) == len(draft.written("circuit"))
+    if not roots and readable:
+        draft.complain("one circuit must have no parent: the root, the grid connection", "circuit")
+    for index in roots[1:]:
+        draft.complain(
+            f"is missing: only the root has no parent, and circuit[{roots[0]}] is a root already",
+            *("circuit", index, "parent"),
+        )
+
+
+def _check_cycles(draft: Draft) -> None:
+    """Complains once about each cycle, whether its circuits are readable or not."""
+    written: dict[str, tuple[int, object]] = {}
+    for index, entry in enumerate(draft.written("circuit")):
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
+            written.setdefault(entry["id"], (index, entry.get("parent")))
+    settled: set[str] = set()
+    for first in written:
+        path: dict[str, None] = {}
+        here: object = first
+        while isinstance(here, str) and here in written and here not in settled:
+            if here in path:
+                members = list(path)[list(path).index(here) :]
+                draft.complain(
+                    f"is its own ancestor: {' → '.join(map(found, [*members, here]))}",
+                    *("circuit", written[here][0], "parent"),
+                )
+                break
+            path[here] = None
+            here = written[here][1]
+        settled.update(path)
+
+
+def _check_protection(draft: Draft, index: int, entry: CircuitEntry) -> None:
+    if entry.protection is not None and max(entry.rating_ma) > entry.protection.carries_ma:
+        draft.complain(
+            f"must be at most what its protection carries, "
+            f"{amperes_text(entry.protection.carries_ma)} A; "
+            f"found {amperes_text(max(entry.rating_ma))}",
+            *("circuit", index, "rating_a"),
+        )
+
+
+def _check_base(draft: Draft, index: int, entry: CircuitEntry, children: list[int]) -> None:
+    for phase in range(3):
+        below = sum(draft.circuits[child].worst_base_ma[phase] for child in children)
+        if entry.worst_base_ma[phase] < below:
+            draft.complain(
+                f"includes the base load of the circuits below, together "
+                f"{amperes_text(below)} A on L{phase + 1}; "
+                f"found {amperes_text(entry.worst_base_ma[phase])}",
+                *("circuit", index, "worst_base_a"),
+            )
+            return

@@ -1,0 +1,120 @@
+"""A document under examination: what of it can be read, and everything wrong with it.
+
+An entry that the model refuses is left out here, but its id is remembered, so that the
+cross-checks still see all the others and blame nobody for referring to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from controller.diagnosis import explain, place
+from controller.document import (
+    BusEntry,
+    ChargerEntry,
+    CircuitEntry,
+    Control,
+    Document,
+    Entry,
+    LimitSource,
+    LinkEntry,
+    MeterEntry,
+    SiteEntry,
+)
+from controller.problems import PROBLEMS_MAX, Problem, found
+
+Read = TypeVar("Read", bound=Entry)
+ENTRIES_MAX = 5000  # looked at in a section; the model refuses longer ones
+
+
+class Draft:
+    """The readable entries by their position in the document, and the problems so far."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = dict(data)
+        self.problems: list[Problem] = []
+        self.document: Document | None = None
+        try:
+            self.document = Document.model_validate(self._data)
+        except ValidationError as error:
+            self.problems += explain(error, self._data)
+        self._names = {section: self._ids(section) for section in ("circuit", "bus")}
+        self.circuits = self._entries("circuit", CircuitEntry)
+        self.buses = self._entries("bus", BusEntry)
+        self.meters = self._entries("meter", MeterEntry)
+        self.chargers = self._entries("charger", ChargerEntry)
+        self.limit_sources = self._entries("limit_source", LimitSource)
+        self.site = self._table("site", SiteEntry)
+        self.control = self._table("control", Control)
+        self.link = self._table("link", LinkEntry)
+
+    def complain(self, message: str, *loc: str | int) -> None:
+        """Notes a problem at a place such as ("charger", 3, "min_a")."""
+        if not self.full:
+            self.problems.append(Problem(place(self._data, loc), message))
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody is shown further problems."""
+        return len(self.problems) > PROBLEMS_MAX
+
+    def written(self, section: str) -> Sequence[Any]:
+        """A section's entries as written, readable or not."""
+        entries = self._data.get(section)
+        return entries[:ENTRIES_MAX] if isinstance(entries, list | tuple) else ()
+
+    def _ids(self, section: str) -> dict[str, None]:
+        """The ids in a section, of unreadable entries, too."""
+        ids = (entry.get("id") for entry in self.written(section) if isinstance(entry, Mapping))
+        return dict.fromkeys(name for name in ids if isinstance(name, str))
+
+    def refer(self, section: str, name: str, *loc: str | int) -> bool:
+        """Whether there is such an entry; complains when not."""
+        names = self._names[section]
+        if name in names or self.full:
+            return name in names
+        near = get_close_matches(name, list(names)[:200], n=1)
+        hint = f"did you mean {found(near[0])}?" if near else f"there is {_listed(list(names))}"
+        self.complain(f"no [[{section}]] has the id {found(name)}; {hint}", *loc)
+        return False
+
+    def unique(self, section: str) -> None:
+        """Complains about every id that another entry of the section has, too."""
+        first: dict[str, int] = {}
+        for index, entry in enumerate(self.written(section)):
+            name = entry.get("id") if isinstance(entry, Mapping) else None
+            if isinstance(name, str) and first.setdefault(name, index) != index:
+                self.complain(
+                    f"{section}[{first[name]}] has this id, too; every id may stand once",
+                    *(section, index, "id"),
+                )
+
+    def _entries(self, section: str, model: type[Read]) -> dict[int, Read]:
+        readable = {}
+        for index, entry in enumerate(self.written(section)):
+            read = _read(model, entry)
+            if read is not None:
+                readable[index] = read
+        return readable
+
+    def _table(self, section: str, model: type[Read]) -> Read | None:
+        return _read(model, self._data[section]) if section in self._data else None
+
+
+def _read(model: type[Read], entry: object) -> Read | None:
+    """The entry without its unknown keys; what is wrong was told by the whole document."""
+    if isinstance(entry, Mapping):
+        known = {field.alias or name for name, field in model.model_fields.items()}
+        entry = {key: value for key, value in entry.items() if key in known}
+    try:
+        return model.model_validate(entry)
+    except ValidationError:
+        return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """At most eight names."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return (", ".join(found(name) for name in names[:8]) or "none") + more

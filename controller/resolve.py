@@ -1,0 +1,188 @@
+"""Entries into devices: rows counted out, buses found, the profile's word where there is none."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from controller.buses import Bus
+from controller.devices import Charger, Meter
+from controller.document import ChargerEntry, MeterEntry
+from controller.draft import Draft
+from controller.facts import ChargerFacts, MeterFacts, Profiles
+from controller.problems import found
+from controller.seats import Seats
+from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
+
+CHARGERS_MAX = 5000
+MIN_MA = 6 * MA_PER_A  # IEC 61851-1: nothing charges below
+Facts = TypeVar("Facts", MeterFacts, ChargerFacts)
+
+
+class _Currents(NamedTuple):
+    min_ma: int
+    max_ma: int
+    step_ma: int
+    fallback_ma: int | None
+    fallback_delay_ns: int | None
+    power_on_ma: int | None
+
+
+def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Meter, ...]:
+    """Complains about everything in a meter's way; returns those with nothing in it."""
+    meters = []
+    for index, entry in draft.meters.items():
+        draft.refer("circuit", entry.circuit, "meter", index, "circuit")
+        facts = _facts(draft, profiles.meter, "meter", index, entry.profile)
+        seat = seats.of_meter(index, entry)
+        if facts is not None and facts.phases != 3:
+            draft.complain(
+                f"must measure all three phases of its circuit; "
+                f"{found(entry.profile)} measures {facts.phases}",
+                *("meter", index, "profile"),
+            )
+        if facts is None or seat is None:
+            continue
+        meters.append(
+            Meter(
+                id=entry.id,
+                circuit=entry.circuit,
+                profile=entry.profile,
+                facts=facts,
+                bus=seat.bus,
+                unit=seat.unit,
+                poll_ns=entry.poll_ns,
+                lag_ns=_or(entry.lag_ns, facts.lag_ns),
+                max_age_ns=_max_age_ns(draft, "meter", index, entry, seat.bus),
+                ratio_ppm=entry.ct.ratio_ppm,
+                reversed=entry.ct.reversed,
+                phases=entry.ct.phases,
+            )
+        )
+    return tuple(meters)
+
+
+def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Charger, ...]:
+    """Complains about everything in a charger's way; returns those with nothing in it."""
+    if sum(entry.count or 1 for entry in draft.chargers.values()) > CHARGERS_MAX:
+        draft.complain(f"must be {CHARGERS_MAX} at most, rows counted out", "charger")
+        return ()
+    chargers: list[Charger] = []
+    for index, entry in draft.chargers.items():
+        draft.refer("circuit", entry.circuit, "charger", index, "circuit")
+        facts = _facts(draft, profiles.charger, "charger", index, entry.profile)
+        currents = None if facts is None else _currents(draft, index, entry, facts)
+        row = seats.of_row(index, entry)
+        if facts is None or currents is None or not row:
+            continue
+        ages = {bus: _max_age_ns(draft, "charger", index, entry, bus) for _, _, bus, _ in row}
+        chargers += [
+            Charger(
+                id=seat.id,
+                name=seat.name,
+                circuit=entry.circuit,
+                profile=entry.profile,
+                facts=facts,
+                bus=seat.bus,
+                unit=seat.unit,
+                poll_ns=entry.poll_ns,
+                phases=entry.phases,
+                **currents._asdict(),
+                tolerance_ppm=_or(entry.tolerance_ppm, facts.tolerance_ppm),
+                standby_ma=_or(entry.standby_ma, facts.standby_ma),
+                settle_ns=_or(entry.settle_ns, facts.settle_ns),
+                max_age_ns=ages[seat.bus],
+                weight=entry.weight,
+                class_rank=entry.class_rank,
+            )
+            for seat in row
+        ]
+    return tuple(chargers)
+
+
+def _or(written: int | None, profiles: int) -> int:
+    return profiles if written is None else written
+
+
+def _facts(
+    draft: Draft, look_up: Callable[[str], Facts], section: str, index: int, name: str
+) -> Facts | None:
+    try:
+        return look_up(name)
+    except KeyError:
+        draft.complain(f"no {section} profile {found(name)}", section, index, "profile")
+    except ValueError as error:
+        draft.complain(f"profile {found(name)}: {error}", section, index, "profile")
+    return None
+
+
+def _max_age_ns(
+    draft: Draft, section: str, index: int, entry: MeterEntry | ChargerEntry, bus: Bus
+) -> int:
+    """As written, else the longest of 3 polls, 2 time-outs + 1 poll, 1 s."""
+    if entry.max_age_ns is None:
+        return max(3 * entry.poll_ns, 2 * bus.timeout_ns + entry.poll_ns, NS_PER_S)
+    if entry.max_age_ns <= entry.poll_ns:
+        draft.complain(
+            f"must be longer than poll_s, {seconds_text(entry.poll_ns)} s, "
+            f"or nothing is ever fresh; found {seconds_text(entry.max_age_ns)}",
+            *(section, index, "max_age_s"),
+        )
+    return entry.max_age_ns
+
+
+def _currents(
+    draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts
+) -> _Currents | None:
+    """Fills in and compares; None when there is no maximum to go by."""
+
+    def refuse(key: str, wanted: str, found_ma: int) -> None:
+        draft.complain(f"{wanted}; found {amperes_text(found_ma)}", "charger", index, key)
+
+    max_ma = facts.max_ma if entry.max_ma is None else entry.max_ma
+    if max_ma is None:
+        draft.complain(
+            "is missing: what the device itself is set to, for its profile does not know",
+            *("charger", index, "max_a"),
+        )
+        return None
+    if facts.max_ma is not None and max_ma > facts.max_ma:
+        refuse("max_a", f"can be at most {amperes_text(facts.max_ma)} A in {facts.name}", max_ma)
+    min_ma = _or(entry.min_ma, max(MIN_MA, facts.min_ma))
+    if min_ma < facts.min_ma:
+        refuse("min_a", f"can be no less than {amperes_text(facts.min_ma)} A", min_ma)
+    if min_ma > max_ma:
+        refuse("max_a", f"must be at least the minimum, {amperes_text(min_ma)} A", max_ma)
+    step_ma = _or(entry.step_ma, facts.step_ma)
+    if step_ma % facts.step_ma:
+        refuse("step_a", f"can only be a multiple of {amperes_text(facts.step_ma)} A", step_ma)
+    for key, written_ma in (("fallback_a", entry.fallback_ma), ("power_on_a", entry.power_on_ma)):
+        if written_ma is not None and written_ma > max_ma:
+            refuse(key, f"must not exceed the device's max_a, {amperes_text(max_ma)} A", written_ma)
+    delay_ns = _delay_ns(draft, index, entry, facts)
+    power_on_ma = entry.power_on_ma
+    if power_on_ma is None and facts.power_on_is_fallback:
+        power_on_ma = entry.fallback_ma
+    return _Currents(min_ma, max_ma, step_ma, entry.fallback_ma, delay_ns, power_on_ma)
+
+
+def _delay_ns(draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts) -> int | None:
+    """How long until the fallback; complains where a fallback cannot be relied upon."""
+    if facts.has_fallback:
+        delay_ns = entry.fallback_delay_ns
+        delay_ns = facts.watchdog_timeout_ns if delay_ns is None else delay_ns
+        if entry.fallback_ma is not None and delay_ns is None:
+            draft.complain(
+                "is missing: the watchdog's time as set in the device, "
+                "for its profile does not know; without it there is no fallback",
+                *("charger", index, "fallback_delay_s"),
+            )
+        return delay_ns
+    for key, written in (
+        ("fallback_a", entry.fallback_ma),
+        ("fallback_delay_s", entry.fallback_delay_ns),
+    ):
+        if written is not None:
+            draft.complain(
+                f"must be left out: {facts.name} has no fallback, it stays where it was",
+                *("charger", index, key),
+            )
+    return None

@@ -1,0 +1,102 @@
+"""Where devices sit: ids and bus addresses, each taken once; rows counted out."""
+
+import re
+from typing import NamedTuple
+
+from controller.buses import Bus, Buses
+from controller.document import SLUG, ChargerEntry, MeterEntry
+from controller.draft import Draft
+from controller.patterns import expand, is_pattern
+from controller.problems import found
+
+
+class Seat(NamedTuple):
+    id: str
+    name: str
+    bus: Bus
+    unit: int
+
+
+class Seats:
+    """Hands out the seats of all devices; complains about what is wrong or taken."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._buses = Buses(draft)
+        self._ids: dict[str, str] = {}
+        self._addresses: dict[tuple[str, int], str] = {}
+
+    def of_meter(self, index: int, meter: MeterEntry) -> Seat | None:
+        return self._seat("meter", index, meter.id, "", meter.bus, meter.unit)
+
+    def of_row(self, index: int, row: ChargerEntry) -> list[Seat]:
+        """One seat for each member; fewer, after a complaint, when one is in the way."""
+        unit = str(row.unit)
+        if not self._patterns_fit(index, row):
+            return []
+        seats = []
+        for n in range(row.first, row.first + (row.count or 1)):
+            texts = [expand(text, n) for text in (row.id, row.name, row.bus, unit)]
+            seat = self._member(index, *texts)
+            if seat is None:
+                break  # the others would only say the same
+            seats.append(seat)
+        return seats
+
+    def _patterns_fit(self, index: int, row: ChargerEntry) -> bool:
+        """Whether braces stand only where a row counts, and its id does count."""
+        fits = True
+        for key, text in (("id", row.id), ("name", row.name), ("bus", row.bus), ("unit", row.unit)):
+            try:
+                expand(str(text), 0)
+            except ValueError as error:
+                self._draft.complain(f"{error}; found {found(text)}", "charger", index, key)
+                fits = False
+            if row.count is None and is_pattern(str(text)):
+                self._draft.complain(
+                    f"counts, but without a count this is one charger: {found(text)}",
+                    *("charger", index, key),
+                )
+                fits = False
+        if (row.count or 1) > 1 and not is_pattern(row.id):
+            self._draft.complain(
+                f'must count, such as "bay-{{n:02}}"; found {found(row.id)}', "charger", index, "id"
+            )
+            fits = False
+        return fits
+
+    def _member(self, index: int, name: str, title: str, bus: str, unit: str) -> Seat | None:
+        if not re.fullmatch(SLUG, name):
+            self._draft.complain(
+                f"must be small letters, digits and -, such as bay-01; found {found(name)}",
+                *("charger", index, "id"),
+            )
+            return None
+        if not unit.isdecimal() or int(unit) > 255:
+            self._draft.complain(
+                f"must be a whole number from 0 to 255; found {found(unit)} for {found(name)}",
+                *("charger", index, "unit"),
+            )
+            return None
+        return self._seat("charger", index, name, title, bus, int(unit))
+
+    def _seat(
+        self, section: str, index: int, name: str, title: str, bus_name: str, unit: int
+    ) -> Seat | None:
+        me = f"{section}[{index}]"
+        if name in self._ids:
+            self._draft.complain(
+                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
+                *(section, index, "id"),
+            )
+        self._ids.setdefault(name, me)
+        bus = self._buses.find(bus_name, section, index, "bus")
+        if bus is None:
+            return None
+        other = self._addresses.setdefault((bus.url, unit), name)
+        if other != name:
+            self._draft.complain(
+                f"{found(name)} has the address of {found(other)}: unit {unit} at {bus.url}",
+                *(section, index, "bus"),
+            )
+        return Seat(name, title, bus, unit)
