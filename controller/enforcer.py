@@ -26,6 +26,7 @@ from controller.reasons import Reasons
 from controller.server import Server, bound
 from controller.site import Site
 from controller.status import Reporter
+from controller.threads import first_death
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.watch import Watch
@@ -53,7 +54,8 @@ class Ticker(Protocol):
     @property
     def changed_fd(self) -> int: ...
     def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """May be called twice, and before start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,6 @@ class Enforcer:
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
-        self._ticking = False
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises PlaceError before anything was touched."""
@@ -119,19 +120,19 @@ class Enforcer:
                 loop.add_signal_handler(name, self._stopping.set)
             self._restore()
             self._depot.ticker.start()
-            self._ticking = True
             log.info("started", **self._start_fields())
             try:
                 async with asyncio.TaskGroup() as group:
                     work = [self._server.run(listening), self._follow(), self._look()]
+                    work += [first_death()]
                     work += [self._drive(driver) for driver in self._depot.drivers]
                     tasks = [group.create_task(self._guarded(each)) for each in work]
                     await self._stopping.wait()
-                    self._stop_ticking()
+                    self._depot.ticker.stop()
                     for task in tasks:
                         task.cancel()
             finally:
-                self._stop_ticking()
+                self._depot.ticker.stop()
                 self._limit_file.close()
         log.info("stopped")
 
@@ -144,6 +145,7 @@ class Enforcer:
             boot_id=self._boot_id,
             version=VERSION,
             installation_hash=site.installation_hash(),
+            mode=self._depot.mode,
         )
 
     def report(self) -> StatusReport:
@@ -199,7 +201,7 @@ class Enforcer:
         try:
             await work
         finally:
-            self._stop_ticking()
+            self._depot.ticker.stop()
 
     async def _drive(self, driver: Driver) -> None:
         await driver.run()
@@ -234,11 +236,6 @@ class Enforcer:
             missed = missed + 1 if late_ns > dead_man_ns else 0
             if missed > 1:  # twice: after the whole process was held, the kernel may come second
                 raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
-
-    def _stop_ticking(self) -> None:
-        if self._ticking:
-            self._ticking = False
-            self._depot.ticker.stop()
 
     def _restore(self) -> None:
         try:

@@ -82,9 +82,6 @@ class Slots(Protocol):
     def set_limit(
         self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
     ) -> None: ...
-    def restore_limit(
-        self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
-    ) -> None: ...
 
 
 class Limits:
@@ -140,14 +137,8 @@ class Limits:
             )
         self._check_order(source, message)
         taken = self._lease(source, message)
-        self._slots.set_limit(
-            source.slot,
-            taken.lease.limit_ma,
-            taken.lease.limit_until_ns,
-            taken.lease.alive_until_ns,
-        )
         self._newest[source.id] = (message.epoch, message.sequence)
-        self._leases[source.id] = taken.lease
+        self._apply(source, taken.lease)
         return taken
 
     def restore(self, source_id: str, circuit: str, lease: Lease) -> bool:
@@ -155,11 +146,14 @@ class Limits:
         source = self._sources.get(source_id)
         if source is None or source.circuit != circuit:
             return False
-        self._slots.restore_limit(
+        self._apply(source, lease)
+        return True
+
+    def _apply(self, source: Source, lease: Lease) -> None:
+        self._slots.set_limit(
             source.slot, lease.limit_ma, lease.limit_until_ns, lease.alive_until_ns
         )
-        self._leases[source_id] = lease
-        return True
+        self._leases[source.id] = lease
 
     def _check_order(self, source: Source, message: LimitMessage) -> None:
         if self._nonce is None or message.nonce != self._nonce:

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 FRAME_BYTES = 1 << 20
 LIMIT_BYTES = 16 << 10
+NAME_CHARS = 64
 SEND_WITHIN_S = 5.0
 
 Three = tuple[float, float, float]
-Name = Annotated[str, Field(max_length=64)]
+Name = Annotated[str, Field(max_length=NAME_CHARS)]
 
 
 class FrameError(Exception):
@@ -61,6 +62,7 @@ class Welcome(_Model):
     boot_id: str
     version: str
     installation_hash: str
+    mode: Literal["control", "observe"]
 
 
 class Refused(_Model):

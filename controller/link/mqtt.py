@@ -1,0 +1,216 @@
+"""The broker, through paho-mqtt: the only module that knows it.
+
+paho runs in a thread of its own and connects for ever: within 0.2 s of a broker's return, every
+few seconds to one that refuses us. Version 5, and 3.1.1 with a broker that does not know 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from controller.link.inbox import Inbox
+from controller.wire import LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+QOS = 1
+KEEPALIVE_S = 10
+RECONNECT_S = (0.1, 0.2)
+REFUSED_S = (2, 5)  # pace towards a broker that is there and does not want us
+PACKET_BYTES = (1 << 20) + (64 << 10)  # longer ones the broker keeps (version 5)
+UNACKNOWLEDGED = 16
+OUTGOING = 128
+STOP_WITHIN_S = 2.0
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Subscribed, in a new session."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    topic: str
+    payload: bytes | None  # None: too large to be a limit
+    retained: bool
+    answer_to: str | None  # MQTT 5: response topic
+    correlation: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where the broker is, and who we are there."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+
+
+class Broker:
+    """One subscription and a will, for as long as the process runs."""
+
+    def __init__(
+        self,
+        account: Account,
+        subscription: str,
+        will: tuple[str, bytes],
+        inbox: Inbox[Connected | Disconnected, Message],
+    ) -> None:
+        """`will`: topic and payload that the broker retains when we are gone."""
+        self._account = account
+        self._subscription = subscription
+        self._will = will
+        self._inbox = inbox
+        self._session = False
+        self._client = self._make(MQTTProtocolVersion.MQTTv5)
+
+    def start(self) -> None:
+        self._client.loop_start()
+
+    async def stop(self) -> None:
+        """Sends what is pending and leaves, within 2 s."""
+        self._client.disconnect()
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._client.loop_stop), STOP_WITHIN_S)
+        except TimeoutError:
+            log.warning("the broker did not let us go")
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+    ) -> None:
+        """Hands over to paho's thread, which repeats until the broker acknowledged it."""
+        properties = None
+        if correlation is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.CorrelationData = correlation
+        sent = self._client.publish(topic, payload, QOS, retain, properties)
+        if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            log.warning("not published", topic=topic, why=sent.rc.name)
+
+    def _make(self, protocol: MQTTProtocolVersion) -> Client:
+        five = protocol == MQTTProtocolVersion.MQTTv5
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            self._account.client_id,
+            clean_session=None if five else True,
+            protocol=protocol,
+        )
+        if self._account.username is not None:
+            client.username_pw_set(self._account.username, self._account.password)
+        client.will_set(*self._will, qos=QOS, retain=True)
+        client.max_inflight_messages_set(UNACKNOWLEDGED)
+        client.max_queued_messages_set(OUTGOING)
+        client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]  # floats work
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        properties = None
+        if five:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = PACKET_BYTES
+            properties.ReceiveMaximum = UNACKNOWLEDGED
+        client.connect_async(
+            self._account.host,
+            self._account.port,
+            KEEPALIVE_S,
+            clean_start=five,
+            properties=properties,
+        )
+        return client
+
+    # From here on in paho's thread: nothing but handing over.
+
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            client.reconnect_delay_set(*REFUSED_S)
+            self._inbox.tell(Disconnected(f"the broker refuses: {reason.getName()}"))
+            if reason == "Unsupported protocol version":
+                self._client = self._make(MQTTProtocolVersion.MQTTv311)
+                self._client.loop_start()
+                client.disconnect()
+            return
+        client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            # As published: a limit sent with the retain flag is to be refused as such.
+            client.subscribe(
+                self._subscription, options=SubscribeOptions(QOS, retainAsPublished=True)
+            )
+        else:
+            client.subscribe(self._subscription, QOS)
+
+    def _on_subscribe(
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        refused = next((reason for reason in reasons if reason.is_failure), None)
+        if refused is not None:
+            why = f"the broker refuses {self._subscription}: {refused.getName()}"
+            self._inbox.tell(Disconnected(why))
+            return
+        self._session = True
+        five = client.protocol == MQTTProtocolVersion.MQTTv5
+        self._inbox.tell(Connected("5" if five else "3.1.1"))
+
+    def _on_connect_fail(self, client: Client, userdata: object) -> None:
+        self._inbox.tell(Disconnected(f"no broker at {self._account.host}:{self._account.port}"))
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if not self._session:
+            return  # refused, which was told already
+        self._session = False
+        if reason == "Session taken over":
+            client.reconnect_delay_set(*REFUSED_S)
+        self._inbox.tell(Disconnected(f"connection lost: {reason.getName()}"))
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        self._inbox.put(
+            Message(
+                topic=message.topic,
+                payload=bytes(message.payload) if len(message.payload) <= LIMIT_BYTES else None,
+                retained=message.retain,
+                answer_to=getattr(message.properties, "ResponseTopic", None),
+                correlation=getattr(message.properties, "CorrelationData", None),
+            )
+        )

@@ -1,0 +1,291 @@
+"""The link process: carries limits from the broker to the enforcer, and answers and state back.
+
+It decides nothing. Its death, the broker's and the network's are the same event to the
+enforcer: no more renewals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from controller.clock import WallClock
+from controller.link.bulletin import OFFLINE, Bulletin, news
+from controller.link.inbox import Inbox
+from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message
+from controller.link.topics import CORRELATION_BYTES, Topics
+from controller.threads import first_death
+from controller.version import VERSION
+from controller.wire import (
+    LIMIT_BYTES,
+    NAME_CHARS,
+    Channel,
+    FrameError,
+    Limit,
+    LimitAnswer,
+    Refused,
+    Session,
+    State,
+    StatusReport,
+    Welcome,
+    connect,
+)
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+RETRY_S = 0.5
+SILENT_S = 5.0  # the enforcer speaks each second
+REPEAT_S = 10.0  # `limits` at least this often: times left go on
+GATHER_S = 0.05  # changes within this time go out together
+UNANSWERED = 64
+BROKEN = 70  # EX_SOFTWARE of sysexits.h
+
+log: FilteringBoundLogger = structlog.get_logger()
+Enforcer = Channel[Welcome | Refused | LimitAnswer | State]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A limit message that waits for its answer."""
+
+    source: str
+    answer_to: str | None
+    correlation: bytes | None
+
+
+class Link:
+    """One site's connection to its broker."""
+
+    def __init__(self, site: str, account: Account, socket: Path, wall: WallClock) -> None:
+        self._site = site
+        self._topics = Topics(site)
+        self._socket = socket
+        self._bulletin = Bulletin(wall)
+        self._inbox: Inbox[Connected | Disconnected, Message] = Inbox()
+        will = self._topics.status, _json(OFFLINE)
+        self._broker = Broker(account, self._topics.every_limit, will, self._inbox)
+        self._online = False
+        self._nonce: str | None = None
+        self._enforcer: Enforcer | None = None
+        self._welcome: Welcome | None = None
+        self._report: StatusReport | None = None
+        self._asked: dict[int, _Asked] = {}
+        self._numbers = itertools.count(1)
+        self._news = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopping.set)
+        log.info("started", site=self._site, socket=str(self._socket), version=VERSION)
+        self._broker.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = (self._serve_broker(), self._serve_enforcer(), self._tell(), first_death())
+                tasks = [group.create_task(part) for part in parts]
+                await self._stopping.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            if self._online:
+                self._publish(self._topics.status, OFFLINE, retain=True)
+            await self._broker.stop()
+        log.info("stopped")
+
+    # The broker.
+
+    async def _serve_broker(self) -> None:
+        known = ""
+        while True:
+            event = await self._inbox.get()
+            if dropped := self._inbox.dropped():
+                log.warning("messages dropped: too many at once", count=dropped)
+            match event:
+                case Connected(version=version):
+                    log.info("broker connected", mqtt=version)
+                    known = ""
+                    self._online = True
+                    self._bulletin.came_online()
+                    await self._renew_session()
+                case Disconnected(why=why):
+                    if why != known:
+                        log.warning("broker not connected", why=why)
+                    known = why
+                    self._online = False
+                    await self._renew_session()
+                case Message():
+                    await self._forward(event)
+
+    async def _renew_session(self) -> None:
+        """Voids all that was sent before: another nonce for each connection, on either side."""
+        self._nonce = secrets.token_urlsafe(16) if self._online and self._enforcer else None
+        await self._send(Session(nonce=self._nonce))  # known there before anybody can use it
+        self._news.set()
+
+    async def _forward(self, message: Message) -> None:
+        source = self._topics.source(message.topic)[:NAME_CHARS]  # a longer one is unknown anyway
+        asked = _Asked(source, message.answer_to, message.correlation)
+        if message.retained:
+            self._refuse(asked, "retained", "limits must not be retained: they would come again")
+        elif message.payload is None:
+            self._refuse(asked, "too_large", f"more than {LIMIT_BYTES} bytes")
+        elif self._enforcer is None:
+            self._refuse(asked, "no_enforcer", "the enforcer is not there")
+        elif len(self._asked) >= UNANSWERED:
+            self._refuse(asked, "busy", f"{UNANSWERED} limits wait for their answer already")
+        else:
+            await self._ask(asked, message.payload)
+
+    async def _ask(self, asked: _Asked, payload: bytes) -> None:
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError as error:
+            self._refuse(asked, "malformed", f"not UTF-8 at byte {error.start}")
+            return
+        limit = Limit(seq_id=next(self._numbers), source=asked.source, message=text)
+        self._asked[limit.seq_id] = asked
+        await self._send(limit)
+
+    # The enforcer.
+
+    async def _serve_enforcer(self) -> None:
+        known = ""
+        while True:
+            channel: Enforcer | None = None
+            try:
+                channel = await connect(self._socket, "link")
+                await self._attend(channel)
+                why = "it closed the connection"
+            except (FrameError, OSError) as error:
+                why = str(error) or "it does not answer"
+            finally:
+                if channel is not None:
+                    channel.close()
+            if self._enforcer is not None or why != known:
+                log.warning("enforcer not connected", why=why)
+            known = why
+            if self._enforcer is not None:
+                await self._detach()
+            await asyncio.sleep(RETRY_S)
+
+    async def _attend(self, channel: Enforcer) -> None:
+        """Returns at the end of the connection. Raises OSError, FrameError."""
+        while True:
+            match await asyncio.wait_for(channel.receive(), SILENT_S):
+                case Welcome() as welcome:
+                    if welcome.site != self._site:
+                        raise ConnectionError(f"it holds {welcome.site!a}, not {self._site!a}")
+                    log.info("enforcer connected", version=welcome.version)
+                    self._enforcer, self._welcome = channel, welcome
+                    await self._renew_session()
+                case Refused(reason=reason):
+                    raise ConnectionError(reason)
+                case LimitAnswer() as answer:
+                    self._answered(answer)
+                case State(report=report):
+                    if news(self._report, report):
+                        self._news.set()
+                    self._report = report
+                case None:
+                    return
+
+    async def _detach(self) -> None:
+        self._enforcer = self._welcome = self._report = None
+        asked, self._asked = self._asked, {}
+        for each in asked.values():
+            self._refuse(each, "no_enforcer", "the enforcer went before it answered")
+        await self._renew_session()
+
+    async def _send(self, message: Session | Limit) -> None:
+        if self._enforcer is None:
+            return
+        try:
+            await self._enforcer.send(message)
+        except (FrameError, OSError):
+            self._enforcer.close()  # which ends its reader, and that tells
+
+    # What is published.
+
+    def _answered(self, answer: LimitAnswer) -> None:
+        asked = self._asked.pop(answer.seq_id, None)
+        if asked is None:
+            return
+        if answer.accepted:
+            self._reply(asked, accepted=True, code=answer.code, reason=answer.reason)
+            self._news.set()
+        else:
+            self._refuse(asked, answer.code, answer.reason)
+
+    def _refuse(self, asked: _Asked, code: str, reason: str) -> None:
+        log.info("limit not accepted", source=asked.source, code=code, why=reason)
+        self._bulletin.refused(asked.source, code, reason)
+        self._reply(asked, accepted=False, code=code, reason=reason)
+        self._news.set()
+
+    def _reply(self, asked: _Asked, *, accepted: bool, code: str, reason: str) -> None:
+        if asked.answer_to is None or not self._online:
+            return
+        if not self._topics.may_answer(asked.answer_to) or (
+            len(asked.correlation or b"") > CORRELATION_BYTES
+        ):
+            log.warning("no answer to this response topic", source=asked.source)
+            return
+        answer = {"source": asked.source, "accepted": accepted, "code": code, "reason": reason}
+        self._publish(asked.answer_to, answer, correlation=asked.correlation)
+
+    async def _tell(self) -> None:
+        """Keeps `status` and `limits` true: on change, and `limits` every 10 s."""
+        told: dict[str, object] = {}
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), REPEAT_S)
+            self._news.clear()
+            if not self._online:
+                told = {}
+                continue
+            status = self._bulletin.status(self._nonce, self._welcome)
+            if status != told:
+                self._publish(self._topics.status, status, retain=True)
+                told = status
+            self._publish(self._topics.limits, self._bulletin.limits(self._report), retain=True)
+            await asyncio.sleep(GATHER_S)
+
+    def _publish(
+        self,
+        topic: str,
+        content: dict[str, object],
+        *,
+        retain: bool = False,
+        correlation: bytes | None = None,
+    ) -> None:
+        self._broker.publish(topic, _json(content), retain=retain, correlation=correlation)
+
+
+def _json(content: dict[str, object]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
+def serve(site: str, account: Account, socket: Path, wall: WallClock) -> int:
+    """Runs to the end; the exit status. The one place that catches whatever is left."""
+
+    async def run() -> None:
+        await Link(site, account, socket, wall).run()
+
+    try:
+        asyncio.run(run())
+    except Exception:
+        log.critical("stopped: a broken invariant", exc_info=True)
+        return BROKEN
+    return 0
