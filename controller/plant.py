@@ -1,0 +1,243 @@
+"""A site on the virtual depot, in virtual time: as fast as the machine can, and repeatable.
+
+Kernel, image and limits are the real ones. Imitated are only the thread that ticks and the
+drivers that talk: they poll, write, refresh and give up as the real ones do, on an agenda
+instead of a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Set
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+
+from cext.plant import Plant, PlantCharger
+from cext.rows import ROOT, Phases
+from controller.devices import Charger, Meter
+from controller.image import ChargerReport, Image, MeterReading, Order
+from controller.limits import Lease, Limits, sources_of
+from controller.site import Site
+from controller.tables import Tables
+from controller.units import PPM
+
+EXCHANGE_NS = 15_000_000  # a request and its reply
+EARLY_NS = 5_000_000  # early ticks are at least this far apart
+REFRESHES = 3  # writes within a charger's own watchdog time
+UTC_BEGIN_NS = 1_800_000_000 * 10**9  # what the virtual wall clock shows at instant 0
+
+
+def hardware(site: Site) -> tuple[PlantCharger, ...]:
+    """The chargers as their document describes them; what it does not know, at its worst."""
+    circuits = [circuit.id for circuit in site.circuits]
+    return tuple(
+        PlantCharger(
+            circuit=circuits.index(charger.circuit),
+            phases=charger.phases,
+            max_ma=charger.max_ma,
+            power_on_ma=charger.restart_ma,
+            fallback_ma=charger.alone_ma,
+            watchdog_ns=charger.fallback_delay_ns or 0,
+        )
+        for charger in site.chargers
+    )
+
+
+def build_plant(
+    site: Site, seed: int, chargers: Iterable[PlantCharger] | None = None, step_ns: int = 10_000_000
+) -> Plant:
+    """The site's depot, empty, with meters that show the present."""
+    circuits = [circuit.id for circuit in site.circuits]
+    parents = [ROOT if c.parent is None else circuits.index(c.parent) for c in site.circuits]
+    rows = hardware(site) if chargers is None else tuple(chargers)
+    plant = Plant(parents, rows, site.circuits[0].phase_mv, seed, step_ns)
+    for meter in site.meters:
+        plant.set_meter(circuits.index(meter.circuit), 0, 0)
+    for index, circuit in enumerate(site.circuits):
+        plant.set_cap(index, circuit.rating_ma)
+    return plant
+
+
+class VirtualClock:
+    """Monotonic and wall clock in one, set by the agenda."""
+
+    def __init__(self, now_ns: int) -> None:
+        self.at_ns = now_ns
+
+    def now_ns(self) -> int:
+        return self.at_ns
+
+    def utc_ns(self) -> int:
+        return UTC_BEGIN_NS + self.at_ns
+
+    def trusted(self) -> bool:
+        return True
+
+
+class Agenda:
+    """What is to be done when; in order of time, then of entry."""
+
+    def __init__(self, plant: Plant, clock: VirtualClock) -> None:
+        self._plant = plant
+        self._clock = clock
+        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._number = count()
+
+    def at(self, instant_ns: int, act: Callable[[], None]) -> None:
+        heappush(self._entries, (instant_ns, next(self._number), act))
+
+    def run_until(self, until_ns: int) -> None:
+        """Everything up to and including `until_ns`, the plant going along."""
+        while self._entries and self._entries[0][0] <= until_ns:
+            instant_ns, _, act = heappop(self._entries)
+            self._plant.advance(instant_ns)
+            self._clock.at_ns = instant_ns
+            act()
+        self._plant.advance(until_ns)
+        self._clock.at_ns = until_ns
+
+
+class VirtualEnforcer:
+    """The enforcer process on a plant, from its start at `now_ns` until it is forgotten.
+
+    Devices whose id is in `silent` do not answer. `leases` are the limits saved by the
+    enforcer before this one.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        plant: Plant,
+        now_ns: int,
+        silent: Set[str] = frozenset(),
+        leases: Mapping[str, Lease] | None = None,
+    ) -> None:
+        tables = Tables.of(site)
+        self.clock = VirtualClock(now_ns)
+        self.kernel = tables.build_kernel()
+        self.image = Image(tables, self.kernel, self.clock)
+        self.limits = Limits(sources_of(site, tables), self.kernel, self.clock, self.clock)
+        self.agenda = Agenda(plant, self.clock)
+        self.plant = plant
+        self.silent = silent
+        self.setpoint_writes = 0
+        self._tick_ns = tables.tick_ns
+        self._ticked_ns = now_ns - EARLY_NS
+        for source in self.limits.sources:
+            if leases and source.id in leases:
+                self.limits.restore(source.id, source.circuit, leases[source.id])
+        for index, meter in enumerate(site.meters):
+            begin_ns = now_ns + EXCHANGE_NS + index * meter.poll_ns // len(site.meters)
+            self.agenda.at(begin_ns, _MeterLoop(self, meter, tables).poll)
+        for index, charger in enumerate(site.chargers):
+            begin_ns = now_ns + EXCHANGE_NS + index * charger.poll_ns // len(site.chargers)
+            self.agenda.at(begin_ns, _ChargerLoop(self, charger, index).poll)
+        self.agenda.at(now_ns, self._tick_on_time)
+
+    def run_until(self, until_ns: int) -> None:
+        self.agenda.run_until(until_ns)
+
+    def tick_early(self) -> None:
+        """A meter reading arrived: decides now, or as soon as an early tick may be."""
+        self.agenda.at(max(self.clock.at_ns, self._ticked_ns + EARLY_NS), self._tick)
+
+    def _tick_on_time(self) -> None:
+        self.agenda.at(self.clock.at_ns + self._tick_ns, self._tick_on_time)
+        self._tick()
+
+    def _tick(self) -> None:
+        self._ticked_ns = self.clock.at_ns
+        if self.kernel.tick(self.clock.at_ns):
+            self.image.announce()
+
+
+class _MeterLoop:
+    """A meter's driver: one reading each poll."""
+
+    def __init__(self, enforcer: VirtualEnforcer, meter: Meter, tables: Tables) -> None:
+        self._enforcer = enforcer
+        self._meter = meter
+        self._circuit = tables.circuit_index[meter.circuit]
+
+    def poll(self) -> None:
+        enforcer, meter = self._enforcer, self._meter
+        now_ns = enforcer.clock.at_ns
+        enforcer.agenda.at(now_ns + meter.poll_ns, self.poll)
+        if meter.id not in enforcer.silent:
+            shown_ma = at_terminals(meter, enforcer.plant.meter(self._circuit))
+            enforcer.image.post_meter(meter.id, MeterReading(now_ns, shown_ma))
+            enforcer.tick_early()
+
+
+class _ChargerLoop:
+    """A charger's driver: reports each poll, writes when an order or its watchdog asks for it."""
+
+    def __init__(self, enforcer: VirtualEnforcer, charger: Charger, index: int) -> None:
+        self._enforcer = enforcer
+        self._id = charger.id
+        self._index = index
+        self._metered = charger.facts.metered
+        self._refresh_ns = (charger.fallback_delay_ns or 1 << 62) // REFRESHES
+        self._poll_ns = charger.poll_ns
+        self._look_ns = min(charger.poll_ns, self._refresh_ns)
+        self._next_poll_ns = 0
+        self._writing = False
+        self._written_ma: int | None = None
+        self._in_force_ma: int | None = None
+        self._refresh_at_ns = 0
+        self._written = (0, 0)  # tick of the last order acknowledged, and when
+        self._written_before = 0  # tick of the one before
+        enforcer.image.on_change(charger.id, self._write_if_needed)
+
+    def poll(self) -> None:
+        now_ns = self._enforcer.clock.at_ns
+        self._enforcer.agenda.at(now_ns + self._look_ns, self.poll)
+        if now_ns >= self._next_poll_ns and self._id not in self._enforcer.silent:
+            self._next_poll_ns = now_ns + self._poll_ns
+            self._report(now_ns)
+        self._write_if_needed()
+
+    def _report(self, now_ns: int) -> None:
+        state = self._enforcer.plant.charger(self._index)
+        tick, at_ns = self._written
+        if at_ns > now_ns - EXCHANGE_NS:  # acknowledged while this reply was under way
+            tick = self._written_before
+        else:
+            self._in_force_ma = state.offered_ma
+        current_ma = state.current_ma if self._metered else None
+        self._enforcer.image.post_charger(
+            self._id,
+            ChargerReport(now_ns, state.offered_ma, current_ma, state.vehicle, tick),
+        )
+
+    def _write_if_needed(self) -> None:
+        order = self._enforcer.image.order(self._id)
+        if self._writing or order is None:
+            return
+        now_ns = self._enforcer.clock.at_ns
+        kept = order.ma == self._written_ma == self._in_force_ma
+        if not kept or now_ns >= self._refresh_at_ns:
+            self._writing = True
+            self._enforcer.agenda.at(now_ns + EXCHANGE_NS, partial(self._arrive, order))
+
+    def _arrive(self, order: Order) -> None:
+        """Takes effect and is acknowledged; a silent charger is tried again at the next poll."""
+        self._writing = False
+        if self._id in self._enforcer.silent:
+            return
+        now_ns = self._enforcer.clock.at_ns
+        self._enforcer.plant.write_setpoint(self._index, order.ma)
+        self._enforcer.setpoint_writes += 1
+        self._written_before, self._written = self._written[0], (order.tick, now_ns)
+        self._written_ma = self._in_force_ma = order.ma
+        self._refresh_at_ns = now_ns + self._refresh_ns
+        self._write_if_needed()
+
+
+def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:
+    """What a meter wired like this one shows of the grid's currents."""
+    sign = -1 if meter.reversed else 1
+    first, second, third = (
+        sign * grid_ma[phase] * PPM // meter.ratio_ppm for phase in meter.phases
+    )
+    return first, second, third
