@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ class Cloud:
     """Reads the session's nonce from `status` and echoes it in every limit."""
 
     def __init__(self, site: str, port: int) -> None:
+        self.on_sent: Callable[[Ask], None] = lambda ask: None  # after each publication
         self.status: dict[str, Any] = {}
         self.answers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
         self.sent = 0
@@ -106,6 +108,7 @@ class Cloud:
         self._client.publish(
             f"{self._root}/limit/{ask.source}", json.dumps(message), qos=1, properties=properties
         )
+        self.on_sent(ask)
 
     async def _renew(self, ask: Ask, every_s: float | None) -> None:
         while True:

@@ -56,7 +56,6 @@ class Scene:
     """Everything that is to be seen at one moment."""
 
     site: str
-    run_s: float
     energy_kwh: float
     worst_over_a: float
     longest_over_s: float

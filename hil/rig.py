@@ -1,0 +1,200 @@
+"""A depot made real: a plant that lives by the clock, behind true protocols and processes.
+
+One Modbus TCP server for each device, a mosquitto, a line to it that can be cut, and the
+product's own two processes, told of all this by a site document of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cext.plant import Plant, PlantCharger
+from controller.patterns import expand
+from controller.site import Meter, Site
+from controller.wire import FrameError, StatusReport, ask_status
+from hil.broker import Broker
+from hil.cloud import Cloud
+from hil.devices.alfen import Alfen
+from hil.devices.em24 import Em24
+from hil.faults.process import Child
+from hil.faults.proxy import Proxy
+
+UP_WITHIN_S = 20.0
+SOCKET_PATH_BYTES = 107
+SIMULATED = {"alfen_eve": Alfen, "carlo_gavazzi_em24_ethernet": Em24}  # by profile
+_ROOT = Path(__file__).parents[1]
+
+
+class RigError(RuntimeError):
+    """The depot could not be brought up, with the last words of what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """A site with its document as it was written, and the plant that stands for it."""
+
+    site: Site
+    document: Mapping[str, Any]
+    plant: Plant
+    rows: tuple[PlantCharger, ...]  # in the site's order
+
+
+class Rig:
+    """`async with Rig(depot, directory)`: up when entered, all gone when left."""
+
+    def __init__(self, depot: Depot, directory: Path) -> None:
+        used = {charger.profile for charger in depot.site.chargers}
+        used |= {meter.profile for meter in depot.site.meters}
+        if strange := sorted(used - set(SIMULATED)):
+            raise RigError(f"the rig has no device that behaves like {', '.join(strange)}")
+        self.depot = depot
+        self.directory = directory
+        self.runtime = directory / "r"
+        self.sockets = {
+            charger.id: Alfen(depot.plant, index, row, self.present, charger.unit)
+            for index, (charger, row) in enumerate(
+                zip(depot.site.chargers, depot.rows, strict=True)
+            )
+        }
+        self.chargers = {id_: socket.serve() for id_, socket in self.sockets.items()}
+        self.meters = {meter.id: self._meter(meter).serve() for meter in depot.site.meters}
+        self.broker = Broker(directory)
+        self.line: Proxy | None = None
+        self.cloud: Cloud | None = None
+        document = directory / "site.json"
+        self.enforcer = self._child("run", "enforcer", document)
+        self.link = self._child("link", "link", document)
+
+    def present(self) -> int:
+        """Brings the plant up to this instant and returns it."""
+        now_ns = time.monotonic_ns()
+        self.depot.plant.advance(now_ns)
+        return now_ns
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends everything, in spite of whatever fails on the way."""
+        ends = [self.link.stop(), self.enforcer.stop()]
+        await asyncio.gather(*ends, return_exceptions=True)
+        rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
+        if self.cloud is not None:
+            rest.append(self.cloud.stop())
+        if self.line is not None:
+            rest.append(self.line.close())
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self.broker.stop()
+
+    async def status(self, within_s: float = 0.5) -> StatusReport | None:
+        """What the enforcer believes; None when it does not answer."""
+        try:
+            return await ask_status(self.runtime / "enforcer.sock", within_s)
+        except (OSError, FrameError):
+            return None
+
+    def last_words(self, lines: int = 30) -> str:
+        """The ends of all logs."""
+        children = [self.enforcer, self.link, self.broker.child]
+        return "\n".join(
+            f"--- {child.name}, last lines of its log\n{child.tail(lines)}"
+            for child in children
+            if child is not None
+        )
+
+    async def _start(self) -> None:
+        socket = self.runtime / "enforcer.sock"
+        if len(bytes(socket)) > SOCKET_PATH_BYTES:
+            raise RigError(f"{socket} is too long a path for a Unix socket: set TMPDIR")
+        for server in (*self.chargers.values(), *self.meters.values()):
+            await server.open()
+        await self.broker.start()
+        self.line = Proxy(self.broker.port)
+        await self.line.open()
+        self.cloud = Cloud(self.depot.site.id, self.broker.port)
+        await self.cloud.start()
+        (self.directory / "site.json").write_text(json.dumps(self._document(self.line.port)))
+        await self.enforcer.start()
+        await self.link.start()
+        await self._up(self.cloud)
+
+    async def _up(self, cloud: Cloud) -> None:
+        """Returns when both processes are at work."""
+        try:
+            async with asyncio.timeout(UP_WITHIN_S):
+                while await self.status() is None or cloud.nonce is None:
+                    if self.enforcer.died or self.link.died:
+                        raise RigError(f"a process ended at once\n{self.last_words()}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
+
+    def _child(self, command: str, name: str, document: Path) -> Child:
+        words = [sys.executable, "-m", "controller", command, str(document)]
+        words += ["--runtime", str(self.runtime), "--state", str(self.directory / "s")]
+        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        return Child(
+            name, words, self.directory / f"{name}.log", {**os.environ, "PYTHONPATH": path}
+        )
+
+    def _meter(self, meter: Meter) -> Em24:
+        circuits = [circuit.id for circuit in self.depot.site.circuits]
+        ratio = meter.ratio_ppm / 1e6 * (-1 if meter.reversed else 1)
+        circuit = circuits.index(meter.circuit)
+        return Em24(self.depot.plant, circuit, self.present, meter.phases, ratio, meter.unit)
+
+    def _document(self, broker_port: int) -> dict[str, Any]:
+        """The site document with this rig's addresses, a bus for each device."""
+        document = deepcopy(dict(self.depot.document))
+        document["charger"] = [
+            member for row in document.get("charger", ()) for member in _members(row)
+        ]
+        document["bus"] = []
+        for section, devices, servers in (
+            ("meter", self.depot.site.meters, self.meters),
+            ("charger", self.depot.site.chargers, self.chargers),
+        ):
+            by_id = {device.id: device for device in devices}
+            for entry in document.get(section, ()):
+                bus = by_id[entry["id"]].bus
+                entry["bus"] = f"rig-{entry['id']}"
+                document["bus"].append(
+                    {
+                        "id": entry["bus"],
+                        "url": servers[entry["id"]].url,
+                        "timeout_s": bus.timeout_ns / 1e9,
+                    }
+                )
+        document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
+        return document
+
+
+def _members(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chargers of a row, each written out."""
+    if "count" not in row:
+        return [row]
+    first = row.get("first", 1)
+    alike = {key: value for key, value in row.items() if key not in ("count", "first")}
+    return [
+        {
+            key: expand(value, n)
+            if key in ("id", "name", "unit") and isinstance(value, str)
+            else value
+            for key, value in alike.items()
+        }
+        for n in range(first, first + row["count"])
+    ]
