@@ -170,7 +170,7 @@ class _MeterLoop:
 
 
 class _ChargerLoop:
-    """A charger's driver: reports each poll, writes when an order or its watchdog asks for it."""
+    """A charger's driver: reports each poll; writes what is new, was lost, or must be renewed."""
 
     def __init__(self, enforcer: VirtualEnforcer, charger: Charger, index: int) -> None:
         self._enforcer = enforcer
@@ -182,12 +182,13 @@ class _ChargerLoop:
         self._look_ns = min(charger.poll_ns, self._refresh_ns)
         self._next_poll_ns = 0
         self._writing = False
+        self._owed = False  # an order has changed and is not written yet
         self._written_ma: int | None = None
         self._in_force_ma: int | None = None
         self._refresh_at_ns = 0
         self._written = (0, 0)  # tick of the last order acknowledged, and when
         self._written_before = 0  # tick of the one before
-        enforcer.image.on_change(charger.id, self._write_if_needed)
+        enforcer.image.on_change(charger.id, self._wake)
 
     def poll(self) -> None:
         now_ns = self._enforcer.clock.at_ns
@@ -195,7 +196,8 @@ class _ChargerLoop:
         if now_ns >= self._next_poll_ns and self._id not in self._enforcer.silent:
             self._next_poll_ns = now_ns + self._poll_ns
             self._report(now_ns)
-        self._write_if_needed()
+        if self._owed or self._in_force_ma != self._written_ma or now_ns >= self._refresh_at_ns:
+            self._write()
 
     def _report(self, now_ns: int) -> None:
         state = self._enforcer.plant.charger(self._index)
@@ -210,15 +212,17 @@ class _ChargerLoop:
             ChargerReport(now_ns, state.offered_ma, current_ma, state.vehicle, tick),
         )
 
-    def _write_if_needed(self) -> None:
+    def _wake(self) -> None:
+        self._owed = True
+        self._write()
+
+    def _write(self) -> None:
         order = self._enforcer.image.order(self._id)
-        if self._writing or order is None:
-            return
-        now_ns = self._enforcer.clock.at_ns
-        kept = order.ma == self._written_ma == self._in_force_ma
-        if not kept or now_ns >= self._refresh_at_ns:
+        if order is not None and not self._writing:
             self._writing = True
-            self._enforcer.agenda.at(now_ns + EXCHANGE_NS, partial(self._arrive, order))
+            self._enforcer.agenda.at(
+                self._enforcer.clock.at_ns + EXCHANGE_NS, partial(self._arrive, order)
+            )
 
     def _arrive(self, order: Order) -> None:
         """Takes effect and is acknowledged; a silent charger is tried again at the next poll."""
@@ -231,7 +235,10 @@ class _ChargerLoop:
         self._written_before, self._written = self._written[0], (order.tick, now_ns)
         self._written_ma = self._in_force_ma = order.ma
         self._refresh_at_ns = now_ns + self._refresh_ns
-        self._write_if_needed()
+        newest = self._enforcer.image.order(self._id)
+        self._owed = newest is not None and newest.ma != order.ma
+        if self._owed:
+            self._write()
 
 
 def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:
