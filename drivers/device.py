@@ -46,25 +46,6 @@ class Rank(IntEnum):
     CHARGER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceHealth:
-    id: str
-    online: bool  # one of its last three polls was answered in full
-    error: str | None  # what was wrong last, in the installer's words; None: nothing
-    since_ns: int  # `online` and `error` have been so since then; 0: from the start
-
-
-class Driver(Protocol):
-    """Drives one device: posts its readings, and for a charger writes its orders."""
-
-    @property
-    def id(self) -> str: ...
-    async def run(self) -> None:
-        """Until cancelled. A DeviceError never ends it."""
-
-    def health(self) -> DeviceHealth: ...
-
-
 class Line(Protocol):
     """What carries requests: one exchange at a time, each bounded by the line's time-out."""
 

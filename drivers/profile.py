@@ -121,7 +121,7 @@ class Profile(Part):
 
 class MeterProfile(Profile):
     kind: Literal["meter"]
-    phases: Literal[1, 2, 3]
+    phases: Literal[3]
     # "power": the register has no sign of its own, the phase's power tells the direction
     current_sign: Literal["own", "power"]
 
@@ -147,7 +147,6 @@ class Setpoint(Part):
     min_ma: Amperes = Field(alias="min_a")
     max_ma: Amperes | None = Field(None, alias="max_a")  # absent: the site must say
     step_ma: Amperes = Field(alias="step_a")
-    write_gap_ns: Seconds = Field(0, alias="write_gap_s")  # least time between two writes
 
 
 class Status(Part):

@@ -1,0 +1,160 @@
+"""A charger's driver: writes its orders, feeds its watchdog with them, and reports what it does.
+
+Nothing but the order that is live at that moment is ever written. It is written when it is new,
+when the charger says that something else is in force, and again when a third of the charger's
+own watchdog time is over: so the charger falls back by itself once decisions stop.
+"""
+
+import asyncio
+from functools import partial
+
+from controller.devices import Charger
+from controller.image import ChargerReport, Image, Order
+from controller.units import NS_PER_S, amperes_text
+from drivers.bell import Bell
+from drivers.bus import Bus
+from drivers.decode import decode, encode
+from drivers.device import DeviceError, Rank, Request
+from drivers.health import DeviceHealth, Health
+from drivers.profile import ChargerProfile
+from drivers.reader import Reader, Sample
+from drivers.report import currents_ma, in_force_ma, needed, remark, time_left_ns, vehicle
+
+ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one that failed is tried again
+REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
+
+
+class ChargerDriver:
+    """Polls on absolute instants and after each write; writes beside that, in the bus's order."""
+
+    def __init__(
+        self, charger: Charger, profile: ChargerProfile, bus: Bus, image: Image, write: bool
+    ) -> None:
+        self.id = charger.id
+        self._charger = charger
+        self._profile = profile
+        self._bus = bus
+        self._image = image
+        self._may_write = write
+        self._setpoint = profile.registers[profile.setpoint.register_name]
+        self._health = Health(charger.id, image.clock)
+        self._reader = Reader(charger.id, charger.unit, profile, bus, Rank.CHARGER, needed(profile))
+        self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
+        self._write_bell = Bell(charger.id, ATTEMPT_S)
+        self._watchdog_ns = charger.fallback_delay_ns  # shortened to what the charger shows
+        self._offered: Order | None = None  # handed to the line last
+        self._taken: Order | None = None  # acknowledged last
+        self._taken_ns = 0
+        self._in_force_ma: int | None = None  # as read last
+        self._astray_ns: int | None = None  # since when something else than `_taken` is in force
+        self._refusal: str | None = None  # why the last write failed
+
+    def health(self) -> DeviceHealth:
+        return self._health.now
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch())
+                if self._may_write:
+                    group.create_task(self._obey())
+        finally:
+            self._bus.close()
+
+    # What it says.
+
+    async def _watch(self) -> None:
+        while True:
+            await self._poll_bell.wait()
+            # Before anything is asked: only what is read from now on shows the order's effect.
+            taken = self._taken
+            await self._reader.poll(self._health, partial(self._post, taken))
+
+    def _post(self, taken: Order | None, sample: Sample) -> str | None:
+        in_force = in_force_ma(self._profile, sample)
+        report = ChargerReport(
+            at_ns=sample.at_ns,
+            in_force_ma=in_force,
+            current_ma=currents_ma(self._charger, self._profile, sample),
+            vehicle=vehicle(self._profile, sample),
+            written_tick=0 if taken is None else taken.tick,
+        )
+        try:
+            self._image.post_charger(self.id, report)
+        except ValueError as error:
+            name = self._profile.setpoint.applied
+            raise self._reader.bad(name, f"cannot be used: {error}") from error
+        self._in_force_ma = in_force
+        astray = None
+        if taken is not None and taken is self._taken:
+            astray = self._compare(taken, sample)
+        return self._refusal or astray or remark(self._charger, self._profile, sample)
+
+    def _compare(self, taken: Order, sample: Sample) -> str | None:
+        """Whether what was written is in force, and for how long the charger keeps it."""
+        left_ns = time_left_ns(self._profile, sample)
+        if left_ns and self._watchdog_ns is not None:
+            shown_ns = left_ns + sample.at_ns - self._taken_ns
+            self._watchdog_ns = min(self._watchdog_ns, shown_ns)
+        told_ma = decode(self._setpoint, encode(self._setpoint, taken.ma))
+        if self._in_force_ma in (None, told_ma):
+            self._astray_ns = None
+            return None
+        if self._astray_ns is None:
+            self._astray_ns = sample.at_ns
+        if sample.at_ns - self._astray_ns < self._charger.settle_ns:
+            return None
+        assert self._in_force_ma is not None
+        return (
+            f"{amperes_text(taken.ma)} A was written, "
+            f"but {amperes_text(self._in_force_ma)} A stays in force"
+        )
+
+    # What it is told.
+
+    async def _obey(self) -> None:
+        self._image.on_change(self.id, self._write_bell.ring)
+        while True:
+            await self._write_bell.wait()
+            if self._ask() is None:
+                continue
+            try:
+                reply = await self._bus.exchange(self._rank, self._ask)
+            except DeviceError as error:
+                self._refusal = str(error)
+                continue
+            if reply is not None:
+                self._taken = self._offered
+                self._taken_ns = reply.at_ns
+                self._refusal = None
+                self._poll_bell.ring()
+
+    def _ask(self) -> Request | None:
+        """The write that is due at this moment, with the order that is live at this moment."""
+        order = self._image.order(self.id)
+        if order is None or not self._due(order):
+            return None
+        self._offered = order
+        words = encode(self._setpoint, order.ma)
+        address = self._setpoint.addr
+        fc = self._profile.setpoint.fc
+        return Request(self.id, self._charger.unit, fc, address, len(words), words)
+
+    def _due(self, order: Order) -> bool:
+        if self._taken is None or (order.tick, order.ma) != (self._taken.tick, self._taken.ma):
+            return True
+        since_ns = self._image.clock.now_ns() - self._taken_ns
+        if since_ns < REPEAT_NS:
+            return False
+        if self._astray_ns is not None:
+            return True
+        return self._watchdog_ns is not None and since_ns >= self._watchdog_ns // 3
+
+    def _rank(self) -> Rank:
+        order = self._image.order(self.id)
+        taken_ma = None if self._taken is None else self._taken.ma
+        known_ma = [ma for ma in (taken_ma, self._in_force_ma) if ma is not None]
+        if order is not None and known_ma and order.ma >= max(known_ma):
+            return Rank.INCREASE
+        return Rank.REDUCTION

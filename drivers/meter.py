@@ -1,0 +1,78 @@
+"""A meter's driver: polls its currents and posts them, signed, all three or none."""
+
+from controller.devices import Meter
+from controller.image import Image, MeterReading
+from controller.units import MA_PER_A, NS_PER_S
+from drivers.bell import Bell
+from drivers.bus import Bus
+from drivers.device import Rank
+from drivers.health import DeviceHealth, Health
+from drivers.profile import MeterProfile
+from drivers.reader import Reader, Sample
+
+TERMINALS = (1, 2, 3)
+
+
+class MeterDriver:
+    """Polls on absolute instants; a slow meter skips polls, they never queue up."""
+
+    def __init__(self, meter: Meter, profile: MeterProfile, bus: Bus, image: Image) -> None:
+        self.id = meter.id
+        self._period_s = meter.poll_ns / NS_PER_S
+        self._profile = profile
+        self._bus = bus
+        self._image = image
+        self._health = Health(meter.id, image.clock)
+        self._reader = Reader(meter.id, meter.unit, profile, bus, Rank.METER, needed(profile))
+
+    def health(self) -> DeviceHealth:
+        return self._health.now
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        bell = Bell(self.id, self._period_s)
+        try:
+            while True:
+                await bell.wait()
+                await self._reader.poll(self._health, self._post)
+        finally:
+            self._bus.close()
+
+    def _post(self, sample: Sample) -> None:
+        l1, l2, l3 = (self._current_ma(sample, terminal) for terminal in TERMINALS)
+        try:
+            self._image.post_meter(self.id, MeterReading(sample.at_ns, (l1, l2, l3)))
+        except ValueError as error:
+            raise self._reader.bad("current_l1", f"cannot be used: {error}") from error
+
+    def _current_ma(self, sample: Sample, terminal: int) -> int:
+        current_ma = signed_ma(self._profile, sample, terminal)
+        if current_ma is None:
+            raise self._reader.bad(f"current_l{terminal}", "has no value, or no direction")
+        return current_ma
+
+
+def needed(profile: MeterProfile) -> tuple[str, ...]:
+    """The registers that signed currents come from."""
+    names = ("current", "power", "voltage") if profile.current_sign == "power" else ("current",)
+    return tuple(f"{name}_l{terminal}" for name in names for terminal in TERMINALS)
+
+
+def signed_ma(profile: MeterProfile, sample: Sample, terminal: int) -> int | None:
+    """Current at a terminal, + is import; None where it, or its direction, is unknown.
+
+    Where only the power tells the direction, an export counts with its active part alone: a
+    reactive current beside a few watts of export must not look like headroom.
+    """
+    current_ma = sample.ma(f"current_l{terminal}")
+    if profile.current_sign == "own" or current_ma is None:
+        return current_ma
+    power_mw = sample.number(f"power_l{terminal}")
+    voltage_mv = sample.number(f"voltage_l{terminal}")
+    if power_mw is None:
+        return None
+    if power_mw >= 0:
+        return abs(current_ma)
+    if not voltage_mv or voltage_mv < 0:
+        return None
+    return -min(abs(current_ma), -power_mw * MA_PER_A // voltage_mv)

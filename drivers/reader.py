@@ -1,0 +1,107 @@
+"""Reads a device by its profile: whether it is the right one first, then its blocks."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from controller.units import MA_MAX
+from drivers.bus import Bus
+from drivers.decode import Value, decode
+from drivers.device import BadValueError, DeviceError, Rank, Request, WrongDeviceError
+from drivers.health import Health
+from drivers.profile import Profile
+from drivers.register import Block, Register
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a device said of itself. A value that it does not know is None."""
+
+    at_ns: int  # arrival of the first of its blocks
+    values: Mapping[str, Value]
+
+    def number(self, name: str) -> int | None:
+        """Thousandths of the register's unit, or a raw number; None where it is unknown."""
+        value = self.values[name]
+        return value if isinstance(value, int) else None
+
+    def ma(self, name: str) -> int | None:
+        """A current; None where it is unknown, or more than any current can be."""
+        value = self.number(name)
+        return value if value is not None and abs(value) <= MA_MAX else None
+
+
+class Reader:
+    """One device on its bus."""
+
+    def __init__(
+        self,
+        device: str,
+        unit: int,
+        profile: Profile,
+        bus: Bus,
+        rank: Rank,
+        wanted: Collection[str] = (),
+    ) -> None:
+        """Reads the blocks that hold the `wanted` registers; all of them where none is named."""
+        self._device = device
+        self._unit = unit
+        self._bus = bus
+        self._rank = lambda: rank
+        self._checks = profile.checks
+        self._registers = {name: profile.registers[name] for name in wanted or profile.registers}
+        self._plan = [(block, found) for block in profile.blocks if (found := self._within(block))]
+
+    async def poll(self, health: Health, take: Callable[[Sample], str | None]) -> None:
+        """Reads once and hands the sample to `take`, which may raise BadValueError or remark.
+
+        What goes wrong ends in `health`; a device that was offline must prove itself first.
+        """
+        try:
+            if not health.now.online:
+                await self.check()
+            remark = take(await self.read())
+        except DeviceError as error:
+            health.bad(error)
+        else:
+            health.good(remark)
+
+    async def check(self) -> None:
+        """Raises WrongDeviceError when it is not the device of the profile, set up as needed."""
+        for check in self._checks:
+            request = self._request(check.fc, check.addr, check.length)
+            words, _ = await self._exchange(request)
+            value = decode(check, words)
+            if value not in check.values:
+                raise WrongDeviceError(
+                    f"{check.wrong} (found {value})", line=self._bus.url, request=request
+                )
+
+    async def read(self) -> Sample:
+        """Raises DeviceError when any block fails: half a sample is none."""
+        values: dict[str, Value] = {}
+        first_ns = None
+        for block, registers in self._plan:
+            words, at_ns = await self._exchange(self._request(block.fc, block.start, block.count))
+            first_ns = at_ns if first_ns is None else first_ns
+            for name, register in registers.items():
+                start = register.addr - block.start
+                values[name] = decode(register, words[start : start + register.length])
+        assert first_ns is not None
+        return Sample(first_ns, values)
+
+    def bad(self, name: str, what: str) -> BadValueError:
+        """The error that a value is unknown or impossible."""
+        register = self._registers[name]
+        request = self._request(register.fc, register.addr, register.length)
+        return BadValueError(f"{name} {what}", line=self._bus.url, request=request)
+
+    def _within(self, block: Block) -> dict[str, Register]:
+        return {name: each for name, each in self._registers.items() if block.covers(each)}
+
+    def _request(self, fc: int, address: int, count: int) -> Request:
+        return Request(self._device, self._unit, fc, address, count)
+
+    async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
+        reply = await self._bus.exchange(self._rank, lambda: request)
+        assert reply is not None
+        return reply.words, reply.at_ns

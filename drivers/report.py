@@ -1,0 +1,101 @@
+"""What a charger's registers mean, by its profile. Pure; unknown stays unknown."""
+
+from cext.rows import NO_PHASE, Vehicle
+from controller.devices import Charger
+from controller.units import NS_PER_S, amperes_text, seconds_text
+from drivers.profile import ChargerProfile
+from drivers.reader import Sample
+
+TERMINALS = (1, 2, 3)
+_NS_PER_MS = 1_000_000
+
+
+def needed(profile: ChargerProfile) -> tuple[str, ...]:
+    """The registers that a report comes from."""
+    watchdog = profile.watchdog
+    names = (
+        *profile.currents,
+        profile.status.register_name,
+        profile.setpoint.register_name,
+        profile.setpoint.applied,
+        watchdog.remaining,
+        watchdog.fallback,
+    )
+    return tuple(name for name in names if name is not None)
+
+
+def in_force_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """The highest current that the charger may permit before it is heard again.
+
+    That is the higher of what it applies at this moment and what it will apply: its setpoint
+    while that is valid, else its fallback. What it applies alone would not do: it follows a new
+    setpoint late, and with no vehicle or under a limit of its own it is lower than what the
+    next moment may bring. The setpoint alone would not do either: it stands unchanged in its
+    register when the watchdog has run out. A value below the least current is a pause, and
+    stays the number it is: rounding it to 0 would count it lower than the charger says.
+    """
+    applied_ma = promised_ma = sample.ma(profile.setpoint.applied)
+    if profile.watchdog.remaining is not None and profile.watchdog.fallback is not None:
+        left = sample.number(profile.watchdog.remaining)
+        if left is None:
+            return None
+        promise = profile.setpoint.register_name if left > 0 else profile.watchdog.fallback
+        promised_ma = sample.ma(promise)
+    if applied_ma is None or promised_ma is None or min(applied_ma, promised_ma) < 0:
+        return None
+    return max(applied_ma, promised_ma)
+
+
+def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
+    """UNKNOWN for a code that the profile does not know."""
+    code = str(sample.values[profile.status.register_name])
+    state = profile.status.iec.get(code)
+    return Vehicle.UNKNOWN if state is None else Vehicle[state]
+
+
+def current_ma(profile: ChargerProfile, sample: Sample, terminal: int) -> int | None:
+    """Drawn at a terminal. Less than 0 by more than the meter's error is no current at all."""
+    name = f"current_l{terminal}"
+    measured_ma = sample.ma(name) if name in profile.currents else None
+    if measured_ma is None or measured_ma < -profile.error_ma:
+        return None
+    return max(measured_ma, 0)
+
+
+def currents_ma(
+    charger: Charger, profile: ChargerProfile, sample: Sample
+) -> tuple[int, int, int] | None:
+    """Drawn at terminals 1, 2, 3; None where any that is wired is unknown."""
+    found = [current_ma(profile, sample, terminal) for terminal in TERMINALS]
+    for i, phase in enumerate(charger.phases):
+        if phase == NO_PHASE:
+            found[i] = 0  # nothing is connected there
+    l1, l2, l3 = found
+    return None if l1 is None or l2 is None or l3 is None else (l1, l2, l3)
+
+
+def time_left_ns(profile: ChargerProfile, sample: Sample) -> int | None:
+    """Until its watchdog runs out; 0 when it has. None where that is unknown."""
+    if profile.watchdog.remaining is None:
+        return None
+    left_ms = sample.number(profile.watchdog.remaining)
+    return None if left_ms is None else left_ms * _NS_PER_MS
+
+
+def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
+    """Where the charger is set up otherwise than the site document says, on the unsafe side."""
+    if in_force_ma(profile, sample) is None:
+        return "it does not say what current is in force"
+    left_ns, delay_ns = time_left_ns(profile, sample), charger.fallback_delay_ns
+    if left_ns is not None and delay_ns is not None and left_ns > delay_ns + NS_PER_S:
+        return (
+            f"its watchdog runs for {seconds_text(left_ns)} s or more, "
+            f"the site document says {seconds_text(delay_ns)} s"
+        )
+    fallback_ma = sample.ma(profile.watchdog.fallback) if profile.watchdog.fallback else None
+    if fallback_ma is not None and fallback_ma > charger.alone_ma:
+        return (
+            f"it falls back to {amperes_text(fallback_ma)} A, "
+            f"the site document says {amperes_text(charger.alone_ma)} A"
+        )
+    return None
