@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cext.plant import Car, Plant
 from cext.rows import Phases, Vehicle
@@ -27,19 +28,18 @@ class Kind:
 
 
 KINDS = (
-    Kind("van 22 kW", 32_000, 3, 1_500_000_000, (600, 1500)),
-    Kind("truck 22 kW", 32_000, 3, 2_500_000_000, (900, 2000)),
-    Kind("van 11 kW", 16_000, 3, 1_000_000_000, (400, 900)),
-    Kind("car 11 kW", 16_000, 3, 700_000_000, (300, 700)),
-    Kind("car 7 kW", 32_000, 1, 1_200_000_000, (200, 400)),
-    Kind("hybrid 4 kW", 16_000, 1, 900_000_000, (100, 200)),
+    Kind("van 22 kW", 32_000, 3, 1_500_000_000, (300, 600)),
+    Kind("truck 22 kW", 32_000, 3, 2_500_000_000, (400, 800)),
+    Kind("van 11 kW", 16_000, 3, 1_000_000_000, (200, 450)),
+    Kind("car 11 kW", 16_000, 3, 700_000_000, (150, 400)),
+    Kind("car 7 kW", 32_000, 1, 1_200_000_000, (80, 200)),
+    Kind("hybrid 4 kW", 16_000, 1, 900_000_000, (50, 120)),
 )
-_TAPER_WH = 120
+_TAPER_WH = 60
 _BASE_MA = 38_000
 _SWING_MA = 9_000
 _MACHINE_MA = 14_000  # a compressor that starts and stops
 _STEP_MA = 30_000  # the viewer's own
-_NOISE_MA = 800
 
 
 @dataclass(slots=True)
@@ -55,6 +55,8 @@ class Bay:
 class Life:
     """Moves the plant along; `happened` holds what is worth telling, oldest first."""
 
+    NOISE_MA: ClassVar = 800
+
     def __init__(self, plant: Plant, bays: int, root: int, seed: int = 7) -> None:
         self.bays = [Bay() for _ in range(bays)]
         self.step = False
@@ -62,18 +64,18 @@ class Life:
         self._plant = plant
         self._root = root
         self._random = random.Random(seed)
-        self._machine = False
-        self._machine_until_s = 12.0
+        self.machine = False
+        self._machine_ends_s = 12.0
         for index, bay in enumerate(self.bays):  # most are there when the viewer comes
             bay.next_s = 0.4 * index if index < bays - 2 else 15.0 + 12.0 * (index % 2)
 
     def go_on(self, t_s: float, names: list[str]) -> None:
         """Brings the depot to `t_s` seconds after its begin; called some times a second."""
-        if t_s >= self._machine_until_s:
-            self._machine = not self._machine
-            self._machine_until_s = t_s + self._random.uniform(8, 25)
-            self._tell(f"the building's compressor {'starts' if self._machine else 'stops'}")
-        self._plant.set_base(self._root, self.base_ma(t_s), _NOISE_MA)
+        if t_s >= self._machine_ends_s:
+            self.machine = not self.machine
+            self._machine_ends_s = t_s + self._random.uniform(8, 25)
+            self._tell(f"the building's compressor {'starts' if self.machine else 'stops'}")
+        self._plant.set_base(self._root, self.base_ma(t_s), self.NOISE_MA)
         for index, bay in enumerate(self.bays):
             if bay.kind is None:
                 if t_s >= bay.next_s:
@@ -86,7 +88,7 @@ class Life:
 
     def base_ma(self, t_s: float) -> Phases:
         """The building's load per phase."""
-        more = (_MACHINE_MA if self._machine else 0) + (_STEP_MA if self.step else 0)
+        more = (_MACHINE_MA if self.machine else 0) + (_STEP_MA if self.step else 0)
         waves = (math.sin(t_s / 17 + phase * 2.1) for phase in range(3))
         first, second, third = (_BASE_MA + more + int(_SWING_MA * wave) for wave in waves)
         return first, second, third

@@ -79,7 +79,7 @@ def picture(scene: Scene, width: int, height: int) -> RenderableType:
     lines = 2 + 1 + 2 * len(scene.circuits) + 1 + len(scene.chargers) + len(blocks[3])
     spare = height - lines - 1
     gap = 1 if spare >= 10 else 0  # air between the blocks where there is room for it
-    shown = max(0, spare - 4 * gap)
+    shown = max(0, spare - 5 * gap)
     events = [Text(event, style=QUIET, no_wrap=True, overflow="ellipsis") for event in scene.events]
     events = events[-shown:] if shown else []
     blocks.append([*events, *[Text("")] * (shown - len(events))])
