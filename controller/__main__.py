@@ -1,9 +1,11 @@
 """The command line: `loadkeeper COMMAND …`. Exit status: 0 fine, 1 the answer is no, 2 misused."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from controller.version import VERSION
 
@@ -21,6 +23,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal that lacks a letter gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     parser = ArgumentParser(
@@ -42,7 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # argparse has said why: 0 for --help, 2 for wrong use
         return ended.code if isinstance(ended.code, int) else 2
     assert module is not None
-    return int(module.run(args))
+    try:
+        return int(module.run(args))
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A document under examination: what of it can be read, and everything wrong with it.
 
-An entry that the model refuses is left out here, but its id is remembered, so that the
+An entry that cannot be read is left out here, but its id is remembered, so that the
 cross-checks still see all the others and blame nobody for referring to it.
 """
 
@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from controller.diagnosis import explain, place
 from controller.document import (
@@ -40,6 +41,7 @@ class Draft:
             self.document = Document.model_validate(self._data)
         except ValidationError as error:
             self.problems += explain(error, self._data)
+        self._refused = {problem.path for problem in self.problems}
         self._names = {section: self._ids(section) for section in ("circuit", "bus")}
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)
@@ -51,9 +53,13 @@ class Draft:
         self.link = self._table("link", LinkEntry)
 
     def complain(self, message: str, *loc: str | int) -> None:
-        """Notes a problem at a place such as ("charger", 3, "min_a")."""
-        if not self.full:
-            self.problems.append(Problem(place(self._data, loc), message))
+        """Notes a problem at a place such as ("charger", 3, "min_a").
+
+        Not where the model has refused what is written: one complaint is enough.
+        """
+        path = place(self._data, loc)
+        if path not in self._refused and not self.full:
+            self.problems.append(Problem(path, message))
 
     @property
     def full(self) -> bool:
@@ -104,14 +110,22 @@ class Draft:
 
 
 def _read(model: type[Read], entry: object) -> Read | None:
-    """The entry without its unknown keys; what is wrong was told by the whole document."""
-    if isinstance(entry, Mapping):
-        known = {field.alias or name for name, field in model.model_fields.items()}
-        entry = {key: value for key, value in entry.items() if key in known}
+    """The entry as if what was told already had been left out; None if it needs that."""
     try:
         return model.model_validate(entry)
+    except ValidationError as error:
+        refused = {detail["loc"][0] for detail in error.errors() if _dispensable(detail)}
+    if not refused or not isinstance(entry, Mapping):
+        return None
+    try:
+        return model.model_validate({k: v for k, v in entry.items() if k not in refused})
     except ValidationError:
         return None
+
+
+def _dispensable(detail: ErrorDetails) -> bool:
+    """Unknown keys, and quantities, but not what tells where something sits."""
+    return detail["type"] in ("extra_forbidden", "value_error") and detail["loc"][0] != "unit"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -35,7 +35,10 @@ class ChargerFacts:
 
 
 class Profiles(Protocol):
-    """Looks a profile up by name or path. KeyError when unknown; ValueError when bad."""
+    """Looks a profile up by name or path.
+
+    KeyError when unknown, ValueError when bad, each with a sentence for the installer.
+    """
 
     def meter(self, name: str) -> MeterFacts: ...
     def charger(self, name: str) -> ChargerFacts: ...

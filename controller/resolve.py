@@ -8,7 +8,7 @@ from controller.devices import Charger, Meter
 from controller.document import ChargerEntry, MeterEntry
 from controller.draft import Draft
 from controller.facts import ChargerFacts, MeterFacts, Profiles
-from controller.problems import found
+from controller.problems import DocumentError, found, printable
 from controller.seats import Seats
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 
@@ -107,10 +107,13 @@ def _facts(
 ) -> Facts | None:
     try:
         return look_up(name)
-    except KeyError:
-        draft.complain(f"no {section} profile {found(name)}", section, index, "profile")
+    except KeyError as error:
+        draft.complain(printable(str(error.args[0]), 300), section, index, "profile")
+    except DocumentError as error:
+        for problem in error.problems:
+            draft.complain(printable(str(problem), 300), section, index, "profile")
     except ValueError as error:
-        draft.complain(f"profile {found(name)}: {error}", section, index, "profile")
+        draft.complain(printable(str(error), 300), section, index, "profile")
     return None
 
 

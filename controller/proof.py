@@ -1,0 +1,220 @@
+"""The commissioning proof: does the depot stay inside its ratings when nobody controls it?
+
+Sums of whole milliamps, per circuit and phase. What is unknown counts at its worst: a
+charger whose fallback nobody knows counts at its maximum, and every charger draws its
+tolerance and its standby current on top of what it is set to.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from controller.circuits import Circuit
+from controller.devices import Charger
+from controller.remedies import Excess, Group, Remedy, Setting, remedies
+from controller.site import Site
+
+
+class Line(IntEnum):
+    """The proof's lines, by the numbers and names they are spoken of."""
+
+    UNATTENDED = 1
+    POWER_CUT = 2
+    FAILSAFE_CAP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Part of a sum: `count` times `each_ma`."""
+
+    what: str
+    count: int
+    each_ma: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sum, and what it may be."""
+
+    line: Line
+    circuit: str
+    phase: int  # 0..2
+    source: str | None  # the limit source whose fail-safe cap is at stake; None: the rating
+    sum_ma: int
+    allowed_ma: int
+    terms: tuple[Term, ...]
+    remedies: tuple[Remedy, ...]  # the cheapest first; none where it passed
+
+    @property
+    def passed(self) -> bool:
+        return self.sum_ma <= self.allowed_ma
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdogs:
+    """Chargers of one kind on a circuit: is their watchdog armed by itself after a reboot?"""
+
+    circuit: str
+    profile: str
+    count: int
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`watchdogs` belongs to line POWER_CUT: what is not armed stays at its power-on current."""
+
+    findings: tuple[Finding, ...]
+    watchdogs: tuple[Watchdogs, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(finding.passed for finding in self.findings)
+
+
+class Counted(NamedTuple):
+    """At which setpoint a charger counts, and why."""
+
+    setting: Setting
+    known: bool
+    setpoint_ma: int
+    floor_ma: int  # lower than this the setting alone cannot bring it
+
+
+Count = Callable[[Charger], Counted]
+
+
+def prove(site: Site) -> Proof:
+    """All lines that can be computed, in their order."""
+    depot = _Depot(site)
+    findings = [*_unattended(depot), *_after_power_cut(depot), *_failsafe_caps(depot)]
+    armed = Counter(
+        (charger.circuit, charger.profile, charger.facts.watchdog_armed_after_power_on)
+        for charger in site.chargers
+    )
+    return Proof(
+        tuple(findings),
+        tuple(
+            Watchdogs(circuit, profile, count, by_itself)
+            for (circuit, profile, by_itself), count in armed.items()
+        ),
+    )
+
+
+class _Depot:
+    """A site with the chargers below each circuit at hand."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.circuits = {circuit.id: circuit for circuit in site.circuits}
+        self._below: dict[str, list[Charger]] = {circuit.id: [] for circuit in site.circuits}
+        for charger in site.chargers:
+            above: str | None = charger.circuit
+            while above is not None:
+                self._below[above].append(charger)
+                above = self.circuits[above].parent
+
+    def finding(
+        self,
+        line: Line,
+        circuit: Circuit,
+        phase: int,
+        count: Count,
+        allowed_ma: int,
+        source: str | None = None,
+    ) -> Finding:
+        """Adds up a circuit's phase, each charger as `count` says."""
+        base_ma = circuit.worst_base_ma[phase]
+        groups = self._groups(circuit.id, phase, count)
+        sum_ma = base_ma + sum(group.count * group.each_ma for group in groups)
+        excess = Excess(
+            circuit.id, source, sum_ma, allowed_ma, circuit.rating_ma[phase], base_ma, groups
+        )
+        return Finding(
+            line=line,
+            circuit=circuit.id,
+            phase=phase,
+            source=source,
+            sum_ma=sum_ma,
+            allowed_ma=allowed_ma,
+            terms=(
+                Term("base load", 1, base_ma),
+                *(
+                    Term(f"{group.who}: {group.what}", group.count, group.each_ma)
+                    for group in groups
+                ),
+            ),
+            remedies=remedies(excess) if sum_ma > allowed_ma else (),
+        )
+
+    def _groups(self, circuit: str, phase: int, count: Count) -> list[Group]:
+        """Those that draw on the phase; alike are those that differ in nothing that counts."""
+        alike: dict[object, list[Charger]] = {}
+        for charger in self._below[circuit]:
+            if phase in charger.phases:
+                key = (
+                    charger.circuit,
+                    charger.profile,
+                    count(charger),
+                    charger.min_ma,
+                    charger.tolerance_ppm,
+                    charger.standby_ma,
+                )
+                alike.setdefault(key, []).append(charger)
+        return [
+            Group(chargers[0], len(chargers), *count(chargers[0])) for chargers in alike.values()
+        ]
+
+
+def _unattended(depot: _Depot) -> Iterator[Finding]:
+    """Line 1: worst-case base load and what chargers do alone, against the rating."""
+    for circuit in depot.site.circuits:
+        for phase in range(3):
+            yield depot.finding(Line.UNATTENDED, circuit, phase, _alone, circuit.rating_ma[phase])
+
+
+def _after_power_cut(depot: _Depot) -> Iterator[Finding]:
+    """Line 2: the same when every charger has just got its power back.
+
+    One after the other they go on from their power-on current to their fallback, so each
+    counts at the higher of the two: the mixture must fit, too.
+    """
+    for circuit in depot.site.circuits:
+        for phase in range(3):
+            yield depot.finding(
+                Line.POWER_CUT, circuit, phase, _restarted, circuit.rating_ma[phase]
+            )
+
+
+def _failsafe_caps(depot: _Depot) -> Iterator[Finding]:
+    """Line 4: line 1's sum for the source's circuit, against the source's fail-safe cap.
+
+    The fail-safe cap is a promise for the time without contact. What takes the contact away
+    may take the gateway, too; then only the chargers' fallbacks keep the promise. A cap below
+    what the depot draws unattended would hold only as long as the controller lives.
+    """
+    for source in depot.site.limit_sources:
+        circuit = depot.circuits[source.circuit]
+        for phase in range(3):
+            yield depot.finding(
+                Line.FAILSAFE_CAP, circuit, phase, _alone, source.failsafe_ma[phase], source.id
+            )
+
+
+def _alone(charger: Charger) -> Counted:
+    setting = Setting.FALLBACK if charger.facts.has_fallback else Setting.NONE
+    return Counted(setting, charger.fallback_ma is not None, charger.alone_ma, 0)
+
+
+def _restarted(charger: Charger) -> Counted:
+    alone, restart_ma = _alone(charger), charger.restart_ma
+    if charger.facts.power_on_is_fallback and charger.power_on_ma == charger.fallback_ma:
+        return alone
+    known = charger.power_on_ma is not None
+    if restart_ma > alone.setpoint_ma:
+        return Counted(Setting.POWER_ON, known, restart_ma, alone.setpoint_ma)
+    if restart_ma == alone.setpoint_ma and alone.setting is Setting.FALLBACK:
+        return Counted(Setting.BOTH, known and alone.known, restart_ma, 0)
+    return alone._replace(floor_ma=restart_ma)

@@ -1,0 +1,182 @@
+"""What would make a failed sum of the proof pass, the cheapest first, with figures."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+
+from controller.devices import Charger
+from controller.units import MA_PER_A, PPM, amperes_text
+
+
+class Setting(StrEnum):
+    """What in a charger decides how much it draws without us."""
+
+    FALLBACK = "fallback"
+    POWER_ON = "power-on current"
+    BOTH = "fallback and power-on current"
+    NONE = "maximum"  # nothing but its maximum
+
+
+class Cost(IntEnum):
+    """Kinds of remedies, in the order in which they are proposed."""
+
+    SET = 1  # an installer's app and a line in the document
+    STOP = 2  # the same, but nobody charges while the gateway is away
+    AGREE = 3  # a word with whoever sets the limits
+    MEASURE = 4  # a week of measurements
+    LIMIT = 5  # less power for ever
+    BUILD = 6  # copper
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """`lacks_ma` is what is missing after it and, among SET and STOP, after those before it."""
+
+    cost: Cost
+    action: str
+    saves_ma: int
+    lacks_ma: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Chargers that count alike in a sum."""
+
+    like: Charger
+    count: int
+    setting: Setting
+    known: bool  # False: counted at the maximum because nobody said
+    counted_ma: int  # as a setpoint
+    floor_ma: int  # lower than this the setting alone cannot bring it
+
+    @property
+    def each_ma(self) -> int:
+        return self.like.draw_ma(self.counted_ma)
+
+    @property
+    def who(self) -> str:
+        if self.count == 1:
+            return f"{self.like.id} in {self.like.circuit}"
+        return f"{self.count} chargers in {self.like.circuit}"
+
+    @property
+    def what(self) -> str:
+        value = f"{amperes_text(self.counted_ma)} A"
+        if self.setting is Setting.NONE:
+            return f"no fallback, so their maximum, {value}"
+        return f"{self.setting} {value}" if self.known else f"{self.setting} unknown, so {value}"
+
+    def lowered(self, needed_ma: int) -> "Group":
+        """At the highest whole ampere that saves enough, but not below the minimum."""
+        each_ma = self.each_ma - -(-needed_ma // self.count) - self.like.standby_ma
+        fits_ma = each_ma * PPM // (PPM + self.like.tolerance_ppm) // MA_PER_A * MA_PER_A
+        lower_ma = max(self.like.min_ma, self.floor_ma, fits_ma)
+        return replace(self, counted_ma=min(self.counted_ma, lower_ma))
+
+    @property
+    def lowest(self) -> "Group":
+        return replace(self, counted_ma=self.floor_ma)
+
+    def saves_ma(self, lower: "Group") -> int:
+        return self.count * (self.each_ma - lower.each_ma)
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A sum above what is allowed."""
+
+    circuit: str
+    source: str | None
+    sum_ma: int
+    allowed_ma: int
+    rating_ma: int
+    base_ma: int
+    groups: Sequence[Group]
+
+    @property
+    def over_ma(self) -> int:
+        return self.sum_ma - self.allowed_ma
+
+
+def remedies(excess: Excess) -> tuple[Remedy, ...]:
+    """All that make sense, the cheapest kind first."""
+    return (
+        *_settings(excess),
+        *_agreement(excess),
+        *_measurement(excess),
+        *_limits(excess),
+        *_building(excess),
+    )
+
+
+def _settings(excess: Excess) -> Iterator[Remedy]:
+    """Lower settings, those that save most first, until it is enough; then let chargers stop."""
+    lacks_ma = excess.over_ma
+    lowest = []
+    for group in _by_saving(group for group in excess.groups if group.setting is not Setting.NONE):
+        lower = group.lowered(lacks_ma) if lacks_ma > 0 else group
+        lowest.append(lower)
+        if lower.counted_ma < group.counted_ma:
+            saves_ma = group.saves_ma(lower)
+            lacks_ma = max(0, lacks_ma - saves_ma)
+            yield Remedy(Cost.SET, _lower_text(group, lower), saves_ma, lacks_ma)
+    for group in _by_saving(lowest):
+        if lacks_ma > 0 and group.counted_ma > group.floor_ma == 0:
+            saves_ma = group.saves_ma(group.lowest)
+            lacks_ma = max(0, lacks_ma - saves_ma)
+            action = f"let {group.who} stop: {group.setting} 0 A"
+            yield Remedy(Cost.STOP, action, saves_ma, lacks_ma)
+
+
+def _by_saving(groups: Iterable[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: -group.saves_ma(group.lowest))
+
+
+def _lower_text(group: Group, lower: Group) -> str:
+    before, after = amperes_text(group.counted_ma), amperes_text(lower.counted_ma)
+    if group.known:
+        return f"lower the {group.setting} of {group.who} from {before} A to {after} A"
+    return (
+        f"set and state the {group.setting} of {group.who}, {after} A "
+        f"(unknown, it counts as {before} A)"
+    )
+
+
+def _agreement(excess: Excess) -> Iterator[Remedy]:
+    if excess.source is not None and excess.sum_ma <= excess.rating_ma:
+        action = (
+            f"agree with {excess.source} on a fail-safe cap of {amperes_text(excess.sum_ma)} A "
+            f"instead of {amperes_text(excess.allowed_ma)} A"
+        )
+        yield Remedy(Cost.AGREE, action, excess.over_ma, 0)
+
+
+def _measurement(excess: Excess) -> Iterator[Remedy]:
+    left_ma = excess.base_ma - excess.over_ma
+    if left_ma >= 0 and excess.base_ma:
+        action = (
+            f"show by measurement that the base load of {excess.circuit} never exceeds "
+            f"{amperes_text(left_ma)} A instead of {amperes_text(excess.base_ma)} A"
+        )
+        yield Remedy(Cost.MEASURE, action, excess.over_ma, 0)
+
+
+def _limits(excess: Excess) -> Iterator[Remedy]:
+    for group in _by_saving(group for group in excess.groups if group.setting is Setting.NONE):
+        lower = group.lowered(excess.over_ma)
+        if lower.counted_ma < group.counted_ma:
+            saves_ma = group.saves_ma(lower)
+            action = (
+                f"limit {group.who}, without fallback, in the device itself to "
+                f"{amperes_text(lower.counted_ma)} A instead of {amperes_text(group.counted_ma)} A"
+            )
+            yield Remedy(Cost.LIMIT, action, saves_ma, max(0, excess.over_ma - saves_ma))
+
+
+def _building(excess: Excess) -> Iterator[Remedy]:
+    if excess.sum_ma > excess.rating_ma:
+        action = (
+            f"strengthen {excess.circuit} to a rating of {amperes_text(excess.sum_ma)} A "
+            f"instead of {amperes_text(excess.rating_ma)} A"
+        )
+        yield Remedy(Cost.BUILD, action, excess.over_ma, 0)
