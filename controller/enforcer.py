@@ -21,7 +21,7 @@ from controller.driver import Driver
 from controller.image import Clock, Image
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import Limits, RefusedLimitError, sources_of
-from controller.places import Places
+from controller.places import PlaceError, Places
 from controller.reasons import Reasons
 from controller.server import Server, bound
 from controller.site import Site
@@ -265,6 +265,9 @@ def hold(enforcer: Enforcer) -> int:
     """Runs to the end; the exit status. The one place that catches whatever is left."""
     try:
         asyncio.run(enforcer.run())
+    except PlaceError as error:
+        log.error("not started", why=str(error))
+        return 1
     except Exception:  # a broken invariant: orders have stopped, fallbacks follow
         log.critical("stopped: a broken invariant", exc_info=True)
         return BROKEN

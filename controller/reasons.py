@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from cext.rows import Rule, Why
 from controller.quantities import GRID_PHASES
-
-RATING = "rating"
+from controller.site import RATING
 
 _WORDS = {
     Rule.STARTING: "starting: has not yet told its setpoint in force",

@@ -1,0 +1,53 @@
+"""`loadkeeper link SITE`: connects a running enforcer to its MQTT broker."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from pathlib import Path
+
+from controller.clock import SystemWallClock
+from controller.commands.output import MISUSED, add_json_option, complain
+from controller.commands.site_file import add_place_options, load_site, places_of
+from controller.link.mqtt import Account
+from controller.link.process import serve
+from controller.log import configure
+from controller.site import Site
+
+PASSWORD_BYTES = 4096
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    parser = subparsers.add_parser("link", help="connect a running enforcer to its MQTT broker")
+    parser.add_argument("site", type=Path, metavar="SITE", help="the site document")
+    add_place_options(parser)
+    add_json_option(parser)
+
+
+def run(args: Namespace) -> int:
+    site = load_site(args.site)
+    account = None if site is None else _account(site)
+    if site is None or account is None:
+        return MISUSED
+    close_log = configure("link")
+    try:
+        return serve(site.id, account, places_of(args).socket, SystemWallClock())
+    finally:
+        close_log()
+
+
+def _account(site: Site) -> Account | None:
+    """Who we are at the broker; None after saying why that is not known."""
+    link = site.link
+    if link is None:
+        complain("the site document has no [link]: there is no broker to connect to")
+        return None
+    password = None
+    if link.password_file is not None:
+        try:
+            with link.password_file.open(encoding="utf-8") as file:
+                password = file.read(PASSWORD_BYTES).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            complain(f"link.password_file: {link.password_file}: {error}")
+            return None
+    client_id = link.client_id or f"loadkeeper-{site.id}"
+    return Account(link.host, link.port, client_id, link.username, password)

@@ -1,0 +1,83 @@
+"""`loadkeeper run SITE`: the enforcer."""
+
+from __future__ import annotations
+
+import pwd
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from pathlib import Path
+
+from cext.thread import KernelThread
+from controller.clock import MonotonicClock, SystemWallClock, boot_id
+from controller.commands.output import MISUSED, NO, add_json_option, complain
+from controller.commands.site_file import add_place_options, load_site, places_of
+from controller.enforcer import Depot, Enforcer, hold
+from controller.image import Image
+from controller.log import configure
+from controller.site import Site
+from controller.tables import Tables
+from drivers.depot import build
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="hold a site under its ratings and limits")
+    parser.add_argument("site", type=Path, metavar="SITE", help="the site document")
+    parser.add_argument(
+        "--observe", action="store_true", help="decide and report, but write nothing to any device"
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="may use the socket, besides this user and root (the link's user)",
+    )
+    add_place_options(parser)
+    add_json_option(parser)
+
+
+def run(args: Namespace) -> int:
+    users = {name: _uid(name) for name in args.allow}
+    for name in (name for name, uid in users.items() if uid is None):
+        complain(f"--allow: there is no user {name!a}")
+        return MISUSED
+    site = load_site(args.site)
+    if site is None:
+        return NO
+    close_log = configure("enforcer")
+    try:
+        clock = MonotonicClock()
+        allowed = frozenset(uid for uid in users.values() if uid is not None)
+        return hold(
+            Enforcer(
+                _depot(site, clock, observe=args.observe or site.mode == "observe"),
+                places_of(args),
+                clock,
+                SystemWallClock(),
+                boot_id(),
+                allowed,
+            )
+        )
+    finally:
+        close_log()
+
+
+def _depot(site: Site, clock: MonotonicClock, *, observe: bool) -> Depot:
+    tables = Tables.of(site)
+    kernel = tables.build_kernel()
+    image = Image(tables, kernel, clock)
+    return Depot(
+        site=site,
+        tables=tables,
+        kernel=kernel,
+        ticker=KernelThread(kernel, tables.tick_ns),
+        image=image,
+        drivers=build(site, image, write=not observe),
+        mode="observe" if observe else "control",
+    )
+
+
+def _uid(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None

@@ -1,0 +1,151 @@
+"""`loadkeeper status`: what a running enforcer believes and orders."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from controller.commands.output import (
+    FINE,
+    NO,
+    add_json_option,
+    answer_json,
+    columns,
+    complain,
+    say,
+)
+from controller.places import places
+from controller.wire import (
+    ChargerReport,
+    CircuitReport,
+    FrameError,
+    LimitReport,
+    StatusReport,
+    Three,
+    ask_status,
+)
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    parser = subparsers.add_parser("status", help="show what a running enforcer believes")
+    parser.add_argument("--runtime", type=Path, metavar="DIR", help="its runtime directory")
+    add_json_option(parser)
+
+
+def run(args: Namespace) -> int:
+    socket = places(runtime=args.runtime).socket
+    try:
+        report = asyncio.run(ask_status(socket))
+    except FileNotFoundError:
+        complain(f"no enforcer: {socket} does not exist (another --runtime?)")
+        return NO
+    except ConnectionRefusedError:
+        complain(f"no enforcer answers at {socket}: the one that made it is gone")
+        return NO
+    except (OSError, FrameError) as error:
+        complain(f"{socket}: {str(error) or 'no answer in time'}")
+        return NO
+    if args.json:
+        answer_json(report.model_dump(mode="json"))
+    else:
+        for line in screen(report):
+            say(line)
+    return FINE
+
+
+def screen(report: StatusReport) -> Iterator[str]:
+    """The report as lines for people."""
+    yield f"{report.site}: {_mode(report)}, up {_time(report.uptime_s)}, {report.version}"
+    yield _link(report)
+    if report.tick_age_s > 1:
+        yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
+    if report.state_problem is not None:
+        yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
+    if not report.clock_trusted:
+        yield "the clock is not trusted: `until` of limits is not used"
+    yield from _table(
+        ["circuit", "load A", "cap A", "bound by", ""], map(_circuit, report.circuits)
+    )
+    yield from _table(
+        ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
+    )
+    yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
+    ill = [device for device in report.devices if device.error or not device.online]
+    yield from _table(
+        ["device", "", "what is wrong"],
+        ([each.id, "" if each.online else "offline", each.error or ""] for each in ill),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
+    found = list(rows)
+    if found:
+        yield ""
+        yield from columns([list(head), *found])
+
+
+def _mode(report: StatusReport) -> str:
+    return "in control" if report.mode == "control" else "OBSERVING ONLY, writes nothing"
+
+
+def _link(report: StatusReport) -> str:
+    link = report.link
+    for_s = f" for {_time(link.since_s)}" if link.since_s is not None else ""
+    if link.connected:
+        return f"link: connected to its broker{for_s}"
+    return f"link: {'no broker' if link.attached else 'not running'}{for_s}"
+
+
+def _circuit(circuit: CircuitReport) -> list[str]:
+    remarks = []
+    if circuit.blind:
+        remarks.append("not measured")
+    if any(circuit.excess_a):
+        remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    bound_by = " ".join(
+        circuit.bound_by if len(set(circuit.bound_by)) > 1 else circuit.bound_by[:1]
+    )
+    return [
+        circuit.id,
+        _three(circuit.load_a),
+        _three(circuit.cap_a),
+        bound_by,
+        ", ".join(remarks),
+    ]
+
+
+def _charger(charger: ChargerReport) -> list[str]:
+    return [
+        charger.id,
+        "-" if charger.setpoint_a is None else f"{charger.setpoint_a:g}",
+        _three(charger.current_a),
+        charger.vehicle,
+        charger.reason if charger.online else f"OFFLINE; {charger.reason}",
+    ]
+
+
+def _limit(limit: LimitReport) -> list[str]:
+    return [
+        f"{limit.source} ({limit.kind})",
+        limit.circuit,
+        "none" if limit.cap_a is None else _three(limit.cap_a),
+        "" if limit.left_s is None else _time(limit.left_s),
+        "LOST: fail-safe cap" if limit.state == "lost" else limit.state,
+    ]
+
+
+def _three(amps: Three | None) -> str:
+    if amps is None:
+        return "?"
+    values = [f"{each:.1f}".removesuffix(".0") for each in amps]
+    return " ".join(values if len(set(values)) > 1 else values[:1])
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
