@@ -77,9 +77,8 @@ class VirtualClock:
 class Agenda:
     """What is to be done when; in order of time, then of entry."""
 
-    def __init__(self, plant: Plant, clock: VirtualClock) -> None:
-        self._plant = plant
-        self._clock = clock
+    def __init__(self, go_on: Callable[[int], None]) -> None:
+        self._go_on = go_on
         self._entries: list[tuple[int, int, Callable[[], None]]] = []
         self._number = count()
 
@@ -87,14 +86,12 @@ class Agenda:
         heappush(self._entries, (instant_ns, next(self._number), act))
 
     def run_until(self, until_ns: int) -> None:
-        """Everything up to and including `until_ns`, the plant going along."""
+        """Everything up to and including `until_ns`; `go_on` brings the world to each instant."""
         while self._entries and self._entries[0][0] <= until_ns:
             instant_ns, _, act = heappop(self._entries)
-            self._plant.advance(instant_ns)
-            self._clock.at_ns = instant_ns
+            self._go_on(instant_ns)
             act()
-        self._plant.advance(until_ns)
-        self._clock.at_ns = until_ns
+        self._go_on(until_ns)
 
 
 class VirtualEnforcer:
@@ -117,7 +114,7 @@ class VirtualEnforcer:
         self.kernel = tables.build_kernel()
         self.image = Image(tables, self.kernel, self.clock)
         self.limits = Limits(sources_of(site, tables), self.kernel, self.clock, self.clock)
-        self.agenda = Agenda(plant, self.clock)
+        self.agenda = Agenda(self._go_on)
         self.plant = plant
         self.silent = silent
         self.setpoint_writes = 0
@@ -136,6 +133,10 @@ class VirtualEnforcer:
 
     def run_until(self, until_ns: int) -> None:
         self.agenda.run_until(until_ns)
+
+    def _go_on(self, now_ns: int) -> None:
+        self.plant.advance(now_ns)
+        self.clock.at_ns = now_ns
 
     def tick_early(self) -> None:
         """A meter reading arrived: decides now, or as soon as an early tick may be."""

@@ -1,0 +1,185 @@
+"""The bench `plant`: a story in virtual time, in this process, repeatable by its seed.
+
+The cloud, its broker, and how long processes take to start are imitated here. What a limit
+message must be is checked by the same code as in the enforcer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from controller.facts import Profiles
+from controller.limits import Lease
+from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from hil.happenings import (
+    ChargerBack,
+    ChargerSilent,
+    CloudBack,
+    CloudCut,
+    Event,
+    Kill,
+    Limit,
+    MeterBack,
+    MeterSilent,
+)
+from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
+from hil.story import Story, chosen
+
+CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
+START_NS = 1_000_000_000  # from a process's start until it is at work
+
+
+def run(story: Story, profiles: Profiles) -> Outcome:
+    """Tells the story to its end. Raises StoryError, DocumentError."""
+    return PlantBench(Stage(story, profiles)).run()
+
+
+class PlantBench:
+    """One run of a story, from 0 ns."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.enforcer: VirtualEnforcer | None = None
+        self.now_ns = 0
+        self.agenda = Agenda(self._go_on)
+        self._silent: set[str] = set()
+        self._leases: dict[str, Lease] = {}
+        self._cloud = VirtualCloud(self)
+
+    def run(self) -> Outcome:
+        story = self.stage.story
+        self.stage.begin(0)
+        self._start_enforcer()
+        self._cloud.open_session()
+        for event in story.events():
+            self.agenda.at(nanoseconds(event.t_s), partial(self._happens, event))
+        for i in range(1, round(story.duration_s / SAMPLE_S) + 1):
+            self.agenda.at(nanoseconds(i * SAMPLE_S), self._sample)
+        self.agenda.run_until(nanoseconds(story.duration_s))
+        return self.stage.outcome("plant")
+
+    def _go_on(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+        if self.enforcer is not None:
+            self.enforcer.run_until(now_ns)
+        self.stage.plant.advance(now_ns)
+
+    def _sample(self) -> None:
+        self.stage.sample(self.now_ns)
+
+    def _happens(self, event: Event) -> None:
+        if self.stage.happens(event):
+            return
+        match event:
+            case Limit():
+                self._cloud.hold(event)
+            case CloudCut():
+                self._cloud.lose("cloud")
+            case CloudBack():
+                self._cloud.regain("cloud")
+            case MeterSilent(meter=meter):
+                self._silent.add(meter)
+            case MeterBack(meter=meter):
+                self._silent.discard(meter)
+            case ChargerSilent(charger=charger):
+                self._silent.update(self._ids(charger))
+            case ChargerBack(charger=charger):
+                self._silent.difference_update(self._ids(charger))
+            case Kill():
+                self._kill(event)
+            case _:
+                raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _ids(self, patterns: Sequence[str]) -> list[str]:
+        return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]
+
+    def _kill(self, event: Kill) -> None:
+        self._cloud.lose(event.process)
+        if event.process == "enforcer" and self.enforcer is not None:
+            self._leases = self.enforcer.limits.leases
+            self.enforcer = None
+        if event.restart_after_s is not None:
+            works_ns = self.now_ns + nanoseconds(event.restart_after_s) + START_NS
+            self.agenda.at(works_ns, partial(self._restarted, event.process))
+
+    def _restarted(self, process: str) -> None:
+        if process == "enforcer":
+            self._start_enforcer()
+        self._cloud.regain(process)
+
+    def _start_enforcer(self) -> None:
+        self.enforcer = VirtualEnforcer(
+            self.stage.site, self.stage.plant, self.now_ns, self._silent, self._leases
+        )
+
+
+class VirtualCloud:
+    """Publishes limits to the link's present session, as long as there is one."""
+
+    def __init__(self, bench: PlantBench) -> None:
+        self._bench = bench
+        self._away: set[str] = set()  # what stands between cloud and enforcer
+        self._nonce: str | None = None
+        self._held: dict[str, Limit] = {}  # by source, what is still to be published
+        self._sequence = 0
+
+    def hold(self, limit: Limit) -> None:
+        """Publishes it now, or when there is a session; and again, if it is to be renewed."""
+        self._held[limit.source] = limit
+        self._publish(limit)
+
+    def lose(self, what: str) -> None:
+        self._away.add(what)
+        self._nonce = None
+        if self._bench.enforcer is not None:
+            self._bench.enforcer.limits.open_session(None)
+
+    def regain(self, what: str) -> None:
+        self._away.discard(what)
+        self._bench.agenda.at(self._bench.now_ns + CONNECT_NS, self.open_session)
+
+    def open_session(self) -> None:
+        """A new nonce; what went to the old one may be lost, so all is published anew."""
+        if self._away or self._nonce is not None or self._bench.enforcer is None:
+            return
+        self._nonce = f"session at {self._bench.now_ns}"
+        self._bench.enforcer.limits.open_session(self._nonce)
+        for limit in list(self._held.values()):
+            self._publish(limit)
+
+    def _publish(self, limit: Limit) -> None:
+        bench = self._bench
+        if self._nonce is None or bench.enforcer is None:
+            return
+        self._sequence += 1
+        bench.stage.publish(bench.now_ns, limit)
+        bench.enforcer.limits.receive(limit.source, self._message(limit))
+        if limit.every_s is None:
+            del self._held[limit.source]
+        else:
+            again_ns = bench.now_ns + nanoseconds(limit.every_s)
+            bench.agenda.at(again_ns, partial(self._renew, limit, self._nonce))
+
+    def _renew(self, limit: Limit, nonce: str) -> None:
+        if self._nonce == nonce and self._held.get(limit.source) is limit:
+            self._publish(limit)
+
+    def _message(self, limit: Limit) -> str:
+        sources = {source.id: source for source in self._bench.stage.site.limit_sources}
+        message = {
+            "nonce": self._nonce,
+            "epoch": 1,
+            "sequence": self._sequence,
+            "circuit": sources[limit.source].circuit,
+            "amps": "unlimited" if limit.limit_a is None else limit.limit_a,
+            "ttl_s": limit.ttl_s,
+            "reason": limit.reason,
+        }
+        if limit.until_s is not None:
+            now_s = (UTC_BEGIN_NS + self._bench.now_ns) / 10**9
+            until = datetime.fromtimestamp(now_s, UTC) + timedelta(seconds=limit.until_s)
+            message["until"] = until.isoformat()
+        return json.dumps(message)
