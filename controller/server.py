@@ -200,6 +200,7 @@ def bound(places: Places) -> Iterator[socket.socket]:
         try:
             places.socket.unlink(missing_ok=True)
             listening.bind(str(places.socket))
+            listening.listen(CONNECTIONS)
         except OSError as error:
             raise PlaceError(f"{places.socket}: {error.strerror or error}") from error
         finally:

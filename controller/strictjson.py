@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 MAX_DEPTH = 32
@@ -52,12 +52,12 @@ def _no_number(name: str) -> NoReturn:
 def _check_depth(value: object, max_depth: int) -> None:
     level = [value]
     for _ in range(max_depth + 1):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
+        containers = [each for each in level if isinstance(each, dict | list)]
+        if not containers:
             return
+        level = [inner for outer in containers for inner in _inside(outer)]
     raise JsonError(f"nested deeper than {max_depth}")
+
+
+def _inside(value: dict[str, object] | list[object]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
