@@ -212,12 +212,16 @@ class Enforcer:
         fd = self._depot.ticker.changed_fd
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_reader(fd, changed.set)
+
+        def take() -> None:
+            os.eventfd_read(fd)  # here and not later: the loop would call again meanwhile
+            changed.set()
+
+        loop.add_reader(fd, take)
         try:
             while True:
                 await changed.wait()
                 changed.clear()
-                os.eventfd_read(fd)
                 self._depot.image.announce()
                 self._watch.orders(self._clock.now_ns())
         finally:
