@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from pathlib import Path
 
 from controller.clock import SystemWallClock
-from controller.commands.output import MISUSED, add_json_option, complain
-from controller.commands.site_file import add_place_options, load_site, places_of
+from controller.commands.output import NO, add_json_option, complain
+from controller.commands.processes import add_options, places_of, site_of
 from controller.link.mqtt import Account
 from controller.link.process import serve
 from controller.log import configure
@@ -18,16 +17,17 @@ PASSWORD_BYTES = 4096
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("link", help="connect a running enforcer to its MQTT broker")
-    parser.add_argument("site", type=Path, metavar="SITE", help="the site document")
-    add_place_options(parser)
+    add_options(parser)
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    site = load_site(args.site)
-    account = None if site is None else _account(site)
-    if site is None or account is None:
-        return MISUSED
+    site = site_of(args)
+    if isinstance(site, int):
+        return site
+    account = _account(site)
+    if account is None:
+        return NO
     close_log = configure("link")
     try:
         return serve(site.id, account, places_of(args).socket, SystemWallClock())

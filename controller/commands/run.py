@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from pathlib import Path
 
 from cext.thread import KernelThread
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
-from controller.commands.output import MISUSED, NO, add_json_option, complain
-from controller.commands.site_file import add_place_options, load_site, places_of
+from controller.commands import check
+from controller.commands.output import MISUSED, add_json_option, complain
+from controller.commands.processes import add_options, places_of, site_of
 from controller.enforcer import Depot, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
+from controller.proof import prove
 from controller.site import Site
 from controller.tables import Tables
 from drivers.depot import build
@@ -20,7 +21,7 @@ from drivers.depot import build
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("run", help="hold a site under its ratings and limits")
-    parser.add_argument("site", type=Path, metavar="SITE", help="the site document")
+    add_options(parser)
     parser.add_argument(
         "--observe", action="store_true", help="decide and report, but write nothing to any device"
     )
@@ -31,7 +32,6 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         metavar="USER",
         help="may use the socket, besides this user and root (the link's user)",
     )
-    add_place_options(parser)
     add_json_option(parser)
 
 
@@ -40,9 +40,12 @@ def run(args: Namespace) -> int:
     for name in (name for name, uid in users.items() if uid is None):
         complain(f"--allow: there is no user {name!a}")
         return MISUSED
-    site = load_site(args.site)
-    if site is None:
-        return NO
+    site = site_of(args)
+    if isinstance(site, int):
+        return site
+    if not prove(site).passed:
+        complain("refused: nobody may leave this site to itself")
+        return check.run(args)  # with the sums and remedies
     close_log = configure("enforcer")
     try:
         clock = MonotonicClock()
