@@ -122,6 +122,7 @@ class TcpLine:
         self._asked = request
         try:
             reply = await _send(client, request)
+            _let_go()
         except ModbusIOException:
             raise self._silence(request) from None
         except ConnectionException:
@@ -184,6 +185,13 @@ class TcpLine:
     def _silence(self, request: Request) -> NoReplyError:
         what = f"no answer within {self._timeout_s:g} s"
         return NoReplyError(what, line=self.url, request=request)
+
+
+def _let_go() -> None:
+    """Python 3.11's wait_for forgets a cancellation when the reply came at the same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _fitting(request: Request, sent: bytes) -> tuple[bytes, bytes]:
