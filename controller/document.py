@@ -158,7 +158,7 @@ class MeterEntry(Entry):
         description="A reading older than this is none; "
         "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s.",
     )
-    ct: Transformer = Transformer()
+    ct: Transformer = Field(default_factory=Transformer)
 
 
 class ChargerEntry(Entry):
@@ -271,8 +271,10 @@ class Document(Entry):
         default="control", description="observe decides, records and writes nothing to any device."
     )
     site: SiteEntry
-    control: Control = Control()
-    circuits: tuple[CircuitEntry, ...] = Field(alias="circuit", json_schema_extra={"minItems": 1})
+    control: Control = Field(default_factory=Control)
+    circuits: tuple[CircuitEntry, ...] = Field(
+        alias="circuit", max_length=1000, json_schema_extra={"minItems": 1}
+    )
     buses: tuple[BusEntry, ...] = Field(default=(), alias="bus", max_length=1000)
     meters: tuple[MeterEntry, ...] = Field(default=(), alias="meter", max_length=1000)
     chargers: tuple[ChargerEntry, ...] = Field(default=(), alias="charger", max_length=5000)

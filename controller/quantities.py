@@ -44,7 +44,7 @@ def _quantity(unit: str, per_unit: int, low: float, high: float) -> _Written:
             raise ValueError(f"must be a number{_of(unit)}, found {found(value)}")
         if not low <= value <= high:  # false for NaN, too
             hint = ""
-            if value > high and low <= value / 1000 <= high:
+            if value > high and low * 1000 <= value <= high * 1000:
                 hint = f"; in {unit}, did you mean {value / 1000:g}?"
             raise ValueError(
                 f"must be between {low:g} and {high:g}{_of(unit)}, found {found(value)}{hint}"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from controller.buses import Bus, host_and_port
 from controller.circuits import Circuit, resolve_circuits
 from controller.devices import Charger, Meter
-from controller.document import Control, Document, LimitSource
+from controller.document import Control, Document, LimitSource, json_schema
 from controller.document_text import BYTES_MAX, WHOLE, read_json, read_toml
 from controller.draft import Draft
 from controller.facts import Profiles
@@ -32,6 +32,7 @@ __all__ = [
     "Meter",
     "Problem",
     "Site",
+    "json_schema",
     "load",
     "parse",
 ]

@@ -67,7 +67,7 @@ def _say_problems(path: Path, problems: Sequence[Problem]) -> None:
 
 def _say_proof(site: Site, proof: Proof) -> None:
     say(f"{site.name or site.id}: commissioning proof\n")
-    told: set[object] = set()
+    told: dict[object, Line] = {}
     for line, findings in groupby(proof.findings, lambda finding: finding.line):
         say(f"{line}  {TITLES[line]}\n")
         same = list(_same_phases(findings))
@@ -77,12 +77,9 @@ def _say_proof(site: Site, proof: Proof) -> None:
         if line is Line.POWER_CUT:
             _say_watchdogs(proof.watchdogs)
         for phases, finding in same:
-            sums = (finding.circuit, phases, finding.allowed_ma, finding.terms)
-            if sums in told:
-                say(f"   {finding.circuit} {phases}: as above\n")
-            elif not finding.passed:
-                told.add(sums)
-                _say_remedies(phases, finding)
+            if not finding.passed:
+                sums = (finding.circuit, phases, finding.allowed_ma, finding.terms)
+                _say_failure(phases, finding, told.setdefault(sums, line))
     say("Passed." if proof.passed else "Failed: this site must not be left to itself.")
 
 
@@ -122,8 +119,12 @@ def _say_watchdogs(watchdogs: Sequence[Watchdogs]) -> None:
         say()
 
 
-def _say_remedies(phases: str, finding: Finding) -> None:
+def _say_failure(phases: str, finding: Finding, told: Line) -> None:
+    """The terms and remedies, unless an earlier line has told just the same."""
     over = amperes_text(finding.sum_ma - finding.allowed_ma)
+    if told is not finding.line:
+        say(f"   {finding.circuit} {phases} is {over} A over: as under {told}\n")
+        return
     say(f"   {finding.circuit} {phases} is {over} A over:")
     for term in finding.terms:
         say(f"      {term.count} x {amperes_text(term.each_ma)} A  {term.what}")
