@@ -53,11 +53,12 @@ class Outcome:
     bench: Bench
     trace: Trace
     failures: list[Failure]
+    broken: str = ""  # why the bench could not tell the story to its end
     remarks: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        return not self.failures
+        return not self.failures and not self.broken
 
     @property
     def worst(self) -> list[Excess]:
@@ -66,6 +67,9 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """The line that `python -m hil run --json` prints for a story."""
+        failed = [failure.as_json() for failure in self.failures]
+        if self.broken:
+            failed.append({"kind": "bench", "why": "told to its end", "measured": self.broken})
         return {
             "story": self.story,
             "bench": self.bench,
@@ -73,7 +77,7 @@ class Outcome:
             "worst_over_a": max((excess.worst_a for excess in self.worst), default=0.0),
             "longest_over_s": max((excess.longest_s for excess in self.worst), default=0.0),
             "energy_kwh": round(self.trace.energy_kwh(), 3),
-            "failed": [failure.as_json() for failure in self.failures],
+            "failed": failed,
         }
 
 

@@ -1,0 +1,32 @@
+"""The rig's command line: `python -m hil COMMAND …`. Exit status as `loadkeeper`'s."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "run": "tell stories on a bench, and judge them",
+    "demo": "a live depot, with faults to cause",
+    "schemas": "write the JSON Schemas in docs/",
+}
+"""Each is a module of `hil` that offers `register(subparsers)` and `run(args) -> int`. Only
+the one asked for is imported."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    parser = ArgumentParser(prog="python -m hil", description=__doc__, allow_abbrev=False)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        if name == asked:
+            import_module(f"hil.{name}").register(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    args = parser.parse_args(arguments)
+    return int(import_module(f"hil.{args.command}").run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

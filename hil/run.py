@@ -1,0 +1,71 @@
+"""`python -m hil run`: tells stories on a bench, and says how they went."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from importlib import import_module
+from pathlib import Path
+
+from controller.commands.output import FINE, MISUSED, NO, complain, say
+from controller.site import DocumentError
+from hil.profiles import StoryProfiles
+from hil.report import markdown
+from hil.stage import Outcome
+from hil.story import Bench, Problem, Story, StoryError, find, load
+
+BENCHES: dict[Bench, str] = {"plant": "hil.bench_plant", "rig": "hil.bench_rig"}
+"""Each offers `run(story, profiles) -> Outcome`. Only the one asked for is imported."""
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="tell stories on a bench")
+    parser.add_argument("story", nargs="*", help="names or files; all of them where none is given")
+    parser.add_argument("--bench", choices=BENCHES, default="plant")
+    parser.add_argument("--json", action="store_true", help="one JSON object a story, one a line")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a report in Markdown")
+
+
+def run(args: Namespace) -> int:
+    try:
+        stories = chosen(args.story, args.bench)
+        told = [(story, _tell(story, args)) for story in stories]
+    except (StoryError, DocumentError) as error:
+        for problem in error.problems:
+            complain(str(problem))
+        return MISUSED
+    if args.report is not None:
+        args.report.write_text(markdown(told), encoding="utf-8")
+    return FINE if all(outcome.passed for _, outcome in told) else NO
+
+
+def chosen(names: list[str], bench: Bench) -> list[Story]:
+    """The stories of a bench; one that is named must be made for it. Raises StoryError."""
+    stories = [load(path) for path in find(names)]
+    if names:
+        for story in stories:
+            if bench not in story.benches:
+                raise StoryError(story.name, [Problem("benches", f"not told on {bench}")])
+    return [story for story in stories if bench in story.benches]
+
+
+def _tell(story: Story, args: Namespace) -> Outcome:
+    outcome: Outcome = import_module(BENCHES[args.bench]).run(story, StoryProfiles())
+    if args.json:
+        say(json.dumps(outcome.as_json(), ensure_ascii=False))
+    else:
+        _say(outcome)
+    sys.stdout.flush()
+    return outcome
+
+
+def _say(outcome: Outcome) -> None:
+    line = outcome.as_json()
+    say(
+        f"{'passed' if outcome.passed else 'FAILED'}  {outcome.story:20} on {outcome.bench}: "
+        f"at worst {line['worst_over_a']:.1f} A over, {line['longest_over_s']:.1f} s at a stretch, "
+        f"{line['energy_kwh']:.2f} kWh"
+    )
+    for failed in line["failed"]:
+        say(f"        {failed['why']}: {json.dumps(failed['measured'], ensure_ascii=False)}")
