@@ -119,3 +119,7 @@ def problems(**sections: Any) -> dict[str, str]:
     except DocumentError as error:
         return {problem.path: problem.message for problem in error.problems}
     return {}
+
+
+GRID, ROW = circuit("grid"), circuit("row", parent="grid", worst_base_a=0)
+METER_ENTRY: Table = document()["meter"][0]
