@@ -120,6 +120,7 @@ class VirtualEnforcer:
         self.setpoint_writes = 0
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
+        self._early = False  # an early tick is due
         for source in self.limits.sources:
             if leases and source.id in leases:
                 self.limits.restore(source.id, source.circuit, leases[source.id])
@@ -140,13 +141,16 @@ class VirtualEnforcer:
 
     def tick_early(self) -> None:
         """A meter reading arrived: decides now, or as soon as an early tick may be."""
-        self.agenda.at(max(self.clock.at_ns, self._ticked_ns + EARLY_NS), self._tick)
+        if not self._early:
+            self._early = True
+            self.agenda.at(max(self.clock.at_ns, self._ticked_ns + EARLY_NS), self._tick)
 
     def _tick_on_time(self) -> None:
         self.agenda.at(self.clock.at_ns + self._tick_ns, self._tick_on_time)
         self._tick()
 
     def _tick(self) -> None:
+        self._early = False
         self._ticked_ns = self.clock.at_ns
         if self.kernel.tick(self.clock.at_ns):
             self.image.announce()
