@@ -16,6 +16,10 @@ cdef enum:
     MOST_MA = 10_000_000
     MOST_PAST = 1 << 20  # steps a meter may lag
 
+cdef int32_t UNWIRED = NO_PHASE
+cdef object NO_VEHICLE = Vehicle.A
+cdef object CONNECTED = Vehicle.B
+cdef object CHARGING = Vehicle.C
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
 
 
@@ -235,25 +239,22 @@ cdef class Plant:
         cdef int64_t delivered = (
             station.delivered + since * station.current_ma * station.in_use)
         valid = (station.deadline - self.depot.now) * self.step_ns if station.deadline else 0
-        return PlantChargerState(
+        return tuple.__new__(PlantChargerState, (  # as the class does, without its frame
             station.offered_ma,
             valid,
-            self._terminals(station),
+            (self._terminal(station, 0), self._terminal(station, 1), self._terminal(station, 2)),
             self._vehicle(&station.car, station.current_ma),
             delivered * self.energy_unit // FEMTOJOULES_MWH,
-        )
+        ))
 
-    cdef tuple _terminals(self, Station* station):
-        return tuple([
-            station.current_ma
-            if terminal < station.car.terminals and station.phase[terminal] != NO_PHASE else 0
-            for terminal in range(TERMINALS)
-        ])
+    cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
+        used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
+        return station.current_ma if used else 0
 
     cdef object _vehicle(self, Guest* car, int32_t current_ma):
         if not car.plugged:
-            return Vehicle.A
-        return Vehicle.C if current_ma or car.to_ma else Vehicle.B
+            return NO_VEHICLE
+        return CHARGING if current_ma or car.to_ma else CONNECTED
 
     def set_meter(self, circuit, lag_ns, refresh_ns):
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
