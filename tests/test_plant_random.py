@@ -1,0 +1,88 @@
+"""Whatever happens in the virtual depot, its sums are right and nothing exceeds what it can."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cext.plant import Car, Plant, PlantCharger
+from cext.rows import NO_PHASE, ROOT, Phases, Vehicle
+
+STEP = 10_000_000
+VOLTS_MV = 230_000
+PARENTS = [ROOT, 0, 0, 1]
+CIRCUITS, CHARGERS = len(PARENTS), 3
+
+currents = st.integers(0, 40_000)
+circuits = st.integers(0, CIRCUITS - 1)
+chargers = st.integers(0, CHARGERS - 1)
+phase = st.integers(NO_PHASE, 2)
+rows = st.builds(
+    PlantCharger,
+    circuits,
+    st.tuples(phase, phase, phase),
+    currents,
+    currents,
+    currents,
+    st.sampled_from([0, STEP, 37 * STEP]),
+)
+cars = st.builds(
+    Car,
+    currents,
+    st.integers(1, 3),
+    st.integers(0, 300 * STEP),
+    st.sampled_from([0, 1, 3, 10_000]),
+    st.sampled_from([0, 2, 10_000]),
+)
+base = st.tuples(*[st.integers(-50_000, 50_000)] * 3)
+happenings = st.one_of(
+    st.tuples(st.just("set_base"), circuits, base),
+    st.tuples(st.just("plug"), chargers, cars),
+    st.tuples(st.just("unplug"), chargers),
+    st.tuples(st.just("power_cycle"), chargers),
+    st.tuples(st.just("set_obeys"), chargers, st.booleans()),
+    st.tuples(st.just("write_setpoint"), chargers, currents),
+    st.tuples(st.just("advance"), st.integers(1, 200)),
+)
+
+
+def loads(depot: Plant, rows: list[PlantCharger], bases: list[Phases]) -> list[Phases]:
+    """Every circuit's load, added up anew from base loads and currents."""
+    sums = [list(base) for base in bases]
+    for index, row in enumerate(rows):
+        for grid, ma in zip(row.phases, depot.charger(index).current_ma, strict=True):
+            if grid != NO_PHASE:
+                sums[row.circuit][grid] += ma
+    for circuit in range(CIRCUITS - 1, 0, -1):  # children stand behind their parents
+        for grid in range(3):
+            sums[PARENTS[circuit]][grid] += sums[circuit][grid]
+    return [(first, second, third) for first, second, third in sums]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(rows, min_size=CHARGERS, max_size=CHARGERS), st.lists(happenings, max_size=40))
+def test_the_sums_are_right(rows: list[PlantCharger], story: list[tuple[Any, ...]]) -> None:
+    depot = Plant(PARENTS, rows, VOLTS_MV, 1, STEP)
+    bases: list[Phases] = [(0, 0, 0)] * CIRCUITS
+    charge = [0] * CHARGERS  # mA x steps
+    now = 0
+    for what, *of in story:
+        if what == "advance":
+            for _ in range(of[0]):
+                now += 1
+                for index in range(CHARGERS):
+                    charge[index] += sum(depot.charger(index).current_ma)
+                depot.advance(now * STEP)
+        elif what == "set_base":
+            bases[of[0]] = of[1]
+            depot.set_base(*of)
+        else:
+            getattr(depot, what)(*of)
+        assert [depot.load(i) for i in range(CIRCUITS)] == loads(depot, rows, bases)
+        for index, row in enumerate(rows):
+            state = depot.charger(index)
+            assert 0 <= state.offered_ma <= row.max_ma
+            assert 0 <= min(state.current_ma) <= max(state.current_ma) <= row.max_ma
+            assert state.energy_mwh == charge[index] * VOLTS_MV * STEP // (3_600 * 10**12)
+            assert 0 <= state.valid_ns <= row.watchdog_ns
+            assert state.vehicle is not Vehicle.A or max(state.current_ma) == 0
