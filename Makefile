@@ -19,7 +19,8 @@ types: ## mypy, strict
 	@$(PYTHON) -m mypy --no-error-summary
 
 imports: ## who may import whom (pyproject.toml, [tool.importlinter])
-	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' --no-logo
+	@said=$$($(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' \
+		--no-logo) || { echo "$$said"; exit 1; }
 
 fast: build ## tests, without what is marked rig or slow
 	@$(PYTEST) -m "not rig and not slow"
