@@ -9,12 +9,12 @@ import asyncio
 from functools import partial
 
 from controller.devices import Charger
-from controller.image import ChargerReport, Image, Order
+from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
 from drivers.decode import decode, encode
-from drivers.device import DeviceError, Rank, Request
+from drivers.device import DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
@@ -28,7 +28,7 @@ class ChargerDriver:
     """Polls on absolute instants and after each write; writes beside that, in the bus's order."""
 
     def __init__(
-        self, charger: Charger, profile: ChargerProfile, bus: Bus, image: Image, write: bool
+        self, charger: Charger, profile: ChargerProfile, bus: Bus, image: ProcessImage, write: bool
     ) -> None:
         self.id = charger.id
         self._charger = charger

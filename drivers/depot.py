@@ -1,17 +1,17 @@
 """All drivers of a site: its devices grouped by the line they hang on."""
 
 from controller.driver import Driver
-from controller.image import Image
 from controller.site import Site
 from controller.units import NS_PER_S
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
+from drivers.device import ProcessImage
 from drivers.meter import MeterDriver
 from drivers.modbus import TcpLine
 from drivers.profile import library
 
 
-def build(site: Site, image: Image, write: bool) -> list[Driver]:
+def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
     """One driver a device, meters first. Without `write` nothing is ever written to any device.
 
     Raises KeyError or ProfileError for a profile that cannot be had any more.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
-READ_HOLDING = 3
-READ_INPUT = 4
+from controller.image import ChargerReport, Clock, MeterReading, Order
+
 WRITE_ONE = 6
 WRITE_MANY = 16
 
@@ -44,6 +44,17 @@ class Rank(IntEnum):
     INCREASE = 1
     METER = 2
     CHARGER = 3
+
+
+class ProcessImage(Protocol):
+    """Where drivers post readings and find orders; see controller.image.Image."""
+
+    @property
+    def clock(self) -> Clock: ...
+    def post_meter(self, meter: str, reading: MeterReading) -> None: ...
+    def post_charger(self, charger: str, report: ChargerReport) -> None: ...
+    def order(self, charger: str) -> Order | None: ...
+    def on_change(self, charger: str, wake: Callable[[], None]) -> None: ...
 
 
 class Line(Protocol):

@@ -1,11 +1,11 @@
 """A meter's driver: polls its currents and posts them, signed, all three or none."""
 
 from controller.devices import Meter
-from controller.image import Image, MeterReading
+from controller.image import MeterReading
 from controller.units import MA_PER_A, NS_PER_S
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.device import Rank
+from drivers.device import ProcessImage, Rank
 from drivers.health import DeviceHealth, Health
 from drivers.profile import MeterProfile
 from drivers.reader import Reader, Sample
@@ -16,7 +16,7 @@ TERMINALS = (1, 2, 3)
 class MeterDriver:
     """Polls on absolute instants; a slow meter skips polls, they never queue up."""
 
-    def __init__(self, meter: Meter, profile: MeterProfile, bus: Bus, image: Image) -> None:
+    def __init__(self, meter: Meter, profile: MeterProfile, bus: Bus, image: ProcessImage) -> None:
         self.id = meter.id
         self._period_s = meter.poll_ns / NS_PER_S
         self._profile = profile

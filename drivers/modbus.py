@@ -56,6 +56,7 @@ class TcpLine:
         self._timeout_s = timeout_s
         self._may_write = may_write
         self._client: AsyncModbusTcpClient | None = None
+        self._transactions = 0  # numbers go on over connections: none is used twice soon
         self._asked: Request | None = None  # the one under way
         self._fitting = (b"", b"")  # how its reply begins: as asked for, or as a refusal
         self._failures = 0  # to connect, or to stay connected, since the last reply
@@ -83,7 +84,10 @@ class TcpLine:
     def close(self) -> None:
         """Ends the connection at once; what was not sent is dropped."""
         client, self._client = self._client, None
-        if client is not None and client.connected:
+        if client is None:
+            return
+        self._transactions = client.ctx.next_tid
+        if client.connected:
             assert isinstance(client.ctx.transport, asyncio.Transport)
             client.ctx.transport.abort()
             client.close()
@@ -112,6 +116,7 @@ class TcpLine:
             raise self._unreachable(request, _in_words(error)) from error
         connection: socket.socket = client.ctx.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        client.ctx.next_tid = self._transactions
         self._client = client
         return client
 
