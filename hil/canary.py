@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Self
 
 STALL_NS = 50_000_000
 _STEP_S = 0.005
 
 
 class Canary:
-    """A thread that wants to wake every 5 ms and remembers how late it once was."""
+    """A thread that, within `with`, wants to wake every 5 ms and remembers how late it was."""
 
     def __init__(self) -> None:
         self.worst_ns = 0
@@ -22,10 +23,11 @@ class Canary:
         """Whether it was ever more than 50 ms late."""
         return self.worst_ns > STALL_NS
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
 

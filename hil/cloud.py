@@ -123,7 +123,8 @@ class Cloud:
         ends_s = asyncio.get_running_loop().time() + within_s
         while (left_s := ends_s - asyncio.get_running_loop().time()) > 0:
             try:
-                await asyncio.wait_for(self._changed.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._changed.wait()
             except TimeoutError:
                 return
             if self.nonce not in (None, nonce):

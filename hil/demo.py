@@ -148,7 +148,8 @@ async def _watch(show: Show) -> None:
         while True:
             live.update(picture(scene(show), *console.size), refresh=True)
             try:
-                key = await asyncio.wait_for(keys.get(), FRAME_S)
+                async with asyncio.timeout(FRAME_S):
+                    key = await keys.get()
             except TimeoutError:
                 continue
             if key == QUIT_KEY:

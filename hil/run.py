@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from hil.stage import Outcome
 from hil.story import Bench, Problem, Story, StoryError, find, load
 
 BENCHES: dict[Bench, str] = {"plant": "hil.bench_plant", "rig": "hil.bench_rig"}
-"""Each offers `run(story, profiles) -> Outcome`. Only the one asked for is imported."""
+"""Each offers `run_all(stories, profiles)`, an iterator of outcomes in the stories' order. Only
+the one asked for is imported."""
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -30,7 +32,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 def run(args: Namespace) -> int:
     try:
         stories = chosen(args.story, args.bench)
-        told = [(story, _tell(story, args)) for story in stories]
+        told = [(story, _told(outcome, args)) for story, outcome in _tell(stories, args.bench)]
     except (StoryError, DocumentError) as error:
         for problem in error.problems:
             complain(str(problem))
@@ -50,13 +52,19 @@ def chosen(names: list[str], bench: Bench) -> list[Story]:
     return [story for story in stories if bench in story.benches]
 
 
-def _tell(story: Story, args: Namespace) -> Outcome:
-    outcome: Outcome = import_module(BENCHES[args.bench]).run(story, StoryProfiles())
+def _tell(stories: list[Story], bench: Bench) -> Iterator[tuple[Story, Outcome]]:
+    outcomes: Iterator[Outcome] = import_module(BENCHES[bench]).run_all(stories, StoryProfiles())
+    return zip(stories, outcomes, strict=True)
+
+
+def _told(outcome: Outcome, args: Namespace) -> Outcome:
     if args.json:
         say(json.dumps(outcome.as_json(), ensure_ascii=False))
     else:
         _say(outcome)
     sys.stdout.flush()
+    if outcome.last_words:
+        complain(outcome.last_words)
     return outcome
 
 
@@ -67,5 +75,9 @@ def _say(outcome: Outcome) -> None:
         f"at worst {line['worst_over_a']:.1f} A over, {line['longest_over_s']:.1f} s at a stretch, "
         f"{line['energy_kwh']:.2f} kWh"
     )
+    for name, seconds in outcome.measured.items():
+        say(f"        {name.removesuffix('_s')}: {seconds:.2f} s")
+    for remark in outcome.remarks:
+        say(f"        {remark}")
     for failed in line["failed"]:
         say(f"        {failed['why']}: {json.dumps(failed['measured'], ensure_ascii=False)}")

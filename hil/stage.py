@@ -27,6 +27,7 @@ from hil.happenings import (
     SetBase,
     Unplug,
 )
+from hil.measure import measure
 from hil.story import Bench, Names, Story, check_names, chosen
 from hil.truth import Truth
 from hil.words import Three
@@ -54,7 +55,10 @@ class Outcome:
     trace: Trace
     failures: list[Failure]
     broken: str = ""  # why the bench could not tell the story to its end
+    measured: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    disturbed: bool = False  # the machine stalled for more than 50 ms
+    last_words: str = ""  # ends of the logs of a story that failed
 
     @property
     def passed(self) -> bool:
@@ -77,6 +81,8 @@ class Outcome:
             "worst_over_a": max((excess.worst_a for excess in self.worst), default=0.0),
             "longest_over_s": max((excess.longest_s for excess in self.worst), default=0.0),
             "energy_kwh": round(self.trace.energy_kwh(), 3),
+            "measured": self.measured,
+            "disturbed": self.disturbed,
             "failed": failed,
         }
 
@@ -157,7 +163,9 @@ class Stage:
 
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
-        return Outcome(self.story.name, bench, self.trace, failures)
+        ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
+        measured = measure(self.story, self.trace, ratings_ma)
+        return Outcome(self.story.name, bench, self.trace, failures, measured=measured)
 
     def _hardware(self) -> list[PlantCharger]:
         rows = list(hardware(self.site))

@@ -1,0 +1,205 @@
+"""The bench `rig`: a story in real time, with real processes, protocols and a real broker.
+
+Judged, as on every bench, by the truth of the plant. When the machine stalled, and the story
+failed, it is told again: then it was the machine that was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from controller.facts import Profiles
+from hil.broker import MissingProgramError
+from hil.canary import Canary
+from hil.cloud import Ask
+from hil.devices.mbap import Manner
+from hil.faults import Fault
+from hil.faults.device import DeviceFault
+from hil.faults.process import ProcessFault
+from hil.faults.proxy import LineFault
+from hil.happenings import (
+    ChargerBack,
+    ChargerSilent,
+    CloudBack,
+    CloudCut,
+    Event,
+    Kill,
+    Limit,
+    MeterBack,
+    MeterSilent,
+    PowerCycle,
+)
+from hil.rig import Depot, Rig, RigError
+from hil.stage import NS_PER_S, Outcome, Stage
+from hil.story import Story, chosen
+
+SAMPLE_EVERY_S = 0.02
+TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
+AT_ONCE = 2  # stories; each keeps three processes awake
+
+
+def run(story: Story, profiles: Profiles) -> Outcome:
+    """Tells the story in real time. Raises StoryError, DocumentError."""
+    for _ in range(TELLINGS):
+        outcome = asyncio.run(_tell(Stage(story, profiles)))
+        if outcome.passed or not outcome.disturbed:
+            break
+    return outcome
+
+
+def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
+    """Tells stories two at a time, each in a process of its own; outcomes in their order."""
+    if len(stories) == 1:
+        yield run(stories[0], profiles)
+        return
+    with ProcessPoolExecutor(AT_ONCE, get_context("spawn")) as pool:
+        yield from pool.map(partial(run, profiles=profiles), stories)
+
+
+async def _tell(stage: Stage) -> Outcome:
+    """Once, from bringing everything up to the end of all processes."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    directory = Path(tempfile.mkdtemp(prefix="lk-"))
+    canary = Canary()
+    broken = last_words = ""
+    try:
+        depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
+        async with Rig(depot, directory) as rig:
+            with canary:
+                broken = await RigBench(stage, rig).run()
+        last_words = rig.last_words()
+    except (RigError, MissingProgramError) as error:
+        broken = str(error)
+    outcome = stage.outcome("rig")
+    outcome.broken = broken
+    outcome.disturbed = canary.disturbed
+    if canary.disturbed:
+        outcome.remarks.append(f"disturbed: the machine stalled for {canary.worst_ns / 1e6:.0f} ms")
+    if outcome.passed:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        outcome.last_words = last_words
+        outcome.remarks.append(f"all logs are in {directory}")
+    return outcome
+
+
+class RigBench:
+    """One run of a story on a rig that is up."""
+
+    def __init__(self, stage: Stage, rig: Rig) -> None:
+        assert rig.line is not None
+        assert rig.cloud is not None
+        self._stage = stage
+        self._rig = rig
+        self._begin_ns = 0
+        self._held: dict[str, Limit] = {}
+        self._cloud = rig.cloud
+        self._cloud.on_sent = self._sent
+        self._cut = LineFault(rig.line)
+
+    async def run(self) -> str:
+        """To the end, or until a process ends unasked: then what is to be told of it."""
+        self._begin_ns = time.monotonic_ns()
+        self._stage.begin(self._begin_ns)
+        happening = asyncio.ensure_future(self._all_happens())
+        try:
+            while True:
+                self._stage.sample(time.monotonic_ns())
+                if self._t_s >= self._stage.story.duration_s:
+                    return ""
+                if happening.done():
+                    happening.result()
+                for child in (self._rig.enforcer, self._rig.link):
+                    if child.died:
+                        return (
+                            f"the {child.name} ended by itself at {self._t_s:.1f} s with exit "
+                            f"status {child.status}\n{child.tail()}"
+                        )
+                await asyncio.sleep(SAMPLE_EVERY_S)
+        finally:
+            happening.cancel()
+
+    @property
+    def _t_s(self) -> float:
+        return (time.monotonic_ns() - self._begin_ns) / NS_PER_S
+
+    async def _all_happens(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for event in self._stage.story.events():
+                await asyncio.sleep(event.t_s - self._t_s)
+                await self._happens(event, group)
+
+    def _sent(self, ask: Ask) -> None:
+        """A limit counts from now if there was somebody to hear it."""
+        if self._rig.enforcer.running and self._rig.link.running:
+            self._stage.publish(time.monotonic_ns(), self._held[ask.source])
+
+    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
+        self._stage.plant.advance(time.monotonic_ns())
+        if self._stage.happens(event):
+            if isinstance(event, PowerCycle):
+                for id_ in self._ids(event.charger):
+                    self._rig.sockets[id_].reboot()
+            return
+        match event:
+            case Limit():
+                self._hold(event)
+            case Kill():
+                await self._kill(event, group)
+            case CloudCut():
+                await self._cut.begin()
+            case CloudBack():
+                await self._cut.end()
+            case MeterSilent(meter=meter):
+                await self._silence(meter).begin()
+            case MeterBack(meter=meter):
+                await self._silence(meter).end()
+            case ChargerSilent(charger=charger):
+                await asyncio.gather(*(self._silence(id_).begin() for id_ in self._ids(charger)))
+            case ChargerBack(charger=charger):
+                await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
+            case _:
+                raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _ids(self, patterns: Sequence[str]) -> list[str]:
+        return [self._stage.chargers[index] for index in chosen(patterns, self._stage.chargers)]
+
+    def _hold(self, limit: Limit) -> None:
+        circuits = {source.id: source.circuit for source in self._stage.site.limit_sources}
+        self._held[limit.source] = limit
+        ask = Ask(
+            limit.source,
+            circuits[limit.source],
+            limit.limit_a,
+            limit.ttl_s,
+            limit.until_s,
+            limit.reason,
+        )
+        self._cloud.hold(ask, limit.every_s)
+
+    def _silence(self, device: str) -> Fault:
+        servers = {**self._rig.meters, **self._rig.chargers}
+        return DeviceFault(servers[device], Manner.SILENT)
+
+    async def _kill(self, event: Kill, group: asyncio.TaskGroup) -> None:
+        child = self._rig.enforcer if event.process == "enforcer" else self._rig.link
+        fault = ProcessFault(child)
+        await fault.begin()
+        if event.restart_after_s is not None:
+            group.create_task(_later(event.restart_after_s, fault))
+
+
+async def _later(after_s: float, fault: Fault) -> None:
+    await asyncio.sleep(after_s)
+    await fault.end()
