@@ -248,7 +248,7 @@ cdef class Plant:
         ))
 
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
-        used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
+        cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
         return station.current_ma if used else 0
 
     cdef object _vehicle(self, Guest* car, int32_t current_ma):
