@@ -14,6 +14,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -84,9 +85,25 @@ async def _demo(seconds: float | None, as_json: bool) -> int:
     if as_json:
         answer_json(result)
     else:
-        for name, value in result.items():
-            say(f"{name:>22}  {value}")
+        for line in _summary(result):
+            say(line)
     return 0 if well else 1
+
+
+def _summary(result: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{result['chargers']} chargers gave {result['energy_kwh']:.2f} kWh in "
+        f"{result['seconds']:.0f} s; {result['setpoint_writes']} setpoints were written."
+    )
+    for what in ("cap", "rating"):
+        suffix = "" if what == "cap" else "_rating"
+        worst_a, longest_s = result[f"worst_over{suffix}_a"], result[f"longest_over{suffix}_s"]
+        how = f"by {worst_a:.1f} A at most, {longest_s:.1f} s at a stretch" if worst_a else "never"
+        yield f"Above a {what}: {how}."
+    yield f"Faults that Loadkeeper noticed: {', '.join(result['faults']) or 'none'}."
+    for death in result["died"]:
+        yield f"Ended unasked: {death}."
+    yield f"The enforcer used {result['enforcer_rss_mb']:.0f} MB at most."
 
 
 def _depot() -> Depot:

@@ -26,6 +26,7 @@ def scene(show: Show) -> Scene:
                 _amps(plant.load(index)),
                 _amps(plant.cap(index)),
                 _amps(circuit.rating_ma),
+                metered=circuit.id in {meter.circuit for meter in depot.site.meters},
             )
         )
     chargers = []
@@ -63,10 +64,10 @@ def _parts(show: Show) -> list[Part]:
     age_s = report.circuits[0].reading_age_s if report and not show.stale else None
     memory = rig.enforcer.resident_mb()
     return [
-        Part("enforcer", False, f"killed, back in {left_s['k']:.0f} s")
+        Part("enforcer", False, f"back in {left_s['k']:.0f} s")
         if "k" in left_s
         else Part("enforcer", not show.stale, f"{memory:.0f} MB" if memory else "gone"),
-        Part("link", False, f"killed, back in {left_s['l']:.0f} s")
+        Part("link", False, f"back in {left_s['l']:.0f} s")
         if "l" in left_s
         else Part("link", bool(link and link.connected), _link_words(link)),
         Part("cloud", not troubles["c"].on, "cut off" if troubles["c"].on else "reachable"),
@@ -81,8 +82,9 @@ def _link_words(link: LinkReport | None) -> str:
 
 
 def _meter_words(silent: bool, age_s: float | None) -> str:
-    age = "" if age_s is None else f"{age_s:.1f} s old"
-    return f"silent, {age}" if silent and age else "silent" if silent else age or "?"
+    if age_s is None:
+        return "silent" if silent else "?"
+    return f"silent {age_s:.1f} s" if silent else f"{age_s:.1f} s old"
 
 
 def _legend(show: Show) -> list[tuple[str, str]]:

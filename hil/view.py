@@ -38,6 +38,7 @@ class CircuitTruth:
     load_a: tuple[float, float, float]
     cap_a: tuple[float, float, float]
     rating_a: tuple[float, float, float]
+    metered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ def picture(scene: Scene, width: int, height: int) -> RenderableType:
 
 def _head(scene: Scene, width: int) -> RenderableType:
     left = Text.assemble(
-        ("Loadkeeper ", TRUTH), scene.site, ("  plant truth ", TRUTH), ("Loadkeeper's view", BELIEF)
+        f"Loadkeeper {scene.site}  ",
+        ("bold: true", TRUTH),
+        "  ",
+        ("cyan: Loadkeeper's view", BELIEF),
     )
     if scene.report is not None:
         left.append(f"  {scene.report.mode}, up {_clock(scene.report.uptime_s)}", style=BELIEF)
@@ -105,12 +109,12 @@ def _parts(parts: Sequence[Part]) -> Text:
     for part in parts:
         line.append("● " if part.well else "✖ ", style="green" if part.well else "bold red")
         line.append(f"{part.name} ")
-        line.append(f"{part.words}   ", style=QUIET if part.well else "bold red")
+        line.append(f"{part.words}  ", style=QUIET if part.well else "bold red")
     return line
 
 
 def _circuits(scene: Scene, width: int) -> list[RenderableType]:
-    cell = (width - _NAME_WIDTH) // 3
+    cell = max(3, (width - _NAME_WIDTH) // 3)
     believed = {circuit.id: circuit for circuit in scene.report.circuits} if scene.report else {}
     table = Table.grid()
     for size in (_NAME_WIDTH, cell, cell, cell):
@@ -152,10 +156,13 @@ def _numbers(circuit: CircuitTruth, belief: CircuitReport | None, phase: int, st
     text = Text.assemble((f"{load:.0f}", TRUTH), f" of {cap:.0f} ")
     if belief is None or stale:
         text.append("seen ?", style=BELIEF)
-    elif belief.load_a is None:
-        text.append("not seen", style="bold magenta")
-    else:
+    elif belief.load_a is not None:
         text.append(f"seen {belief.load_a[phase]:.0f}", style=BELIEF)
+    elif circuit.metered:
+        text.append("not seen", style="bold magenta")
+    else:  # nobody measures it: what it can be at most
+        most_a = belief.base_hi_a[phase] + belief.draw_hi_a[phase]
+        text.append(f"max {most_a:.0f}", style=BELIEF)
     return text
 
 
@@ -163,7 +170,9 @@ def _bound(circuit: CircuitTruth, belief: CircuitReport | None, stale: bool) -> 
     if belief is None or stale:
         return Text("")
     words = " or ".join(dict.fromkeys(belief.bound_by))
-    return Text(" " * circuit.depth + words, style=BELIEF, no_wrap=True, overflow="ellipsis")
+    return Text(
+        " " * circuit.depth + f"cap: {words}", style=BELIEF, no_wrap=True, overflow="ellipsis"
+    )
 
 
 def _chargers(scene: Scene, width: int) -> RenderableType:
@@ -173,7 +182,9 @@ def _chargers(scene: Scene, width: int) -> RenderableType:
     sizes = (max(3, min(names, width // 12)), 11, 4, 5, 6, 5, 5)
     for size, side in zip(sizes, ("left", "left", *["right"] * 5), strict=True):
         table.add_column(width=size, no_wrap=True, justify=side, overflow="ellipsis")  # type: ignore[arg-type]
-    table.add_column(width=width - sum(sizes) - len(sizes), no_wrap=True, overflow="ellipsis")
+    table.add_column(
+        width=max(1, width - sum(sizes) - len(sizes)), no_wrap=True, overflow="ellipsis"
+    )
     heads = ("bay", "vehicle", "full", "draws", "offers", "told", "seen", "why")
     styles = (*[QUIET] * 5, *[BELIEF] * 3)
     table.add_row(*(Text(head, style=style) for head, style in zip(heads, styles, strict=True)))
@@ -207,8 +218,9 @@ def _charger(truth: ChargerTruth, belief: ChargerReport | None, stale: bool) -> 
 
 
 def _limits(scene: Scene) -> list[RenderableType]:
-    limits = scene.report.limits if scene.report and not scene.stale else []
-    return [Text.assemble("limit ", _limit(limit)) for limit in limits] or [Text("")]
+    if scene.report is None or scene.stale:
+        return [Text("Loadkeeper does not answer", style="bold red")]
+    return [Text.assemble("limit ", _limit(limit)) for limit in scene.report.limits] or [Text("")]
 
 
 def _limit(limit: LimitReport) -> Text:

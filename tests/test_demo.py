@@ -135,6 +135,7 @@ def _scene() -> Scene:
                 (99.0, 120.0, 251.0),
                 (250.0,) * 3,
                 (250.0,) * 3,
+                metered=circuit.id != "row-b",
             )
             for circuit in SITE.circuits
         ],
@@ -166,10 +167,15 @@ def test_the_picture_fills_the_terminal_and_no_more(width: int, height: int, kno
     assert lines[-1].split() == ["c", "cut", "cloud", "q", "quit"]
 
 
+def test_a_terminal_that_is_too_small_breaks_nothing() -> None:
+    assert _lines(_scene(), 30, 5)
+
+
 def test_the_picture_shows_truth_and_belief_side_by_side() -> None:
     text = "\n".join(_lines(_scene(), 80, 24))
     assert "99 of 250 seen 100" in text
-    assert "not seen" in text  # rows without a meter
+    assert "not seen" in text  # a meter that is silent
+    assert "99 of 250 max 200" in text  # a row without a meter: base load and draw at most
     assert "limit cloud on transformer: 160 A, 12 s left" in text
     assert re.search(r"bay-1 +hybrid 4 kW +100% +31\.9 +32\.0 +16\.0 +16\.0 a long reason", text)
     assert re.search(r"bay-2 .* 16\.0 +\? offline: a long", text)
@@ -180,6 +186,7 @@ def test_what_is_not_known_now_is_not_shown_as_if_it_were() -> None:
     text = "\n".join(_lines(replace(_scene(), stale=True), 80, 24))
     assert "seen ?" in text
     assert "limit cloud" not in text
+    assert "Loadkeeper does not answer" in text
     assert re.search(r"bay-1 .* 32\.0 +\? +\?", text)
 
 
