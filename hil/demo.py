@@ -10,7 +10,7 @@ import tempfile
 import termios
 import tomllib
 import tty
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,9 +62,12 @@ def run(args: Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 1 <= seconds <= 86_400:
-        raise ValueError
+        raise ArgumentTypeError(f"{text!r} is no number of seconds from 1 to 86400")
     return seconds
 
 

@@ -38,10 +38,12 @@ class Narrator:
         }
         fell, returned = sorted(alone - self._alone), sorted(self._alone - alone)
         self._alone = alone
-        return [
-            *([f"{_several(fell)}: no word for too long, falls back by itself"] if fell else ()),
-            *([f"{_several(returned)}: follows Loadkeeper again"] if returned else ()),
-        ]
+        told = []
+        if fell:
+            told.append(f"no word for too long, on their own fallback: {_several(fell)}")
+        if returned:
+            told.append(f"under control again: {_several(returned)}")
+        return told
 
 
 def _circuits(before: StatusReport, now: StatusReport) -> Iterator[str]:

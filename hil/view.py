@@ -116,8 +116,8 @@ def _parts(parts: Sequence[Part]) -> Text:
 def _circuits(scene: Scene, width: int) -> list[RenderableType]:
     cell = max(3, (width - _NAME_WIDTH) // 3)
     believed = {circuit.id: circuit for circuit in scene.report.circuits} if scene.report else {}
-    table = Table.grid()
-    for size in (_NAME_WIDTH, cell, cell, cell):
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for size in (_NAME_WIDTH - 1, cell - 1, cell - 1, cell - 1):
         table.add_column(width=size, no_wrap=True, overflow="ellipsis")
     table.add_row(
         Text("circuit", style=QUIET),
