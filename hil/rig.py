@@ -127,7 +127,7 @@ class Rig:
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
-        (self.directory / "site.json").write_text(json.dumps(self._document(self.line.port)))
+        (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)
@@ -157,7 +157,7 @@ class Rig:
         circuit = circuits.index(meter.circuit)
         return Em24(self.depot.plant, circuit, self.present, meter.phases, ratio, meter.unit)
 
-    def _document(self, broker_port: int) -> dict[str, Any]:
+    def document(self, broker_port: int) -> dict[str, Any]:
         """The site document with this rig's addresses, a bus for each device."""
         document = deepcopy(dict(self.depot.document))
         document["charger"] = [
