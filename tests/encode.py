@@ -1,0 +1,254 @@
+"""Makes the captured exchanges in tests/captures/, from register facts, with struct alone.
+
+It shares nothing with the decoder that is tested against them: addresses, types, word orders and
+scales stand here a second time, as the devices' documents have them. `python -m tests.encode`
+writes the files; a test compares.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CAPTURES = Path(__file__).parent / "captures"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    request: bytes
+    reply: bytes
+
+
+@dataclass(frozen=True)
+class Case:
+    """A device in some state: what is asked, what it answers, what that means."""
+
+    why: str
+    exchanges: Sequence[Exchange]
+    expect: str  # names and values in turn, as people write them; "-" where unknown
+
+
+def read(unit: int, function: int, address: int, content: bytes) -> Exchange:
+    """A read of as many registers as `content` fills, and its reply."""
+    request = struct.pack(">BBHH", unit, function, address, len(content) // 2)
+    reply = struct.pack(">BBB", unit, function, len(content)) + content
+    return Exchange(packet(request), packet(reply))
+
+
+def packet(adu: bytes, transaction: int = 0) -> bytes:
+    return struct.pack(">HHH", transaction, 0, len(adu)) + adu
+
+
+# Carlo Gavazzi EM24 Ethernet: int32 low word first; V and W in tenths, A in thousandths.
+
+EM24_OVERFLOW = 0x7FFFFFFF
+
+
+def low_first(*values: int) -> bytes:
+    """int32, low word at the lower address."""
+    raw = (struct.pack(">i", value) for value in values)
+    return b"".join(word[2:] + word[:2] for word in raw)
+
+
+def em24_block(
+    volts: Sequence[int],
+    milliamps: Sequence[int],
+    tenth_watts: Sequence[int],
+    total: int,
+    factors: Sequence[int],
+) -> bytes:
+    """Registers 0 to 49."""
+    line_to_line = low_first(3984, 3985, 3986)  # 6 to 11
+    between = low_first(*range(24, 40, 2))  # 24 to 39: VA, var and means, not read
+    rest = low_first(42, 44)  # 42 to 45
+    return (
+        low_first(*volts)
+        + line_to_line
+        + low_first(*milliamps)
+        + low_first(*tenth_watts)
+        + between
+        + low_first(total)
+        + rest
+        + struct.pack(">3hh", *factors, 990)
+    )
+
+
+def em24(why: str, block: bytes, expect: str) -> Case:
+    return Case(
+        why,
+        [
+            read(1, 3, 11, struct.pack(">H", 1651)),
+            read(1, 3, 40960, struct.pack(">H", 7)),
+            read(1, 4, 0, block),
+        ],
+        expect,
+    )
+
+
+EM24 = [
+    em24(
+        "import on L1 and L3, export on L2; the current shows no sign",
+        em24_block(
+            [2301, 2299, 2305],
+            [70_123, 5_000, 250],
+            [161000, -11495, 461],
+            149966,
+            [998, -1000, 800],
+        ),
+        """
+        voltage_l1 230.1  voltage_l2 229.9  voltage_l3 230.5  current_l1 70.123
+        current_l2 5  current_l3 0.25  power_l1 16100  power_l2 -1149.5
+        power_l3 46.1  power_total 14996.6  power_factor_l1 0.998
+        power_factor_l2 -1  power_factor_l3 0.8  signed_l1 70.123  signed_l2 -5
+        signed_l3 0.25
+        """,
+    ),
+    em24(
+        "a reactive current beside a little export counts as that export alone",
+        em24_block(
+            [2300, 2300, 2300], [10_000, 65_536, 131_071], [-230, 23, 0], -207, [-100, 1, 0]
+        ),
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 10
+        current_l2 65.536  current_l3 131.071  power_l1 -23  power_l2 2.3
+        power_l3 0  power_total -20.7  power_factor_l1 -0.1  power_factor_l2 0.001
+        power_factor_l3 0  signed_l1 -0.1  signed_l2 65.536  signed_l3 131.071
+        """,
+    ),
+    em24(
+        "overflow is no number, and a current without direction is no reading",
+        em24_block(
+            [2300, 2300, 2300],
+            [EM24_OVERFLOW, 1_000, 1_000],
+            [10, EM24_OVERFLOW, 2300],
+            EM24_OVERFLOW,
+            [0, 0, 1000],
+        ),
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 -  current_l2 1
+        current_l3 1  power_l1 1  power_l2 -  power_l3 230  power_total -
+        power_factor_l1 0  power_factor_l2 0  power_factor_l3 1  signed_l1 -
+        signed_l2 -  signed_l3 1
+        """,
+    ),
+]
+
+# Alfen Eve: float32 high word first; what it does not know reads as 0xFFFF words.
+
+UNKNOWN_FLOAT = b"\xff" * 4
+
+
+def floats(*values: float | None) -> bytes:
+    return b"".join(
+        UNKNOWN_FLOAT if value is None else struct.pack(">f", value) for value in values
+    )
+
+
+def alfen_measured(
+    volts: Sequence[float | None], amperes: Sequence[float | None], watts: Sequence[float | None]
+) -> bytes:
+    """Registers 306 to 345."""
+    line_to_line, neutral = floats(None, None, None), floats(None)
+    total, factors, frequency = floats(None), floats(None, None, None, None), floats(50.0)
+    power_sum = floats(sum(watt for watt in watts if watt is not None))
+    before = floats(*volts) + line_to_line + neutral + floats(*amperes) + total
+    return before + factors + frequency + floats(*watts) + power_sum
+
+
+def alfen_control(
+    state: str,
+    applied: float | None,
+    valid_s: int,
+    setpoint: float | None,
+    safe: float | None,
+    in_use: int,
+    operative: int = 1,
+    phases: int = 3,
+) -> bytes:
+    """Registers 1200 to 1215."""
+    return (
+        struct.pack(">H", operative)
+        + state.encode().ljust(10, b"\0")
+        + floats(applied)
+        + struct.pack(">I", valid_s)
+        + floats(setpoint, safe)
+        + struct.pack(">HH", in_use, phases)
+    )
+
+
+def alfen(why: str, measured: bytes, control: bytes, expect: str) -> Case:
+    return Case(why, [read(1, 3, 306, measured), read(1, 3, 1200, control)], expect)
+
+
+ALFEN = [
+    alfen(
+        "charging on three phases at 13.3 A",
+        alfen_measured([230.25, 229.5, 231.0], [13.1, 13.25, 12.9985], [3016.0, 3040.9, 3002.7]),
+        alfen_control("C2", 13.3, 58, 13.3, 6.0, 1),
+        """
+        voltage_l1 230.25  voltage_l2 229.5  voltage_l3 231  current_l1 13.1
+        current_l2 13.25  current_l3 12.998  power_l1 3016  power_l2 3040.9
+        power_l3 3002.7  power_total 9059.6  availability 1  state C2
+        applied_current 13.3  setpoint_valid_for 58  setpoint 13.3  safe_current 6
+        setpoint_in_use 1  phases 3  vehicle C  in_force 13.3
+        """,
+    ),
+    alfen(
+        "a reduction to 8 A that was taken and is not followed yet",
+        alfen_measured([230.0, 230.0, 230.0], [16.0, 0.0, 0.0], [3680.0, 0.0, 0.0]),
+        alfen_control("C2", 16.0, 60, 8.0, 6.0, 1),
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 16  current_l2 0
+        current_l3 0  power_l1 3680  power_l2 0  power_l3 0  power_total 3680
+        availability 1  state C2  applied_current 16  setpoint_valid_for 60
+        setpoint 8  safe_current 6  setpoint_in_use 1  phases 3  vehicle C
+        in_force 16
+        """,
+    ),
+    alfen(
+        "validity over: the setpoint stands in its register and does not count",
+        alfen_measured([230.0, None, None], [5.9, None, None], [1357.0, None, None]),
+        alfen_control("C2", 6.0, 0, 32.0, 6.0, 0, phases=1),
+        """
+        voltage_l1 230  voltage_l2 -  voltage_l3 -  current_l1 5.9  current_l2 -
+        current_l3 -  power_l1 1357  power_l2 -  power_l3 -  power_total 1357
+        availability 1  state C2  applied_current 6  setpoint_valid_for 0
+        setpoint 32  safe_current 6  setpoint_in_use 0  phases 1  vehicle C
+        in_force 6
+        """,
+    ),
+    alfen(
+        "after a reboot most is unknown, the state is new to us: nothing is taken for a number",
+        alfen_measured([None, None, None], [None, None, None], [None, None, None]),
+        alfen_control("X9", None, 0xFFFFFFFF, None, None, 0xFFFF, 0xFFFF, 0xFFFF),
+        """
+        voltage_l1 -  voltage_l2 -  voltage_l3 -  current_l1 -  current_l2 -
+        current_l3 -  power_l1 -  power_l2 -  power_l3 -  power_total 0
+        availability -  state X9  applied_current -  setpoint_valid_for -
+        setpoint -  safe_current -  setpoint_in_use -  phases -  vehicle UNKNOWN
+        in_force -
+        """,
+    ),
+]
+
+MADE: dict[str, list[Case]] = {"carlo_gavazzi_em24_ethernet": EM24, "alfen_eve": ALFEN}
+
+
+def document(cases: Sequence[Case]) -> str:
+    """A capture file: TOML, packets in hexadecimal, transaction numbers 0."""
+    lines = ["# Made by tests/encode.py from the register facts; do not edit."]
+    for case in cases:
+        lines += ["", "[[case]]", f'why = "{case.why}"', "exchanges = ["]
+        for exchange in case.exchanges:
+            lines += [f'  ["{exchange.request.hex()}",', f'   "{exchange.reply.hex()}"],']
+        lines += ["]", "[case.expect]"]
+        words = case.expect.split()
+        lines += [
+            f'{name} = "{value}"' for name, value in zip(words[::2], words[1::2], strict=True)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for name, cases in MADE.items():
+        (CAPTURES / f"{name}.toml").write_text(document(cases))
