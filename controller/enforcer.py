@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from controller.tables import Tables
 
 LOOK_EVERY_S = 1.0
+TELL_AFTER_S = 0.02  # a new limit, after the early tick that counts it
 BROKEN = 70  # exit status of a broken invariant: EX_SOFTWARE of sysexits.h
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -119,6 +120,7 @@ class Enforcer:
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, self._stopping.set)
             self._restore()
+            self._depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
             self._depot.ticker.start()
             log.info("started", **self._start_fields())
             try:
@@ -180,7 +182,7 @@ class Enforcer:
                 seq_id=limit.seq_id, accepted=False, code=error.code, reason=error.reason
             )
         self._limit_file.save(self._limits)
-        self._server.announce()
+        asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
         limit_ma = taken.lease.limit_ma
         log.info(
             "limit accepted",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cext.check import MOST_MA
 from cext.rows import NEVER_NS, Phases
 from controller.limits import MAX_TTL_S, Lease, Limits
 from controller.saver import Saver
@@ -19,7 +20,7 @@ from controller.units import NS_PER_S
 from controller.wire import complaints
 
 FILE_BYTES = 1 << 20
-_Milliamps = Annotated[int, Field(ge=0, le=1_000_000_000)]
+_Milliamps = Annotated[int, Field(ge=0, le=MOST_MA)]
 _Instant = Annotated[int, Field(ge=0, le=NEVER_NS)]
 
 

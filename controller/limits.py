@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
+from cext.check import MOST_MA
 from cext.rows import NEVER_NS, Phases
 from controller.clock import WallClock
 from controller.image import Clock
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
     from controller.site import Site
     from controller.tables import Tables
 
-MAX_A = 1_000_000
-MAX_KW = 1_000_000
+MAX_A = 100_000
+MAX_KW = 100_000
 MAX_TTL_S = 31 * 86_400
-_MA_CEILING = MAX_A * 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -218,7 +218,7 @@ def _limit_ma(source: Source, message: LimitMessage) -> Phases | None:
         # P = √3 · U · I for three equal phases; isqrt + 1 rounds √3 · U up.
         milliwatts = int(Decimal(repr(message.kw)) * 1_000_000)
         volts_times_sqrt3_mv = isqrt(3 * source.nominal_mv**2) + 1
-        each_ma = min(milliwatts * 1_000 // volts_times_sqrt3_mv, _MA_CEILING)
+        each_ma = min(milliwatts * 1_000 // volts_times_sqrt3_mv, MOST_MA)
         return each_ma, each_ma, each_ma
     if isinstance(message.amps, Unlimited):
         return None

@@ -71,9 +71,9 @@ def configure(process: str, stream: TextIO | None = None) -> Callable[[], None]:
 
     def stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
         # The monotonic second too: it is what readings carry, and no time server moves it.
-        event["monotonic_s"] = round(time.monotonic(), 3)
-        event["process"] = process
-        return event
+        monotonic_s = round(time.monotonic(), 3)
+        first = {key: event.pop(key) for key in ("timestamp", "level", "event")}
+        return {**first, "process": process, **event, "monotonic_s": monotonic_s}
 
     structlog.configure(
         processors=[

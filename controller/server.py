@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -105,7 +105,7 @@ class Server:
 
     async def _visit(self, channel: Visit, peer: _Peer) -> None:
         try:
-            match await asyncio.wait_for(channel.receive(), HELLO_WITHIN_S):
+            match await channel.receive(HELLO_WITHIN_S):
                 case Hello(role="link"):
                     await self._serve_link(channel, peer)
                 case Hello(role="cli"):
@@ -122,7 +122,7 @@ class Server:
 
     async def _serve_cli(self, channel: Visit) -> None:
         while True:
-            match await asyncio.wait_for(channel.receive(), CLI_IDLE_S):
+            match await channel.receive(CLI_IDLE_S):
                 case StatusRequest():
                     await channel.send(State(report=self._desk.report()))
                 case None:
@@ -170,10 +170,9 @@ class Server:
             while True:
                 self._news.clear()
                 await channel.send(State(report=self._desk.report()))
-                try:
-                    await asyncio.wait_for(self._news.wait(), PUSH_EVERY_S)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PUSH_EVERY_S):
+                        await self._news.wait()
         except (FrameError, OSError) as error:
             log.warning("link does not take the state", pid=peer.pid, why=_words(error))
             channel.close()

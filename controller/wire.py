@@ -203,10 +203,11 @@ class Channel(Generic[Incoming]):
         self._writer = writer
         self._incoming = incoming
 
-    async def receive(self) -> Incoming | None:
-        """The next message, None at the end. Raises FrameError, ConnectionError."""
+    async def receive(self, within_s: float | None = None) -> Incoming | None:
+        """The next message, None at the end. Raises FrameError, ConnectionError, TimeoutError."""
         try:
-            line = await self._reader.readuntil(b"\n")
+            async with asyncio.timeout(within_s):
+                line = await self._reader.readuntil(b"\n")
         except asyncio.IncompleteReadError as error:
             if error.partial:
                 raise FrameError("the connection ended inside a message") from error
@@ -219,7 +220,8 @@ class Channel(Generic[Incoming]):
         """Raises ConnectionError, also when the other side takes nothing for 5 s; FrameError."""
         self._writer.write(encode(message))
         try:
-            await asyncio.wait_for(self._writer.drain(), SEND_WITHIN_S)
+            async with asyncio.timeout(SEND_WITHIN_S):
+                await self._writer.drain()
         except TimeoutError as error:
             raise ConnectionError(f"took nothing for {SEND_WITHIN_S} s") from error
 

@@ -93,7 +93,8 @@ class Broker:
         """Sends what is pending and leaves, within 2 s."""
         self._client.disconnect()
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._client.loop_stop), STOP_WITHIN_S)
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await asyncio.to_thread(self._client.loop_stop)
         except TimeoutError:
             log.warning("the broker did not let us go")
 

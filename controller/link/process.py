@@ -183,7 +183,7 @@ class Link:
     async def _attend(self, channel: Enforcer) -> None:
         """Returns at the end of the connection. Raises OSError, FrameError."""
         while True:
-            match await asyncio.wait_for(channel.receive(), SILENT_S):
+            match await channel.receive(SILENT_S):
                 case Welcome() as welcome:
                     if welcome.site != self._site:
                         raise ConnectionError(f"it holds {welcome.site!a}, not {self._site!a}")
@@ -250,7 +250,8 @@ class Link:
         told: dict[str, object] = {}
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), REPEAT_S)
+                async with asyncio.timeout(REPEAT_S):
+                    await self._news.wait()
             self._news.clear()
             if not self._online:
                 told = {}

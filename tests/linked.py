@@ -1,0 +1,319 @@
+"""An enforcer, a link and a real broker around one small depot whose devices are fakes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from cext.rows import Vehicle
+from cext.thread import KernelThread
+from controller.clock import MonotonicClock
+from controller.enforcer import Depot, Enforcer
+from controller.image import ChargerReport, Image, MeterReading
+from controller.link.mqtt import Account
+from controller.link.process import Link
+from controller.places import Places
+from controller.site import Site, parse
+from controller.tables import Tables
+from controller.wire import StatusReport, ask_status
+from drivers.profile import library
+from hil.broker import find_mosquitto
+from hil.faults.process import Child
+from tests.patience import until
+
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "site": {"id": "test"},
+    "circuit": [
+        {"id": "grid", "rating_a": 200, "worst_base_a": 50},
+        {"id": "row", "parent": "grid", "rating_a": 63, "worst_base_a": 0},
+    ],
+    "meter": [
+        {
+            "id": "meter",
+            "circuit": "grid",
+            "profile": "carlo_gavazzi_em24_ethernet",
+            "bus": "tcp://127.0.0.1:9",
+        }
+    ],
+    "charger": [
+        {
+            "id": "bay",
+            "circuit": "row",
+            "profile": "alfen_eve",
+            "bus": "tcp://127.0.0.1:9",
+            "unit": 2,
+            "max_a": 32,
+            "fallback_a": 6,
+            "fallback_delay_s": 10,
+        }
+    ],
+    "limit_source": [
+        {"id": "cloud", "circuit": "grid", "kind": "grid", "lease_s": 60, "failsafe_a": 80},
+        {"id": "price", "circuit": "row", "kind": "economic", "lease_s": 60, "failsafe_a": 63},
+    ],
+}
+BOOT = "boot-of-the-test"
+
+
+def site() -> Site:
+    return parse(DOCUMENT, library())
+
+
+class Wall:
+    """The time of day, taken as right."""
+
+    def utc_ns(self) -> int:
+        return time.time_ns()
+
+    def trusted(self) -> bool:
+        return True
+
+
+@dataclass
+class Health:
+    id: str
+    online: bool = True
+    error: str | None = None
+    since_ns: int = 0
+
+
+class FakeDriver:
+    """Posts a reading each 20 ms until it is told to break."""
+
+    def __init__(self, device: str, post: Callable[[], None]) -> None:
+        self.id = device
+        self.fault: Exception | None = None
+        self._health = Health(device)
+        self._post = post
+
+    async def run(self) -> None:
+        while self.fault is None:
+            self._post()
+            await asyncio.sleep(0.02)
+        raise self.fault
+
+    def health(self) -> Health:
+        return self._health
+
+
+def make_depot() -> tuple[Depot, list[FakeDriver]]:
+    tables = Tables.of(site())
+    kernel = tables.build_kernel()
+    clock = MonotonicClock()
+    image = Image(tables, kernel, clock)
+
+    def post_meter() -> None:
+        image.post_meter("meter", MeterReading(clock.now_ns(), (40_000, 40_000, 40_000)))
+
+    def post_charger() -> None:
+        order = image.order("bay")
+        in_force_ma, tick = (order.ma, order.tick) if order else (6_000, 0)
+        current = (in_force_ma, in_force_ma, in_force_ma)
+        image.post_charger(
+            "bay", ChargerReport(clock.now_ns(), in_force_ma, current, Vehicle.C, tick)
+        )
+
+    drivers = [FakeDriver("meter", post_meter), FakeDriver("bay", post_charger)]
+    depot = Depot(
+        site=site(),
+        tables=tables,
+        kernel=kernel,
+        ticker=KernelThread(kernel, 50_000_000),
+        image=image,
+        drivers=drivers,
+        mode="control",
+    )
+    return depot, drivers
+
+
+class Mosquitto:
+    """A real broker on a loopback port that it keeps over restarts."""
+
+    def __init__(self, directory: Path, port: int, users: Mapping[str, str]) -> None:
+        self.port = port
+        lines = [f"listener {port} 127.0.0.1", f"user {getpass.getuser()}"]
+        if users:
+            passwords = directory / "passwords"
+            passwords.touch(0o600)
+            for name, password in users.items():
+                command = ["mosquitto_passwd", "-b", str(passwords), name, password]
+                subprocess.run(command, check=True, capture_output=True)
+            lines.append(f"password_file {passwords}")
+        else:
+            lines.append("allow_anonymous true")
+        config = directory / "mosquitto.conf"
+        config.write_text("\n".join(lines) + "\n")
+        self._child = Child(
+            "mosquitto", [find_mosquitto(), "-c", str(config)], directory / "mosquitto.log"
+        )
+
+    async def start(self) -> None:
+        await self._child.start()
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        await self._child.kill()
+
+
+class Cloud:
+    """Somebody at the broker: what is retained by topic, and answers in order."""
+
+    ANSWERS = "cloud/answers"
+
+    def __init__(self, port: int) -> None:
+        self.latest: dict[str, Any] = {}
+        self.history: list[tuple[str, Any]] = []
+        self.answers: list[tuple[bytes | None, Any]] = []
+        self.sequence = 0
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, "cloud", protocol=MQTTProtocolVersion.MQTTv5
+        )
+        self._client.on_message = self._heard
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [("loadkeeper/#", 1), (self.ANSWERS, 1)]
+        )
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.latest.get("loadkeeper/test/status") or {})
+
+    def limits(self) -> dict[str, Any]:
+        return dict(self.latest.get("loadkeeper/test/limits") or {"refused": [], "limits": []})
+
+    def cap(self, circuit: str = "grid") -> Any:
+        caps = {each["circuit"]: each["cap_a"] for each in self.limits().get("circuits", ())}
+        return caps.get(circuit)
+
+    def nonce(self) -> str | None:
+        return self.status().get("nonce")
+
+    def message(self, **changes: object) -> dict[str, object]:
+        self.sequence += 1
+        good = {"nonce": self.nonce(), "epoch": 1, "sequence": self.sequence, "circuit": "grid"}
+        return {**good, "amps": 100, "ttl_s": 30, **changes}
+
+    def publish(
+        self,
+        payload: bytes | str,
+        source: str = "cloud",
+        retain: bool = False,
+        answer_to: str | None = ANSWERS,
+        correlation: bytes | None = None,
+    ) -> None:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if answer_to is not None:
+            properties.ResponseTopic = answer_to
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        self._client.publish(
+            f"loadkeeper/test/limit/{source}", payload, 1, retain, properties=properties
+        )
+
+    async def ask(self, payload: bytes | str | None = None, **changes: object) -> Any:
+        """Publishes a limit, and returns its answer."""
+        before = len(self.answers)
+        self.publish(json.dumps(self.message(**changes)) if payload is None else payload)
+        await until(lambda: len(self.answers) > before)
+        return self.answers[before][1]
+
+    def _heard(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        if "/limit/" in message.topic:
+            return
+        content = json.loads(message.payload) if message.payload else None
+        if message.topic == self.ANSWERS:
+            correlation = getattr(message.properties, "CorrelationData", None)
+            self.answers.append((correlation, content))
+        else:
+            self.latest[message.topic] = content
+            self.history.append((message.topic, content))
+
+
+class World:
+    """Parts that can be started and ended by themselves."""
+
+    def __init__(self, directory: Path, port: int, users: Mapping[str, str]) -> None:
+        self.places = Places(directory / "r", directory / "s")
+        self.broker = Mosquitto(directory, port, users)
+        self.account = Account("127.0.0.1", port, "loadkeeper-test")
+        self.drivers: list[FakeDriver] = []
+        self.depot: Depot | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start_enforcer(self) -> None:
+        self.depot, self.drivers = make_depot()
+        enforcer = Enforcer(self.depot, self.places, MonotonicClock(), Wall(), BOOT)
+        self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
+        await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
+
+    async def start_link(self, account: Account | None = None) -> None:
+        link = Link("test", account or self.account, self.places.socket, Wall())
+        self._tasks["link"] = asyncio.create_task(link.run())
+
+    async def report(
+        self, wanted: Callable[[StatusReport], bool] = lambda report: True
+    ) -> StatusReport:
+        """The enforcer's report, as soon as it is as wanted."""
+        for _ in range(500):
+            report = await ask_status(self.places.socket)
+            if wanted(report):
+                return report
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"did not come about: {report}")
+
+    async def stop(self, part: str) -> None:
+        task = self._tasks.pop(part, None)
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def end_of(self, part: str) -> None:
+        """Waits for a part that ends by itself; raises what it ended with."""
+        await asyncio.wait_for(self._tasks.pop(part), 10)
+
+
+@contextlib.asynccontextmanager
+async def world(
+    free_port: int, parts: str = "enforcer link", users: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
+    """The broker and the named parts; all gone when left."""
+    with tempfile.TemporaryDirectory() as directory:  # short: a socket's path has 107 bytes
+        made = World(Path(directory), free_port, users or {})
+        await made.broker.start()
+        try:
+            if "enforcer" in parts:
+                await made.start_enforcer()
+            if "link" in parts:
+                await made.start_link()
+            yield made
+        finally:
+            await made.stop("link")
+            await made.stop("enforcer")
+            await made.broker.stop()
