@@ -1,0 +1,220 @@
+"""Both intervals once more, from what a controller can know: the least that is honest.
+
+Where the rules leave room, this model takes the reading that permits more, so that
+whoever raises beyond it has no reading of the rules on its side.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from tests.oracle.site import Charger, S, Site, Slot, Triple
+
+FREED_AFTER = 30 * S
+KEPT = 10 * S
+
+# Read strictly, what a charger may have done before its first report, or while it was
+# silent, is an "older and higher" setpoint too, that its vehicle follows until it settled.
+DOUBT_SETTLES = False
+
+
+class Report(NamedTuple):
+    at_ns: int
+    in_force_ma: int | None
+    current_ma: Triple | None
+    vehicle: str
+
+
+class ChargerBelief:
+    """What one charger may be drawing."""
+
+    def __init__(self, row: Charger) -> None:
+        self.row = row
+        self.ordered: int | None = None
+        self.reports: deque[Report] = deque()
+        self._confirmed: int | None = None
+        self._sent: list[tuple[int, int]] = []  # tick, setpoint
+        self._settling: list[tuple[int, int]] = []  # until, setpoint
+        self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
+
+    def order(self, tick: int, ma: int) -> None:
+        self.ordered = ma
+        self._sent.append((tick, ma))
+
+    def report(self, report: Report, written_tick: int) -> None:
+        """Takes a report in; what it proves superseded still settles."""
+        before = self._standing(report.at_ns)
+        if not DOUBT_SETTLES and self.silent(report.at_ns):
+            before = {ma for _, ma in self._sent}
+        self._note_idle(report)
+        self.reports.append(report)
+        while len(self.reports) > 2 and self.reports[1].at_ns < report.at_ns - KEPT:
+            self.reports.popleft()
+        if report.in_force_ma is not None:
+            self._confirmed = report.in_force_ma
+            self._sent = [
+                (tick, ma)
+                for tick, ma in self._sent
+                if tick > written_tick or (tick == written_tick and ma != report.in_force_ma)
+            ]
+        until = report.at_ns + self.row.settle_ns
+        gone = before - self._standing(report.at_ns)
+        self._settling = [entry for entry in self._settling if entry[0] > report.at_ns]
+        self._settling += [(until, ma) for ma in gone]
+
+    def silent(self, now_ns: int) -> bool:
+        return not self.reports or now_ns - self.reports[-1].at_ns > self.row.max_age_ns
+
+    def _standing(self, now_ns: int) -> set[int]:
+        """Every setpoint that may be in force, settled or not."""
+        standing = {ma for _, ma in self._sent}
+        if self._confirmed is None:
+            standing.add(self.row.max_ma)
+        else:
+            standing.add(self._confirmed)
+        if self.silent(now_ns):
+            standing |= {self.row.fallback_ma, self.row.power_on_ma}
+        return standing
+
+    def highest(self, now_ns: int) -> int:
+        """The highest setpoint that may still be followed."""
+        settling = {ma for until, ma in self._settling if until > now_ns}
+        return max(self._standing(now_ns) | settling)
+
+    def draw_hi(self, phase: int, now_ns: int) -> int:
+        if phase not in self.row.phases:
+            return 0
+        if self._freed(phase, now_ns):
+            return self.row.standby_ma
+        told = self.told(self.highest(now_ns))
+        latest = self.reports[-1].current_ma if self.reports else None
+        if latest is None or self.silent(now_ns):
+            return told
+        return max(told, latest[phase] - self.row.error_ma)
+
+    def told(self, setpoint_ma: int) -> int:
+        """The most it draws at a setpoint."""
+        return setpoint_ma * (1_000_000 + self.row.tolerance_ppm) // 1_000_000 + self.row.standby_ma
+
+    def draw_lo(self, phase: int, now_ns: int, from_ns: int) -> int:
+        """The least it was reported to draw since `from_ns`, and just before."""
+        if not self.row.metered or phase not in self.row.phases or self.silent(now_ns):
+            return 0
+        drawn = [r.current_ma[phase] for r in self._since(from_ns) if r.current_ma is not None]
+        return max(0, min(drawn, default=0) - self.row.error_ma)
+
+    def peak(self, phase: int, from_ns: int) -> int:
+        """The highest it was reported to draw since `from_ns`, and just before."""
+        drawn = [r.current_ma[phase] for r in self._since(from_ns) if r.current_ma is not None]
+        return max(drawn, default=0)
+
+    def elsewhere(self, phase: int) -> bool:
+        """Its last report shows a car that charges, but not on this phase."""
+        amps = self.reports[-1].current_ma if self.reports else None
+        return amps is not None and amps[phase] < 500 and max(amps) >= 4900
+
+    def _since(self, from_ns: int) -> list[Report]:
+        found = []
+        for report in reversed(self.reports):
+            found.append(report)
+            if report.at_ns < from_ns:
+                break
+        return found
+
+    def _note_idle(self, report: Report) -> None:
+        if not self.reports or self.reports[-1].vehicle != report.vehicle:
+            self._idle_since = [None] * 3
+        amps = report.current_ma
+        for phase in range(3):
+            if amps is None or amps[phase] >= 500 or max(amps) < 4900:
+                self._idle_since[phase] = None
+            elif self._idle_since[phase] is None:
+                self._idle_since[phase] = report.at_ns
+
+    def _freed(self, phase: int, now_ns: int) -> bool:
+        """A car that has used one phase only for long enough frees the others."""
+        since = self._idle_since[phase]
+        return since is not None and now_ns - since >= FREED_AFTER and not self.silent(now_ns)
+
+
+class SlotBelief:
+    """A limit source's slot, from what it was told."""
+
+    def __init__(self, row: Slot) -> None:
+        self.row = row
+        self._told: tuple[Triple | None, int, int] | None = None
+
+    def tell(self, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None:
+        self._told = (ma, until_ns, alive_until_ns)
+
+    def cap(self, phase: int, now_ns: int) -> int | None:
+        """What it asks for now; None: nothing."""
+        if self._told is None:
+            return self.row.failsafe_ma[phase]
+        ma, until_ns, alive_until_ns = self._told
+        running = ma[phase] if ma is not None and now_ns < until_ns else None
+        if now_ns < alive_until_ns:
+            return running
+        if (
+            ma is not None
+            and until_ns > alive_until_ns
+            and now_ns < alive_until_ns + self.row.hold_ns
+        ):
+            return min(ma[phase], self.row.failsafe_ma[phase])
+        return self.row.failsafe_ma[phase]
+
+
+class Beliefs:
+    """The site as a controller can know it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.chargers = [ChargerBelief(row) for row in site.chargers]
+        self.slots = [SlotBelief(row) for row in site.slots]
+        self.readings: dict[int, deque[tuple[int, Triple]]] = {}  # by meter, newest last
+        self.below = [site.below(c) for c in range(len(site.circuits))]
+        self.meters_of: dict[int, list[int]] = {}
+        for index, meter in enumerate(site.meters):
+            self.meters_of.setdefault(meter.circuit, []).append(index)
+
+    def read(self, meter: int, at_ns: int, current_ma: Triple) -> None:
+        kept = self.readings.setdefault(meter, deque())
+        kept.append((at_ns, current_ma))
+        while kept[0][0] < at_ns - KEPT:
+            kept.popleft()
+
+    def fresh(self, circuit: int, now_ns: int) -> list[tuple[int, int, Triple]]:
+        """Meters of the circuit that may be used: their last reading and its arrival."""
+        found = []
+        for index in self.meters_of.get(circuit, []):
+            if index in self.readings:
+                at_ns, current = self.readings[index][-1]
+                if now_ns - at_ns <= self.site.meters[index].max_age_ns:
+                    found.append((index, at_ns, current))
+        return found
+
+    def cap(self, circuit: int, phase: int, now_ns: int) -> int:
+        caps = [slot.cap(phase, now_ns) for slot in self.slots if slot.row.circuit == circuit]
+        rating = self.site.circuits[circuit].rating_ma[phase]
+        return min([rating, *(cap for cap in caps if cap is not None)])
+
+    def base_hi(self, circuit: int, phase: int, now_ns: int) -> int:
+        """The lowest upper end of the base load that can be justified."""
+        row = self.site.circuits[circuit]
+        fresh = [meter for meter, _, _ in self.fresh(circuit, now_ns)]
+        ends = [self._read_base(meter, phase, now_ns) for meter in fresh]
+        if not ends and row.parent >= 0:
+            ends = [self.base_hi(row.parent, phase, now_ns)]
+        floor = min(ends) if row.credit_export and ends else max(0, min(ends, default=1 << 40))
+        return min(row.worst_base_ma[phase], floor)
+
+    def _read_base(self, index: int, phase: int, now_ns: int) -> int:
+        """The largest over the window of reading + error - what the chargers drew at least."""
+        meter, kept = self.site.meters[index], self.readings[index]
+        below = [self.chargers[i] for i in self.below[meter.circuit]]
+        behind = max((c.row.lag_ns + c.row.poll_ns for c in below if c.row.metered), default=0)
+        since = kept[-1][0] - meter.lag_ns - behind
+        drawn = sum(c.draw_lo(phase, now_ns, since) for c in below)
+        return max(amps[phase] for at, amps in kept if at >= since) + meter.error_ma - drawn
+
+    def draw_hi(self, circuit: int, phase: int, now_ns: int) -> int:
+        return sum(self.chargers[i].draw_hi(phase, now_ns) for i in self.below[circuit])

@@ -1,0 +1,230 @@
+"""What must hold after every tick, checked from the outside of a controller.
+
+Every check is a sentence of the rules; a broken one raises with instant, place and sums.
+"""
+
+from typing import NoReturn
+
+from tests.oracle.beliefs import Beliefs, Report
+from tests.oracle.site import Port, S, Site, Triple
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise was broken."""
+
+
+class Watch:
+    """Sees all inputs and outputs of one controller since its start."""
+
+    def __init__(self, site: Site, port: Port) -> None:
+        self.site = site
+        self.port = port
+        self.beliefs = Beliefs(site)
+        self.now_ns = 0
+        self.ticks = 0
+        self._caps: dict[tuple[int, int], int] = {}
+        self._blind: set[int] = set()
+        self._changed = [0] * len(site.chargers)  # when its setpoint last changed
+        self._lowered = [(-(10**12) * S, "")] * len(site.chargers)  # when last lowered for a cap
+
+    # -- what goes in --------------------------------------------------------------------------
+
+    def reading(self, meter: int, at_ns: int, current_ma: Triple) -> None:
+        self.beliefs.read(meter, at_ns, current_ma)
+        self.port.reading(meter, at_ns, current_ma)
+
+    def report(self, charger: int, report: Report, written_tick: int) -> None:
+        self.beliefs.chargers[charger].report(report, written_tick)
+        self.port.report(
+            charger,
+            report.at_ns,
+            report.in_force_ma,
+            report.current_ma,
+            report.vehicle,
+            written_tick,
+        )
+
+    def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None:
+        self.beliefs.slots[slot].tell(ma, until_ns, alive_until_ns)
+        self.port.limit(slot, ma, until_ns, alive_until_ns)
+
+    # -- what comes out ------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> None:
+        """Ticks the controller, then holds what it decided against every promise."""
+        said_changed = self.port.tick(now_ns)
+        self.now_ns, self.ticks = now_ns, self.ticks + 1
+        before = [belief.ordered for belief in self.beliefs.chargers]
+        changed = [i for i in range(len(before)) if self._take_order(i)]
+        if said_changed != bool(changed):
+            self._broken(f"tick() said {said_changed}, changed: {changed}")
+        raised = [i for i in changed if self._is_rise(i, before[i])]
+        for i in raised:
+            self._check_rise(i, before[i])
+        for circuit in range(len(self.site.circuits)):
+            for phase in range(3):
+                self._check_circuit(circuit, phase, raised)
+        self._remember(changed, before)
+
+    def _take_order(self, i: int) -> bool:
+        """Checks the form of an order and takes it in. True when it changed."""
+        belief, row, out = self.beliefs.chargers[i], self.site.chargers[i], self.port.output(i)
+        if out.setpoint_ma is None:
+            if belief.ordered is not None:
+                self._broken(f"charger {i}: the order is gone")
+            return False
+        if belief.ordered is None and all(r.in_force_ma is None for r in belief.reports):
+            self._broken(f"charger {i}: ordered {out.setpoint_ma} before its setpoint was known")
+        if out.setpoint_ma != 0 and not row.min_ma <= out.setpoint_ma <= row.max_ma:
+            self._broken(f"charger {i}: {out.setpoint_ma} is outside its range")
+        if out.setpoint_ma % row.step_ma:
+            self._broken(f"charger {i}: {out.setpoint_ma} is no multiple of {row.step_ma}")
+        if out.tick != self.ticks or self.port.ticks() != self.ticks:
+            self._broken(f"charger {i}: confirmed by tick {out.tick}, this is {self.ticks}")
+        if out.expires_ns != self.now_ns + self.site.pace.dead_man_ns:
+            self._broken(f"charger {i}: expires at {out.expires_ns}")
+        changed = out.setpoint_ma != belief.ordered
+        if changed != (out.changed_tick == self.ticks):
+            self._broken(f"charger {i}: changed {changed}, said in tick {out.changed_tick}")
+        if changed:
+            belief.order(self.ticks, out.setpoint_ma)
+        return bool(changed)
+
+    def _is_rise(self, i: int, before: int | None) -> bool:
+        """Against the order before; a first order against what is in force."""
+        belief = self.beliefs.chargers[i]
+        ordered = belief.ordered or 0
+        if before is not None:
+            return ordered > before
+        in_force = [r.in_force_ma for r in belief.reports if r.in_force_ma is not None]
+        if ordered > in_force[-1]:
+            self._broken(f"charger {i}: first order {ordered}, in force {in_force[-1]}")
+        if ordered > self.port.failsafe_ma(i):
+            self._broken(f"charger {i}: first order {ordered} above its fail-safe setpoint")
+        return False
+
+    def _check_rise(self, i: int, before: int | None) -> None:
+        belief, row, now = self.beliefs.chargers[i], self.site.chargers[i], self.now_ns
+        ordered = belief.ordered or 0
+        where = f"charger {i}: {before} to {ordered}"
+        if belief.silent(now):
+            self._broken(f"{where} while silent")
+        lowered_ns, cause = self._lowered[i]
+        if now - lowered_ns < self.site.pace.dwell_ns:
+            self._broken(f"{where}, lowered {(now - lowered_ns) / S:.2f} s ago for {cause}")
+        pace = self.site.pace.ramp_ma_per_s * (now - self._changed[i]) // S
+        if ordered > max(before or 0, row.min_ma) + pace + row.step_ma:
+            self._broken(f"{where} is steeper than the ramp")
+        for circuit in self.site.path(row.circuit):
+            own = self.beliefs.meters_of.get(circuit, [])
+            if own and not any(meter in self.beliefs.readings for meter in own):
+                self._broken(f"{where} while circuit {circuit} was never read")
+            for phase in {p for p in row.phases if p >= 0}:
+                self._check_slack(circuit, phase, where)
+
+    def _check_slack(self, circuit: int, phase: int, where: str) -> None:
+        """Upper end + Σ draw_hi fit the cap, and so does every reading."""
+        base = self.beliefs.base_hi(circuit, phase, self.now_ns)
+        drawn = self.beliefs.draw_hi(circuit, phase, self.now_ns)
+        cap = self.beliefs.cap(circuit, phase, self.now_ns)
+        if base + drawn > max(cap, 0):
+            self._broken(
+                f"{where}; no slack at {circuit}.{phase}: base {base} + draw {drawn} > cap {cap}"
+            )
+        for _, _, amps in self.beliefs.fresh(circuit, self.now_ns):
+            if amps[phase] > cap:
+                self._broken(f"{where}; {circuit}.{phase} reads {amps[phase]} > cap {cap}")
+
+    def _check_circuit(self, circuit: int, phase: int, raised: list[int]) -> None:
+        now, state = self.now_ns, self.port.circuit(circuit)
+        cap = self.beliefs.cap(circuit, phase, now)
+        if max(state.cap_ma[phase], 0) != max(cap, 0):
+            self._broken(f"{circuit}.{phase}: cap {state.cap_ma[phase]} should be {cap}")
+        base = self.beliefs.base_hi(circuit, phase, now)
+        if state.base_hi_ma[phase] < base:
+            self._broken(f"{circuit}.{phase}: base {state.base_hi_ma[phase]}, at least {base}")
+        drawn = self.beliefs.draw_hi(circuit, phase, now)
+        if state.draw_hi_ma[phase] < drawn:
+            self._broken(f"{circuit}.{phase}: draw {state.draw_hi_ma[phase]}, at least {drawn}")
+        readings = self.beliefs.fresh(circuit, now)
+        if (state.reading_ma is not None) != bool(readings):
+            self._broken(f"{circuit}: reading {state.reading_ma}, fresh: {len(readings)}")
+        if self.at_floor(circuit, phase):
+            return
+        ordered = base + self._ordered(circuit, phase)
+        fell = cap < self._caps.get((circuit, phase), cap)
+        if ordered > cap and (not readings or fell):
+            why = "the cap fell" if fell else "blind"
+            self._broken(f"{circuit}.{phase}: {why}, ordered is {ordered}, cap {cap}")
+        for meter, at_ns, amps in readings:
+            oldest = at_ns - self.site.meters[meter].lag_ns
+            shed = amps[phase] - self._credit(circuit, phase, oldest)
+            if shed > cap < ordered:
+                self._broken(
+                    f"{circuit}.{phase}: reads {amps[phase]}, after orders {shed}, cap {cap}"
+                )
+
+    def _ordered(self, circuit: int, phase: int) -> int:
+        """Σ of the most that would be drawn once what is ordered took effect."""
+        total = 0
+        for i in self.beliefs.below[circuit]:
+            belief = self.beliefs.chargers[i]
+            if phase not in belief.row.phases:
+                continue
+            if belief.ordered is None or belief.silent(self.now_ns):
+                total += belief.draw_hi(phase, self.now_ns)
+            elif belief.draw_hi(phase, self.now_ns):
+                total += belief.told(belief.ordered)
+        return total
+
+    def _credit(self, circuit: int, phase: int, oldest_ns: int) -> int:
+        """By how much the orders will lower a reading that old, at best."""
+        total = 0
+        for i in self.beliefs.below[circuit]:
+            belief = self.beliefs.chargers[i]
+            if belief.ordered is not None and phase in belief.row.phases:
+                since = oldest_ns - belief.row.lag_ns
+                peak = belief.peak(phase, since)
+                if not belief.row.metered:
+                    peak = belief.told(belief.highest(self.now_ns))
+                total += max(0, peak - belief.ordered)
+        return total
+
+    def at_floor(self, circuit: int, phase: int) -> bool:
+        """Nothing that listens and may draw here is left to shed."""
+        below = [self.beliefs.chargers[i] for i in self.beliefs.below[circuit]]
+        return not any(
+            belief.ordered
+            and not belief.silent(self.now_ns)
+            and belief.draw_hi(phase, self.now_ns) > belief.row.standby_ma
+            and not belief.elsewhere(phase)
+            for belief in below
+        )
+
+    def _remember(self, changed: list[int], before: list[int | None]) -> None:
+        forced = [c for c in range(len(self.site.circuits)) if self._forced(c)]
+        for i in changed:
+            ordered, was = self.beliefs.chargers[i].ordered, before[i]
+            self._changed[i] = self.now_ns
+            if was is not None and ordered is not None and ordered < was:
+                cause = self.port.output(i).cause
+                if cause.rule.name == "SHED" or cause.circuit in forced:
+                    self._lowered[i] = (self.now_ns, cause.rule.name)
+        for circuit in range(len(self.site.circuits)):
+            for phase in range(3):
+                cap = self.beliefs.cap(circuit, phase, self.now_ns)
+                self._caps[circuit, phase] = cap
+            if self.beliefs.fresh(circuit, self.now_ns):
+                self._blind.discard(circuit)
+            else:
+                self._blind.add(circuit)
+
+    def _forced(self, circuit: int) -> bool:
+        """In this tick a cap fell here, or the last reading was lost."""
+        now = self.now_ns
+        lost = circuit not in self._blind and not self.beliefs.fresh(circuit, now)
+        caps = [(self.beliefs.cap(circuit, p, now), (circuit, p)) for p in range(3)]
+        return lost or any(cap < self._caps.get(place, cap) for cap, place in caps)
+
+    def _broken(self, what: str) -> NoReturn:
+        raise BrokenPromiseError(f"at {self.now_ns / S:.3f} s, tick {self.ticks}: {what}")

@@ -1,0 +1,74 @@
+"""Random stories in the slow world: what happens to a depot, all of it from one seed."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from tests.oracle.depot import Car
+from tests.oracle.site import Charger, Port, Site, flat, random_site
+from tests.oracle.world import World
+
+PEACE = ("base", "want", "limit", "plug")
+TROUBLE = (*PEACE, "meter", "silence", "power", "restart")
+FOR_EVER_S = 1e6
+
+
+def tell(
+    open_port: Callable[[Site], Port],
+    seed: int,
+    kinds: Sequence[str],
+    chargers: int = 5,
+    circuits: int = 3,
+    beats: int = 6,
+) -> World:
+    """Builds a random depot, lets it start, and lets `beats` things happen to it."""
+    rng = random.Random(seed)
+    site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
+    world = World(site, open_port, seed)
+    for index, row in enumerate(site.chargers):
+        world.depot.devices[index].offer(world.now_ns, rng.choice([0, row.fallback_ma, row.max_ma]))
+        if rng.random() < 0.8:
+            world.plug(index, random_car(rng, row))
+    for slot in range(len(site.slots)):
+        world.limit(slot, None, FOR_EVER_S, FOR_EVER_S)
+    world.run(25)
+    for _ in range(beats):
+        happen(world, rng, rng.choice(kinds))
+        world.run(rng.choice([0.5, 3, 12]))
+    return world
+
+
+def random_car(rng: random.Random, row: Charger) -> Car:
+    return Car(
+        want_ma=rng.choice([10_000, 16_000, 32_000]),
+        terminals=rng.choice([1, 3, 3]),
+        reaction_ns=rng.randint(row.settle_ns // 5, row.settle_ns),
+        gain_ppm=rng.randint(950_000, 1_040_000),
+    )
+
+
+def happen(world: World, rng: random.Random, kind: str) -> None:
+    """One thing of that kind, somewhere."""
+    site = world.site
+    charger = rng.randrange(len(site.chargers))
+    if kind == "base":
+        circuit = rng.randrange(len(site.circuits))
+        own, room = world.depot.own_base[circuit], world.depot.room(circuit)
+        more = [rng.randint(-has, free) for has, free in zip(own, room, strict=True)]
+        world.add_base(circuit, (more[0], more[1], more[2]))
+    elif kind == "want":
+        world.want(charger, rng.choice([0, 7000, 16_000, 32_000]))
+    elif kind == "plug":
+        gone = world.depot.devices[charger].car is not None
+        world.plug(charger, None if gone else random_car(rng, site.chargers[charger]))
+    elif kind == "limit" and site.slots:
+        slot = rng.randrange(len(site.slots))
+        ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
+        world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
+    elif kind == "meter":
+        world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
+    elif kind == "silence":
+        world.silence(charger, world.depot.devices[charger].online)
+    elif kind == "power":
+        world.power_cycle(charger)
+    elif kind == "restart":
+        world.restart()

@@ -1,0 +1,282 @@
+"""A slow closed loop around a controller: true depot, meters, drivers, virtual time.
+
+Everything random comes from one generator, so a seed tells a whole story. Delays stay
+within what the rows declare: a world that keeps its word has no excuse for an overload.
+"""
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import NoReturn
+
+from tests.oracle.beliefs import Report
+from tests.oracle.depot import Car, Depot
+from tests.oracle.promises import BrokenPromiseError, Watch
+from tests.oracle.site import MS, Port, S, Site, Triple, plus
+
+TICK = 100 * MS
+WRITE_AT_MOST = 200 * MS
+EARLY_GAP = 5 * MS
+WATCHDOG = 10 * S
+COINCIDENCE = 5 * S  # two changes that a controller may take for none: car off, base up
+
+
+class World:
+    """A depot, a controller, and the wires between them."""
+
+    def __init__(
+        self, site: Site, open_port: Callable[[Site], Port], seed: int, start_ns: int = 1000 * S
+    ) -> None:
+        self.site = site
+        self.rng = random.Random(seed)
+        self.now_ns = start_ns
+        self.depot = Depot(site, self.rng)
+        self.watch = Watch(site, open_port(site))
+        self.cut_meters: set[int] = set()
+        self.jitter = self.rng.random()  # share of a meter's lag that varies
+        self.honest = True  # no charger starts anew and no controller: intervals hold the truth
+        self.history: list[list[int | None]] = []  # orders after each tick
+        self.moments: list[int] = []
+        self.causes = deque(
+            [start_ns, start_ns], maxlen=2
+        )  # when somebody outside last changed something
+        self._open_port = open_port
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._writing: set[int] = set()
+        self._over_since: dict[tuple[int, int], int] = {}
+        self._last_tick = 0
+        self._next_meter = [0] * len(site.meters)
+        self._lag = [meter.lag_ns for meter in site.meters]
+        self._base_then: dict[int, Triple] = {}  # the truth behind each meter's newest reading
+        for meter in range(len(site.meters)):
+            self.after(self._share(site.meters[meter].poll_ns), self._sampler(meter))
+        for charger in range(len(site.chargers)):
+            self.after(self._share(site.chargers[charger].poll_ns), self._poller(charger))
+        self.after(TICK, self._period)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def at(self, when_ns: int, what: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when_ns, next(self._count), what))
+
+    def after(self, delay_ns: int, what: Callable[[], None]) -> None:
+        self.at(self.now_ns + delay_ns, what)
+
+    def run(self, seconds: float) -> None:
+        """Lets that much virtual time pass."""
+        until = self.now_ns + int(seconds * S)
+        while self._events and self._events[0][0] <= until:
+            self.now_ns, _, what = heapq.heappop(self._events)
+            self.depot.follow(self.now_ns)
+            what()
+        self.now_ns = until
+
+    def _share(self, whole_ns: int) -> int:
+        return self.rng.randrange(whole_ns + 1)
+
+    # -- what happens outside ------------------------------------------------------------------
+
+    def base(self, circuit: int, own_ma: Triple) -> None:
+        """A new base load of the circuit's own, without the children's."""
+        self.depot.own_base[circuit] = own_ma
+        self._stir()
+
+    def add_base(self, circuit: int, more_ma: Triple) -> None:
+        self.base(circuit, plus(self.depot.own_base[circuit], more_ma))
+
+    def plug(self, charger: int, car: Car | None) -> None:
+        self.depot.devices[charger].car = car
+        self._stir()
+
+    def want(self, charger: int, ma: int) -> None:
+        """The vehicle's own wish changes."""
+        car = self.depot.devices[charger].car
+        if car is not None:
+            car.want_ma = ma
+        self._stir()
+
+    def limit(self, slot: int, ma: Triple | None, for_s: float, alive_s: float) -> None:
+        until, alive = self.now_ns + int(for_s * S), self.now_ns + int(alive_s * S)
+        self.watch.limit(slot, ma, until, alive)
+        for instant in (self.now_ns, until, alive, alive + self.site.slots[slot].hold_ns):
+            self.at(instant, self._stir)
+
+    def silence(self, charger: int, silent: bool) -> None:
+        self.depot.devices[charger].online = not silent
+
+    def power_cycle(self, charger: int) -> None:
+        device = self.depot.devices[charger]
+        device.offer(self.now_ns, device.row.power_on_ma)
+        self._stir()
+        self.honest = False
+
+    def restart(self) -> None:
+        """The controller is killed and comes back knowing nothing."""
+        self.watch = Watch(self.site, self._open_port(self.site))
+        for device in self.depot.devices:
+            device.acknowledged = 0
+        self._base_then.clear()
+        self._stir()
+        self.honest = False
+
+    def _stir(self) -> None:
+        if self.now_ns > self.causes[-1]:
+            self.causes.append(self.now_ns)
+
+    # -- the wires -----------------------------------------------------------------------------
+
+    def _sampler(self, index: int) -> Callable[[], None]:
+        meter = self.site.meters[index]
+
+        def sample() -> None:
+            load = self.depot.load(meter.circuit)
+            error = [self.rng.randint(-meter.error_ma, meter.error_ma) for _ in load]
+            seen = plus(load, (error[0], error[1], error[2]))
+            self._next_meter[index] += 1
+            number = self._next_meter[index]
+            base = self.depot.base(meter.circuit)
+            self._drift(index)
+            self.after(self._lag[index], lambda: arrive(seen, number, base))
+            self.after(meter.poll_ns, sample)
+
+        newest = 0
+
+        def arrive(seen: Triple, number: int, base: Triple) -> None:
+            nonlocal newest
+            if index not in self.cut_meters and number > newest:
+                newest = number
+                self._base_then[index] = base
+                self.watch.reading(index, self.now_ns, seen)
+                if self.now_ns - self._last_tick >= EARLY_GAP:
+                    self._tick()
+
+        return sample
+
+    def _drift(self, index: int) -> None:
+        """The lag of a meter wanders slowly, so that its readings keep coming steadily."""
+        meter = self.site.meters[index]
+        least = int(meter.lag_ns * (1 - self.jitter))
+        lag = self._lag[index] + self.rng.randint(-meter.poll_ns // 4, meter.poll_ns // 4)
+        self._lag[index] = min(max(lag, least), meter.lag_ns)
+
+    def _poller(self, index: int) -> Callable[[], None]:
+        row, device = self.site.chargers[index], self.depot.devices[index]
+
+        def poll() -> None:
+            self.after(row.poll_ns, poll)
+            if not device.online:
+                if self.now_ns - device.contact_ns > WATCHDOG:
+                    if device.offered_ma != row.fallback_ma:
+                        self._stir()
+                    device.offer(self.now_ns, row.fallback_ma)
+                return
+            device.contact_ns = self.now_ns
+            amps, offered, vehicle = device.current_ma(), device.offered_ma, device.vehicle()
+            written, watch = device.acknowledged, self.watch
+            seen = [
+                max(0, a + self.rng.randint(-row.error_ma, row.error_ma)) if a else 0 for a in amps
+            ]
+            told = (seen[0], seen[1], seen[2]) if row.metered else None
+
+            def arrive() -> None:
+                if self.watch is watch and device.online:
+                    watch.report(index, Report(self.now_ns, offered, told, vehicle), written)
+
+            self.after(min(self._share(row.lag_ns), row.poll_ns - 1), arrive)
+
+        return poll
+
+    def _write(self, index: int) -> None:
+        """Hands an order over when it differs from what was acknowledged; one at a time."""
+        device, out, watch = self.depot.devices[index], self.watch.port.output(index), self.watch
+        settled = device.acknowledged == out.changed_tick and device.offered_ma == out.setpoint_ma
+        if out.setpoint_ma is None or settled or index in self._writing or not device.online:
+            return
+        self._writing.add(index)
+        takes = self._share(WRITE_AT_MOST // 2)
+
+        def effect() -> None:
+            if device.online and (self.now_ns < out.expires_ns):
+                device.offer(self.now_ns, out.setpoint_ma)
+                device.contact_ns = self.now_ns
+
+        def acknowledge() -> None:
+            self._writing.discard(index)
+            if device.online and self.watch is watch:
+                device.acknowledged = out.changed_tick
+                self._write(index)
+
+        self.after(takes, effect)
+        self.after(takes + self._share(WRITE_AT_MOST // 2), acknowledge)
+
+    # -- the controller's turn -----------------------------------------------------------------
+
+    def _period(self) -> None:
+        self.after(TICK, self._period)
+        self._tick()
+
+    def _tick(self) -> None:
+        self._last_tick = self.now_ns
+        self.watch.tick(self.now_ns)
+        self.moments.append(self.now_ns)
+        self.history.append([belief.ordered for belief in self.watch.beliefs.chargers])
+        for charger in range(len(self.site.chargers)):
+            self._write(charger)
+        for circuit in range(len(self.site.circuits)):
+            self._judge(circuit)
+        if self.honest:
+            self._judge_beliefs()
+
+    def _judge(self, circuit: int) -> None:
+        """No circuit is truly over its cap for longer than one reaction to what caused it."""
+        load = self.depot.load(circuit)
+        for phase in range(3):
+            cap = self.watch.beliefs.cap(circuit, phase, self.now_ns)
+            if load[phase] <= max(cap, 0) or self.watch.at_floor(circuit, phase):
+                self._over_since.pop((circuit, phase), None)
+                continue
+            since = self._over_since.setdefault((circuit, phase), self.now_ns)
+            late = self.now_ns - max(since, self.causes[-1])
+            if late > self.reaction_ns(circuit):
+                raise BrokenPromiseError(
+                    f"at {self.now_ns / S:.3f} s: {circuit}.{phase} truly carries {load[phase]}"
+                    f" of {cap} for {late / S:.2f} s"
+                )
+
+    def _judge_beliefs(self) -> None:
+        """What is true lies inside the intervals: the oracle's own and the controller's."""
+        beliefs, port = self.watch.beliefs, self.watch.port
+        for index, device in enumerate(self.depot.devices):
+            drawn, state = device.current_ma(), port.charger(index)
+            for phase in range(3):
+                most = beliefs.chargers[index].draw_hi(phase, self.now_ns)
+                if drawn[phase] > most or drawn[phase] > state.draw_hi_ma:
+                    self._untrue(f"charger {index} draws {drawn}", most, state.draw_hi_ma)
+        if self.causes[1] - self.causes[0] < COINCIDENCE:
+            return
+        for index, base in self._base_then.items():
+            circuit = self.site.meters[index].circuit
+            if not beliefs.fresh(circuit, self.now_ns):
+                continue
+            said = port.circuit(circuit).base_hi_ma
+            for phase in range(3):
+                most = beliefs.base_hi(circuit, phase, self.now_ns)
+                if base[phase] > most or base[phase] > said[phase]:
+                    self._untrue(f"base {circuit}.{phase} was {base[phase]}", most, said[phase])
+
+    def _untrue(self, truth: str, oracle_ma: int, said_ma: int) -> NoReturn:
+        raise BrokenPromiseError(
+            f"at {self.now_ns / S:.3f} s: {truth}, at most {oracle_ma} by the oracle's own"
+            f" model, {said_ma} by the controller's"
+        )
+
+    def reaction_ns(self, circuit: int) -> int:
+        """Tick + what a meter needs to show it + what chargers and cars need to obey."""
+        rows = [self.site.chargers[i] for i in self.watch.beliefs.below[circuit]]
+        meters = [m for m in self.site.meters if m.circuit in self.site.path(circuit)]
+        seen = max((max(m.poll_ns + m.lag_ns, m.max_age_ns) for m in meters), default=0)
+        obeyed = max((row.settle_ns for row in rows), default=0)
+        return 2 * TICK + seen + WRITE_AT_MOST + obeyed
