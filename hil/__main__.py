@@ -25,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             subparsers.add_parser(name, help=summary)
     args = parser.parse_args(arguments)
-    return int(import_module(f"hil.{args.command}").run(args))
+    try:
+        return int(import_module(f"hil.{args.command}").run(args))
+    except KeyboardInterrupt:
+        return 130  # as a shell says of a program that Ctrl-C ended
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import shutil
 import signal
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from controller.facts import Profiles
@@ -24,7 +26,7 @@ from hil.cloud import Ask
 from hil.devices.mbap import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import ProcessFault
+from hil.faults.process import ProcessFault, die_with_parent
 from hil.faults.proxy import LineFault
 from hil.happenings import (
     ChargerBack,
@@ -58,11 +60,38 @@ def run(story: Story, profiles: Profiles) -> Outcome:
 
 def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
     """Tells stories two at a time, each in a process of its own; outcomes in their order."""
-    if len(stories) == 1:
-        yield run(stories[0], profiles)
-        return
-    with ProcessPoolExecutor(AT_ONCE, get_context("spawn")) as pool:
-        yield from pool.map(partial(run, profiles=profiles), stories)
+    spawn = get_context("spawn")
+    waiting = deque(enumerate(stories))
+    telling: dict[int, tuple[Connection, SpawnProcess]] = {}
+    told: dict[int, Outcome] = {}
+    try:
+        for wanted in range(len(stories)):
+            while wanted not in told:
+                while waiting and len(telling) < AT_ONCE:
+                    index, story = waiting.popleft()
+                    ours, theirs = spawn.Pipe(duplex=False)
+                    process = spawn.Process(target=_run_alone, args=(theirs, story, profiles))
+                    process.start()
+                    theirs.close()
+                    telling[index] = ours, process
+                ready = wait([ours for ours, _ in telling.values()])
+                for index in [each for each, (ours, _) in telling.items() if ours in ready]:
+                    ours, process = telling.pop(index)
+                    told[index] = ours.recv()  # EOFError when it ended without an outcome
+                    process.join()
+            yield told.pop(wanted)
+    finally:
+        for _, process in telling.values():
+            process.terminate()
+        for _, process in telling.values():
+            process.join()
+
+
+def _run_alone(outcomes: Connection, story: Story, profiles: Profiles) -> None:
+    """In a process for this story: it ends with ours, and ends its own in order."""
+    die_with_parent(signal.SIGTERM)
+    with suppress(asyncio.CancelledError, KeyboardInterrupt):
+        outcomes.send(run(story, profiles))
 
 
 async def _tell(stage: Stage) -> Outcome:
@@ -81,6 +110,9 @@ async def _tell(stage: Stage) -> Outcome:
         last_words = rig.last_words()
     except (RigError, MissingProgramError) as error:
         broken = str(error)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     outcome = stage.outcome("rig")
     outcome.broken = broken
     outcome.disturbed = canary.disturbed

@@ -13,9 +13,9 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    """In the child, before it becomes what it runs: no orphan even if we are killed."""
-    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Called in a child: no orphan even if its parent is killed (see prctl(2))."""
+    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, number)
 
 
 class Child:
@@ -61,7 +61,7 @@ class Child:
                 stderr=log,
                 env=self._env,
                 start_new_session=True,  # Ctrl-C is ours alone
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.asked = False
 
