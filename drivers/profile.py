@@ -283,8 +283,8 @@ def read(path: Path) -> AnyProfile:
 
 def parse(data: Mapping[str, Any], name: str) -> AnyProfile:
     """Raises ProfileError with every problem found."""
-    kinds: dict[Any, type[AnyProfile]] = {"meter": MeterProfile, "charger": ChargerProfile}
-    kind = kinds.get(data.get("kind"))
+    kinds: dict[str, type[AnyProfile]] = {"meter": MeterProfile, "charger": ChargerProfile}
+    kind = kinds.get(str(data.get("kind")))
     if kind is None:
         raise ProfileError([Problem(f"{name}: kind", 'must be "meter" or "charger"')])
     try:
