@@ -3,6 +3,9 @@ from libc.stdint cimport int32_t, int64_t
 from cext.types cimport Charger, Ring, Source, World
 
 cdef int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil
+cdef int64_t ordered_draw(
+    const World* world, const Charger* charger, int32_t phase
+) noexcept nogil
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil
 cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexcept nogil
 cdef void take_report(

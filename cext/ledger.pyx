@@ -27,6 +27,7 @@ cdef enum:
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t GRACE = 60 * SECOND  # a changed vehicle may have its full share this long
 cdef int64_t PEAK_SPAN = 15 * SECOND  # draw counts for one to two of these spans
+cdef int64_t PROVING = 10 * SECOND  # after a start, a charger may take this long to answer
 cdef int64_t AHEAD = SECOND  # a time stamp further ahead than this is not believed
 
 
@@ -187,6 +188,23 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
         return 0
     setpoint = (draw - charger.standby) * MILLION // (MILLION + charger.tolerance_ppm)
     return <int32_t>min(setpoint, <int64_t>charger.maximum)
+
+
+cdef int64_t ordered_draw(
+    const World* world, const Charger* charger, int32_t phase
+) noexcept nogil:
+    """The most a charger draws once its order holds; out of reach: its upper end.
+
+    While it may still be proven after a start it counts at its fallback: nobody is lowered
+    for a charger that only has not answered yet. (For a rise it counts at its upper end.)
+    """
+    if not charger.wired[phase]:
+        return 0
+    if not charger.started and world.now - world.began < PROVING:
+        return worst_draw(charger, charger.fallback)
+    if not charger.fresh or not charger.started:
+        return charger.draw_hi[phase]
+    return worst_draw(charger, charger.order)
 
 
 cdef void settle(Charger* charger, int64_t now) noexcept nogil:

@@ -10,7 +10,7 @@ that is free after every upper end is counted.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.ledger cimport setpoint_for, worst_draw
+from cext.ledger cimport ordered_draw, setpoint_for, worst_draw
 from cext.shares cimport fill
 from cext.targets cimport blame, to_step
 from cext.types cimport (
@@ -159,15 +159,6 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
     return True
 
 
-cdef int64_t ordered_draw(const Charger* charger, int32_t phase) noexcept nogil:
-    """The most a charger draws once its order holds; out of reach: its upper end."""
-    if not charger.wired[phase]:
-        return 0
-    if not charger.fresh or not charger.started:
-        return charger.draw_hi[phase]
-    return worst_draw(charger, charger.order)
-
-
 cdef void fall_to_targets(World* world) noexcept nogil:
     """Below a cap that fell, and below a blind circuit that does not fit, all go to target."""
     cdef int32_t i, phase, node
@@ -181,7 +172,7 @@ cdef void fall_to_targets(World* world) noexcept nogil:
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):
-                world.circuits[node].ordered[phase] += ordered_draw(charger, phase)
+                world.circuits[node].ordered[phase] += ordered_draw(world, charger, phase)
             node = world.circuits[node].parent
     for i in range(world.chargers_n):
         charger = &world.chargers[i]

@@ -7,7 +7,7 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.ledger cimport setpoint_for, worst_draw
+from cext.ledger cimport ordered_draw, setpoint_for, worst_draw
 from cext.shares cimport fill
 from cext.types cimport (
     GRID_PHASES,
@@ -98,7 +98,7 @@ cdef void hand_out(World* world) noexcept nogil:
                     continue
                 world.filler.cap[node * GRID_PHASES + phase] -= (
                     charger.standby if charger.fresh and charger.started
-                    else charger.draw_hi[phase]
+                    else ordered_draw(world, charger, phase)
                 )
             node = world.circuits[node].parent
 

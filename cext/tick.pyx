@@ -42,6 +42,8 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void* buffer, size_t count)
 
 
+RULES = tuple(Rule)
+VEHICLES = tuple(Vehicle)
 SLOT_STATES = ("live", "unlimited", "ended", "lost")
 
 
@@ -160,6 +162,8 @@ cdef class Kernel:
         if now < world.now:
             pthread_mutex_unlock(&self.lock)
             return -1
+        if world.tick == 0:
+            world.began = now
         world.now = now
         world.tick += 1
         world.changed = 0
@@ -219,7 +223,7 @@ cdef class Kernel:
         return ChargerState(
             c.in_force if c.heard and c.in_force >= 0 else None,
             three(c.current) if c.fresh and c.current_known else None,
-            Vehicle(c.vehicle) if c.fresh else Vehicle.UNKNOWN,
+            VEHICLES[c.vehicle if c.fresh else 0],
             max(three64(c.draw_lo)), max(three64(c.draw_hi)), bool(c.fresh),
         )
 
@@ -275,7 +279,7 @@ cdef object three64(const int64_t* value):
 
 
 cdef object why_row(const Why* why):
-    return WhyRow(Rule(why.rule), why.circuit, why.phase, why.slot)
+    return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)
 
 
 # --- laying the tables down -------------------------------------------------------------
@@ -378,7 +382,10 @@ cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept no
 
 
 cdef void lay_windows(World* world) noexcept nogil:
-    """How far back each ring must reach, from the lags of meters and chargers."""
+    """How far back each ring must reach, from the lags of meters and chargers.
+
+    Nothing is calm that is faster than this: a change would be judged before it can show.
+    """
     cdef int32_t i, k
     cdef int64_t lag, span
     cdef Source* source
@@ -399,6 +406,7 @@ cdef void lay_windows(World* world) noexcept nogil:
         world.window = max(
             world.window, source.max_age + source.lag + source.charger_lag
         )
+    world.pace.calm = max(world.pace.calm, world.window)
     span = world.window // (RING - 4) + 1
     for i in range(world.sources_n):
         world.sources[i].ring.span_ns = span

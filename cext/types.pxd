@@ -233,6 +233,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t window  # longest draw window of any source
+    int64_t began  # the first tick's instant; 0 before it
     int64_t now
     int64_t tick
     int32_t changed
