@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from controller.facts import Profiles
-from hil.broker import MissingProgramError
+from hil.broker import BrokerError
 from hil.canary import Canary
 from hil.cloud import Ask
 from hil.devices.mbap import Manner
@@ -44,7 +44,7 @@ from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
 
-SAMPLE_EVERY_S = 0.02
+SAMPLE_EVERY_S = 0.015
 TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
 AT_ONCE = 2  # stories; each keeps three processes awake
 
@@ -108,7 +108,7 @@ async def _tell(stage: Stage) -> Outcome:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
-    except (RigError, MissingProgramError) as error:
+    except (RigError, BrokerError) as error:
         broken = str(error)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
@@ -174,7 +174,7 @@ class RigBench:
 
     def _sent(self, ask: Ask) -> None:
         """A limit counts from now if there was somebody to hear it."""
-        if self._rig.enforcer.running and self._rig.link.running:
+        if self._rig.hears_cloud:
             self._stage.publish(time.monotonic_ns(), self._held[ask.source])
 
     async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:

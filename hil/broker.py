@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -14,18 +14,18 @@ _START_S = 5.0
 _PATH_WITH_SBIN = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
-class MissingProgramError(RuntimeError):
-    """A program of the machine is not there."""
+class BrokerError(RuntimeError):
+    """There is no broker, and why."""
 
 
 def find_mosquitto() -> str:
     """Its path; on a user's PATH the sbin directories are often missing.
 
-    Raises MissingProgramError, which names the package.
+    Raises BrokerError, which names the package.
     """
     found = shutil.which("mosquitto") or shutil.which("mosquitto", path=_PATH_WITH_SBIN)
     if found is None:
-        raise MissingProgramError("mosquitto is not installed: apt-get install mosquitto")
+        raise BrokerError("mosquitto is not installed: apt-get install mosquitto")
     return found
 
 
@@ -38,7 +38,7 @@ class Broker:
         self.child: Child | None = None
 
     async def start(self) -> None:
-        """Returns when it accepts connections. Raises RuntimeError with its own words."""
+        """Returns when it accepts connections. Raises BrokerError, with its own words."""
         program = find_mosquitto()
         for _ in range(3):  # somebody else may take the port between our look and its start
             self.port = _free_port()
@@ -47,7 +47,7 @@ class Broker:
                 f"listener {self.port} 127.0.0.1\n"
                 "allow_anonymous true\n"
                 "persistence false\n"
-                f"user {getpass.getuser()}\n"
+                f"{'user root' if os.getuid() == 0 else ''}\n"  # else it becomes another user
             )
             log = self._directory / "mosquitto.log"
             self.child = Child("mosquitto", [program, "-c", str(config)], log)
@@ -56,7 +56,7 @@ class Broker:
                 return
             await self.child.stop()
         assert self.child is not None
-        raise RuntimeError(f"mosquitto did not start:\n{self.child.tail()}")
+        raise BrokerError(f"mosquitto did not start:\n{self.child.tail()}")
 
     async def stop(self) -> None:
         if self.child is not None:

@@ -23,7 +23,7 @@ from controller import site as sites
 from controller.commands.output import answer_json, complain, say
 from controller.plant import build_plant, hardware
 from drivers.profile import library
-from hil.broker import MissingProgramError
+from hil.broker import BrokerError
 from hil.life import Life
 from hil.rig import Depot, Rig, RigError
 from hil.scene import BASE_KEY, QUIT_KEY, scene
@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
         say(f"There is no terminal to draw on: {seconds:g} s without a screen.")
     try:
         return asyncio.run(_demo(seconds, args.json))
-    except (RigError, MissingProgramError) as error:
+    except (RigError, BrokerError) as error:
         complain(str(error))
         return 1
 

@@ -26,7 +26,7 @@ from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
 from hil.devices.em24 import Em24
 from hil.faults.process import Child
-from hil.faults.proxy import Proxy
+from hil.faults.proxy import Line, Proxy
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
@@ -79,6 +79,12 @@ class Rig:
         now_ns = time.monotonic_ns()
         self.depot.plant.advance(now_ns)
         return now_ns
+
+    @property
+    def hears_cloud(self) -> bool:
+        """Whether there is a way from the broker to a running enforcer."""
+        line = self.line is not None and self.line.line is Line.OPEN
+        return line and self.link.running and self.enforcer.running
 
     async def __aenter__(self) -> Self:
         try:

@@ -128,8 +128,7 @@ class Show:
 
     def sent(self, ask: Ask) -> None:
         """The cloud published a limit; it holds if somebody was there to hear it."""
-        heard = self.rig.link.running and self.rig.enforcer.running and not self.troubles["c"].on
-        if heard and ask.limit_a is not None:
+        if self.rig.hears_cloud and ask.limit_a is not None:
             first, second, third = (round(ampere * 1000) for ampere in ask.limit_a)
             limit_ma = first, second, third
             self._truth.publish(self.rig.present(), ask.source, limit_ma, int(ask.ttl_s * 1e9))

@@ -15,7 +15,7 @@ from controller.plant import build_plant, hardware
 from controller.site import parse
 from drivers.profile import library
 from hil import broker
-from hil.broker import Broker, MissingProgramError, find_mosquitto
+from hil.broker import Broker, BrokerError, find_mosquitto
 from hil.cloud import Ask, Cloud
 from hil.expect import Sample, Trace
 from hil.measure import measure
@@ -77,7 +77,7 @@ def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
 def test_a_missing_mosquitto_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(broker, "_PATH_WITH_SBIN", "/nowhere")
-    with pytest.raises(MissingProgramError, match="apt-get install mosquitto"):
+    with pytest.raises(BrokerError, match="apt-get install mosquitto"):
         find_mosquitto()
 
 
