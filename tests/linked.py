@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import getpass
 import json
+import socket
 import subprocess
 import tempfile
 import time
@@ -147,6 +148,7 @@ class Mosquitto:
     def __init__(self, directory: Path, port: int, users: Mapping[str, str]) -> None:
         self.port = port
         lines = [f"listener {port} 127.0.0.1", f"user {getpass.getuser()}"]
+        lines.append("set_tcp_nodelay true")
         if users:
             passwords = directory / "passwords"
             passwords.touch(0o600)
@@ -190,6 +192,7 @@ class Cloud:
             CallbackAPIVersion.VERSION2, "cloud", protocol=MQTTProtocolVersion.MQTTv5
         )
         self._client.on_message = self._heard
+        self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe(
             [("loadkeeper/#", 1), (self.ANSWERS, 1)]
         )
@@ -253,6 +256,10 @@ class Cloud:
         else:
             self.latest[message.topic] = content
             self.history.append((message.topic, content))
+
+
+def _send_at_once(client: Client, userdata: object, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class World:

@@ -7,8 +7,9 @@ few seconds to one that refuses us. Version 5, and 3.1.1 with a broker that does
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -100,15 +101,17 @@ class Broker:
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
-    ) -> None:
-        """Hands over to paho's thread, which repeats until the broker acknowledged it."""
+    ) -> bool:
+        """Hands over to paho's thread, which repeats until the broker acknowledged it.
+
+        False when too much waits for that already.
+        """
         properties = None
         if correlation is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = correlation
         sent = self._client.publish(topic, payload, QOS, retain, properties)
-        if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
-            log.warning("not published", topic=topic, why=sent.rc.name)
+        return sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
 
     def _make(self, protocol: MQTTProtocolVersion) -> Client:
         five = protocol == MQTTProtocolVersion.MQTTv5
@@ -124,6 +127,7 @@ class Broker:
         client.max_inflight_messages_set(UNACKNOWLEDGED)
         client.max_queued_messages_set(OUTGOING)
         client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]  # floats work
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -215,3 +219,8 @@ class Broker:
                 correlation=getattr(message.properties, "CorrelationData", None),
             )
         )
+
+
+def _send_at_once(client: Client, userdata: object, sock: Any) -> None:
+    """A limit's answer must not wait for the acknowledgement of what was sent before it."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -81,6 +81,7 @@ class Link:
         self._report: StatusReport | None = None
         self._asked: dict[int, _Asked] = {}
         self._numbers = itertools.count(1)
+        self._told: dict[str, object] | None = None  # the status that the broker has
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -117,6 +118,7 @@ class Link:
                     log.info("broker connected", mqtt=version)
                     known = ""
                     self._online = True
+                    self._told = None  # the broker may have published our will
                     self._bulletin.came_online()
                     await self._renew_session()
                 case Disconnected(why=why):
@@ -247,19 +249,18 @@ class Link:
 
     async def _tell(self) -> None:
         """Keeps `status` and `limits` true: on change, and `limits` every 10 s."""
-        told: dict[str, object] = {}
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(REPEAT_S):
                     await self._news.wait()
             self._news.clear()
             if not self._online:
-                told = {}
                 continue
             status = self._bulletin.status(self._nonce, self._welcome)
-            if status != told:
-                self._publish(self._topics.status, status, retain=True)
-                told = status
+            if status == self._told or self._publish(self._topics.status, status, retain=True):
+                self._told = status
+            else:
+                self._news.set()
             self._publish(self._topics.limits, self._bulletin.limits(self._report), retain=True)
             await asyncio.sleep(GATHER_S)
 
@@ -270,8 +271,11 @@ class Link:
         *,
         retain: bool = False,
         correlation: bytes | None = None,
-    ) -> None:
-        self._broker.publish(topic, _json(content), retain=retain, correlation=correlation)
+    ) -> bool:
+        taken = self._broker.publish(topic, _json(content), retain=retain, correlation=correlation)
+        if not taken:
+            log.warning("not published: too much waits for the broker", topic=topic)
+        return taken
 
 
 def _json(content: dict[str, object]) -> bytes:
