@@ -60,10 +60,7 @@ class Watch:
         """Every reduction; of a charger that rises, one line a second."""
         for charger, told in self._told.items():
             output = self._kernel.output(self._chargers[charger])
-            before = told.newest
-            told.newest = output
-            if output.setpoint_ma == told.ma and before == output:
-                continue
+            before, told.newest = told.newest, output
             falls = _falls(before, output)
             if falls and before is not None and before.setpoint_ma != told.ma:
                 self._tell(charger, told, before, now_ns)
