@@ -14,8 +14,10 @@ from cext.rows import (
     Tuning,
 )
 
+PHASES = (0, 1, 2)
 MOST_MA = 2**27  # 134 kA: beyond any depot, and sums of thousands stay far inside int64
-MOST_NS = 2**62
+MOST_NS = 2**60  # of a moment: 36 years of uptime, and sums stay inside int64
+MOST_SPAN_NS = 2**56  # of a duration: 2.3 years
 MOST_WEIGHT = 1000
 MOST_ROWS = 100_000
 
@@ -95,7 +97,7 @@ def _table_problems(
         yield from _amps(where, slot, "failsafe_ma")
         yield from _times(where, slot, "hold_ns")
     for name in ("dead_man_ns", "turn_ns"):
-        yield from _range("tuning", name, getattr(tuning, name), 1, MOST_NS)
+        yield from _range("tuning", name, getattr(tuning, name), 1, MOST_SPAN_NS)
     yield from _times("tuning", tuning, "dwell_ns", "calm_ns")
     yield from _range("tuning", "ramp_ma_per_s", tuning.ramp_ma_per_s, 1, MOST_MA)
 
@@ -119,17 +121,24 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
 def _amps(where: str, row: object, *names: str) -> Iterator[str]:
     for name in names:
         value = getattr(row, name)
-        for ma in value if isinstance(value, tuple) else (value,):
-            yield from _range(where, name, ma, 0, MOST_MA)
+        if not isinstance(value, tuple):
+            yield from _range(where, name, value, 0, MOST_MA)
+        elif len(value) != len(PHASES):
+            yield f"{where}: {name} {value} is not one value per phase"
+        else:
+            for ma in value:
+                yield from _range(where, name, ma, 0, MOST_MA)
 
 
 def _times(where: str, row: object, *names: str) -> Iterator[str]:
     for name in names:
-        yield from _range(where, name, getattr(row, name), 0, MOST_NS)
+        yield from _range(where, name, getattr(row, name), 0, MOST_SPAN_NS)
 
 
 def _range(where: str, name: str, value: int, least: int, most: int) -> Iterator[str]:
-    if not least <= value <= most:
+    if not isinstance(value, int):
+        yield f"{where}: {name} {value!r} is not a whole number"
+    elif not least <= value <= most:
         yield f"{where}: {name} {value} is not within {least} and {most}"
 
 
@@ -140,5 +149,5 @@ def _index(where: str, name: str, value: int, count: int) -> Iterator[str]:
 
 def _phases(where: str, phases: Phases) -> Iterator[str]:
     wired = [phase for phase in phases if phase != NO_PHASE]
-    if not wired or len(set(wired)) != len(wired) or not set(wired) <= {0, 1, 2}:
+    if not wired or len(set(wired)) != len(wired) or not set(wired) <= set(PHASES):
         yield f"{where}: phases {phases} must be one to three different ones of 0, 1, 2"

@@ -49,7 +49,8 @@ class Rule(IntEnum):
     SLACK = 10  # may not rise: no proven slack on circuit and phase
     CALM = 11  # will change at the calm pace
     SILENT = 12  # no fresh report: never raised
-    FALLBACK = 13  # held at its fail-safe setpoint
+    FALLBACK = 13  # starts at the lesser of its setpoint in force and its fail-safe setpoint
+    SUSPECT = 14  # does not do as told: counted at its worst, never raised
 
 
 class Demand(NamedTuple):
@@ -118,8 +119,9 @@ class Tuning(NamedTuple):
     dead_man_ns: int
     dwell_ns: int
     ramp_ma_per_s: int
-    calm_ns: int
-    turn_ns: int
+    calm_ns: int  # at least as long as a charger's reports and meters may hide a change
+    turn_ns: int  # at least 2 × calm + dwell
+    observe: bool = False  # nothing is ever written: orders count as obeyed
 
 
 class Why(NamedTuple):
@@ -161,9 +163,9 @@ class ChargerState(NamedTuple):
     in_force_ma: int | None
     current_ma: Phases | None  # per grid phase; None when unmetered or over age
     vehicle: Vehicle
-    draw_lo_ma: int
     draw_hi_ma: int
     fresh: bool
+    suspect: bool
 
 
 class SlotState(NamedTuple):

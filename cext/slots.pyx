@@ -45,7 +45,7 @@ cdef void weigh(Slot* slot, int64_t now) noexcept nogil:
 
 
 cdef void count_slots(World* world) noexcept nogil:
-    """Caps of every circuit and phase at `world.now`, and which of them fell."""
+    """Caps of every circuit and phase at `world.now`; those of the last tick are kept."""
     cdef int32_t i, phase
     cdef Circuit* circuit
     cdef Slot* slot
@@ -65,9 +65,3 @@ cdef void count_slots(World* world) noexcept nogil:
             if slot.cap[phase] < circuit.cap[phase]:
                 circuit.cap[phase] = slot.cap[phase]
                 circuit.cap_slot[phase] = i
-    for i in range(world.circuits_n):
-        circuit = &world.circuits[i]
-        circuit.cap_fell = 0
-        for phase in range(GRID_PHASES):
-            if circuit.cap[phase] < circuit.cap_before[phase]:
-                circuit.cap_fell = 1

@@ -7,7 +7,7 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.ledger cimport ordered_draw, setpoint_for, worst_draw
+from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
 from cext.shares cimport fill
 from cext.types cimport (
     GRID_PHASES,
@@ -80,6 +80,11 @@ cdef int32_t wish_in_turn(World* world) noexcept nogil:
     return count
 
 
+cdef bint at_table(const World* world, const Charger* charger) noexcept nogil:
+    """Whether a charger's share is counted instead of its upper end."""
+    return obeys(charger) or proving(world, charger)
+
+
 cdef void hand_out(World* world) noexcept nogil:
     """What the upper ends leave on each circuit and phase, less what nobody can lower."""
     cdef int32_t i, phase, node
@@ -97,7 +102,7 @@ cdef void hand_out(World* world) noexcept nogil:
                 if not charger.wired[phase]:
                     continue
                 world.filler.cap[node * GRID_PHASES + phase] -= (
-                    charger.standby if charger.fresh and charger.started
+                    charger.standby if at_table(world, charger)
                     else ordered_draw(world, charger, phase)
                 )
             node = world.circuits[node].parent
@@ -122,10 +127,12 @@ cdef void set_targets(World* world) noexcept nogil:
     n = wish_in_turn(world)
     for i in range(n):
         charger = &world.chargers[world.wisher[i]]
-        if charger.fresh and charger.started:
-            world.wisher[count] = world.wisher[i]
-            wish_of(charger, &world.wishes[count], charger.demand)
-            count += 1
+        if not at_table(world, charger):
+            continue
+        world.wisher[count] = world.wisher[i]
+        wish_of(charger, &world.wishes[count],
+                charger.demand if charger.started else charger.failsafe)
+        count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)
     for i in range(count):

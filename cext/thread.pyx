@@ -1,10 +1,9 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """A thread around the kernel: absolute time, no GIL, changes told through an eventfd."""
 
-import os
 import threading
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from cext.tick cimport Kernel
 
@@ -47,6 +46,7 @@ cdef extern from "<poll.h>" nogil:
 
 
 cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
     ssize_t read(int fd, void* buffer, size_t count)
     ssize_t write(int fd, const void* buffer, size_t count)
 
@@ -84,8 +84,6 @@ cdef class KernelThread:
     def __init__(self, Kernel kernel not None, int64_t period_ns):
         if not APART <= period_ns <= SECOND:
             raise ValueError(f"period_ns: {period_ns} is not within {APART} and {SECOND}")
-        if kernel.wake_fd >= 0:
-            raise ValueError("this kernel has a thread already")
         self.kernel = kernel
         self.period = period_ns
         self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
@@ -96,8 +94,7 @@ cdef class KernelThread:
 
     def __dealloc__(self):
         for fd in (self.timer, self.woken, self.changed):
-            if fd >= 0:
-                os.close(fd)
+            close(fd)  # -1 is refused, and that is all
 
     @property
     def changed_fd(self):
@@ -105,8 +102,8 @@ cdef class KernelThread:
 
     def start(self):
         cdef itimerspec when
-        if self.thread is not None:
-            raise RuntimeError("the kernel's thread was started before")
+        if self.thread is not None or self.kernel.wake_fd >= 0:
+            raise RuntimeError("this kernel has, or had, a thread")
         when.it_interval = as_timespec(self.period)
         when.it_value = as_timespec(monotonic() + self.period)
         if timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL):
@@ -114,8 +111,9 @@ cdef class KernelThread:
         self.kernel.wake_fd = self.woken
         before = threading.stack_size(STACK_BYTES)
         try:
-            self.thread = threading.Thread(target=self._run, name="kernel", daemon=True)
-            self.thread.start()
+            thread = threading.Thread(target=self._run, name="kernel", daemon=True)
+            thread.start()
+            self.thread = thread
         finally:
             threading.stack_size(before)
 

@@ -7,7 +7,6 @@ GIL on structs that the kernel owns, and allocates nothing.
 
 from cext.check import MOST_MA, MOST_NS, check_tables
 from cext.rows import (
-    NO_PHASE,
     ChargerState,
     CircuitState,
     Output,
@@ -18,24 +17,14 @@ from cext.rows import (
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free
 
-from cext.ledger cimport count_base, count_draw, count_readings, take_reading, take_report
-from cext.pace cimport decide
-from cext.shares cimport filler_free, filler_make
+from cext.base cimport count_base, count_readings, take_reading
+from cext.draw cimport count_draw, take_report
+from cext.lay cimport free_world, lay_world
+from cext.pace cimport decide, start
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
-from cext.types cimport (
-    GRID_PHASES,
-    RING,
-    Charger,
-    Circuit,
-    Slot,
-    Source,
-    Why,
-    Wish,
-    World,
-)
+from cext.types cimport GRID_PHASES, Charger, Circuit, Slot, Why, World
 
 
 cdef extern from "<unistd.h>" nogil:
@@ -55,37 +44,17 @@ cdef class Kernel:
         pthread_mutex_init(&self.lock, &attr)
         pthread_mutexattr_destroy(&attr)
         self.wake_fd = -1
+        self.world.pace.turn = 1
 
     def __init__(self, circuits, sources, chargers, slots, tuning):
         if self.world.circuits != NULL:
             raise ValueError("a kernel is built once")
         check_tables(circuits, sources, chargers, slots, tuning)
-        reserve(&self.world, len(circuits), len(sources), len(chargers), len(slots))
-        for i, row in enumerate(circuits):
-            lay_circuit(&self.world, i, row)
-        for i, row in enumerate(chargers):
-            lay_charger(&self.world.chargers[<int32_t>i], row)
-        for i, row in enumerate(sources):
-            lay_source(&self.world, i, row)
-        for i, row in enumerate(slots):
-            lay_slot(&self.world.slots[<int32_t>i], row)
-        lay_pace(&self.world, tuning)
-        lay_windows(&self.world)
-        ranks = sorted(range(len(chargers)), key=lambda i: chargers[i].class_rank)
-        for i, charger in enumerate(ranks):
-            self.world.by_class[<int32_t>i] = charger
+        lay_world(&self.world, circuits, sources, chargers, slots, tuning)
         set_failsafe(&self.world)
 
     def __dealloc__(self):
-        free(self.world.circuits)
-        free(self.world.sources)
-        free(self.world.chargers)
-        free(self.world.slots)
-        free(self.world.wishes)
-        free(self.world.wisher)
-        free(self.world.by_class)
-        free(self.world.turn_order)
-        filler_free(&self.world.filler)
+        free_world(&self.world)
         pthread_mutex_destroy(&self.lock)
 
     # --- readings in ----------------------------------------------------------------
@@ -172,6 +141,7 @@ cdef class Kernel:
         count_readings(world)
         count_draw(world)
         count_base(world)
+        start(world)
         set_targets(world)
         decide(world)
         changed = world.changed
@@ -182,11 +152,19 @@ cdef class Kernel:
 
     @property
     def ticks(self):
-        return self.world.tick
+        cdef int64_t tick
+        pthread_mutex_lock(&self.lock)
+        tick = self.world.tick
+        pthread_mutex_unlock(&self.lock)
+        return tick
 
     @property
     def now_ns(self):
-        return self.world.now
+        cdef int64_t now
+        pthread_mutex_lock(&self.lock)
+        now = self.world.now
+        pthread_mutex_unlock(&self.lock)
+        return now
 
     def output(self, charger):
         cdef Charger c
@@ -224,7 +202,7 @@ cdef class Kernel:
             c.in_force if c.heard and c.in_force >= 0 else None,
             three(c.current) if c.fresh and c.current_known else None,
             VEHICLES[c.vehicle if c.fresh else 0],
-            max(three64(c.draw_lo)), max(three64(c.draw_hi)), bool(c.fresh),
+            max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect),
         )
 
     def slot(self, slot):
@@ -238,7 +216,12 @@ cdef class Kernel:
         )
 
     def failsafe_ma(self, charger):
-        return self.world.chargers[<int32_t>index("charger", charger, self.world.chargers_n)].failsafe
+        cdef int32_t failsafe
+        cdef int32_t i = index("charger", charger, self.world.chargers_n)
+        pthread_mutex_lock(&self.lock)
+        failsafe = self.world.chargers[i].failsafe
+        pthread_mutex_unlock(&self.lock)
+        return failsafe
 
 
 # --- checks at the edge -----------------------------------------------------------------
@@ -280,135 +263,3 @@ cdef object three64(const int64_t* value):
 
 cdef object why_row(const Why* why):
     return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)
-
-
-# --- laying the tables down -------------------------------------------------------------
-
-
-cdef int reserve(
-    World* world, int32_t circuits, int32_t sources, int32_t chargers, int32_t slots
-) except -1:
-    world.circuits_n = circuits
-    world.sources_n = sources
-    world.chargers_n = chargers
-    world.slots_n = slots
-    world.turn_index = -1
-    world.circuits = <Circuit*>calloc(max(circuits, 1), sizeof(Circuit))
-    world.sources = <Source*>calloc(max(sources, 1), sizeof(Source))
-    world.chargers = <Charger*>calloc(max(chargers, 1), sizeof(Charger))
-    world.slots = <Slot*>calloc(max(slots, 1), sizeof(Slot))
-    world.wishes = <Wish*>calloc(max(chargers, 1), sizeof(Wish))
-    world.wisher = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    world.by_class = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    world.turn_order = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    if (filler_make(&world.filler, circuits, chargers) or world.circuits == NULL
-            or world.sources == NULL or world.chargers == NULL or world.slots == NULL
-            or world.wishes == NULL or world.wisher == NULL or world.by_class == NULL
-            or world.turn_order == NULL):
-        raise MemoryError("kernel")
-    return 0
-
-
-cdef int lay_circuit(World* world, int32_t i, row) except -1:
-    cdef Circuit* circuit = &world.circuits[i]
-    circuit.parent = row.parent
-    world.filler.parent[i] = row.parent
-    circuit.credit_export = row.credit_export
-    for phase in range(GRID_PHASES):
-        circuit.rating[<int32_t>phase] = row.rating_ma[phase]
-        circuit.cap[<int32_t>phase] = row.rating_ma[phase]
-        circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
-    return 0
-
-
-cdef int lay_charger(Charger* charger, row) except -1:
-    charger.circuit = row.circuit
-    for phase in row.phases:
-        if phase != NO_PHASE:
-            charger.wired[<int32_t>phase] = 1
-    charger.minimum = row.min_ma
-    charger.maximum = row.max_ma
-    charger.step = row.step_ma
-    charger.fallback = row.fallback_ma
-    charger.power_on = row.power_on_ma
-    charger.tolerance_ppm = row.tolerance_ppm
-    charger.standby = row.standby_ma
-    charger.settle = row.settle_ns
-    charger.metered = row.metered
-    charger.error = row.error_ma
-    charger.lag = row.lag_ns
-    charger.poll = row.poll_ns
-    charger.max_age = row.max_age_ns
-    charger.weight = row.weight
-    charger.class_rank = row.class_rank
-    charger.in_force = -1
-    charger.in_force_hi = row.max_ma
-    return 0
-
-
-cdef int lay_source(World* world, int32_t i, row) except -1:
-    cdef Source* source = &world.sources[i]
-    source.circuit = row.circuit
-    source.error = row.error_ma
-    source.lag = row.lag_ns
-    source.max_age = row.max_age_ns
-    source.poll = row.poll_ns
-    world.circuits[source.circuit].measured = 1
-    return 0
-
-
-cdef int lay_slot(Slot* slot, row) except -1:
-    slot.circuit = row.circuit
-    slot.kind = int(row.kind)
-    slot.hold = row.hold_ns
-    for phase in range(GRID_PHASES):
-        slot.failsafe[<int32_t>phase] = row.failsafe_ma[phase]
-    return 0
-
-
-cdef int lay_pace(World* world, tuning) except -1:
-    world.pace.dead_man = tuning.dead_man_ns
-    world.pace.dwell = tuning.dwell_ns
-    world.pace.ramp_ma_per_s = tuning.ramp_ma_per_s
-    world.pace.calm = tuning.calm_ns
-    world.pace.turn = tuning.turn_ns
-    return 0
-
-
-cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
-    while circuit > top:  # parents stand before their children
-        circuit = world.circuits[circuit].parent
-    return circuit == top
-
-
-cdef void lay_windows(World* world) noexcept nogil:
-    """How far back each ring must reach, from the lags of meters and chargers.
-
-    Nothing is calm that is faster than this: a change would be judged before it can show.
-    """
-    cdef int32_t i, k
-    cdef int64_t lag, span
-    cdef Source* source
-    cdef Charger* charger
-    for k in range(world.chargers_n):
-        charger = &world.chargers[k]
-        world.window = max(world.window, charger.max_age + charger.lag + charger.poll)
-    for i in range(world.sources_n):
-        source = &world.sources[i]
-        for k in range(world.chargers_n):
-            charger = &world.chargers[k]
-            if not is_below(world, charger.circuit, source.circuit):
-                continue
-            lag = charger.lag + charger.poll
-            if charger.metered:
-                source.charger_lag = max(source.charger_lag, lag)
-            charger.show = max(charger.show, lag + source.lag + source.poll)
-        world.window = max(
-            world.window, source.max_age + source.lag + source.charger_lag
-        )
-    world.pace.calm = max(world.pace.calm, world.window)
-    span = world.window // (RING - 4) + 1
-    for i in range(world.sources_n):
-        world.sources[i].ring.span_ns = span
-    for k in range(world.chargers_n):
-        world.chargers[k].ring.span_ns = span

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 cdef enum:
     RING = 24  # buckets a ring keeps
     GRID_PHASES = 3
+    NOTHING_MA = 500  # a phase that carries less draws nothing
 
 # How a limit slot counts, in the order of tick.SLOT_STATES.
 cdef enum:
@@ -36,6 +37,7 @@ cdef enum:
     RULE_CALM = 11
     RULE_SILENT = 12
     RULE_FALLBACK = 13
+    RULE_SUSPECT = 14
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -68,27 +70,28 @@ cdef struct Circuit:
     int32_t cap[GRID_PHASES]
     int32_t cap_slot[GRID_PHASES]
     int32_t cap_before[GRID_PHASES]
-    int32_t cap_fell
     int32_t fresh
     int32_t reading[GRID_PHASES]  # highest of the fresh sources
     int32_t error  # largest of the fresh sources
     int64_t reading_at
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
-    int64_t credit_ns  # how long an order counts before it must show
+    int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
     int64_t base_hi[GRID_PHASES]
     int64_t base_lo[GRID_PHASES]
     int64_t judged_at  # the last reading held against the declared worst case
-    int32_t disproofs  # how many in a row spoke against it
-    int32_t base_known
-    int64_t base_seen[GRID_PHASES]
+    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
+    int64_t proved[GRID_PHASES]  # the least that they proved
+    int64_t seen[GRID_PHASES]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[GRID_PHASES]
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
     int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
-    int64_t shed[GRID_PHASES]  # sum of the draw that a net excess may lower
+    int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
+    int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
+    Ring drawn  # draw_hi of late
 
 cdef struct Source:
     int32_t circuit
@@ -120,7 +123,9 @@ cdef struct Charger:
     int64_t lag
     int64_t poll
     int64_t max_age
-    int64_t show  # how long until a meter above must show what it does
+    int64_t window  # how far back its reports matter
+    int64_t calm  # pace.calm, or longer where a change takes longer to show
+    int64_t show  # from an order until every meter above must show it
     int32_t failsafe
     # feedback
     int32_t heard
@@ -129,7 +134,6 @@ cdef struct Charger:
     int32_t current_known
     int32_t current[GRID_PHASES]
     int32_t vehicle
-    int64_t vehicle_since
     int64_t written_tick
     Ring ring
     # what is ordered and what may be in force
@@ -137,28 +141,30 @@ cdef struct Charger:
     int32_t order
     int64_t order_tick
     int64_t changed_at
-    int64_t reduced_at
     int64_t shed_at
     int32_t in_force_hi  # highest setpoint that may still be in force
     int32_t confirmed
     int64_t confirmed_at
+    Ring orders  # each order that ended, at its end
+    int32_t observed  # nothing is ever written: orders count as obeyed
     int32_t suspect
+    int64_t doubted_at  # since then no read-back has confirmed the order
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before
     int64_t peak_since
     int64_t grace_until
+    int32_t idle
+    int64_t idle_turn  # the turn in which it was found idle
     # calm pace
     int64_t calm_since
     int32_t calm_most
     # of this tick
     int32_t fresh
     int32_t demand
-    int32_t idle
     int32_t target
-    int64_t draw_lo[GRID_PHASES]  # for its own circuit's window
     int64_t draw_hi[GRID_PHASES]
-    int64_t may_shed[GRID_PHASES]  # least of what it drew and what is ordered
+    int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
     Why bound  # what bounds the target
     Why why  # what keeps the order there now
     Why cause  # what changed it last
@@ -184,6 +190,7 @@ cdef struct Pace:
     int64_t ramp_ma_per_s
     int64_t calm
     int64_t turn
+    int32_t observe
 
 # One wish in a fair-share run, and its answer.
 cdef struct Wish:
@@ -232,8 +239,12 @@ cdef struct World:
     int32_t* turn_order
     int64_t turn_index
     Filler filler
-    int64_t window  # longest draw window of any source
     int64_t began  # the first tick's instant; 0 before it
     int64_t now
     int64_t tick
     int32_t changed
+
+
+cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
+    """Whether a time stamp is recent; one more than a second ahead is not believed."""
+    return now - at <= max_age and at - now <= 1_000_000_000

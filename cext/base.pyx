@@ -1,0 +1,172 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""What is measured, and the base load as an interval: what is left when the draw is known."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.ring cimport ring_push, ring_span
+from cext.targets cimport set_failsafe
+from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
+
+cdef enum:
+    DISPROOFS = 3  # readings in a row that replace a declared worst case
+
+cdef int64_t MOST = 0x7FFFFFFF
+
+
+cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexcept nogil:
+    """A reading; one older than the last is dropped."""
+    cdef int32_t phase
+    if source.known and at < source.at:
+        return
+    source.known = 1
+    source.at = at
+    for phase in range(GRID_PHASES):
+        source.reading[phase] = current[phase]
+    ring_push(&source.ring, at, current)
+
+
+cdef void count_readings(World* world) noexcept nogil:
+    """Which circuits are measured now, by what, and since when that may hold."""
+    cdef int32_t i
+    cdef Source* source
+    for i in range(world.circuits_n):
+        world.circuits[i].fresh = 0
+    for i in range(world.sources_n):
+        source = &world.sources[i]
+        if source.known and in_date(source.at, source.max_age, world.now):
+            count_source(&world.circuits[source.circuit], source)
+
+
+cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
+    """One fresh source; of several the worst counts, per phase and per figure."""
+    cdef int32_t phase
+    cdef int64_t oldest = source.at - source.lag
+    if not circuit.fresh:
+        circuit.fresh = 1
+        circuit.heard = 1
+        circuit.error = 0
+        circuit.reading_at = source.at
+        circuit.oldest_ns = oldest
+        circuit.window_ns = oldest - source.charger_lag
+        circuit.credit_ns = 0
+        for phase in range(GRID_PHASES):
+            circuit.reading[phase] = source.reading[phase]
+    circuit.error = max(circuit.error, source.error)
+    circuit.reading_at = max(circuit.reading_at, source.at)
+    circuit.oldest_ns = min(circuit.oldest_ns, oldest)
+    circuit.window_ns = min(circuit.window_ns, oldest - source.charger_lag)
+    circuit.credit_ns = max(circuit.credit_ns, source.lag + source.poll)
+    for phase in range(GRID_PHASES):
+        circuit.reading[phase] = max(circuit.reading[phase], source.reading[phase])
+
+
+cdef void count_base(World* world) noexcept nogil:
+    """Both ends of the base load, and the net excess, of every circuit and phase."""
+    cdef int32_t i
+    cdef Circuit* circuit
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        note_draw(circuit, world.now)
+        count_circuit(circuit)
+        if circuit.fresh and circuit.reading_at != circuit.judged_at:
+            circuit.judged_at = circuit.reading_at
+            judge_worst_case(world, circuit)
+    bound_by_readings(world)
+    bound_blind_parents(world)
+
+
+cdef void note_draw(Circuit* circuit, int64_t now) noexcept nogil:
+    """Keeps the sum of upper ends, to be held against readings that are older than it."""
+    cdef int32_t phase
+    cdef int32_t sum_hi[GRID_PHASES]
+    for phase in range(GRID_PHASES):
+        sum_hi[phase] = <int32_t>min(circuit.draw_hi[phase], MOST)
+    ring_push(&circuit.drawn, now, sum_hi)
+
+
+cdef void count_circuit(Circuit* circuit) noexcept nogil:
+    """Lower end and net excess by the reading; without one: nothing known, nothing measured."""
+    cdef int32_t phase
+    cdef int64_t least
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
+    for phase in range(GRID_PHASES):
+        circuit.base_hi[phase] = circuit.worst[phase]
+        circuit.base_lo[phase] = 0
+        circuit.excess[phase] = 0
+        if not circuit.fresh:
+            continue
+        least = <int64_t>circuit.reading[phase] - circuit.error - hi[phase]
+        circuit.base_lo[phase] = max(0, least)
+        circuit.excess[phase] = max(
+            0,
+            <int64_t>circuit.reading[phase] + circuit.error
+            - circuit.cap[phase] - circuit.credit[phase],
+        )
+
+
+cdef void judge_worst_case(World* world, Circuit* circuit) noexcept nogil:
+    """Three readings in a row that prove more base load than declared: the least replaces it."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        if circuit.base_lo[phase] <= circuit.worst[phase]:
+            circuit.disproofs[phase] = 0
+            continue
+        if circuit.disproofs[phase] == 0 or circuit.base_lo[phase] < circuit.proved[phase]:
+            circuit.proved[phase] = circuit.base_lo[phase]
+        circuit.disproofs[phase] += 1
+        if circuit.disproofs[phase] >= DISPROOFS:
+            circuit.disproofs[phase] = 0
+            circuit.worst[phase] = <int32_t>min(circuit.proved[phase], MOST)
+            set_failsafe(world)
+
+
+cdef void bound_by_readings(World* world) noexcept nogil:
+    """Upper end where there is a reading: the largest in the window, less the least draw.
+
+    Never above the declared worst case, never below 0 unless export is credited.
+    """
+    cdef int32_t i, phase
+    cdef int64_t seen
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    cdef Circuit* circuit
+    cdef Source* source
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            circuit.seen[phase] = -MOST if circuit.credit_export else 0
+    for i in range(world.sources_n):
+        source = &world.sources[i]
+        circuit = &world.circuits[source.circuit]
+        if not source.known or not in_date(source.at, source.max_age, world.now):
+            continue
+        ring_span(&source.ring, circuit.window_ns, lo, hi)
+        for phase in range(GRID_PHASES):
+            seen = <int64_t>hi[phase] + source.error - circuit.draw_lo[phase]
+            circuit.seen[phase] = max(circuit.seen[phase], seen)
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            if circuit.fresh:
+                circuit.base_hi[phase] = min(circuit.seen[phase], <int64_t>circuit.worst[phase])
+
+
+cdef void bound_blind_parents(World* world) noexcept nogil:
+    """A blind parent carries at least what its children's base loads are known to be."""
+    cdef int32_t i, phase
+    cdef Circuit* circuit
+    cdef Circuit* parent
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            world.circuits[i].below_lo[phase] = 0
+    for i in range(world.circuits_n - 1, -1, -1):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            if not circuit.fresh:
+                circuit.base_lo[phase] = circuit.below_lo[phase]
+                circuit.base_hi[phase] = max(circuit.base_hi[phase], circuit.below_lo[phase])
+            if circuit.parent >= 0:
+                parent = &world.circuits[circuit.parent]
+                parent.below_lo[phase] += circuit.base_lo[phase]

@@ -1,0 +1,238 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Each charger's draw as an interval: what it can be drawing, now and until told otherwise."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.demand cimport count_demand, meet_vehicle
+from cext.ring cimport ring_push, ring_since, ring_span
+from cext.types cimport GRID_PHASES, NOTHING_MA, Charger, Circuit, World, in_date
+
+cdef enum:
+    MILLION = 1_000_000
+    SLOP_MA = 50  # a setpoint read back this close is the one ordered
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t PROVING = 10 * SECOND  # after a start, a charger may take this long to answer
+cdef int64_t WRITING = SECOND  # from an order to the charger having it, at the most
+
+
+# --- what arrives -----------------------------------------------------------------------
+
+
+cdef void take_report(
+    Charger* charger, int64_t at, int32_t in_force, const int32_t* current, int32_t vehicle,
+    int64_t written_tick
+) noexcept nogil:
+    """A charger's report; `in_force` -1 and `current` NULL mean unknown."""
+    cdef int32_t phase
+    if charger.heard and at < charger.report_at:
+        return
+    if not charger.heard or vehicle != charger.vehicle:
+        meet_vehicle(charger, at)
+    charger.heard = 1
+    charger.report_at = at
+    charger.vehicle = vehicle
+    charger.in_force = in_force
+    charger.written_tick = written_tick
+    charger.current_known = current != NULL and charger.metered
+    if charger.current_known:
+        for phase in range(GRID_PHASES):
+            charger.current[phase] = current[phase]
+        ring_push(&charger.ring, at, current)
+    if in_force >= 0:
+        confirm(charger, at, in_force)
+
+
+cdef void confirm(Charger* charger, int64_t at, int32_t in_force) noexcept nogil:
+    """What the read-back says about the last order.
+
+    Only a read-back asked for after the order was acknowledged proves it; one at or below
+    the order does. A higher one counts at once, whoever set it. Before the first order, what
+    is in force is all there is only where the vehicle's current is known too: without that
+    it may still be following an older, higher setpoint.
+    """
+    cdef int32_t slop = max(charger.step // 2, <int32_t>SLOP_MA)
+    if not charger.started:
+        if charger.current_known:
+            charger.in_force_hi = in_force
+    elif charger.observed:
+        charger.confirmed = 1
+        charger.confirmed_at = at
+    elif in_force > charger.order + slop:
+        charger.in_force_hi = max(charger.in_force_hi, in_force)
+        if charger.written_tick >= charger.order_tick:
+            charger.confirmed = 0
+    elif charger.written_tick >= charger.order_tick and not charger.confirmed:
+        charger.confirmed = 1
+        charger.confirmed_at = at
+
+
+# --- upper ends -------------------------------------------------------------------------
+
+
+cdef int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
+    """The most a setpoint permits: tolerance, rounded up, and standby on top."""
+    return (
+        setpoint + (setpoint * charger.tolerance_ppm + MILLION - 1) // MILLION + charger.standby
+    )
+
+
+cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
+    """The highest setpoint whose worst draw is no more than `draw`; 0 where none is."""
+    cdef int64_t setpoint
+    if draw <= charger.standby:
+        return 0
+    setpoint = (draw - charger.standby) * MILLION // (MILLION + charger.tolerance_ppm)
+    return <int32_t>min(setpoint, <int64_t>charger.maximum)
+
+
+cdef bint obeys(const Charger* charger) noexcept nogil:
+    """Whether an order to it counts: started, in touch, and not suspected."""
+    return charger.started and charger.fresh and not charger.suspect
+
+
+cdef bint proving(const World* world, const Charger* charger) noexcept nogil:
+    """After a start: not heard yet, but still expected to answer."""
+    return not charger.started and world.now - world.began < PROVING
+
+
+cdef int64_t ordered_draw(
+    const World* world, const Charger* charger, int32_t phase
+) noexcept nogil:
+    """The most a charger draws once its order holds; where orders do not count: its upper end.
+
+    One that only has not answered yet counts at its target, the most it will be ordered, so
+    that nobody is lowered for it. (For a rise it counts at its upper end.)
+    """
+    if not charger.wired[phase]:
+        return 0
+    if proving(world, charger):
+        return worst_draw(charger, charger.target)
+    if not obeys(charger):
+        return charger.draw_hi[phase]
+    return worst_draw(charger, charger.order)
+
+
+cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
+    """Freshness, what may be in force, and the upper end of the draw."""
+    cdef int32_t phase
+    cdef int32_t hi[GRID_PHASES]
+    cdef int64_t measured
+    charger.fresh = charger.heard and in_date(charger.report_at, charger.max_age, now)
+    if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
+        charger.in_force_hi = max(
+            charger.in_force_hi, max(charger.fallback, charger.power_on)
+        )
+        charger.confirmed = 0
+    elif charger.started and charger.confirmed and now - charger.confirmed_at >= charger.settle:
+        charger.in_force_hi = charger.order
+        if not charger.observed:
+            charger.in_force_hi = max(charger.order, charger.in_force)
+    ring_since(&charger.ring, now - charger.window, hi)
+    for phase in range(GRID_PHASES):
+        charger.may_shed[phase] = 0
+        charger.draw_hi[phase] = 0
+        if charger.wired[phase]:
+            measured = hi[phase] + <int64_t>hi[phase] * charger.tolerance_ppm // MILLION
+            charger.draw_hi[phase] = max(worst_draw(charger, charger.in_force_hi), measured)
+
+
+# --- suspicion --------------------------------------------------------------------------
+
+
+cdef int32_t highest_order(const Charger* charger, int64_t since) noexcept nogil:
+    """The highest order that was live at any time since then."""
+    cdef int32_t hi[GRID_PHASES]
+    ring_since(&charger.orders, since, hi)
+    return max(charger.order, hi[0])
+
+
+cdef int64_t tolerated(const Charger* charger, int64_t setpoint) noexcept nogil:
+    """The most that still counts as obedience: 1.1 × (setpoint + 0.5 A), or its own tolerance."""
+    return max((setpoint + NOTHING_MA) * 11 // 10, worst_draw(charger, setpoint))
+
+
+cdef void watch_suspect(Charger* charger, int64_t now) noexcept nogil:
+    """Suspected: draws more than any order of late permits, or confirms none in time.
+
+    It is cleared when it does as told.
+    """
+    cdef int32_t phase, most = 0
+    cdef int64_t due = charger.settle + charger.lag + charger.poll + WRITING
+    cdef bint obedient = charger.confirmed
+    if not charger.started or not charger.fresh or charger.observed:
+        return
+    if charger.current_known:
+        for phase in range(GRID_PHASES):
+            most = max(most, charger.current[phase])
+    obedient = obedient and most <= tolerated(charger, charger.order)
+    if obedient:
+        charger.suspect = 0
+        charger.doubted_at = now
+    elif most > tolerated(charger, highest_order(charger, now - due)):
+        charger.suspect = 1
+    elif charger.confirmed:
+        charger.doubted_at = now
+    elif now - max(charger.doubted_at, charger.changed_at) > due:
+        charger.suspect = 1
+
+
+# --- sums -------------------------------------------------------------------------------
+
+
+cdef void count_draw(World* world) noexcept nogil:
+    """Sums of what the chargers below each circuit draw, at least and at most."""
+    cdef int32_t i, phase, node
+    cdef Charger* charger
+    cdef Circuit* circuit
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            circuit.draw_lo[phase] = 0
+            circuit.draw_hi[phase] = 0
+            circuit.credit[phase] = 0
+            circuit.may_shed[phase] = 0
+            circuit.suspect_draw[phase] = 0
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        count_charger(charger, world.now)
+        watch_suspect(charger, world.now)
+        count_demand(charger, world.now, world.turn_index)
+        node = charger.circuit
+        while node >= 0:
+            circuit = &world.circuits[node]
+            for phase in range(GRID_PHASES):
+                circuit.draw_hi[phase] += charger.draw_hi[phase]
+            if circuit.fresh and charger.fresh and charger.current_known:
+                count_measured(charger, circuit, world.now)
+            node = circuit.parent
+
+
+cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
+    """A metered charger's least draw in the circuit's window, its credit, what may be shed.
+
+    Nothing is known to be drawn where no report lies inside the window.
+    """
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    cdef int32_t phase
+    cdef int64_t stays
+    cdef int64_t recent = highest_order(charger, now - charger.settle - circuit.credit_ns)
+    ring_span(&charger.ring, circuit.window_ns, lo, hi)
+    if charger.report_at >= circuit.window_ns:
+        for phase in range(GRID_PHASES):
+            circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
+    if not charger.started:
+        return
+    ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
+    for phase in range(GRID_PHASES):
+        if charger.suspect:
+            stays = max(0, charger.current[phase])
+            circuit.suspect_draw[phase] += stays
+        else:
+            stays = min(hi[phase], charger.order)
+            circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
+            if stays < NOTHING_MA:
+                continue
+            circuit.may_shed[phase] += stays
+        charger.may_shed[phase] = max(charger.may_shed[phase], stays)

@@ -1,0 +1,218 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Lays checked tables down as the structs the kernel works on."""
+
+from cext.rows import NO_PHASE
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free
+
+from cext.shares cimport filler_free, filler_make
+from cext.targets cimport blame
+from cext.types cimport (
+    GRID_PHASES,
+    RING,
+    RULE_STARTING,
+    SLOT_LOST,
+    Charger,
+    Circuit,
+    Slot,
+    Source,
+    Wish,
+    World,
+)
+
+cdef int64_t RING_SPAN_LEAST = 1_000_000
+
+
+cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning) except -1:
+    """Tables that cext.check has passed. Raises MemoryError."""
+    reserve(world, len(circuits), len(sources), len(chargers), len(slots))
+    for i, row in enumerate(circuits):
+        lay_circuit(world, i, row)
+    for i, row in enumerate(chargers):
+        lay_charger(world, &world.chargers[<int32_t>i], row)
+    for i, row in enumerate(sources):
+        lay_source(world, i, row)
+    for i, row in enumerate(slots):
+        lay_slot(&world.slots[<int32_t>i], row)
+    lay_pace(world, tuning)
+    lay_windows(world)
+    ranks = sorted(range(len(chargers)), key=lambda i: chargers[i].class_rank)
+    for i, charger in enumerate(ranks):
+        world.by_class[<int32_t>i] = charger
+    return 0
+
+
+cdef void free_world(World* world) noexcept:
+    free(world.circuits)
+    free(world.sources)
+    free(world.chargers)
+    free(world.slots)
+    free(world.wishes)
+    free(world.wisher)
+    free(world.by_class)
+    free(world.turn_order)
+    filler_free(&world.filler)
+
+
+cdef int reserve(
+    World* world, int32_t circuits, int32_t sources, int32_t chargers, int32_t slots
+) except -1:
+    """All the memory a kernel ever uses. Raises MemoryError."""
+    world.circuits_n = circuits
+    world.sources_n = sources
+    world.chargers_n = chargers
+    world.slots_n = slots
+    world.turn_index = -1
+    world.circuits = <Circuit*>calloc(max(circuits, 1), sizeof(Circuit))
+    world.sources = <Source*>calloc(max(sources, 1), sizeof(Source))
+    world.chargers = <Charger*>calloc(max(chargers, 1), sizeof(Charger))
+    world.slots = <Slot*>calloc(max(slots, 1), sizeof(Slot))
+    world.wishes = <Wish*>calloc(max(chargers, 1), sizeof(Wish))
+    world.wisher = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
+    world.by_class = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
+    world.turn_order = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
+    if (filler_make(&world.filler, circuits, chargers) or world.circuits == NULL
+            or world.sources == NULL or world.chargers == NULL or world.slots == NULL
+            or world.wishes == NULL or world.wisher == NULL or world.by_class == NULL
+            or world.turn_order == NULL):
+        raise MemoryError("kernel")
+    return 0
+
+
+cdef int lay_circuit(World* world, int32_t i, row) except -1:
+    cdef Circuit* circuit = &world.circuits[i]
+    circuit.parent = row.parent
+    world.filler.parent[i] = row.parent
+    circuit.credit_export = row.credit_export
+    for phase in range(GRID_PHASES):
+        circuit.rating[<int32_t>phase] = row.rating_ma[phase]
+        circuit.cap[<int32_t>phase] = row.rating_ma[phase]
+        circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
+    return 0
+
+
+cdef int lay_charger(World* world, Charger* charger, row) except -1:
+    charger.circuit = row.circuit
+    for phase in row.phases:
+        if phase != NO_PHASE:
+            charger.wired[<int32_t>phase] = 1
+    charger.minimum = row.min_ma
+    charger.maximum = row.max_ma
+    charger.step = row.step_ma
+    charger.fallback = row.fallback_ma
+    charger.power_on = row.power_on_ma
+    charger.tolerance_ppm = row.tolerance_ppm
+    charger.standby = row.standby_ma
+    charger.settle = row.settle_ns
+    charger.metered = row.metered
+    charger.error = row.error_ma
+    charger.lag = row.lag_ns
+    charger.poll = row.poll_ns
+    charger.max_age = row.max_age_ns
+    charger.weight = row.weight
+    charger.class_rank = row.class_rank
+    charger.in_force = -1
+    charger.in_force_hi = row.max_ma
+    blame(world, &charger.bound, RULE_STARTING, -1, -1)
+    charger.why = charger.bound
+    charger.cause = charger.bound
+    return 0
+
+
+cdef int lay_source(World* world, int32_t i, row) except -1:
+    cdef Source* source = &world.sources[i]
+    source.circuit = row.circuit
+    source.error = row.error_ma
+    source.lag = row.lag_ns
+    source.max_age = row.max_age_ns
+    source.poll = row.poll_ns
+    world.circuits[source.circuit].measured = 1
+    return 0
+
+
+cdef int lay_slot(Slot* slot, row) except -1:
+    slot.circuit = row.circuit
+    slot.kind = int(row.kind)
+    slot.hold = row.hold_ns
+    slot.state = SLOT_LOST
+    for phase in range(GRID_PHASES):
+        slot.failsafe[<int32_t>phase] = row.failsafe_ma[phase]
+    return 0
+
+
+cdef int lay_pace(World* world, tuning) except -1:
+    world.pace.dead_man = tuning.dead_man_ns
+    world.pace.dwell = tuning.dwell_ns
+    world.pace.ramp_ma_per_s = tuning.ramp_ma_per_s
+    world.pace.calm = tuning.calm_ns
+    world.pace.turn = tuning.turn_ns
+    world.pace.observe = tuning.observe
+    return 0
+
+
+cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
+    while circuit > top:  # parents stand before their children
+        circuit = world.circuits[circuit].parent
+    return circuit == top
+
+
+cdef void lay_windows(World* world) noexcept nogil:
+    """How far back each ring must reach, and the least that calm may mean.
+
+    A charger's reports matter as long as a reading of a circuit above may lag behind them.
+    Nothing is calm that is faster than a change can show, and no turn is shorter than what
+    it takes to hand it over.
+    """
+    cdef int32_t i, k
+    cdef int64_t calm = world.pace.calm
+    cdef Charger* charger
+    for k in range(world.chargers_n):
+        charger = &world.chargers[k]
+        charger.window = charger.lag + charger.poll
+        charger.show = charger.settle + charger.lag + charger.poll
+    for i in range(world.sources_n):
+        lay_source_window(world, &world.sources[i])
+    for i in range(world.circuits_n):
+        world.circuits[i].drawn.span_ns = RING_SPAN_LEAST
+    for i in range(world.sources_n):
+        lay_drawn_window(&world.circuits[world.sources[i].circuit], &world.sources[i])
+    for k in range(world.chargers_n):
+        charger = &world.chargers[k]
+        charger.ring.span_ns = span_of(charger.window)
+        charger.orders.span_ns = span_of(2 * charger.show)
+        charger.calm = max(world.pace.calm, charger.window)
+        charger.observed = world.pace.observe
+        calm = max(calm, charger.calm)
+    world.pace.turn = max(world.pace.turn, 2 * calm + world.pace.dwell)
+
+
+cdef int64_t span_of(int64_t window) noexcept nogil:
+    return max(RING_SPAN_LEAST, window // (RING - 4) + 1)
+
+
+cdef void lay_source_window(World* world, Source* source) noexcept nogil:
+    cdef int32_t k
+    cdef Charger* charger
+    for k in range(world.chargers_n):
+        charger = &world.chargers[k]
+        if charger.metered and is_below(world, charger.circuit, source.circuit):
+            source.charger_lag = max(source.charger_lag, charger.lag + charger.poll)
+    for k in range(world.chargers_n):
+        charger = &world.chargers[k]
+        if not is_below(world, charger.circuit, source.circuit):
+            continue
+        charger.window = max(
+            charger.window, source.max_age + source.lag + source.charger_lag
+        )
+        charger.show = max(
+            charger.show,
+            charger.settle + charger.lag + charger.poll + source.lag + source.poll,
+        )
+    source.ring.span_ns = span_of(source.max_age + source.lag + source.charger_lag)
+
+
+cdef void lay_drawn_window(Circuit* circuit, const Source* source) noexcept nogil:
+    circuit.drawn.span_ns = max(
+        circuit.drawn.span_ns, span_of(source.max_age + source.lag)
+    )
