@@ -8,7 +8,6 @@ from typing import NoReturn
 from tests.oracle.beliefs import Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
 
-
 UNPROVEN_AFTER = 10 * S
 
 
