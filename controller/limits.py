@@ -95,6 +95,7 @@ class Limits:
         self._clock = clock
         self._wall = wall
         self._nonce: str | None = None
+        self._counted: str | None = None  # the session that `_newest` belongs to
         self._newest: dict[str, tuple[int, int]] = {}
         self._leases: dict[str, Lease] = {}
 
@@ -118,8 +119,9 @@ class Limits:
         Sequences begin anew with each session, so that no source is locked out for ever by
         one wrong number: what was queued earlier is kept out by the nonce.
         """
-        if nonce != self._nonce:
+        if nonce not in (None, self._counted):
             self._newest.clear()
+            self._counted = nonce
         self._nonce = nonce
 
     def receive(self, source_id: str, text: str) -> Taken:

@@ -127,7 +127,6 @@ class TcpLine:
         self._asked = request
         try:
             reply = await _send(client, request)
-            _let_go()
         except ModbusIOException:
             raise self._silence(request) from None
         except ConnectionException:
@@ -136,6 +135,7 @@ class TcpLine:
             self._asked = None
             if reply is None:
                 self.close()
+            _let_go()
         self._failures = 0
         if reply.isError():
             raise refusal(reply.exception_code, self.url, request)
@@ -193,7 +193,7 @@ class TcpLine:
 
 
 def _let_go() -> None:
-    """Python 3.11's wait_for forgets a cancellation when the reply came at the same moment."""
+    """Python 3.11's wait_for forgets a cancellation that comes with a reply or an error."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -243,6 +243,9 @@ def test_the_same_session_told_again_does_not_open_the_door_to_repeats(bench: Be
     bench.send()
     bench.limits.open_session("now")
     assert bench.refused() == "repeated"
+    bench.limits.open_session(None)
+    bench.limits.open_session("now")
+    assert bench.refused() == "repeated"
 
 
 def test_restoring(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from controller.link.topics import Topics
@@ -218,11 +219,14 @@ def _whys(logs: list[Any]) -> list[str]:
     return [each["why"] for each in logs if each["event"] == "broker not connected"]
 
 
-def test_an_old_broker_is_spoken_to_in_its_own_version() -> None:
-    """One that knows 3.1.1 only: it refuses version 5 with return code 1."""
-    seen: list[int] = []
+class OldBroker:
+    """Knows 3.1.1 only: refuses version 5 with return code 1. Grants as `grants` says, in turn."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, *grants: int) -> None:
+        self.seen: list[int] = []
+        self._grants = list(grants)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 kind, length = await reader.readexactly(2)
@@ -230,25 +234,38 @@ def test_an_old_broker_is_spoken_to_in_its_own_version() -> None:
                     length = (length & 127) + 128 * (await reader.readexactly(1))[0]
                 packet = await reader.readexactly(length)
                 if kind == 0x10:  # CONNECT: protocol level after the name
-                    seen.append(packet[6])
+                    self.seen.append(packet[6])
                     writer.write(bytes([0x20, 2, 0, 0 if packet[6] == 4 else 1]))
                 elif kind == 0x82:  # SUBSCRIBE
-                    writer.write(bytes([0x90, 3, *packet[:2], 1]))
+                    writer.write(bytes([0x90, 3, *packet[:2], self._grants.pop(0)]))
                 elif kind == 0x32 | 1:  # PUBLISH, retained: PUBACK
                     start = 2 + int.from_bytes(packet[:2])
                     writer.write(bytes([0x40, 2, *packet[start : start + 2]]))
         writer.close()
 
-    async def run() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with world(free_port(), "enforcer") as made:
-            await made.start_link(replace(made.account, port=port))
-            await made.report(lambda report: report.link.connected)
-        server.close()
-        assert seen[:2] == [5, 4]
 
-    asyncio.run(asyncio.wait_for(run(), 40))
+async def _link_to(broker: OldBroker) -> None:
+    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with world(free_port(), "enforcer") as made:
+        await made.start_link(replace(made.account, port=port))
+        await made.report(lambda report: report.link.connected)
+    server.close()
+
+
+def test_an_old_broker_is_spoken_to_in_its_own_version() -> None:
+    broker = OldBroker(1)
+    asyncio.run(asyncio.wait_for(_link_to(broker), 40))
+    assert broker.seen == [5, 4]
+
+
+def test_a_broker_that_lets_us_hear_nothing_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("controller.link.mqtt.REFUSED_S", (0.05, 0.1))
+    with capture_logs() as logs:
+        asyncio.run(asyncio.wait_for(_link_to(OldBroker(0x80, 1)), 40))
+    assert any("limit/+" in why for why in _whys(logs))
 
 
 def test_a_broker_that_talks_nonsense_is_one_that_is_not_there() -> None:
@@ -300,6 +317,7 @@ def test_killed_processes_are_told_by_the_broker_and_come_back(tmp_path: Path) -
                 assert (await cloud.ask(amps=60))["accepted"]
                 await link.kill()
                 await until(lambda: cloud.status() == {"online": False})  # the will
+                await until((tmp_path / "s" / "limits.json").exists)
                 await enforcer.kill()
                 await asyncio.gather(enforcer.start(), link.start())
                 await until(cloud.nonce)

@@ -441,26 +441,27 @@ def test_a_line_that_may_not_write_does_not(function: int) -> None:
     asyncio.run(whole())
 
 
-def test_a_cancellation_that_comes_with_the_reply_is_not_lost() -> None:
-    async def whole() -> None:
-        async with serving() as wire:
-            line = TcpLine("127.0.0.1", wire.port, PATIENT_S, may_write=False)
-            await ask(line)
-            inspect = line._inspect
+@pytest.mark.parametrize("function", [4, 99])
+def test_a_cancellation_that_comes_with_the_reply_is_not_lost(function: int) -> None:
+    """With a good one, and with one that is a fault."""
 
-            def cancel_then_inspect(sending: bool, data: bytes) -> bytes:
-                if not sending:
-                    task.cancel()
+    async def story(line: TcpLine, _: Wire) -> None:
+        await ask(line)
+        inspect = line._inspect
+
+        def cancel_then_inspect(sending: bool, data: bytes) -> bytes:
+            if sending:
                 return inspect(sending, data)
+            task.cancel()
+            return inspect(sending, data[:7] + bytes([function]) + data[8:])
 
-            assert line._client is not None
-            line._client.ctx.trace_packet = cancel_then_inspect
-            task = asyncio.create_task(ask(line))
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            line.close()
+        assert line._client is not None
+        line._client.ctx.trace_packet = cancel_then_inspect
+        task = asyncio.create_task(ask(line))
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
-    asyncio.run(whole())
+    told(story)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -432,6 +432,52 @@ def test_dwell_after_every_reduction_that_names_a_cap() -> None:
     assert max(lowered) > 0
 
 
+def test_nothing_rises_while_the_reading_is_above_the_cap() -> None:
+    """The meter shows what was 2 s ago. Credits and settled setpoints explain it: no matter."""
+    metered = Charger(0, (0, 1, 2), settle_ns=S, lag_ns=0, fallback_ma=32_000)
+    rows = [metered._replace(metered=False, max_ma=20_000), metered, metered]
+    meter = Meter(0, 0, 2 * S, S, 100 * MS)
+    site = Site([Circuit(-1, flat(52_000), flat(0))], [meter], rows, (Slot(0, flat(52_000)),))
+    door, now_ns = Door(site), 1000 * S
+    load = [0] * 20  # what flowed in the last 2 s
+    door.limit(0, None, NEVER, NEVER)
+    for tick in range(540):
+        now_ns += 100 * MS
+        if tick in (500, 512):
+            door.limit(0, flat(20_000 if tick == 500 else 50_000), NEVER, NEVER)
+        outs = [door.output(i) for i in range(3)]
+        told = [out.setpoint_ma or 0 for out in outs]
+        load = [*load[1:], told[0] + told[1]]
+        door.reading(0, now_ns, flat(load[0]))
+        door.report(0, now_ns, told[0], None, "C", outs[0].changed_tick)
+        door.report(1, now_ns, told[1], flat(told[1]), "C", outs[1].changed_tick)
+        vehicle = "A" if tick < 500 else "C"
+        door.report(2, now_ns, told[2], flat(0), vehicle, outs[2].changed_tick)
+        door.tick(now_ns)
+        if load[0] > door.circuit(0).cap_ma[0]:
+            orders = [door.output(i).setpoint_ma or 0 for i in range(3)]
+            assert all(new <= old for new, old in zip(orders, told, strict=True)), orders
+
+
+@pytest.mark.parametrize("metered", [False, True])
+@pytest.mark.parametrize("lag_ms", [200, 1000, 2000])
+def test_a_lagging_meter_disproves_no_declared_base(lag_ms: int, metered: bool) -> None:
+    """After a limit fell the meter goes on showing what the chargers drew a lag ago."""
+    world = row_of(
+        3,
+        base_ma=0,
+        cap_ma=100_000,
+        worst_ma=0,
+        meter=Meter(0, 0, lag_ms * MS, S, 200 * MS),
+        charger=Charger(0, (0, 1, 2), settle_ns=S, metered=metered),
+        slots=(Slot(0, flat(100_000)),),
+    )
+    world.run(30)
+    world.limit(0, flat(40_000), 1e6, 1e6)
+    world.run(10)
+    assert world.watch.port.circuit(0).worst_base_ma == flat(0)
+
+
 def test_silent_charger_is_counted_and_never_raised() -> None:
     two = bench(2, cap_ma=40_000, worst_ma=0, fallback_ma=8000, power_on_ma=20_000, max_ma=20_000)
     two.steps(40, 0, [10_000] * 2)

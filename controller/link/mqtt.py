@@ -186,6 +186,9 @@ class Broker:
         if refused is not None:
             why = f"the broker refuses {self._subscription}: {refused.getName()}"
             self._inbox.tell(Disconnected(why))
+            client.reconnect_delay_set(*REFUSED_S)
+            sock: Any = client.socket()
+            sock.shutdown(socket.SHUT_RDWR)  # a connection that hears nothing is none: try again
             return
         self._session = True
         five = client.protocol == MQTTProtocolVersion.MQTTv5

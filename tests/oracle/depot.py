@@ -77,8 +77,11 @@ class Depot:
 
     def load(self, circuit: int) -> Triple:
         """What flows through the circuit."""
-        drawn = [self.devices[i].current_ma() for i in self._below[circuit]]
-        return plus(self.base(circuit), *drawn)
+        return plus(self.base(circuit), self.drawn(circuit))
+
+    def drawn(self, circuit: int) -> Triple:
+        """What managed chargers draw below the circuit."""
+        return plus(*(self.devices[i].current_ma() for i in self._below[circuit]))
 
     def follow(self, now_ns: int) -> None:
         for device in self.devices:

@@ -8,6 +8,8 @@ from typing import NoReturn
 from tests.oracle.beliefs import Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
 
+UNPROVEN_AFTER = 10 * S
+
 
 class BrokenPromiseError(AssertionError):
     """A promise was broken."""
@@ -22,6 +24,7 @@ class Watch:
         self.beliefs = Beliefs(site)
         self.now_ns = 0
         self.ticks = 0
+        self._began_ns = 0
         self._caps: dict[tuple[int, int], int] = {}
         self._blind: set[int] = set()
         self._changed = [0] * len(site.chargers)  # when its setpoint last changed
@@ -54,6 +57,7 @@ class Watch:
         """Ticks the controller, then holds what it decided against every promise."""
         said_changed = self.port.tick(now_ns)
         self.now_ns, self.ticks = now_ns, self.ticks + 1
+        self._began_ns = self._began_ns or now_ns
         before = [belief.ordered for belief in self.beliefs.chargers]
         changed = [i for i in range(len(before)) if self._take_order(i)]
         if said_changed != bool(changed):
@@ -165,11 +169,16 @@ class Watch:
                 )
 
     def _ordered(self, circuit: int, phase: int) -> int:
-        """Σ of the most that would be drawn once what is ordered took effect."""
+        """Σ of the most that would be drawn once what is ordered took effect.
+
+        A start lowers nobody for a charger that may yet answer.
+        """
         total = 0
         for i in self.beliefs.below[circuit]:
             belief = self.beliefs.chargers[i]
             if phase not in belief.row.phases:
+                continue
+            if belief.ordered is None and self.now_ns - self._began_ns < UNPROVEN_AFTER:
                 continue
             if belief.ordered is None or belief.silent(self.now_ns):
                 total += belief.draw_hi(phase, self.now_ns)

@@ -7,7 +7,6 @@ within what the rows declare: a world that keeps its word has no excuse for an o
 import heapq
 import itertools
 import random
-from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -20,7 +19,6 @@ TICK = 100 * MS
 WRITE_AT_MOST = 200 * MS
 EARLY_GAP = 5 * MS
 WATCHDOG = 10 * S
-COINCIDENCE = 5 * S  # two changes that a controller may take for none: car off, base up
 
 
 class World:
@@ -39,9 +37,7 @@ class World:
         self.honest = True  # no charger starts anew and no controller: intervals hold the truth
         self.history: list[list[int | None]] = []  # orders after each tick
         self.moments: list[int] = []
-        self.causes = deque(
-            [start_ns, start_ns], maxlen=2
-        )  # when somebody outside last changed something
+        self.cause_ns = start_ns  # when somebody outside last changed something
         self._open_port = open_port
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -123,8 +119,7 @@ class World:
         self.honest = False
 
     def _stir(self) -> None:
-        if self.now_ns > self.causes[-1]:
-            self.causes.append(self.now_ns)
+        self.cause_ns = self.now_ns
 
     # -- the wires -----------------------------------------------------------------------------
 
@@ -239,7 +234,7 @@ class World:
                 self._over_since.pop((circuit, phase), None)
                 continue
             since = self._over_since.setdefault((circuit, phase), self.now_ns)
-            late = self.now_ns - max(since, self.causes[-1])
+            late = self.now_ns - max(since, self.cause_ns)
             if late > self.reaction_ns(circuit):
                 raise BrokenPromiseError(
                     f"at {self.now_ns / S:.3f} s: {circuit}.{phase} truly carries {load[phase]}"
@@ -255,19 +250,22 @@ class World:
                 most = beliefs.chargers[index].draw_hi(phase, self.now_ns)
                 if drawn[phase] > most or drawn[phase] > state.draw_hi_ma:
                     self._untrue(f"charger {index} draws {drawn}", most, state.draw_hi_ma)
-        if self.causes[1] - self.causes[0] < COINCIDENCE:
-            return
         for index, base in self._base_then.items():
             circuit = self.site.meters[index].circuit
             if not beliefs.fresh(circuit, self.now_ns):
                 continue
-            said = port.circuit(circuit).base_hi_ma
+            said, row = port.circuit(circuit), self.site.circuits[circuit]
+            if said.worst_base_ma != row.worst_base_ma:
+                self._untrue(f"worst base of {circuit}", row.worst_base_ma, said.worst_base_ma)
+            load = plus(base, self.depot.drawn(circuit))
             for phase in range(3):
                 most = beliefs.base_hi(circuit, phase, self.now_ns)
-                if base[phase] > most or base[phase] > said[phase]:
-                    self._untrue(f"base {circuit}.{phase} was {base[phase]}", most, said[phase])
+                most += beliefs.draw_hi(circuit, phase, self.now_ns)
+                told = said.base_hi_ma[phase] + said.draw_hi_ma[phase]
+                if load[phase] > most or load[phase] > told:
+                    self._untrue(f"load of {circuit}.{phase} is {load[phase]}", most, told)
 
-    def _untrue(self, truth: str, oracle_ma: int, said_ma: int) -> NoReturn:
+    def _untrue(self, truth: str, oracle_ma: object, said_ma: object) -> NoReturn:
         raise BrokenPromiseError(
             f"at {self.now_ns / S:.3f} s: {truth}, at most {oracle_ma} by the oracle's own"
             f" model, {said_ma} by the controller's"

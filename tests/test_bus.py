@@ -1,0 +1,201 @@
+"""Who gets the line next: seen on the wire."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from controller.clock import MonotonicClock
+from drivers import bus as bus_module
+from drivers.bus import Bus
+from drivers.device import BusFullError, DeviceError, Rank, Reply, Request
+from drivers.modbus import TcpLine
+from tests.modbus_wire import Asked, Wire, serving
+from tests.patience import until
+
+
+class Gate:
+    """A server's behaviour: answers well, once it is opened; later ones at once."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await self.open.wait()
+        writer.write(asked.reply())
+
+
+Story = Callable[[Bus, Wire, Gate], Awaitable[None]]
+
+
+def told(story: Story) -> None:
+    async def whole() -> None:
+        gate = Gate()
+        async with serving(gate) as wire:
+            line = TcpLine("127.0.0.1", wire.port, 5, may_write=True)
+            try:
+                await story(Bus(line, MonotonicClock()), wire, gate)
+            finally:
+                line.close()
+
+    asyncio.run(whole())
+
+
+def poll(address: int, unit: int = 1) -> Request:
+    return Request("device", unit, 3, address, 1)
+
+
+def write(address: int) -> Request:
+    return Request("device", 1, 16, address, 1, (0,))
+
+
+def queue(bus: Bus, rank: Rank, request: Request) -> "asyncio.Task[Reply | None]":
+    return asyncio.create_task(bus.exchange(lambda: rank, lambda: request))
+
+
+async def held(bus: Bus, wire: Wire) -> "asyncio.Task[Reply | None]":
+    """One exchange has the line and does not come back before the gate opens."""
+    task = queue(bus, Rank.CHARGER, poll(0))
+    await until(lambda: wire.asked)
+    return task
+
+
+def addresses(wire: Wire) -> list[int]:
+    return [each.address for each in wire.asked]
+
+
+def test_reductions_go_first_then_increases_then_meters_then_chargers() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        tasks = [
+            queue(bus, Rank.CHARGER, poll(31)),
+            queue(bus, Rank.METER, poll(21)),
+            queue(bus, Rank.INCREASE, write(11)),
+            queue(bus, Rank.CHARGER, poll(32)),
+            queue(bus, Rank.REDUCTION, write(1)),
+            queue(bus, Rank.METER, poll(22)),
+            queue(bus, Rank.INCREASE, write(12)),
+            queue(bus, Rank.REDUCTION, write(2)),
+        ]
+        await asyncio.sleep(0)  # all of them are waiting now
+        gate.open.set()
+        await asyncio.gather(first, *tasks)
+        assert addresses(wire) == [0, 1, 2, 11, 12, 21, 22, 31, 32]
+
+    told(story)
+
+
+def test_what_waits_is_judged_and_worded_when_the_line_is_free() -> None:
+    """A raise that became a reduction overtakes, with its last words; one given up is not sent."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        rank, request = Rank.INCREASE, write(10)
+        given_up: Request | None = write(99)
+        increase = queue(bus, Rank.INCREASE, write(11))
+        changing = asyncio.create_task(bus.exchange(lambda: rank, lambda: request))
+        nothing = asyncio.create_task(bus.exchange(lambda: Rank.REDUCTION, lambda: given_up))
+        await asyncio.sleep(0)
+        rank, request, given_up = Rank.REDUCTION, write(9), None
+        gate.open.set()
+        await asyncio.gather(first, increase, changing)
+        assert await nothing is None
+        assert addresses(wire) == [0, 9, 11]
+
+    told(story)
+
+
+def test_a_poll_of_a_charger_does_not_starve_behind_meters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PATIENCE_S", -1.0)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        charger = queue(bus, Rank.CHARGER, poll(31))
+        await asyncio.sleep(0.001)
+        meter = queue(bus, Rank.METER, poll(21))
+        reduction = queue(bus, Rank.REDUCTION, write(1))
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, charger, meter, reduction)
+        assert addresses(wire) == [0, 1, 31, 21]
+
+    told(story)
+
+
+def test_one_failure_is_one_failure() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        async def refuses_unit_9(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(asked.refusal(2) if asked.unit == 9 else asked.reply())
+
+        wire.behave = refuses_unit_9
+        sick = [queue(bus, Rank.METER, poll(5, unit=9)) for _ in range(3)]
+        well = [queue(bus, Rank.CHARGER, poll(6)) for _ in range(3)]
+        for each in sick:
+            with pytest.raises(DeviceError):
+                await each
+        for other in well:
+            reply = await other
+            assert reply is not None
+            assert reply.words == (6,)
+
+    told(story)
+
+
+def test_one_who_gives_up_waiting_does_not_hold_the_line() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        leaves, stays = queue(bus, Rank.METER, poll(1)), queue(bus, Rank.CHARGER, poll(2))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        gate.open.set()
+        await asyncio.gather(first, stays)
+        assert addresses(wire) == [0, 2]
+        await queue(bus, Rank.CHARGER, poll(3))
+
+    told(story)
+
+
+def test_one_who_gives_up_at_its_turn_passes_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        leaves, stays = queue(bus, Rank.METER, poll(1)), queue(bus, Rank.CHARGER, poll(2))
+        await asyncio.sleep(0)
+        pass_on = bus._pass_on
+
+        def pass_on_and_cancel() -> None:
+            pass_on()
+            leaves.cancel()  # its turn has come, it has not run yet
+
+        monkeypatch.setattr(bus, "_pass_on", pass_on_and_cancel)
+        gate.open.set()
+        await asyncio.gather(first, stays)
+        assert addresses(wire) == [0, 2]
+
+    told(story)
+
+
+def test_the_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "ROOM", 2)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        waiting = [queue(bus, Rank.METER, poll(1)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusFullError, match=f"127.0.0.1:{wire.port}"):
+            await queue(bus, Rank.REDUCTION, write(2))
+        gate.open.set()
+        await asyncio.gather(first, *waiting)
+
+    told(story)
+
+
+def test_a_reply_carries_its_arrival() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        clock = MonotonicClock()
+        gate.open.set()
+        before_ns = clock.now_ns()
+        reply = await queue(bus, Rank.METER, poll(1))
+        assert reply is not None
+        assert before_ns < reply.at_ns <= clock.now_ns()
+
+    told(story)
