@@ -125,10 +125,11 @@ cdef void judge_worst_case(World* world, Circuit* circuit) noexcept nogil:
 cdef void bound_by_readings(World* world) noexcept nogil:
     """Upper end where there is a reading: the largest in the window, less the least draw.
 
-    Never above the declared worst case, never below 0 unless export is credited.
+    Never above the declared worst case (or the meter's error, where that is more: less could
+    not be told from an excess), never below 0 unless export is credited.
     """
     cdef int32_t i, phase
-    cdef int64_t seen
+    cdef int64_t seen, most
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     cdef Circuit* circuit
@@ -150,7 +151,8 @@ cdef void bound_by_readings(World* world) noexcept nogil:
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             if circuit.fresh:
-                circuit.base_hi[phase] = min(circuit.seen[phase], <int64_t>circuit.worst[phase])
+                most = max(circuit.worst[phase], circuit.error)
+                circuit.base_hi[phase] = min(circuit.seen[phase], most)
 
 
 cdef void bound_blind_parents(World* world) noexcept nogil:

@@ -97,8 +97,10 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     for phase in row.phases:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
-    charger.minimum = row.min_ma
-    charger.maximum = row.max_ma
+    charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
+    charger.maximum = row.max_ma // row.step_ma * row.step_ma
+    if charger.minimum > charger.maximum:  # no setpoint that it takes is one it may have
+        charger.maximum = 0
     charger.step = row.step_ma
     charger.fallback = row.fallback_ma
     charger.power_on = row.power_on_ma

@@ -33,6 +33,7 @@ from cext.types cimport (
     Why,
     Wish,
     World,
+    in_date,
 )
 
 cdef enum:
@@ -86,7 +87,9 @@ cdef void start(World* world) noexcept nogil:
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        if charger.started or not charger.fresh or charger.in_force < 0:
+        if charger.started or charger.in_force < 0:
+            continue
+        if not in_date(charger.report_at, charger.max_age, world.now):
             continue
         charger.order = charger.in_force
         note_order(charger, world.now)
@@ -150,18 +153,32 @@ cdef void shed_excess(World* world) noexcept nogil:
     shed_seen(world, True)
 
 
+cdef int64_t keeps(const Charger* charger) noexcept nogil:
+    """What an order may stay at under a net excess, as far as what is not drawn is concerned.
+
+    Where nobody knows the draw: the share of what the upper ends leave, or 0 where no order
+    counts. Where it is known: no less than what is drawn; that is shed by its own rule.
+    """
+    cdef int32_t phase
+    cdef int64_t drawn = 0
+    if not charger.fresh or (charger.suspect and not charger.current_known):
+        return 0
+    if charger.current_known:
+        for phase in range(GRID_PHASES):
+            drawn = max(drawn, charger.may_shed[phase])
+        drawn += WORTH_MA
+    return max(drawn, <int64_t>charger.target)
+
+
 cdef void shed_unseen(World* world) noexcept nogil:
-    """Nobody knows what they draw: to their shares of what the upper ends leave, or to 0."""
+    """What is permitted and not drawn may wake up at any moment: it goes first."""
     cdef int32_t i
     cdef Charger* charger
     cdef Why where
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        if not charger.started or (charger.fresh and charger.current_known):
-            continue
-        if excess_above(world, charger, &where):
-            shed_to(world, charger, charger.target if obeys(charger) else 0,
-                    RULE_SHED, where.circuit, where.phase)
+        if charger.started and excess_above(world, charger, &where):
+            shed_to(world, charger, keeps(charger), RULE_SHED, where.circuit, where.phase)
 
 
 cdef int64_t still_allowed(const Circuit* circuit, int32_t phase, bint suspects) noexcept nogil:
@@ -279,6 +296,8 @@ cdef void lower_calmly(World* world) noexcept nogil:
         if charger.bound.rule == RULE_NO_VEHICLE:
             order(world, charger, charger.target)
         elif worth and world.now - charger.calm_since >= charger.calm:
+            if charger.bound.circuit >= 0:  # for a cap, if calmly
+                charger.shed_at = world.now
             order(world, charger, charger.calm_most)
         elif worth:
             charger.why.rule = RULE_CALM
@@ -333,6 +352,33 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
         order(world, charger, setpoint)
 
 
+cdef bint closed(const Circuit* circuit, int32_t phase) noexcept nogil:
+    """Nothing rises below what is over its cap by its reading, credits or not, nor below what
+    was never measured yet since the start although it has a meter."""
+    if not circuit.fresh:
+        return circuit.measured and not circuit.heard
+    return circuit.excess[phase] > 0 or circuit.reading[phase] > circuit.cap[phase]
+
+
+cdef int64_t slack_for(
+    World* world, const Charger* charger, const Circuit* circuit, int32_t phase
+) noexcept nogil:
+    """What is free after every upper end is counted.
+
+    What an unmetered charger draws more will be read as base load. Where the declared worst
+    case does not cover that already, it takes twice the room, and waits until the reading
+    must show the last such rise.
+    """
+    cdef int64_t free = circuit.cap[phase] - circuit.draw_hi[phase]
+    cdef int64_t slack = free - circuit.base_hi[phase]
+    cdef int64_t covered = min(slack, free - circuit.worst[phase])
+    if charger.metered or slack <= 0:
+        return slack
+    if circuit.unseen_at and 0 < world.now - circuit.unseen_at < charger.show:
+        return max(0, covered)
+    return max(slack // 2, covered)
+
+
 cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexcept nogil:
     """The draw a charger may rise to: its upper end plus the least slack on its path.
 
@@ -347,9 +393,9 @@ cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexce
         for phase in range(GRID_PHASES):
             if not charger.wired[phase]:
                 continue
-            slack = circuit.cap[phase] - circuit.base_hi[phase] - circuit.draw_hi[phase]
+            slack = slack_for(world, charger, circuit, phase)
             room = charger.draw_hi[phase] + slack
-            if slack < 0 or circuit.excess[phase] > 0 or (circuit.measured and not circuit.heard):
+            if slack < 0 or closed(circuit, phase):
                 room = 0
             if room < most:
                 most = room
@@ -377,6 +423,7 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
     """Counts a raised setpoint on the whole path before the next charger is asked."""
     cdef int32_t node, phase
     cdef int64_t more
+    cdef Circuit* circuit
     for phase in range(GRID_PHASES):
         if not charger.wired[phase]:
             continue
@@ -386,5 +433,12 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
         charger.draw_hi[phase] += more
         node = charger.circuit
         while node >= 0:
-            world.circuits[node].draw_hi[phase] += more
-            node = world.circuits[node].parent
+            circuit = &world.circuits[node]
+            circuit.draw_hi[phase] += more
+            if circuit.fresh and not charger.metered:
+                circuit.unseen_at = world.now
+                circuit.base_hi[phase] = max(
+                    circuit.base_hi[phase],
+                    min(circuit.base_hi[phase] + more, <int64_t>circuit.worst[phase]),
+                )
+            node = circuit.parent

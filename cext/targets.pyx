@@ -39,7 +39,7 @@ cdef int32_t to_step(const Charger* charger, int64_t setpoint) noexcept nogil:
     """Down to the charger's step; what is below its minimum is 0."""
     if setpoint < charger.minimum:
         return 0
-    return max(charger.minimum, <int32_t>(setpoint - setpoint % charger.step))
+    return <int32_t>(setpoint - setpoint % charger.step)
 
 
 cdef void line_up(World* world) noexcept nogil:

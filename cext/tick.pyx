@@ -24,7 +24,7 @@ from cext.lay cimport free_world, lay_world
 from cext.pace cimport decide, start
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
-from cext.types cimport GRID_PHASES, Charger, Circuit, Slot, Why, World
+from cext.types cimport GRID_PHASES, VEHICLE_E, Charger, Circuit, Slot, Why, World
 
 
 cdef extern from "<unistd.h>" nogil:
@@ -76,16 +76,19 @@ cdef class Kernel:
         cdef int64_t written = instant("written_tick", written_tick)
         cdef int32_t in_force = -1
         cdef int32_t state = int(Vehicle(vehicle))
-        cdef bint known = current_ma is not None
+        cdef bint news, known = current_ma is not None
         if in_force_ma is not None:
             in_force = whole("in_force_ma", in_force_ma, 0, MOST_MA)
         if known:
             amps("current_ma", current_ma, -MOST_MA, current)
         pthread_mutex_lock(&self.lock)
+        news = state == VEHICLE_E and self.world.chargers[i].vehicle != VEHICLE_E
         take_report(
             &self.world.chargers[i], at, in_force, current if known else NULL, state, written
         )
         pthread_mutex_unlock(&self.lock)
+        if news:
+            self.wake()
 
     def set_limit(self, slot, limit_ma, limit_until_ns, alive_until_ns):
         cdef int32_t limit[GRID_PHASES]
@@ -139,9 +142,9 @@ cdef class Kernel:
         line_up(world)
         count_slots(world)
         count_readings(world)
+        start(world)
         count_draw(world)
         count_base(world)
-        start(world)
         set_targets(world)
         decide(world)
         changed = world.changed

@@ -92,6 +92,7 @@ cdef struct Circuit:
     int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
     int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
     Ring drawn  # draw_hi of late
+    int64_t unseen_at  # when an unmetered charger below last rose; 0: never
 
 cdef struct Source:
     int32_t circuit

@@ -19,7 +19,8 @@ from cext.tick import Kernel
 
 INT32_MAX, INT32_MIN = 2**31 - 1, -(2**31)
 HUGE_MA = 2**27  # the most that a table or a reading may say
-FAR_NS = 2**62  # the latest instant, the longest time
+FAR_NS = 2**60  # the latest instant
+LONG_NS = 2**56  # the longest time
 S = 1_000_000_000
 CIRCUIT = CircuitRow(-1, (100_000,) * 3, (0,) * 3)
 SOURCE = SourceRow(0, 0, 0, S, S // 10)
@@ -231,16 +232,19 @@ def test_tables_at_their_edge() -> None:
 
 
 def test_times_at_their_edge() -> None:
-    one = kernel(slots=[SLOT._replace(hold_ns=FAR_NS)])
+    one = kernel(slots=[SLOT._replace(hold_ns=LONG_NS)])
     one.set_limit(0, (9000,) * 3, NEVER_NS, S)
     one.tick(2 * S)
     assert one.circuit(0).cap_ma == (9000,) * 3
-    late = FAR_NS - 10 * S
+    late = LONG_NS - 10 * S
     one.post_reading(0, late, (0, 0, 0))
     one.post_report(0, late, 0, (0, 0, 0), Vehicle.C, 0)
     one.tick(late)
     assert one.output(0).expires_ns == late + TUNING.dead_man_ns
     assert one.circuit(0).cap_ma == (9000,) * 3
+    one.tick(FAR_NS)
+    assert one.output(0).expires_ns == FAR_NS + TUNING.dead_man_ns
+    assert one.circuit(0).cap_ma != (9000,) * 3
 
 
 def test_without_chargers() -> None:
