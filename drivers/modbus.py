@@ -34,6 +34,7 @@ PAUSE_MAX_S = 3.0
 
 _LEAST_BYTES = 9  # of a reply: a refusal's transaction, protocol, length, unit, function, code
 _REFUSED = 0x80
+_CLOSED = "the device closed the connection (too many masters?)"
 _FAILURES_COUNTED = 10  # more make no pause longer
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
 
@@ -130,7 +131,7 @@ class TcpLine:
         except ModbusIOException:
             raise self._silence(request) from None
         except ConnectionException:
-            raise self._unreachable(request, "the connection was closed") from None
+            raise self._unreachable(request, _CLOSED) from None
         finally:
             self._asked = None
             if reply is None:
@@ -149,7 +150,9 @@ class TcpLine:
             return b""
         if sending:
             self._fitting = _fitting(request, data)
-        elif len(data) >= _LEAST_BYTES and not data.startswith(self._fitting):
+        elif len(data) >= _LEAST_BYTES and not any(
+            data.startswith(beginning[: len(data)]) for beginning in self._fitting
+        ):
             self._fail(self._misfit(request, data))
             return b""
         return data
@@ -172,7 +175,7 @@ class TcpLine:
     def _changed(self, connected: bool) -> None:
         """The other side closed the connection, if it is not a new one."""
         if self._asked is not None and not connected:
-            self._fail(self._unreachable(self._asked, "the device closed the connection"))
+            self._fail(self._unreachable(self._asked, _CLOSED))
 
     def _fail(self, error: DeviceError) -> None:
         """Ends the exchange under way at once instead of after its time-out."""

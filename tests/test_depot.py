@@ -15,10 +15,10 @@ from controller.site import Site, parse
 from drivers.depot import build
 from drivers.profile import library
 from tests.documents import circuit
+from tests.driven import Alfen, Devices, Em24
 from tests.encode import alfen_control, alfen_measured
 from tests.modbus_wire import Board, Wire, serving
 from tests.patience import until
-from tests.test_drivers import Alfen, Devices, Em24
 
 ROW = {"circuit": "grid", "profile": "alfen_eve", "max_a": 32, "fallback_a": 6, "poll_s": 0.02}
 

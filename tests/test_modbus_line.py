@@ -222,14 +222,20 @@ def test_garbage_is_no_reply(junk: bytes) -> None:
 
 
 def test_a_reply_may_come_byte_by_byte() -> None:
+    refuse: list[bool] = []
+
     async def slowly(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        for byte in asked.reply():
+        for byte in asked.refusal(6) if refuse else asked.reply():
             writer.write(bytes([byte]))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     async def story(line: TcpLine, _: Wire) -> None:
         assert await ask(line) == words(FIRST)
+        assert await ask(line, WRITE) == ()
         assert await ask(line, SECOND) == words(SECOND)
+        refuse.append(True)
+        with pytest.raises(BusyError):
+            await ask(line)
 
     told(story, slowly)
 

@@ -217,6 +217,21 @@ def test_base_step_under_fresh_reports_settles_once(lag_ms: int, step_ma: int) -
     assert len(turns) <= 1, "it oscillates"
 
 
+def test_second_step_finds_no_credit_in_the_tolerance() -> None:
+    """Cars draw 3 % above their setpoint: once they followed it, the rest will never show."""
+    row = Charger(0, (0, 1, 2), tolerance_ppm=30_000, settle_ns=6 * S, lag_ns=S, poll_ns=300 * MS)
+    world = row_of(20, base_ma=80_000, cap_ma=400_000, charger=row, gain_ppm=1_030_000)
+    for device in world.depot.devices:
+        assert device.car is not None
+        device.car.reaction_ns = 2500 * MS
+    world.run(60)
+    world.base(0, flat(90_000))
+    world.run(4)
+    world.base(0, flat(130_000))
+    world.run(world.reaction_ns(0) / S)
+    assert max(world.depot.load(0)) <= 400_000
+
+
 @pytest.mark.parametrize("lag_ms", [200, 1000, 2000])
 @pytest.mark.parametrize("cause", ["base", "cap", "both", "wake", "lie"])
 def test_unmetered_cars_that_wake_together(lag_ms: int, cause: str) -> None:

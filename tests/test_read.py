@@ -13,8 +13,8 @@ import pytest
 
 from controller.__main__ import main
 from drivers.profile import library
+from tests.driven import Alfen, Devices, Em24
 from tests.modbus_wire import Behaviour, serving
-from tests.test_drivers import Alfen, Devices, Em24
 
 EM24 = "carlo_gavazzi_em24_ethernet"
 

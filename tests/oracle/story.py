@@ -24,6 +24,7 @@ def tell(
     rng = random.Random(seed)
     site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
     world = World(site, open_port, seed)
+    world.steps = 2
     for index, row in enumerate(site.chargers):
         world.depot.devices[index].offer(world.now_ns, rng.choice([0, row.fallback_ma, row.max_ma]))
         if rng.random() < 0.8:
