@@ -135,7 +135,7 @@ def _times(where: str, row: object, *names: str) -> Iterator[str]:
         yield from _range(where, name, getattr(row, name), 0, MOST_SPAN_NS)
 
 
-def _range(where: str, name: str, value: int, least: int, most: int) -> Iterator[str]:
+def _range(where: str, name: str, value: object, least: int, most: int) -> Iterator[str]:
     if not isinstance(value, int):
         yield f"{where}: {name} {value!r} is not a whole number"
     elif not least <= value <= most:

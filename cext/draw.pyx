@@ -47,15 +47,13 @@ cdef void confirm(Charger* charger, int64_t at, int32_t in_force) noexcept nogil
     """What the read-back says about the last order.
 
     Only a read-back asked for after the order was acknowledged proves it; one at or below
-    the order does. A higher one counts at once, whoever set it. Before the first order, what
-    is in force is all there is only where the vehicle's current is known too: without that
-    it may still be following an older, higher setpoint.
+    the order does. A higher one counts at once, whoever set it. Before the first order nothing
+    is proved: the vehicle may still be following an older, higher setpoint.
     """
     cdef int32_t slop = max(charger.step // 2, <int32_t>SLOP_MA)
     if not charger.started:
-        if charger.current_known:
-            charger.in_force_hi = in_force
-    elif charger.observed:
+        return
+    if charger.observed:
         charger.confirmed = 1
         charger.confirmed_at = at
     elif in_force > charger.order + slop:

@@ -120,7 +120,7 @@ class Tuning(NamedTuple):
     dwell_ns: int
     ramp_ma_per_s: int
     calm_ns: int  # at least as long as a charger's reports and meters may hide a change
-    turn_ns: int  # at least 2 × calm + dwell
+    turn_ns: int  # at least twice calm, and dwell
     observe: bool = False  # nothing is ever written: orders count as obeyed
 
 

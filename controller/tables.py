@@ -54,7 +54,10 @@ class Tables:
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
-    def of(cls, site: Site) -> Tables:
+    def of(cls, site: Site, *, observe: bool | None = None) -> Tables:
+        """`observe` as the site says, unless whoever runs it knows better."""
+        if observe is None:
+            observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
         return cls(
             circuits=tuple(
@@ -69,7 +72,7 @@ class Tables:
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
-            tuning=_tuning(site.control),
+            tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
@@ -125,11 +128,12 @@ def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
     )
 
 
-def _tuning(control: Control) -> Tuning:
+def _tuning(control: Control, observe: bool) -> Tuning:
     return Tuning(
         dead_man_ns=control.dead_man_ns,
         dwell_ns=control.dwell_ns,
         ramp_ma_per_s=control.ramp_ma_per_s,
         calm_ns=control.calm_ns,
         turn_ns=control.turn_ns,
+        observe=observe,
     )

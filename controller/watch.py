@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cext.rows import Output
+from cext.rows import CircuitState, Output
 from controller.driver import Driver
 from controller.reasons import Reasons
 from controller.site import Site
@@ -54,6 +54,8 @@ class Watch:
         self._told = {charger.id: _Told() for charger in site.chargers}
         self._online: dict[str, bool] = {}
         self._blind = dict.fromkeys(self._circuits, True)
+        self._suspect = dict.fromkeys(self._chargers, False)
+        self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
 
     def orders(self, now_ns: int) -> None:
@@ -68,23 +70,41 @@ class Watch:
                 self._tell(charger, told, output, now_ns)
 
     def others(self) -> None:
-        """Devices, circuits and limits."""
+        """Devices, chargers, circuits and limits."""
         for driver in self._drivers:
             self._device(driver)
-        for circuit, index in self._circuits.items():
-            blind = self._kernel.circuit(index).reading_ma is None
-            if blind != self._blind[circuit]:
-                self._blind[circuit] = blind
-                if blind:
-                    log.warning("circuit blind", circuit=circuit)
+        for charger, index in self._chargers.items():
+            suspect = self._kernel.charger(index).suspect
+            if suspect != self._suspect[charger]:
+                self._suspect[charger] = suspect
+                if suspect:
+                    log.warning("charger does not do as told", charger=charger)
                 else:
-                    log.info("circuit measured", circuit=circuit)
+                    log.info("charger does as told again", charger=charger)
+        for circuit, index in self._circuits.items():
+            self._circuit(circuit, self._kernel.circuit(index))
         for source, index in self._slots.items():
             slot = self._kernel.slot(index)
             if slot.state != self._states.get(source):
                 self._states[source] = slot.state
                 cap_a = None if slot.cap_ma is None else [ma / MA_PER_A for ma in slot.cap_ma]
                 log.info("limit state", source=source, state=slot.state, cap_a=cap_a)
+
+    def _circuit(self, circuit: str, state: CircuitState) -> None:
+        blind = state.reading_ma is None
+        if blind != self._blind[circuit]:
+            self._blind[circuit] = blind
+            if blind:
+                log.warning("circuit blind", circuit=circuit)
+            else:
+                log.info("circuit measured", circuit=circuit)
+        if state.worst_base_ma != self._worst_ma[circuit]:
+            self._worst_ma[circuit] = state.worst_base_ma
+            log.error(
+                "more base load measured than declared",
+                circuit=circuit,
+                worst_base_a=[ma / MA_PER_A for ma in state.worst_base_ma],
+            )
 
     def _tell(self, charger: str, told: _Told, output: Output, now_ns: int) -> None:
         log.info(

@@ -75,8 +75,9 @@ class Profile(Part):
             if not isinstance(register, dict):
                 return register
             common = {key: data[key] for key in ("fc", "word_order") if key in data}
-            if isinstance(sentinels, dict):
-                common["sentinels"] = sentinels.get(register.get("type"), ())
+            kind = register.get("type")
+            if isinstance(sentinels, dict) and isinstance(kind, str):
+                common["sentinels"] = sentinels.get(kind, ())
             return common | register
 
         registers, checks = data.get("registers"), data.get("check")

@@ -1,5 +1,8 @@
 """The real kernel behind the port that the oracle's world drives."""
 
+from collections.abc import Callable
+from typing import Any
+
 from cext.rows import (
     ChargerRow,
     ChargerState,
@@ -13,7 +16,9 @@ from cext.rows import (
     Vehicle,
 )
 from cext.tick import Kernel
-from tests.oracle.site import Site, Triple
+from tests.oracle.depot import Car
+from tests.oracle.site import MS, ROTATIONS, Charger, Circuit, Meter, S, Site, Slot, Triple, flat
+from tests.oracle.world import World
 
 
 class Door:
@@ -64,3 +69,31 @@ class Door:
 
     def failsafe_ma(self, charger: int) -> int:
         return self.kernel.failsafe_ma(charger)
+
+
+def row_of(
+    count: int,
+    base_ma: int,
+    cap_ma: int,
+    worst_ma: int = 150_000,
+    meter: Meter | None = None,
+    charger: Charger | None = None,
+    want_ma: int = 32_000,
+    gain_ppm: int = 1_000_000,
+    slots: tuple[Slot, ...] = (),
+    open_port: Callable[[Site], Any] = Door,
+) -> World:
+    """Alike chargers, wired in rotation, with cars, on one circuit with one meter."""
+    row = charger or Charger(0, (0, 1, 2))
+    rows = [row._replace(phases=ROTATIONS[i % 3]) for i in range(count)]
+    meters = [meter or Meter(0, 0, 200 * MS, S, 200 * MS)]
+    site = Site([Circuit(-1, flat(cap_ma), flat(worst_ma))], meters, rows, slots)
+    world = World(site, open_port, seed=count)
+    world.jitter = 0.0
+    for index in range(count):
+        reaction = world.rng.randint(row.settle_ns // 6, row.settle_ns)
+        world.plug(index, Car(want_ma, 3, reaction, gain_ppm))
+    world.base(0, flat(base_ma))
+    for slot in range(len(slots)):
+        world.limit(slot, None, 1e6, 1e6)
+    return world

@@ -65,7 +65,7 @@ def run(args: Namespace) -> int:
 
 
 def _depot(site: Site, clock: MonotonicClock, *, observe: bool) -> Depot:
-    tables = Tables.of(site)
+    tables = Tables.of(site, observe=observe)
     kernel = tables.build_kernel()
     image = Image(tables, kernel, clock)
     return Depot(

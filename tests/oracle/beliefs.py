@@ -14,7 +14,7 @@ KEPT = 10 * S
 
 # Read strictly, what a charger may have done before its first report, or while it was
 # silent, is an "older and higher" setpoint too, that its vehicle follows until it settled.
-DOUBT_SETTLES = False
+DOUBT_SETTLES = True
 
 
 class Report(NamedTuple):
