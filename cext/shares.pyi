@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 
-from cext.rows import Demand as Demand
-from cext.rows import Phases
+from cext.rows import Demand, Phases
 
 def fair_shares(
     parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
@@ -12,3 +11,13 @@ def fair_shares(
     admitted, the vector of share / weight is lexicographically max-min under every cap
     on the path to the root, on every phase a demand uses.
     """
+
+class ShareRun:
+    """The same, laid out once and run as often as wanted: what a tick pays for it."""
+
+    def __init__(
+        self, parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    ) -> None: ...
+    def __call__(self) -> None: ...
+    def shares_ma(self) -> list[int]:
+        """The answers of the last run."""

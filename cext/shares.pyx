@@ -41,10 +41,14 @@ cdef int filler_make(Filler* filler, int32_t circuits, int32_t room) noexcept:
     filler.by_floor = <int32_t*>calloc(places, sizeof(int32_t))
     filler.by_top = <int32_t*>calloc(places, sizeof(int32_t))
     filler.stage = <int32_t*>calloc(places, sizeof(int32_t))
+    filler.next_wish = <int32_t*>calloc(places, sizeof(int32_t))
+    filler.first_wish = <int32_t*>calloc(nodes, sizeof(int32_t))
+    filler.below = <int32_t*>calloc(nodes, sizeof(int32_t))
     if (filler.parent == NULL or filler.cap == NULL or filler.vessel == NULL
             or filler.floor_level == NULL or filler.top_level == NULL
             or filler.by_floor == NULL or filler.by_top == NULL
-            or filler.stage == NULL):
+            or filler.stage == NULL or filler.next_wish == NULL
+            or filler.first_wish == NULL or filler.below == NULL):
         return -1
     return 0
 
@@ -58,6 +62,9 @@ cdef void filler_free(Filler* filler) noexcept:
     free(filler.by_floor)
     free(filler.by_top)
     free(filler.stage)
+    free(filler.next_wish)
+    free(filler.first_wish)
+    free(filler.below)
 
 
 cdef void sift(int32_t* heap, const int64_t* key, int32_t start, int32_t end) noexcept nogil:
@@ -85,13 +92,6 @@ cdef void sort_by(int32_t* index, const int64_t* key, int32_t count) noexcept no
         sift(index, key, 0, i)
 
 
-cdef void refresh(Vessel* vessel) noexcept nogil:
-    if vessel.weight > 0:
-        vessel.full_at = (vessel.cap - vessel.held) // vessel.weight
-    else:
-        vessel.full_at = NEVER
-
-
 cdef void pour(Filler* filler, const Wish* wish, int64_t held, int64_t weight) noexcept nogil:
     """Adds to what is held and to what grows on the whole path of a wish."""
     cdef int32_t circuit = wish.circuit, phase
@@ -102,18 +102,8 @@ cdef void pour(Filler* filler, const Wish* wish, int64_t held, int64_t weight) n
                 vessel = &filler.vessel[circuit * GRID_PHASES + phase]
                 vessel.held += held
                 vessel.weight += weight
-                refresh(vessel)
+                vessel.stale = 1
         circuit = filler.parent[circuit]
-
-
-cdef bint passes(const Filler* filler, const Wish* wish, int32_t vessel) noexcept nogil:
-    """Whether a wish draws through that circuit and phase."""
-    cdef int32_t circuit = wish.circuit, wanted = vessel // GRID_PHASES
-    if not wish.wired[vessel % GRID_PHASES]:
-        return False
-    while circuit > wanted:  # parents stand before their children
-        circuit = filler.parent[circuit]
-    return circuit == wanted
 
 
 cdef void admit(Filler* filler, Wish* wish, int32_t index) noexcept nogil:
@@ -157,102 +147,147 @@ cdef void stop(Filler* filler, Wish* wish, int32_t index, int64_t amount) noexce
 
 
 cdef int32_t first_full(const Filler* filler) noexcept nogil:
+    """The circuit and phase that is full at the lowest level, as things grow now."""
     cdef int32_t i, best = 0
-    for i in range(1, filler.circuits * GRID_PHASES):
-        if filler.vessel[i].full_at < filler.vessel[best].full_at:
+    cdef Vessel* vessel
+    for i in range(filler.circuits * GRID_PHASES):
+        vessel = &filler.vessel[i]
+        if vessel.stale:
+            vessel.stale = 0
+            vessel.full_at = NEVER
+            if vessel.weight > 0:
+                vessel.full_at = (vessel.cap - vessel.held) // vessel.weight
+        if vessel.full_at < filler.vessel[best].full_at:
             best = i
     return best
 
 
-cdef void overflow(
-    Filler* filler, Wish* wishes, int32_t count, int32_t full, int64_t level
-) noexcept nogil:
+cdef void overflow(Filler* filler, Wish* wishes, int32_t full, int64_t level) noexcept nogil:
     """A circuit and phase is full: everything that grows through it stops at the level."""
-    cdef int32_t i
+    cdef int32_t node, i, top = full // GRID_PHASES, phase = full % GRID_PHASES
     cdef int64_t amount
-    for i in range(count):
-        if filler.stage[i] == GROWING and passes(filler, &wishes[i], full):
-            amount = level * wishes[i].weight
-            if amount < wishes[i].minimum << FRACTION:
-                amount = wishes[i].minimum << FRACTION
-            wishes[i].bound_circuit = full // GRID_PHASES
-            wishes[i].bound_phase = full % GRID_PHASES
-            stop(filler, &wishes[i], i, amount)
+    for node in range(top, filler.circuits):  # parents stand before their children
+        filler.below[node] = node == top or (
+            filler.parent[node] >= top and filler.below[filler.parent[node]]
+        )
+        i = filler.first_wish[node] if filler.below[node] else -1
+        while i >= 0:
+            if filler.stage[i] == GROWING and wishes[i].wired[phase]:
+                amount = max(level * wishes[i].weight, wishes[i].minimum << FRACTION)
+                wishes[i].bound_circuit = top
+                wishes[i].bound_phase = phase
+                stop(filler, &wishes[i], i, amount)
+            i = filler.next_wish[i]
 
 
-cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
-    """One run under `filler.cap`; answers stand in the wishes. Negative caps are 0.
-
-    Every wish with 0 <= minimum <= maximum < 2^31 and 1 <= weight <= 1000.
-    """
-    cdef int32_t i, full, floors = 0, tops = 0, admitted = 0
-    cdef int64_t level = 0, next_floor, next_top
+cdef int32_t begin(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
+    """Empties the vessels, admits what fits, and lines the admitted up; how many they are."""
+    cdef int32_t i, admitted = 0
     cdef Vessel* vessel
+    for i in range(filler.circuits):
+        filler.first_wish[i] = -1
     for i in range(filler.circuits * GRID_PHASES):
         vessel = &filler.vessel[i]
         vessel.cap = min(max(filler.cap[i], 0), MOST_MA) << FRACTION
         vessel.held = 0
         vessel.weight = 0
         vessel.full_at = NEVER
+        vessel.stale = 0
     for i in range(count):
         admit(filler, &wishes[i], i)
         if wishes[i].admitted:
             filler.by_floor[admitted] = i
             filler.by_top[admitted] = i
+            filler.next_wish[i] = filler.first_wish[wishes[i].circuit]
+            filler.first_wish[wishes[i].circuit] = i
             admitted += 1
     sort_by(filler.by_floor, filler.floor_level, admitted)
     sort_by(filler.by_top, filler.top_level, admitted)
+    return admitted
+
+
+cdef void top_out(Filler* filler, Wish* wishes, int32_t i) noexcept nogil:
+    """A wish has its maximum."""
+    if filler.stage[i] == GROWING:
+        stop(filler, &wishes[i], i, wishes[i].maximum << FRACTION)
+    elif filler.stage[i] == FLOOR:  # minimum equals maximum, rounded
+        filler.stage[i] = STOPPED
+        wishes[i].share = wishes[i].minimum
+
+
+cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
+    """One run under `filler.cap`; answers stand in the wishes. Negative caps are 0.
+
+    Every wish with 0 <= minimum <= maximum < 2^31 and 1 <= weight <= 1000. What happens at
+    one and the same level is done together: it cannot fill anything below that level.
+    """
+    cdef int32_t i, full, floors = 0, tops = 0
+    cdef int64_t level = 0, next_floor, next_top, full_at
+    cdef int32_t admitted = begin(filler, wishes, count)
     while tops < admitted:  # each round starts, stops or fills something: at most 5 per wish
         next_floor = NEVER
         if floors < admitted:
             next_floor = filler.floor_level[filler.by_floor[floors]]
-        while tops < admitted and filler.stage[filler.by_top[tops]] == STOPPED:
-            tops += 1
-        if tops == admitted:
-            break
         next_top = filler.top_level[filler.by_top[tops]]
         full = first_full(filler)
-        if filler.vessel[full].full_at <= next_floor and filler.vessel[full].full_at <= next_top:
-            level = max(level, filler.vessel[full].full_at)
-            overflow(filler, wishes, count, full, level)
+        full_at = filler.vessel[full].full_at
+        if full_at <= next_floor and full_at <= next_top:
+            level = max(level, full_at)
+            overflow(filler, wishes, full, level)
         elif next_floor <= next_top:
             level = max(level, next_floor)
-            i = filler.by_floor[floors]
-            if filler.stage[i] == FLOOR:
-                grow(filler, &wishes[i], i)
-            floors += 1
+            while floors < admitted and filler.floor_level[filler.by_floor[floors]] == next_floor:
+                i = filler.by_floor[floors]
+                if filler.stage[i] == FLOOR:
+                    grow(filler, &wishes[i], i)
+                floors += 1
         else:
             level = max(level, next_top)
-            i = filler.by_top[tops]
-            if filler.stage[i] == FLOOR:  # minimum equals maximum, rounded
-                filler.stage[i] = STOPPED
-                wishes[i].share = wishes[i].minimum
-            else:
-                stop(filler, &wishes[i], i, wishes[i].maximum << FRACTION)
+            while tops < admitted and filler.top_level[filler.by_top[tops]] == next_top:
+                top_out(filler, wishes, filler.by_top[tops])
+                tops += 1
+        while tops < admitted and filler.stage[filler.by_top[tops]] == STOPPED:
             tops += 1
 
 
 def fair_shares(parents, caps_ma, demands):
+    run = ShareRun(parents, caps_ma, demands)
+    run()
+    return run.shares_ma()
+
+
+cdef class ShareRun:
     cdef Filler filler
     cdef Wish* wishes
-    cdef int32_t i, n = len(demands), circuits = len(parents)
-    check.check_demands(parents, caps_ma, demands)
-    wishes = <Wish*>calloc(max(n, 1), sizeof(Wish))
-    try:
-        if filler_make(&filler, circuits, n) or wishes == NULL:
+    cdef int32_t count
+
+    def __init__(self, parents, caps_ma, demands):
+        cdef int32_t i
+        if self.wishes != NULL:
+            raise ValueError("a run is laid out once")
+        check.check_demands(parents, caps_ma, demands)
+        self.count = len(demands)
+        self.wishes = <Wish*>calloc(max(self.count, 1), sizeof(Wish))
+        if self.wishes == NULL or filler_make(&self.filler, len(parents), self.count):
             raise MemoryError("fair shares")
-        for i in range(circuits):
-            filler.parent[i] = parents[i]
+        for i in range(self.filler.circuits):
+            self.filler.parent[i] = parents[i]
             for phase in range(GRID_PHASES):
-                filler.cap[i * GRID_PHASES + phase] = caps_ma[i][phase]
-        for i in range(n):
-            wish_from(&wishes[i], demands[i])
+                self.filler.cap[i * GRID_PHASES + phase] = caps_ma[i][phase]
+        for i in range(self.count):
+            wish_from(&self.wishes[i], demands[i])
+
+    def __dealloc__(self):
+        filler_free(&self.filler)
+        free(self.wishes)
+
+    def __call__(self):
         with nogil:
-            fill(&filler, wishes, n)
-        return [wishes[i].share for i in range(n)]
-    finally:
-        filler_free(&filler)
-        free(wishes)
+            fill(&self.filler, self.wishes, self.count)
+
+    def shares_ma(self):
+        cdef int32_t i
+        return [self.wishes[i].share for i in range(self.count)]
 
 
 cdef void wish_from(Wish* wish, object demand) except *:

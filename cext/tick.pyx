@@ -21,7 +21,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from cext.base cimport count_base, count_readings, take_reading
 from cext.draw cimport count_draw, take_report
 from cext.lay cimport free_world, lay_world
-from cext.pace cimport decide, start
+from cext.orders cimport start
+from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport GRID_PHASES, VEHICLE_E, Charger, Circuit, Slot, Why, World

@@ -6,6 +6,7 @@ cdef enum:
     RING = 24  # buckets a ring keeps
     GRID_PHASES = 3
     NOTHING_MA = 500  # a phase that carries less draws nothing
+    WORTH_MA = 500  # a smaller change is not worth a write, unless a cap asks for it
 
 # How a limit slot counts, in the order of tick.SLOT_STATES.
 cdef enum:
@@ -211,6 +212,7 @@ cdef struct Vessel:
     int64_t held  # what does not grow, less the floors of what does
     int64_t weight  # of what grows
     int64_t full_at  # the level at which it is full
+    int32_t stale  # full_at is to be reckoned anew
 
 cdef struct Filler:
     int32_t circuits
@@ -223,6 +225,9 @@ cdef struct Filler:
     int32_t* by_floor
     int32_t* by_top
     int32_t* stage
+    int32_t* first_wish  # of each circuit, its wishes in a chain; -1 ends it
+    int32_t* next_wish
+    int32_t* below  # while a circuit overflows: whether each circuit is in its subtree
 
 cdef struct World:
     int32_t circuits_n

@@ -19,7 +19,7 @@ from cext.rows import (
     Tuning,
     Vehicle,
 )
-from cext.shares import fair_shares
+from cext.shares import ShareRun
 from cext.tick import Kernel
 from controller.commands.output import FINE, add_json_option, answer_json, columns, say
 
@@ -75,7 +75,7 @@ def _shares_us(size: int) -> float:
     ]
     parents = [circuit.parent for circuit in tree]
     caps_ma = [circuit.rating_ma for circuit in tree]
-    return _median_us(lambda: fair_shares(parents, caps_ma, demands))
+    return _median_us(ShareRun(parents, caps_ma, demands))
 
 
 def _tick_us(size: int) -> float:

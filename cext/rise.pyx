@@ -1,0 +1,168 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Up on proof: out of slack that is free after every upper end is counted, along a ramp."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.draw cimport setpoint_for, worst_draw
+from cext.orders cimport order
+from cext.targets cimport blame, to_step
+from cext.types cimport (
+    GRID_PHASES,
+    RULE_DWELL,
+    RULE_RAMP,
+    RULE_SILENT,
+    RULE_SLACK,
+    RULE_STARTING,
+    RULE_SUSPECT,
+    WORTH_MA,
+    Charger,
+    Circuit,
+    Why,
+    World,
+)
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t RAISE_GAP = SECOND  # between two rises of one charger
+cdef int64_t RAISE_SPAN = 2 * SECOND  # one rise uses at most this much of the ramp
+cdef int64_t MILLISECOND = 1_000_000
+cdef int64_t HOUR_MS = 3_600_000
+cdef int64_t LATE = SECOND  # beyond lag and poll, a report may be this late before a rise
+cdef int64_t NO_CAP = 0x7FFFFFFF
+
+
+cdef void rise(World* world) noexcept nogil:
+    """Raises, in turn, what proven slack permits, and says of the others why not."""
+    cdef int32_t i
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        if not charger.started:
+            blame(world, &charger.why, RULE_STARTING, -1, -1)
+        elif not charger.fresh:
+            blame(world, &charger.why, RULE_SILENT, -1, -1)
+        elif charger.suspect:
+            blame(world, &charger.why, RULE_SUSPECT, -1, -1)
+        elif charger.target > charger.order:
+            rise_one(world, charger)
+        elif charger.target == charger.order:
+            charger.why = charger.bound
+
+
+cdef void rise_one(World* world, Charger* charger) noexcept nogil:
+    """One rise, or the reason why there is none now."""
+    cdef Why where
+    cdef int32_t setpoint, wanted = charger.target
+    cdef int64_t room = room_above(world, charger, &where)
+    cdef int64_t ramp = ramped(world, charger)
+    if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
+        charger.why = charger.cause
+        charger.why.rule = RULE_DWELL
+        return
+    if world.now - charger.report_at > charger.lag + charger.poll + LATE:
+        blame(world, &charger.why, RULE_SILENT, -1, -1)
+        return
+    setpoint = to_step(charger, min(<int64_t>wanted, setpoint_for(charger, room)))
+    if setpoint < wanted:
+        charger.why = where
+    else:
+        charger.why = charger.bound
+    if ramp < setpoint:
+        setpoint = to_step(charger, ramp)
+        blame(world, &charger.why, RULE_RAMP, -1, -1)
+    if world.now - charger.changed_at < RAISE_GAP:
+        return
+    if setpoint - charger.order >= WORTH_MA or setpoint == charger.maximum > charger.order:
+        claim(world, charger, setpoint)
+        order(world, charger, setpoint)
+
+
+cdef bint closed(const Circuit* circuit, int32_t phase) noexcept nogil:
+    """Nothing rises below what is over its cap by its reading, credits or not, nor below what
+    was never measured yet since the start although it has a meter."""
+    if not circuit.fresh:
+        return circuit.measured and not circuit.heard
+    return circuit.excess[phase] > 0 or circuit.reading[phase] > circuit.cap[phase]
+
+
+cdef int64_t slack_for(
+    World* world, const Charger* charger, const Circuit* circuit, int32_t phase
+) noexcept nogil:
+    """What is free after every upper end is counted.
+
+    What an unmetered charger draws more will be read as base load. Where the declared worst
+    case does not cover that already, it takes twice the room, and waits until the reading
+    must show the last such rise.
+    """
+    cdef int64_t free = circuit.cap[phase] - circuit.draw_hi[phase]
+    cdef int64_t slack = free - circuit.base_hi[phase]
+    cdef int64_t covered = min(slack, free - circuit.worst[phase])
+    if charger.metered or slack <= 0:
+        return slack
+    if circuit.unseen_at and 0 < world.now - circuit.unseen_at < charger.show:
+        return max(0, covered)
+    return max(slack // 2, covered)
+
+
+cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexcept nogil:
+    """The draw a charger may rise to: its upper end plus the least slack on its path.
+
+    0 where nothing may rise; `where` says which circuit and phase leaves the least.
+    """
+    cdef int32_t node = charger.circuit, phase
+    cdef int64_t slack, room, most = NO_CAP
+    cdef Circuit* circuit
+    blame(world, where, RULE_SLACK, -1, -1)
+    while node >= 0:
+        circuit = &world.circuits[node]
+        for phase in range(GRID_PHASES):
+            if not charger.wired[phase]:
+                continue
+            slack = slack_for(world, charger, circuit, phase)
+            room = charger.draw_hi[phase] + slack
+            if slack < 0 or closed(circuit, phase):
+                room = 0
+            if room < most:
+                most = room
+                blame(world, where, RULE_SLACK, node, phase)
+        node = circuit.parent
+    return most
+
+
+cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
+    """The highest order the ramp permits now; a start goes to the minimum at once.
+
+    What a rest allows is bounded, but never to less than one change that is worth a write.
+    """
+    cdef int64_t rested_ms = min((world.now - charger.changed_at) // MILLISECOND, HOUR_MS)
+    cdef int64_t most = max(
+        world.pace.ramp_ma_per_s * RAISE_SPAN // SECOND, <int64_t>charger.step + WORTH_MA
+    )
+    return max(
+        <int64_t>charger.minimum,
+        charger.order + min(world.pace.ramp_ma_per_s * rested_ms // 1000, most),
+    )
+
+
+cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil:
+    """Counts a raised setpoint on the whole path before the next charger is asked."""
+    cdef int32_t node, phase
+    cdef int64_t more
+    cdef Circuit* circuit
+    for phase in range(GRID_PHASES):
+        if not charger.wired[phase]:
+            continue
+        more = worst_draw(charger, setpoint) - charger.draw_hi[phase]
+        if more <= 0:
+            continue
+        charger.draw_hi[phase] += more
+        node = charger.circuit
+        while node >= 0:
+            circuit = &world.circuits[node]
+            circuit.draw_hi[phase] += more
+            if circuit.fresh and not charger.metered:
+                circuit.unseen_at = world.now
+                circuit.base_hi[phase] = max(
+                    circuit.base_hi[phase],
+                    min(circuit.base_hi[phase] + more, <int64_t>circuit.worst[phase]),
+                )
+            node = circuit.parent

@@ -1,0 +1,189 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Down at once: what a net excess, a fallen cap, a blind circuit or silence asks for.
+
+A net excess asks for a lower draw of what is metered, shared out fairly with what is drawn
+now as maxima; what is permitted and not drawn goes first, for nobody knows when it wakes. A
+cap that fell, or a blind circuit that does not fit, asks all below it to go to their targets.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.draw cimport obeys, ordered_draw
+from cext.orders cimport shed_to
+from cext.shares cimport fill
+from cext.targets cimport blame
+from cext.types cimport (
+    GRID_PHASES,
+    RULE_BLIND,
+    RULE_CAP,
+    RULE_SHED,
+    RULE_SILENT,
+    WORTH_MA,
+    Charger,
+    Circuit,
+    Why,
+    Wish,
+    World,
+)
+
+cdef int64_t NO_CAP = 0x7FFFFFFF
+
+
+cdef void lower_silent(World* world) noexcept nogil:
+    """Out of touch, a charger finds its fail-safe setpoint when it comes back, or less."""
+    cdef int32_t i
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if charger.started and not charger.fresh:
+            shed_to(world, charger, charger.failsafe, RULE_SILENT, -1, -1)
+
+
+cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcept nogil:
+    """Whether a circuit and phase above a charger carries a net excess, and which first."""
+    cdef int32_t node = charger.circuit, phase
+    while node >= 0:
+        for phase in range(GRID_PHASES):
+            if charger.wired[phase] and world.circuits[node].excess[phase] > 0:
+                blame(world, where, RULE_SHED, node, phase)
+                return True
+        node = world.circuits[node].parent
+    return False
+
+
+cdef void shed_excess(World* world) noexcept nogil:
+    """Lowers what is drawn, fairly, until what is ordered takes every net excess away.
+
+    First what obeys; what is left then asks suspects, each once in the time it takes to show.
+    """
+    cdef int32_t i, phase
+    cdef bint over = False
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            over = over or world.circuits[i].excess[phase] > 0
+    if not over:
+        return
+    shed_unseen(world)
+    shed_seen(world, False)
+    shed_seen(world, True)
+
+
+cdef int64_t keeps(const Charger* charger) noexcept nogil:
+    """What an order may stay at under a net excess, as far as what is not drawn is concerned.
+
+    Where nobody knows the draw: the share of what the upper ends leave, or 0 where no order
+    counts. Where it is known: no less than what is drawn; that is shed by its own rule.
+    """
+    cdef int32_t phase
+    cdef int64_t drawn = 0
+    if not charger.fresh or (charger.suspect and not charger.current_known):
+        return 0
+    if charger.current_known:
+        for phase in range(GRID_PHASES):
+            drawn = max(drawn, charger.may_shed[phase])
+        drawn += WORTH_MA
+    return max(drawn, <int64_t>charger.target)
+
+
+cdef void shed_unseen(World* world) noexcept nogil:
+    """What is permitted and not drawn may wake up at any moment: it goes first."""
+    cdef int32_t i
+    cdef Charger* charger
+    cdef Why where
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if charger.started and excess_above(world, charger, &where):
+            shed_to(world, charger, keeps(charger), RULE_SHED, where.circuit, where.phase)
+
+
+cdef int64_t still_allowed(const Circuit* circuit, int32_t phase, bint suspects) noexcept nogil:
+    """How much of the draw that may be shed may stay."""
+    if circuit.excess[phase] <= 0:
+        return NO_CAP
+    if not suspects:
+        return circuit.may_shed[phase] - circuit.excess[phase]
+    if circuit.excess[phase] <= circuit.may_shed[phase]:
+        return NO_CAP
+    return circuit.suspect_draw[phase] - (circuit.excess[phase] - circuit.may_shed[phase])
+
+
+cdef void shed_seen(World* world, bint suspects) noexcept nogil:
+    """One fair-share run with what is drawn as maxima; what was not granted is taken off."""
+    cdef int32_t i, phase, count = 0
+    cdef int64_t taken
+    cdef Charger* charger
+    cdef Wish* wish
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            world.filler.cap[i * GRID_PHASES + phase] = still_allowed(
+                &world.circuits[i], phase, suspects
+            )
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        if (charger.suspect != 0) == suspects and wish_to_keep(charger, &world.wishes[count]):
+            world.wisher[count] = world.turn_order[i]
+            count += 1
+    if count == 0:
+        return
+    fill(&world.filler, world.wishes, count)
+    for i in range(count):
+        charger = &world.chargers[world.wisher[i]]
+        wish = &world.wishes[i]
+        taken = wish.maximum - wish.share
+        if taken <= 0 or (suspects and world.now - charger.changed_at < charger.show):
+            continue
+        shed_to(world, charger, charger.order - taken if suspects else wish.share, RULE_SHED,
+                wish.bound_circuit, wish.bound_phase)
+
+
+cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
+    """A metered charger's wish to keep what it draws; False when there is nothing to shed."""
+    cdef int32_t phase
+    cdef int64_t most = 0
+    if not charger.started or not charger.fresh or not charger.current_known:
+        return False
+    for phase in range(GRID_PHASES):
+        wish.wired[phase] = charger.may_shed[phase] > 0
+        most = max(most, charger.may_shed[phase])
+    if most == 0:
+        return False
+    wish.circuit = charger.circuit
+    wish.weight = charger.weight
+    wish.maximum = most
+    wish.minimum = min(most, <int64_t>charger.minimum)
+    return True
+
+
+cdef void fall_to_targets(World* world) noexcept nogil:
+    """Below a cap that fell, and below a blind circuit that does not fit, all go to target."""
+    cdef int32_t i, phase, node
+    cdef Circuit* circuit
+    cdef Charger* charger
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            world.circuits[i].ordered[phase] = 0
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        node = charger.circuit
+        while node >= 0:
+            for phase in range(GRID_PHASES):
+                world.circuits[node].ordered[phase] += ordered_draw(world, charger, phase)
+            node = world.circuits[node].parent
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        node = charger.circuit
+        while charger.started and node >= 0:
+            circuit = &world.circuits[node]
+            for phase in range(GRID_PHASES):
+                if charger.wired[phase] and must_fall(circuit, phase):
+                    shed_to(world, charger, charger.target if obeys(charger) else 0,
+                            RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
+            node = circuit.parent
+
+
+cdef bint must_fall(const Circuit* circuit, int32_t phase) noexcept nogil:
+    if circuit.cap[phase] < circuit.cap_before[phase]:
+        return True
+    return (
+        not circuit.fresh and circuit.base_hi[phase] + circuit.ordered[phase] > circuit.cap[phase]
+    )
