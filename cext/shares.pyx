@@ -251,9 +251,9 @@ cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
 
 
 def fair_shares(parents, caps_ma, demands):
-    run = ShareRun(parents, caps_ma, demands)
-    run()
-    return run.shares_ma()
+    shares = ShareRun(parents, caps_ma, demands)
+    shares.run()
+    return shares.shares_ma()
 
 
 cdef class ShareRun:
@@ -281,7 +281,7 @@ cdef class ShareRun:
         filler_free(&self.filler)
         free(self.wishes)
 
-    def __call__(self):
+    def run(self):
         with nogil:
             fill(&self.filler, self.wishes, self.count)
 

@@ -75,7 +75,7 @@ def _shares_us(size: int) -> float:
     ]
     parents = [circuit.parent for circuit in tree]
     caps_ma = [circuit.rating_ma for circuit in tree]
-    return _median_us(ShareRun(parents, caps_ma, demands))
+    return _median_us(ShareRun(parents, caps_ma, demands).run)
 
 
 def _tick_us(size: int) -> float:
