@@ -14,7 +14,7 @@ from itertools import count
 
 from cext.plant import Plant, PlantCharger
 from cext.rows import ROOT, Phases
-from controller.devices import Charger, Meter
+from controller.document.devices import Charger, Meter
 from controller.image import ChargerReport, Image, MeterReading, Order
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from controller.circuits import Circuit
-from controller.devices import Charger
+from controller.document.circuits import Circuit
+from controller.document.devices import Charger
 from controller.remedies import Excess, Group, Remedy, Setting, remedies
 from controller.site import Site
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cext.rows import Rule, Why
-from controller.quantities import GRID_PHASES
+from controller.document.quantities import GRID_PHASES
 from controller.site import RATING
 
 _WORDS = {

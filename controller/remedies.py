@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
-from controller.devices import Charger
+from controller.document.devices import Charger
 from controller.units import MA_PER_A, PPM, amperes_text
 
 

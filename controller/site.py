@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from controller.buses import Bus, host_and_port
-from controller.circuits import Circuit, resolve_circuits
-from controller.devices import Charger, Meter
-from controller.document import Control, Document, LimitSource, json_schema
-from controller.document_text import BYTES_MAX, WHOLE, read_json, read_toml
-from controller.draft import Draft
+from controller.document.buses import Bus, host_and_port
+from controller.document.circuits import Circuit, resolve_circuits
+from controller.document.devices import Charger, Meter
+from controller.document.draft import Draft
+from controller.document.model import Control, Document, LimitSource, json_schema
+from controller.document.problems import DocumentError, Problem, found
+from controller.document.resolve import resolve_chargers, resolve_meters
+from controller.document.seats import Seats
+from controller.document.text import BYTES_MAX, WHOLE, read_json, read_toml
 from controller.facts import Profiles
-from controller.problems import DocumentError, Problem, found
-from controller.resolve import resolve_chargers, resolve_meters
-from controller.seats import Seats
 from controller.units import amperes_text
 
 __all__ = [

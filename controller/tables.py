@@ -15,7 +15,7 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
-from controller.devices import Charger, Meter
+from controller.document.devices import Charger, Meter
 from controller.site import Control, LimitSource, Site
 from controller.units import PPM
 

@@ -8,7 +8,7 @@ own watchdog time is over: so the charger falls back by itself once decisions st
 import asyncio
 from functools import partial
 
-from controller.devices import Charger
+from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell

@@ -1,6 +1,6 @@
 """A meter's driver: polls its currents and posts them, signed, all three or none."""
 
-from controller.devices import Meter
+from controller.document.devices import Meter
 from controller.image import MeterReading
 from controller.units import MA_PER_A, NS_PER_S
 from drivers.bell import Bell

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
 
+from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
-from controller.problems import DocumentError, Problem
 from drivers.register import (
     Amperes,
     Block,

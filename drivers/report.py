@@ -1,7 +1,7 @@
 """What a charger's registers mean, by its profile. Pure; unknown stays unknown."""
 
 from cext.rows import NO_PHASE, Vehicle
-from controller.devices import Charger
+from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.profile import ChargerProfile
 from drivers.reader import Sample

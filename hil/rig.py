@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cext.plant import Plant, PlantCharger
-from controller.patterns import expand
+from controller.document.patterns import expand
 from controller.site import Meter, Site
 from controller.wire import FrameError, StatusReport, ask_status
 from hil.broker import Broker

@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from pathlib import Path
 from typing import Any
 
-from controller import document
 from controller.commands.output import FINE, say
+from controller.document import model
 from hil import story
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 def schemas() -> dict[str, dict[str, Any]]:
     """What each file in docs/ must hold."""
     return {
-        "site.schema.json": document.json_schema(),
+        "site.schema.json": model.json_schema(),
         "story.schema.json": story.json_schema(),
     }
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controller.buses import Bus as SiteBus
-from controller.devices import Charger, Meter
+from controller.document.buses import Bus as SiteBus
+from controller.document.devices import Charger, Meter
 from controller.driver import Driver
 from controller.image import ChargerReport, MeterReading, Order
 from controller.units import NS_PER_S

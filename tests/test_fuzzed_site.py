@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.document_text import read_json, read_toml
+from controller.document.text import read_json, read_toml
 from controller.site import DocumentError, Site, json_schema, parse
 from tests.documents import SHELF, document
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.document_text import read_json, read_toml
-from controller.problems import PROBLEMS_MAX
+from controller.document.problems import PROBLEMS_MAX
+from controller.document.text import read_json, read_toml
 from controller.site import DocumentError, parse
 from tests.documents import (
     GRID,

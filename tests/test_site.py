@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from cext.rows import NO_PHASE
-from controller.document_text import read_toml
+from controller.document.text import read_toml
 from controller.site import Charger, json_schema, load
 from drivers.profile import library
 from tests.documents import (

@@ -16,9 +16,9 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.problems import DocumentError, Problem
+from controller.document.problems import DocumentError, Problem
+from controller.document.quantities import GRID_PHASES
 from controller.proof import Finding, Line, Proof, Watchdogs, prove
-from controller.quantities import GRID_PHASES
 from controller.remedies import Cost, Remedy
 from controller.site import Site, load
 from controller.units import MA_PER_A, amperes_text

@@ -6,7 +6,6 @@ import asyncio
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from itertools import count
 
-from controller.buses import tcp_address
 from controller.clock import MonotonicClock
 from controller.commands.output import (
     FINE,
@@ -18,6 +17,7 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.document.buses import tcp_address
 from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.device import DeviceError, Rank

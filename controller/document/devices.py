@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cext.rows import Phases
-from controller.buses import Bus
+from controller.document.buses import Bus
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import PPM
 

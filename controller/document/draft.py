@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.diagnosis import explain, place
-from controller.document import (
+from controller.document.diagnosis import explain, place
+from controller.document.model import (
     BusEntry,
     ChargerEntry,
     CircuitEntry,
@@ -24,7 +24,7 @@ from controller.document import (
     MeterEntry,
     SiteEntry,
 )
-from controller.problems import PROBLEMS_MAX, Problem, found
+from controller.document.problems import PROBLEMS_MAX, Problem, found
 
 Read = TypeVar("Read", bound=Entry)
 ENTRIES_MAX = 5000  # looked at in a section; the model refuses longer ones

@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from controller import strictjson
-from controller.problems import DocumentError, Problem, printable
+from controller.document.problems import DocumentError, Problem, printable
 
 BYTES_MAX = 1024 * 1024
 WHOLE = "document"

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from cext.rows import NO_PHASE, Phases
-from controller.problems import found
+from controller.document.problems import found
 from controller.units import MA_PER_A, NS_MAX, NS_PER_S, PPM, PPM_PER_PCT, whole
 
 GRID_PHASES = ("L1", "L2", "L3")

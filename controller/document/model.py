@@ -2,7 +2,7 @@
 
 Keys are in amperes and seconds (`min_a`); attributes are what the core counts in (`min_ma`).
 A key that may be left out because the device's profile knows better is None until
-:mod:`controller.devices` has asked the profile.
+:mod:`controller.document.devices` has asked the profile.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic.json_schema import GenerateJsonSchema
 
-from controller.quantities import (
+from controller.document.quantities import (
     AllTerminals,
     AmperesPerSecond,
     AnyTerminals,

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from controller.buses import Bus
-from controller.devices import Charger, Meter
-from controller.document import ChargerEntry, MeterEntry
-from controller.draft import Draft
+from controller.document.buses import Bus
+from controller.document.devices import Charger, Meter
+from controller.document.draft import Draft
+from controller.document.model import ChargerEntry, MeterEntry
+from controller.document.problems import DocumentError, found, printable
+from controller.document.seats import Seats
 from controller.facts import ChargerFacts, MeterFacts, Profiles
-from controller.problems import DocumentError, found, printable
-from controller.seats import Seats
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 
 CHARGERS_MAX = 5000

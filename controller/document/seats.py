@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-from controller.buses import Bus, Buses
-from controller.document import SLUG, ChargerEntry, MeterEntry
-from controller.draft import Draft
-from controller.patterns import expand, is_pattern
-from controller.problems import found
+from controller.document.buses import Bus, Buses
+from controller.document.draft import Draft
+from controller.document.model import SLUG, ChargerEntry, MeterEntry
+from controller.document.patterns import expand, is_pattern
+from controller.document.problems import found
 
 
 class Seat(NamedTuple):

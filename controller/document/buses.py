@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from controller.draft import Draft
-from controller.problems import found
+from controller.document.draft import Draft
+from controller.document.problems import found
 from controller.units import NS_PER_S
 
 MODBUS_PORT = 502

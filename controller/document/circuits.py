@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import isqrt
 
 from cext.rows import Phases
-from controller.document import CircuitEntry, Protection
-from controller.draft import Draft
-from controller.problems import found
+from controller.document.draft import Draft
+from controller.document.model import CircuitEntry, Protection
+from controller.document.problems import found
 from controller.units import amperes_text
 
 NOMINAL_V = 400
