@@ -2,7 +2,9 @@
 
 Nothing but the order that is live at that moment is ever written. It is written when it is new,
 when the charger says that something else is in force, and again when a third of the charger's
-own watchdog time is over: so the charger falls back by itself once decisions stop.
+own watchdog time is over: so the charger falls back by itself once decisions stop. Where any
+traffic feeds the watchdog, nothing at all is sent to the charger while no order is live, polls
+included, from the first order on.
 """
 
 import asyncio
@@ -16,11 +18,22 @@ from drivers.bus import Bus
 from drivers.decode import decode, encode
 from drivers.device import DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
-from drivers.profile import ChargerProfile
+from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Reader, Sample
-from drivers.report import currents_ma, in_force_ma, needed, remark, time_left_ns, vehicle
+from drivers.register import Register
+from drivers.report import (
+    currents_ma,
+    in_force_ma,
+    needed,
+    remark,
+    time_left_ns,
+    time_set_ns,
+    unset,
+    vehicle,
+)
 
 ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one that failed is tried again
+SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 
 
@@ -38,7 +51,15 @@ class ChargerDriver:
         self._may_write = write
         self._setpoint = profile.registers[profile.setpoint.register_name]
         self._health = Health(charger.id, image.clock)
-        self._reader = Reader(charger.id, charger.unit, profile, bus, Rank.CHARGER, needed(profile))
+        self._reader = Reader(
+            charger.id,
+            charger.unit,
+            profile,
+            bus,
+            Rank.CHARGER,
+            needed(profile),
+            self._may_ask,
+        )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
         self._write_bell = Bell(charger.id, ATTEMPT_S)
         self._watchdog_ns = charger.fallback_delay_ns  # shortened to what the charger shows
@@ -48,6 +69,12 @@ class ChargerDriver:
         self._in_force_ma: int | None = None  # as read last
         self._astray_ns: int | None = None  # since when something else than `_taken` is in force
         self._refusal: str | None = None  # why the last write failed
+        self._any_traffic = profile.watchdog.kind == "any_traffic"
+        self._decided = False  # there has been an order
+        self._heard_ns: int | None = None  # its last report
+        self._lapsed = True  # its watchdog may have run out since the last write
+        self._unset: tuple[Setting, ...] = ()  # as read last
+        self._settings_left = SETTINGS_MAX
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -71,8 +98,15 @@ class ChargerDriver:
             taken = self._taken
             await self._reader.poll(self._health, partial(self._post, taken))
 
+    def _may_ask(self) -> bool:
+        """Whether a request may feed its watchdog now."""
+        live = self._image.order(self.id) is not None
+        self._decided = self._decided or live
+        return live or not (self._any_traffic and self._decided)
+
     def _post(self, taken: Order | None, sample: Sample) -> str | None:
-        in_force = in_force_ma(self._profile, sample)
+        self._notice_lapse(sample)
+        in_force = in_force_ma(self._profile, sample, self._lapsed)
         report = ChargerReport(
             at_ns=sample.at_ns,
             in_force_ma=in_force,
@@ -86,10 +120,21 @@ class ChargerDriver:
             name = self._profile.setpoint.applied
             raise self._reader.bad(name, f"cannot be used: {error}") from error
         self._in_force_ma = in_force
+        self._unset = unset(self._profile, sample)
+        if not self._unset:
+            self._settings_left = SETTINGS_MAX
         astray = None
         if taken is not None and taken is self._taken:
             astray = self._compare(taken, sample)
         return self._refusal or astray or remark(self._charger, self._profile, sample)
+
+    def _notice_lapse(self, sample: Sample) -> None:
+        """Whether its watchdog may have run out since its last report."""
+        known_ns = (time_set_ns(self._profile, sample), self._watchdog_ns)
+        shortest_ns = min((each for each in known_ns if each), default=None)
+        last_ns, self._heard_ns = self._heard_ns, sample.at_ns
+        if shortest_ns is not None and (last_ns is None or sample.at_ns - last_ns >= shortest_ns):
+            self._lapsed = True
 
     def _compare(self, taken: Order, sample: Sample) -> str | None:
         """Whether what was written is in force, and for how long the charger keeps it."""
@@ -122,24 +167,38 @@ class ChargerDriver:
             try:
                 reply = await self._bus.exchange(self._rank, self._ask)
             except DeviceError as error:
+                self._settings_left -= self._offered is None
                 self._refusal = str(error)
                 continue
             if reply is not None:
-                self._taken = self._offered
-                self._taken_ns = reply.at_ns
+                self._settings_left -= self._offered is None
+                if self._offered is not None:
+                    self._taken = self._offered
+                    self._taken_ns = reply.at_ns
+                    self._lapsed = False
                 self._refusal = None
                 self._poll_bell.ring()
 
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
         order = self._image.order(self.id)
-        if order is None or not self._due(order):
+        if order is None:
             return None
-        self._offered = order
-        words = encode(self._setpoint, order.ma)
-        address = self._setpoint.addr
-        fc = self._profile.setpoint.fc
-        return Request(self.id, self._charger.unit, fc, address, len(words), words)
+        if self._due(order):
+            self._offered = order
+            words = encode(self._setpoint, order.ma)
+            return self._write(self._setpoint, self._profile.setpoint.fc, words)
+        if self._unset and self._settings_left > 0:
+            self._offered = None
+            setting = self._unset[0]
+            register = self._profile.registers[setting.register_name]
+            return self._write(register, setting.fc, (setting.value,))
+        return None
+
+    def _write(self, register: Register, fc: int, words: tuple[int, ...]) -> Request:
+        gap_s = self._profile.gap_ns / NS_PER_S
+        unit = self._charger.unit
+        return Request(self.id, unit, fc, register.addr, len(words), words, gap_s=gap_s)
 
     def _due(self, order: Order) -> bool:
         if self._taken is None or (order.tick, order.ma) != (self._taken.tick, self._taken.ma):
@@ -147,7 +206,7 @@ class ChargerDriver:
         since_ns = self._image.clock.now_ns() - self._taken_ns
         if since_ns < REPEAT_NS:
             return False
-        if self._astray_ns is not None:
+        if self._astray_ns is not None or (self._any_traffic and self._lapsed):
             return True
         return self._watchdog_ns is not None and since_ns >= self._watchdog_ns // 3
 

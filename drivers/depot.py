@@ -6,8 +6,8 @@ from controller.units import NS_PER_S
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.device import ProcessImage
+from drivers.lines import line_at
 from drivers.meter import MeterDriver
-from drivers.modbus import TcpLine
 from drivers.profile import library
 
 
@@ -18,7 +18,7 @@ def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
     """
     buses: dict[str, Bus] = {}
     for each in site.buses:
-        line = TcpLine(each.host, each.port, each.timeout_ns / NS_PER_S, may_write=write)
+        line = line_at(each.address, each.timeout_ns / NS_PER_S, may_write=write)
         buses[each.url] = Bus(line, image.clock)
     drivers: list[Driver] = []
     for meter in site.meters:

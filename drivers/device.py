@@ -25,6 +25,8 @@ class Request:
     address: int
     count: int
     words: tuple[int, ...] = ()
+    fewer: tuple[int, ...] = ()  # counts that may be read from the same address instead
+    gap_s: float = 0.0  # what the device needs between two requests
 
     @property
     def writes(self) -> bool:
@@ -94,6 +96,10 @@ class NoReplyError(DeviceError):
 
 class BusFullError(DeviceError):
     """More wait for this line than it can ever serve."""
+
+
+class HushedError(DeviceError):
+    """Nothing was asked, for any request would feed its watchdog."""
 
 
 class BadReplyError(DeviceError):

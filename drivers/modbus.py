@@ -28,14 +28,11 @@ from drivers.device import (
     WrongUnitError,
     refusal,
 )
-
-PAUSE_FIRST_S = 0.1
-PAUSE_MAX_S = 3.0
+from drivers.pauses import Pauses
 
 _LEAST_BYTES = 9  # of a reply: a refusal's transaction, protocol, length, unit, function, code
 _REFUSED = 0x80
 _CLOSED = "the device closed the connection (too many masters?)"
-_FAILURES_COUNTED = 10  # more make no pause longer
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
 
 # Its failures reach people through the health of devices, in their words and once.
@@ -60,9 +57,7 @@ class TcpLine:
         self._transactions = 0  # numbers go on over connections: none is used twice soon
         self._asked: Request | None = None  # the one under way
         self._fitting = (b"", b"")  # how its reply begins: as asked for, or as a refusal
-        self._failures = 0  # to connect, or to stay connected, since the last reply
-        self._reason = ""
-        self._not_before_s = 0.0
+        self._pauses = Pauses()
 
     async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
         """Sends what `ask` says at the last moment; it may be asked twice. See device.Line."""
@@ -95,8 +90,8 @@ class TcpLine:
 
     async def _connect(self, request: Request, deadline_s: float) -> AsyncModbusTcpClient:
         self.close()
-        if asyncio.get_running_loop().time() < self._not_before_s:
-            raise NoConnectionError(self._reason, line=self.url, request=request)
+        if not self._pauses.over:
+            raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
         client = AsyncModbusTcpClient(
             self._host,
             port=self._port,
@@ -137,7 +132,7 @@ class TcpLine:
             if reply is None:
                 self.close()
             _let_go()
-        self._failures = 0
+        self._pauses.answered()
         if reply.isError():
             raise refusal(reply.exception_code, self.url, request)
         return () if request.writes else tuple(reply.registers)
@@ -183,11 +178,7 @@ class TcpLine:
             self._client.ctx.response_future.set_exception(error)
 
     def _unreachable(self, request: Request, reason: str) -> NoConnectionError:
-        self._reason = reason
-        if self._failures:
-            pause_s = min(PAUSE_FIRST_S * 2 ** (self._failures - 1), PAUSE_MAX_S)
-            self._not_before_s = asyncio.get_running_loop().time() + pause_s
-        self._failures = min(self._failures + 1, _FAILURES_COUNTED)
+        self._pauses.failed(reason)
         return NoConnectionError(reason, line=self.url, request=request)
 
     def _silence(self, request: Request) -> NoReplyError:

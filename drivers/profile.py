@@ -48,7 +48,7 @@ class Profile(Part):
     name: str  # its file's name
     vendor: str
     model: str
-    transports: tuple[Literal["tcp"], ...]
+    transports: tuple[Literal["tcp", "rtu"], ...]
     port: StrictInt = Field(502, ge=1, le=65535)
     unit: StrictInt = Field(1, ge=0, le=255)  # as delivered
     fc: Literal[3, 4] = 3
@@ -56,6 +56,7 @@ class Profile(Part):
     sentinels: dict[RegisterType, Integers] = Field(default_factory=dict)
     max_registers: StrictInt = Field(125, ge=1, le=125)  # in one request
     error_ma: Amperes = Field(alias="error_a")  # of its currents
+    gap_ns: Seconds = Field(0, alias="gap_s")  # that it needs between two requests
     lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
     blocks: tuple[Block, ...] = Field((), alias="block")
     checks: tuple[Check, ...] = Field((), alias="check")
@@ -92,6 +93,13 @@ class Profile(Part):
         """Names of the registers of its currents, by terminal; empty where it has no meter."""
         names = ("current_l1", "current_l2", "current_l3")
         return tuple(name for name in names if name in self.registers)
+
+    def fewer(self, block: Block) -> tuple[int, ...]:
+        """Smaller counts that the block can be read with: up to the end of each other value."""
+        held = [each for each in self.registers.values() if block.covers(each)]
+        ends = {each.end for each in held if each.end < block.end}
+        whole = (end for end in ends if not any(each.addr < end < each.end for each in held))
+        return tuple(sorted((end - block.start for end in whole), reverse=True))
 
     def problems(self) -> Iterator[Problem]:
         """What single fields cannot show."""
@@ -158,12 +166,22 @@ class Status(Part):
 class Watchdog(Part):
     """What the charger does alone when nobody writes any more."""
 
-    kind: Literal["none", "setpoint_rewrite"]  # what feeds it
+    kind: Literal["none", "setpoint_rewrite", "any_traffic"]  # what feeds it
     timeout_ns: Seconds | None = Field(None, alias="timeout_s")  # as delivered
+    timeout: str | None = None  # register of its time as set; 0: it is off
     remaining: str | None = None  # register of the time left; 0: it has run out
     fallback: str | None = None  # register of the current it then applies
     armed_after_power_on: StrictBool = False
     power_on_is_fallback: StrictBool = False
+
+
+class Setting(Part):
+    """What must be set in the charger's memory: read first, written only where it differs."""
+
+    register_name: str = Field(alias="register")
+    fc: Literal[6]
+    value: StrictInt = Field(ge=0, le=65535)
+    wrong: str  # what it means while it is not set
 
 
 class ChargerProfile(Profile):
@@ -174,6 +192,7 @@ class ChargerProfile(Profile):
     setpoint: Setpoint
     status: Status
     watchdog: Watchdog
+    settings: tuple[Setting, ...] = Field((), alias="setting")
 
     @property
     def facts(self) -> ChargerFacts:
@@ -201,11 +220,22 @@ class ChargerProfile(Profile):
         yield from self.wants("status.register", self.status.register_name, None)
         if (self.watchdog.kind == "none") != (self.watchdog.timeout_ns is None):
             yield Problem("watchdog", "has a timeout_s where there is a watchdog, and only there")
-        if (self.watchdog.remaining is None) != (self.watchdog.fallback is None):
+        yield from self._watchdog_problems()
+        for i, setting in enumerate(self.settings):
+            yield from self.wants(f"setting[{i}].register", setting.register_name, None)
+
+    def _watchdog_problems(self) -> Iterator[Problem]:
+        watchdog = self.watchdog
+        shows = watchdog.remaining is not None or watchdog.kind == "any_traffic"
+        if shows != (watchdog.fallback is not None):
             yield Problem("watchdog", "needs both remaining and fallback, or neither")
-        if self.watchdog.remaining and self.watchdog.fallback:
-            yield from self.wants("watchdog.remaining", self.watchdog.remaining, "s")
-            yield from self.wants("watchdog.fallback", self.watchdog.fallback, "A")
+        for key, name, unit in (
+            ("timeout", watchdog.timeout, "s"),
+            ("remaining", watchdog.remaining, "s"),
+            ("fallback", watchdog.fallback, "A"),
+        ):
+            if name is not None:
+                yield from self.wants(f"watchdog.{key}", name, unit)
 
 
 AnyProfile = MeterProfile | ChargerProfile

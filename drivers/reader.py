@@ -1,12 +1,15 @@
 """Reads a device by its profile: whether it is the right one first, then its blocks."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
-from controller.units import MA_MAX
+from controller.units import MA_MAX, NS_PER_S
 from drivers.bus import Bus
 from drivers.decode import Value, decode
-from drivers.device import BadValueError, DeviceError, Rank, Request, WrongDeviceError
+from drivers.device import BadValueError, DeviceError, HushedError, Rank, Request, WrongDeviceError
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
@@ -41,12 +44,20 @@ class Reader:
         bus: Bus,
         rank: Rank,
         wanted: Collection[str] = (),
+        may_ask: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Reads the blocks that hold the `wanted` registers; all of them where none is named."""
+        """Reads the blocks that hold the `wanted` registers; all of them where none is named.
+
+        `may_ask` is asked immediately before each request goes out.
+        """
         self._device = device
         self._unit = unit
         self._bus = bus
         self._rank = lambda: rank
+        self._may_ask = may_ask
+        self._gap_s = profile.gap_ns / NS_PER_S
+        self._last_s = -inf  # when it answered last
+        self._fewer = {block: profile.fewer(block) for block in profile.blocks}
         self._checks = profile.checks
         self._registers = {name: profile.registers[name] for name in wanted or profile.registers}
         self._plan = [(block, found) for block in profile.blocks if (found := self._within(block))]
@@ -81,7 +92,8 @@ class Reader:
         values: dict[str, Value] = {}
         first_ns = None
         for block, registers in self._plan:
-            words, at_ns = await self._exchange(self._request(block.fc, block.start, block.count))
+            request = self._request(block.fc, block.start, block.count, self._fewer[block])
+            words, at_ns = await self._exchange(request)
             first_ns = at_ns if first_ns is None else first_ns
             for name, register in registers.items():
                 start = register.addr - block.start
@@ -98,10 +110,22 @@ class Reader:
     def _within(self, block: Block) -> dict[str, Register]:
         return {name: each for name, each in self._registers.items() if block.covers(each)}
 
-    def _request(self, fc: int, address: int, count: int) -> Request:
-        return Request(self._device, self._unit, fc, address, count)
+    def _request(self, fc: int, address: int, count: int, fewer: tuple[int, ...] = ()) -> Request:
+        gap_s = self._gap_s
+        return Request(self._device, self._unit, fc, address, count, fewer=fewer, gap_s=gap_s)
 
     async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
-        reply = await self._bus.exchange(self._rank, lambda: request)
-        assert reply is not None
+        loop = asyncio.get_running_loop()
+        wait_s = self._last_s + self._gap_s - loop.time()
+        if wait_s > 0:  # before it queues: the line is for others meanwhile
+            await asyncio.sleep(wait_s)
+        ask = partial(self._ask, request)
+        reply = await self._bus.exchange(self._rank, ask)
+        self._last_s = loop.time()
+        if reply is None:
+            what = "not asked: it must fall back while there is no decision"
+            raise HushedError(what, line=self._bus.url, request=request)
         return reply.words, reply.at_ns
+
+    def _ask(self, request: Request) -> Request | None:
+        return request if self._may_ask() else None

@@ -3,7 +3,7 @@
 from cext.rows import NO_PHASE, Vehicle
 from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
-from drivers.profile import ChargerProfile
+from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Sample
 
 TERMINALS = (1, 2, 3)
@@ -18,13 +18,15 @@ def needed(profile: ChargerProfile) -> tuple[str, ...]:
         profile.status.register_name,
         profile.setpoint.register_name,
         profile.setpoint.applied,
+        watchdog.timeout,
         watchdog.remaining,
         watchdog.fallback,
+        *(setting.register_name for setting in profile.settings),
     )
     return tuple(name for name in names if name is not None)
 
 
-def in_force_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
     """The highest current that the charger may permit before it is heard again.
 
     That is the higher of what it applies at this moment and what it will apply: its setpoint
@@ -33,6 +35,9 @@ def in_force_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     next moment may bring. The setpoint alone would not do either: it stands unchanged in its
     register when the watchdog has run out. A value below the least current is a pause, and
     stays the number it is: rounding it to 0 would count it lower than the charger says.
+
+    A charger whose watchdog is fed by any traffic shows no time left. Where it may have run out
+    (`lapsed`) and nothing was written since, either current may be in force.
     """
     applied_ma = promised_ma = sample.ma(profile.setpoint.applied)
     if profile.watchdog.remaining is not None and profile.watchdog.fallback is not None:
@@ -41,6 +46,8 @@ def in_force_ma(profile: ChargerProfile, sample: Sample) -> int | None:
             return None
         promise = profile.setpoint.register_name if left > 0 else profile.watchdog.fallback
         promised_ma = sample.ma(promise)
+    elif profile.watchdog.fallback is not None and lapsed:
+        promised_ma = sample.ma(profile.watchdog.fallback)
     if applied_ma is None or promised_ma is None or min(applied_ma, promised_ma) < 0:
         return None
     return max(applied_ma, promised_ma)
@@ -82,16 +89,32 @@ def time_left_ns(profile: ChargerProfile, sample: Sample) -> int | None:
     return None if left_ms is None else left_ms * _NS_PER_MS
 
 
+def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
+    """Its watchdog's time as set in it; 0 where it is off. None where that is unknown."""
+    if profile.watchdog.timeout is None:
+        return None
+    set_ms = sample.number(profile.watchdog.timeout)
+    return None if set_ms is None else set_ms * _NS_PER_MS
+
+
+def unset(profile: ChargerProfile, sample: Sample) -> tuple[Setting, ...]:
+    """Settings that are known to differ from what the profile needs."""
+    return tuple(
+        setting
+        for setting in profile.settings
+        if sample.number(setting.register_name) not in (None, setting.value)
+    )
+
+
 def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
     """Where the charger is set up otherwise than the site document says, on the unsafe side."""
     if in_force_ma(profile, sample) is None:
         return "it does not say what current is in force"
-    left_ns, delay_ns = time_left_ns(profile, sample), charger.fallback_delay_ns
-    if left_ns is not None and delay_ns is not None and left_ns > delay_ns + NS_PER_S:
-        return (
-            f"its watchdog runs for {seconds_text(left_ns)} s or more, "
-            f"the site document says {seconds_text(delay_ns)} s"
-        )
+    for setting in unset(profile, sample):
+        return setting.wrong
+    timing = _timing_remark(charger, profile, sample)
+    if timing is not None:
+        return timing
     fallback_ma = sample.ma(profile.watchdog.fallback) if profile.watchdog.fallback else None
     if fallback_ma is not None and fallback_ma > charger.alone_ma:
         return (
@@ -99,3 +122,20 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
             f"the site document says {amperes_text(charger.alone_ma)} A"
         )
     return None
+
+
+def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
+    left_ns, delay_ns = time_left_ns(profile, sample), charger.fallback_delay_ns
+    set_ns = time_set_ns(profile, sample)
+    if set_ns == 0:
+        return "its watchdog is off: it would never fall back"
+    if delay_ns is None:
+        return None
+    shown = None
+    if left_ns is not None and left_ns > delay_ns + NS_PER_S:
+        shown = f"runs for {seconds_text(left_ns)} s or more"
+    elif set_ns is not None and set_ns > delay_ns:
+        shown = f"is set to {seconds_text(set_ns)} s"
+    if shown is None:
+        return None
+    return f"its watchdog {shown}, the site document says {seconds_text(delay_ns)} s"

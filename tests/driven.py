@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.document.buses import Bus as SiteBus
+from controller.document.buses import TcpAddress
 from controller.document.devices import Charger, Meter
 from controller.driver import Driver
 from controller.image import ChargerReport, MeterReading, Order
@@ -102,8 +103,8 @@ class Devices:
 
 
 def site_bus(port: int) -> SiteBus:
-    url = f"tcp://127.0.0.1:{port}"
-    return SiteBus(url, url, "127.0.0.1", port, 5 * NS_PER_S)
+    address = TcpAddress("127.0.0.1", port)
+    return SiteBus(address.url, address, 5 * NS_PER_S)
 
 
 def meter(port: int, **changes: Any) -> Meter:

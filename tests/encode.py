@@ -231,7 +231,104 @@ ALFEN = [
     ),
 ]
 
-MADE: dict[str, list[Case]] = {"carlo_gavazzi_em24_ethernet": EM24, "alfen_eve": ALFEN}
+# Eastron SDM630 V2: float32 high word first.
+
+
+def sdm630(
+    why: str,
+    volts: Sequence[float | None],
+    amperes: Sequence[float | None],
+    watts: Sequence[float | None],
+    total: float,
+    expect: str,
+) -> Case:
+    block = floats(*volts, *amperes, *watts)  # 0 to 17
+    return Case(why, [read(1, 4, 0, block), read(1, 4, 52, floats(total))], expect)
+
+
+SDM630 = [
+    sdm630(
+        "import on L1 and L3, export on L2",
+        [230.5, 229.25, 231.0],
+        [16.125, 5.5, 0.25],
+        [3716.5, -1260.75, 57.5],
+        2513.25,
+        """
+        voltage_l1 230.5  voltage_l2 229.25  voltage_l3 231  current_l1 16.125
+        current_l2 5.5  current_l3 0.25  power_l1 3716.5  power_l2 -1260.75
+        power_l3 57.5  power_total 2513.25  signed_l1 16.125  signed_l2 -5.499
+        signed_l3 0.25
+        """,
+    ),
+    sdm630(
+        "a value that is no number is unknown, not 0",
+        [230.0, 230.0, 230.0],
+        [None, 1.0, 1.0],
+        [10.0, None, 230.0],
+        0.0,
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 -  current_l2 1
+        current_l3 1  power_l1 10  power_l2 -  power_l3 230  power_total 0
+        signed_l1 -  signed_l2 -  signed_l3 1
+        """,
+    ),
+]
+
+# Heidelberg Energy Control: uint16; tenths of an ampere, milliseconds.
+
+
+def heidelberg_state(state: int, tenth_amperes: Sequence[int], watts: int) -> bytes:
+    """Registers 4 to 14."""
+    degrees, volts, unlocked = 215, (230, 231, 229), 1
+    return struct.pack(">11H", 0x0108, state, *tenth_amperes, degrees, *volts, unlocked, watts)
+
+
+def heidelberg(why: str, state: bytes, setup: tuple[int, int], set_to: int, expect: str) -> Case:
+    """`setup`: watchdog time in ms, standby."""
+    return Case(
+        why,
+        [
+            read(1, 4, 4, state),
+            read(1, 3, 257, struct.pack(">3H", *setup, 1)),
+            read(1, 3, 261, struct.pack(">2H", set_to, 60)),
+        ],
+        expect,
+    )
+
+
+HEIDELBERG = [
+    heidelberg(
+        "charging on three phases at 13.3 A",
+        heidelberg_state(7, [131, 130, 132], 9040),
+        (15_000, 4),
+        133,
+        """
+        layout 264  state 7  current_l1 13.1  current_l2 13  current_l3 13.2
+        voltage_l1 230  voltage_l2 231  voltage_l3 229  external_lock 1
+        power_total 9040  watchdog_time 15  standby 4  remote_lock 1  setpoint 13.3
+        failsafe_current 6  vehicle C  in_force 13.3
+        """,
+    ),
+    heidelberg(
+        "paused; what may be in force is its fallback, as nobody knows when it was last asked",
+        heidelberg_state(5, [0, 0, 0], 0),
+        (15_000, 0),
+        0,
+        """
+        layout 264  state 5  current_l1 0  current_l2 0  current_l3 0
+        voltage_l1 230  voltage_l2 231  voltage_l3 229  external_lock 1
+        power_total 0  watchdog_time 15  standby 0  remote_lock 1  setpoint 0
+        failsafe_current 6  vehicle B  in_force 6
+        """,
+    ),
+]
+
+MADE: dict[str, list[Case]] = {
+    "carlo_gavazzi_em24_ethernet": EM24,
+    "alfen_eve": ALFEN,
+    "eastron_sdm630_v2": SDM630,
+    "heidelberg_energy_control": HEIDELBERG,
+}
 
 
 def document(cases: Sequence[Case]) -> str:

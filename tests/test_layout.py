@@ -20,7 +20,11 @@ PRODUCT = ("cext", "controller", "drivers")
 KERNEL_SOURCES = sorted((ROOT / "cext").glob("*.pyx"))
 
 # Each outside world is imported by one module; what is no world is a tool for all.
-WORLDS = {"pymodbus": "drivers/modbus.py", "paho": "controller/link/mqtt.py"}
+WORLDS = {
+    "pymodbus": "drivers/modbus.py",
+    "paho": "controller/link/mqtt.py",
+    "serial": "drivers/serialport.py",
+}
 TOOLS = {"pydantic", "pydantic_core", "structlog"}
 
 STUBTEST = ("--concise", "--ignore-missing-stub", "--ignore-disjoint-bases")

@@ -382,10 +382,10 @@ def test_attempts_to_connect_grow_apart_to_a_bound() -> None:
         loop = asyncio.get_running_loop()
         pauses_s = []
         for _ in range(9):
-            line._not_before_s = 0.0
+            line._pauses.not_before_s = 0.0
             with pytest.raises(NoConnectionError):
                 await ask(line)
-            pauses_s.append(max(line._not_before_s - loop.time(), 0))
+            pauses_s.append(max(line._pauses.not_before_s - loop.time(), 0))
         assert pauses_s == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3, 3, 3], abs=0.05)
 
     asyncio.run(whole())

@@ -129,7 +129,7 @@ def test_nobody_there_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
         (("alfen", "tcp://127.0.0.1:1"), "did you mean alfen_eve?"),
         (("/no/such.toml", "tcp://127.0.0.1:1"), "cannot read the profile /no/such.toml"),
         (("alfen_eve", "127.0.0.1:1"), "BUS must look like tcp://"),
-        (("alfen_eve", "rtu:///dev/ttyUSB0"), "serial lines are not supported yet"),
+        (("alfen_eve", "rtu:///dev/ttyUSB0"), "BUS must look like rtu:///dev"),
         (("alfen_eve", "tcp://127.0.0.1:1", "--unit", "256"), "from 0 to 255"),
         (("alfen_eve", "tcp://127.0.0.1:1", "--unit", "one"), "from 0 to 255"),
         (("alfen_eve", "tcp://127.0.0.1:1", "--timeout", "nan"), "from 0.05 to 60"),

@@ -21,6 +21,8 @@ from tests.documents import (
     source,
 )
 
+SERIAL = "rtu:///dev/ttyUSB0?parity=E&baud=19200&stop=1"
+
 REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     # quantities
     ({"charger": [charger(max_a=32000)]}, "charger[0].max_a (bay)", "in A, did you mean 32?"),
@@ -96,7 +98,25 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"charger": [charger(profile="x")]}, "charger[0].profile (bay)", "there is no profile x"),
     ({"charger": [charger(profile="broken")]}, "charger[0].profile (bay)", "contradicts itself"),
     ({"charger": [charger(bus="gate")]}, "charger[0].bus (bay)", "no [[bus]] has the id"),
-    ({"charger": [charger(bus="rtu:///dev/x")]}, "charger[0].bus (bay)", "not supported yet"),
+    ({"charger": [charger(bus="rtu:///dev/x")]}, "charger[0].bus (bay)", "each of baud, parity"),
+    ({"charger": [charger(bus=SERIAL, unit=0)]}, "charger[0].unit (bay)", "from 1 to 247"),
+    ({"charger": [charger(bus=SERIAL, unit=248)]}, "charger[0].unit (bay)", "from 1 to 247"),
+    (
+        {"bus": [{"id": "a", "url": SERIAL}], "charger": [charger(bus=SERIAL.replace("=E", "=N"))]},
+        "charger[0].bus (bay)",
+        "one port is one line",
+    ),
+    (
+        {"bus": [{"id": "a", "url": SERIAL}, {"id": "b", "url": SERIAL.replace("=E", "=N")}]},
+        "bus[1].url (b)",
+        'is the same connection as bus "a"',
+    ),
+    ({"bus": [{"id": "a", "url": SERIAL + "0"}]}, "bus[0].url (a)", "stop bits 1 or 2"),
+    ({"bus": [{"id": "a", "url": SERIAL + "&stop=1"}]}, "bus[0].url (a)", "stop once"),
+    ({"bus": [{"id": "a", "url": SERIAL.replace("19", "20")}]}, "bus[0].url (a)", "a baud of"),
+    ({"bus": [{"id": "a", "url": SERIAL.replace("=E", "=M")}]}, "bus[0].url (a)", "a parity of"),
+    ({"bus": [{"id": "a", "url": SERIAL.replace("dev", "etc")}]}, "bus[0].url (a)", "in /dev"),
+    ({"bus": [{"id": "a", "url": "rtu://h/dev/x?baud"}]}, "bus[0].url (a)", "must look like rtu"),
     ({"charger": [charger(bus="tcp://h:0")]}, "charger[0].bus (bay)", "must look like tcp://"),
     ({"charger": [charger(bus="tcp://1.2.3.256")]}, "charger[0].bus (bay)", "must look like"),
     ({"charger": [charger(bus="tcp://u:p@h")]}, "charger[0].bus (bay)", "without user and pass"),

@@ -70,7 +70,7 @@ def test_a_row_is_counted_out() -> None:
     chargers = site(charger=[row | {"bus": "tcp://gate-{n+20:03}"}]).chargers
     assert [each.id for each in chargers] == ["bay-09", "bay-10", "bay-11"]
     assert [each.name for each in chargers] == ["Bay 9", "Bay 10", "Bay 11"]
-    assert [each.bus.host for each in chargers] == ["gate-029", "gate-030", "gate-031"]
+    assert [each.bus.url for each in chargers] == [f"tcp://gate-0{n}:502" for n in (29, 30, 31)]
     assert [each.unit for each in chargers] == [10, 11, 12]
     assert {each.weight for each in chargers} == {2}
 

@@ -17,12 +17,12 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.document.buses import tcp_address
+from controller.document.buses import bus_address
 from drivers.bus import Bus
 from drivers.decode import Value
-from drivers.device import DeviceError, Rank
+from drivers.device import DeviceError, Line, Rank
+from drivers.lines import line_at
 from drivers.meter import TERMINALS, signed_ma
-from drivers.modbus import TcpLine
 from drivers.profile import AnyProfile, MeterProfile, library
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
@@ -36,7 +36,11 @@ Shown = dict[str, tuple[float | str | None, str]]  # value and unit; None: unkno
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("read", help="read a meter or charger once, by its profile")
     parser.add_argument("profile", metavar="PROFILE", help="name of a profile, or path to one")
-    parser.add_argument("bus", metavar="BUS", help="tcp://host:port")
+    parser.add_argument(
+        "bus",
+        metavar="BUS",
+        help="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1",
+    )
     parser.add_argument("--unit", type=_unit, metavar="N", help="unit id; else as delivered")
     parser.add_argument("--timeout", type=_seconds, metavar="S", default=2.0, help="else 2 s")
     add_json_option(parser)
@@ -49,12 +53,12 @@ def run(args: Namespace) -> int:
         complain(str(error.args[0]))
         return MISUSED
     try:
-        host, port = tcp_address(args.bus)
+        address = bus_address(args.bus)
     except ValueError as error:
         complain(f"BUS {error}")
         return MISUSED
     unit = profile.unit if args.unit is None else args.unit
-    line = TcpLine(host, port, args.timeout, may_write=False)
+    line = line_at(address, args.timeout, may_write=False)
     answer = {"profile": profile.name, "bus": line.url, "unit": unit}
     try:
         sample = asyncio.run(_read(profile, unit, line))
@@ -74,7 +78,7 @@ def run(args: Namespace) -> int:
     return NO if useless else FINE
 
 
-async def _read(profile: AnyProfile, unit: int, line: TcpLine) -> Sample:
+async def _read(profile: AnyProfile, unit: int, line: Line) -> Sample:
     reader = Reader(profile.name, unit, profile, Bus(line, MonotonicClock()), Rank.METER)
     try:
         for attempt in count(1):

@@ -1,9 +1,10 @@
-"""The wires devices hang on: Modbus TCP, each by its URL."""
+"""The wires devices hang on: Modbus over TCP or over a serial line, each by its URL."""
 
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from controller.document.draft import Draft
 from controller.document.problems import found
@@ -11,18 +12,67 @@ from controller.units import NS_PER_S
 
 MODBUS_PORT = 502
 TIMEOUT_NS = NS_PER_S // 2
+BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+_PORT = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9_.:+-]*)+")
+_LIKE = "must look like rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Bus:
-    """One Modbus TCP connection; equal buses are the same one."""
-
-    id: str  # of the [[bus]], else its URL
-    url: str  # tcp://host:port, normalised
+class TcpAddress:
     host: str
     port: int
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """Where two addresses are the same one."""
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class SerialAddress:
+    """A serial port and how it is set: always 8 data bits."""
+
+    port: str  # its path
+    baud: int
+    parity: Literal["N", "E", "O"]
+    stop: int  # bits, 1 or 2
+
+    @property
+    def url(self) -> str:
+        return f"rtu://{self.port}?baud={self.baud}&parity={self.parity}&stop={self.stop}"
+
+    @property
+    def place(self) -> str:
+        """One port is one line, however it is set."""
+        return f"rtu://{self.port}"
+
+    @property
+    def character_s(self) -> float:
+        """How long one byte takes: with its start, parity and stop bits."""
+        return (9 + (self.parity != "N") + self.stop) / self.baud
+
+
+Address = TcpAddress | SerialAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """One Modbus line; equal buses are the same one."""
+
+    id: str  # of the [[bus]], else its URL
+    address: Address
     timeout_ns: int
+
+    @property
+    def url(self) -> str:
+        """Normalised."""
+        return self.address.url
 
 
 class Buses:
@@ -32,41 +82,70 @@ class Buses:
         draft.unique("bus")
         self._draft = draft
         self._by_id: dict[str, Bus] = {}
-        self._by_url: dict[str, Bus] = {}
+        self._by_place: dict[str, Bus] = {}
         for index, entry in draft.buses.items():
             bus = self._bus(entry.id, entry.url, entry.timeout_ns, "bus", index, "url")
             if bus is None:
                 continue
-            if bus.url in self._by_url:
+            other = self._by_place.setdefault(bus.address.place, bus)
+            if other is not bus:
                 draft.complain(
-                    f"is the same connection as bus {found(self._by_url[bus.url].id)}",
-                    *("bus", index, "url"),
+                    f"is the same connection as bus {found(other.id)}", *("bus", index, "url")
                 )
             self._by_id.setdefault(bus.id, bus)
-            self._by_url.setdefault(bus.url, bus)
 
     def find(self, name: str, *loc: str | int) -> Bus | None:
         """The bus, or None after a complaint (of its own entry, where that is unreadable)."""
         if "://" not in name:
             return self._by_id.get(name) if self._draft.refer("bus", name, *loc) else None
         bus = self._bus(name, name, TIMEOUT_NS, *loc)
-        return None if bus is None else self._by_url.setdefault(bus.url, bus)
+        if bus is None:
+            return None
+        same = self._by_place.setdefault(bus.address.place, bus)
+        if same.address != bus.address:
+            self._draft.complain(
+                f"is set otherwise elsewhere: {found(same.url)}; one port is one line", *loc
+            )
+            return None
+        return same
 
     def _bus(self, name: str, url: str, timeout_ns: int, *loc: str | int) -> Bus | None:
         try:
-            host, port = tcp_address(url)
+            address = bus_address(url)
         except ValueError as error:
             self._draft.complain(str(error), *loc)
             return None
-        plain = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
-        return Bus(plain if name == url else name, plain, host, port, timeout_ns)
+        return Bus(address.url if name == url else name, address, timeout_ns)
 
 
-def tcp_address(url: str) -> tuple[str, int]:
-    """Host and port of tcp://host:port. Raises ValueError with a sentence."""
+def bus_address(url: str) -> Address:
+    """What a bus's URL names. Raises ValueError with a sentence."""
     if url.startswith("rtu:"):
-        raise ValueError(f"serial lines are not supported yet, only tcp://host:port; {found(url)}")
-    return host_and_port(url, "tcp", MODBUS_PORT)
+        return _serial_address(url)
+    return TcpAddress(*host_and_port(url, "tcp", MODBUS_PORT))
+
+
+def _serial_address(url: str) -> SerialAddress:
+    try:
+        parts = urlsplit(url)
+        settings = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise ValueError(f"{_LIKE}; found {found(url)}") from None
+    if parts.netloc or "#" in url or not _PORT.fullmatch(parts.path):
+        raise ValueError(f"{_LIKE}, with the path of a port in /dev; found {found(url)}")
+    given = dict(settings)
+    if sorted(key for key, _ in settings) != ["baud", "parity", "stop"]:
+        raise ValueError(
+            f"{_LIKE}, each of baud, parity and stop once, as set in the devices; "
+            f"found {found(url)}"
+        )
+    if given["baud"] not in map(str, BAUDS):
+        raise ValueError(f"needs a baud of {', '.join(map(str, BAUDS))}; found {found(url)}")
+    stop = {"1": 1, "2": 2}.get(given["stop"])
+    match given["parity"]:
+        case "N" | "E" | "O" as parity if stop is not None:
+            return SerialAddress(parts.path, int(given["baud"]), parity, stop)
+    raise ValueError(f"needs a parity of N, E or O, and stop bits 1 or 2; found {found(url)}")
 
 
 def host_and_port(url: str, scheme: str, default_port: int) -> tuple[str, int]:

@@ -126,7 +126,9 @@ class CircuitEntry(Entry):
 
 class BusEntry(Entry):
     id: Slug
-    url: Text = Field(description="tcp://host:port")
+    url: Text = Field(
+        description="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1"
+    )
     timeout_ns: ReplySeconds = _default(0.5, "timeout_s", "How long a reply may take.")
 
 
@@ -144,7 +146,7 @@ class MeterEntry(Entry):
     id: Slug
     circuit: Slug
     profile: Text
-    bus: Text = Field(description="tcp://host:port, or the id of a [[bus]].")
+    bus: Text = Field(description="The URL or the id of a [[bus]].")
     unit: Annotated[StrictInt, Field(ge=0, le=255)] = 1
     poll_ns: PollSeconds = _default(0.2, "poll_s", "Period of readings.")
     lag_ns: ShortSeconds | None = Field(
@@ -168,7 +170,7 @@ class ChargerEntry(Entry):
     name: Title = ""
     circuit: Slug
     profile: Text
-    bus: Pattern = Field(description="tcp://host:port, or the id of a [[bus]].")
+    bus: Pattern = Field(description="The URL or the id of a [[bus]].")
     unit: UnitOrPattern = 1
     count: Annotated[StrictInt, Field(ge=1, le=1000)] | None = Field(
         default=None, description="Makes this a row of so many chargers; {n} counts from `first`."

@@ -3,11 +3,13 @@
 import re
 from typing import NamedTuple
 
-from controller.document.buses import Bus, Buses
+from controller.document.buses import Bus, Buses, SerialAddress
 from controller.document.draft import Draft
 from controller.document.model import SLUG, ChargerEntry, MeterEntry
 from controller.document.patterns import expand, is_pattern
 from controller.document.problems import found
+
+UNIT_MAX = 247  # of a Modbus serial line; 0 speaks to all, and nobody answers
 
 
 class Seat(NamedTuple):
@@ -92,6 +94,12 @@ class Seats:
         self._ids.setdefault(name, me)
         bus = self._buses.find(bus_name, section, index, "bus")
         if bus is None:
+            return None
+        if isinstance(bus.address, SerialAddress) and not 1 <= unit <= UNIT_MAX:
+            self._draft.complain(
+                f"must be from 1 to {UNIT_MAX} on a serial line; found {unit} for {found(name)}",
+                *(section, index, "unit"),
+            )
             return None
         other = self._addresses.setdefault((bus.url, unit), name)
         if other != name:

@@ -1,0 +1,232 @@
+"""Modbus RTU: one serial line with many devices, one request at a time."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from controller.document.buses import SerialAddress
+from drivers.device import (
+    BadReplyError,
+    DeviceError,
+    NoConnectionError,
+    NoReplyError,
+    Request,
+    ShortReplyError,
+    WrongUnitError,
+    refusal,
+)
+from drivers.pauses import Pauses
+from drivers.rtu import REFUSED, Debts, GarbledError, acknowledges, frame, shape, shape_of, split
+from drivers.serialport import SerialPort, in_words
+
+FAST_BAUD = 19_200
+FAST_SILENCE_S = 0.00175  # between frames, above that; else:
+SILENT_CHARACTERS = 3.5
+LATEST_S = 10.0  # a unit that cannot be sounded is left alone for so long after a time-out
+_NEVER = (1, 2, 3)  # exceptions that the same request meets again
+_HEARD_MAX = 1024  # more than any reply and what may come late before it
+
+
+class RtuLine:
+    """One serial line; the port is opened when it is needed.
+
+    `timeout_s` is the longest that any of its devices takes to answer, the bytes on the wire
+    included. After every failure the line is kept silent for that long, and what comes then is
+    discarded. A reply that comes later still is told from others by `Debts`: after a time-out a
+    unit may have to be sounded first, so an exchange takes at most three times `timeout_s`.
+    Without `may_write` a write is a broken invariant.
+    """
+
+    def __init__(self, address: SerialAddress, timeout_s: float, may_write: bool) -> None:
+        self.url = address.url
+        self._address = address
+        self._timeout_s = timeout_s
+        self._may_write = may_write
+        self._port: SerialPort | None = None
+        self._pauses = Pauses()
+        self._silence_s = FAST_SILENCE_S
+        if address.baud <= FAST_BAUD:
+            self._silence_s = SILENT_CHARACTERS * address.character_s
+        self._free_s = 0.0  # nothing may be sent before
+        self._unit_free_s: dict[int, float] = {}  # likewise to a unit that needs a gap
+        self._debts: defaultdict[int, Debts] = defaultdict(Debts)
+        self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
+        self._heard = b""
+        self._asked: Request | None = None  # the one under way
+        self._reply: asyncio.Future[bytes] | None = None  # to it
+
+    async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
+        """Sends what `ask` says at the last moment; it may be asked up to four times."""
+        for _ in range(2):
+            request = ask()
+            if request is None:
+                return None
+            self._open(request)
+            await self._free_for(request)
+            request = ask()
+            if request is None:
+                return None
+            debts = self._debts[request.unit]
+            debts.learn(request)
+            if debts.clear_for(request):
+                return await self._transact(request, debts)
+            sounding = self._sounding(request, debts)
+            if sounding is not None:
+                await self._transact(sounding, debts)
+        raise NoReplyError("late answers are still on their way", line=self.url, request=request)
+
+    def close(self) -> None:
+        """Gives the port back at once; what was not sent is dropped."""
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
+
+    def _open(self, request: Request) -> None:
+        if self._port is not None:
+            return
+        if not self._pauses.over:
+            raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
+        try:
+            self._port = SerialPort(self._address, self._hear, self._lost)
+        except OSError as error:
+            raise self._unreachable(in_words(error), request) from error
+
+    async def _free_for(self, request: Request) -> None:
+        """Waits until the line, and the unit, have had their silence; not for ever."""
+        loop = asyncio.get_running_loop()
+        bound_s = max(loop.time(), self._next_s(request)) + self._timeout_s
+        while (left_s := self._next_s(request) - loop.time()) > 0:
+            if loop.time() > bound_s:
+                what = "the line is never silent: noise, or another master"
+                raise BadReplyError(what, line=self.url, request=request)
+            await asyncio.sleep(left_s)
+
+    def _next_s(self, request: Request) -> float:
+        """When it may be sent."""
+        return max(self._free_s, self._unit_free_s.get(request.unit, 0.0))
+
+    def _sounding(self, request: Request, debts: Debts) -> Request | None:
+        """What to ask first, as the unit may still answer something else in the same words."""
+        now_s = asyncio.get_running_loop().time()
+        sounding = debts.sounding()
+        if request.unit not in self._forgive_s and sounding is not None:
+            return sounding
+        if now_s < self._forgive_s.setdefault(request.unit, now_s + LATEST_S):
+            what = f"not asked for {LATEST_S:g} s: a late answer could be taken for another"
+            raise NoReplyError(what, line=self.url, request=request)
+        del self._forgive_s[request.unit]
+        debts.forgive()
+        return None
+
+    async def _transact(self, request: Request, debts: Debts) -> tuple[int, ...]:
+        if request.writes and not self._may_write:
+            raise PermissionError(f"{request.device}: nothing may be written here")
+        if self._port is None:
+            raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
+        self._asked, self._heard = request, b""
+        self._reply = asyncio.get_running_loop().create_future()
+        failed = True
+        try:
+            reply = await self._sent(request, debts)
+            failed = False
+        except TimeoutError:
+            what = f"no answer within {self._timeout_s:g} s"
+            raise NoReplyError(what, line=self.url, request=request) from None
+        finally:
+            self._asked = self._reply = None
+            self._rest(request, failed)
+            if failed:
+                await self._hush()
+        self._pauses.answered()
+        if reply[1] & REFUSED:
+            if not debts.refused(request) and reply[2] in _NEVER and not request.fewer:
+                self._forgive_s.setdefault(request.unit, self._free_s + LATEST_S)
+            raise refusal(reply[2], self.url, request)
+        debts.answered(request)
+        return () if request.writes else _words(reply)
+
+    async def _sent(self, request: Request, debts: Debts) -> bytes:
+        """The whole frame that answers it. Raises TimeoutError, DeviceError."""
+        assert self._port is not None
+        assert self._reply is not None
+        debts.sent(request)
+        try:
+            self._port.write(frame(request))
+        except OSError as error:
+            self.close()
+            raise self._unreachable(in_words(error), request) from error
+        async with asyncio.timeout(self._timeout_s):
+            return await self._reply
+
+    def _rest(self, request: Request, failed: bool) -> None:
+        """How long nothing may be sent now."""
+        now_s = asyncio.get_running_loop().time()
+        self._free_s = now_s + self._silence_s
+        self._unit_free_s[request.unit] = now_s + request.gap_s
+        if failed:
+            self._free_s = now_s + self._timeout_s
+            if self._port is not None:
+                self._port.drop_unsent()
+
+    async def _hush(self) -> None:
+        """Here, so that who goes next is settled after the silence, not before it."""
+        task = asyncio.current_task()
+        if self._port is not None and task is not None and not task.cancelling():
+            await asyncio.sleep(self._free_s - asyncio.get_running_loop().time())
+
+    # What the port says.
+
+    def _hear(self, data: bytes) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self._free_s = max(self._free_s, now_s + self._silence_s)
+        request, reply = self._asked, self._reply
+        if request is None or reply is None or reply.done():
+            return  # nobody waits for it
+        self._heard = (self._heard + data)[:_HEARD_MAX]
+        try:
+            while not reply.done():
+                whole, self._heard = split(self._heard)
+                if not whole:
+                    return
+                self._judge(whole, request, reply)
+        except GarbledError:
+            what = "what came is garbled: check wiring, termination, baud and parity"
+            reply.set_exception(BadReplyError(what, line=self.url, request=request))
+
+    def _judge(self, whole: bytes, request: Request, reply: asyncio.Future[bytes]) -> None:
+        """Takes a frame for the reply, leaves out one that comes late, or fails."""
+        right_unit, function = whole[0] == request.unit, whole[1] & ~REFUSED
+        if whole[1] & REFUSED:
+            fits = right_unit and function == request.fc
+        else:
+            fits = shape_of(whole) == shape(request) and acknowledges(whole, request)
+        if fits:
+            reply.set_result(whole)
+        elif not self._debts[whole[0]].expects(whole) or shape_of(whole) == shape(request):
+            reply.set_exception(self._misfit(whole, request))
+
+    def _misfit(self, whole: bytes, request: Request) -> DeviceError:
+        def error(kind: type[BadReplyError], what: str) -> BadReplyError:
+            return kind(what, line=self.url, request=request)
+
+        if whole[0] != request.unit:
+            return error(WrongUnitError, f"unit {whole[0]} answered instead")
+        if request.writes or whole[1] != request.fc:
+            return error(BadReplyError, "what it sent is no reply to this request")
+        return error(ShortReplyError, f"it did not answer with {request.count} registers")
+
+    def _lost(self, reason: str) -> None:
+        self._port = None
+        if self._asked is None or self._reply is None or self._reply.done():
+            self._pauses.failed(reason)
+        else:
+            self._reply.set_exception(self._unreachable(reason, self._asked))
+
+    def _unreachable(self, reason: str, request: Request) -> NoConnectionError:
+        self._pauses.failed(reason)
+        return NoConnectionError(reason, line=self.url, request=request)
+
+
+def _words(reply: bytes) -> tuple[int, ...]:
+    content = reply[3:-2]
+    return tuple(int.from_bytes(content[i : i + 2], "big") for i in range(0, len(content), 2))
