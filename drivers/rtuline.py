@@ -163,10 +163,9 @@ class RtuLine:
         now_s = asyncio.get_running_loop().time()
         self._free_s = now_s + self._silence_s
         self._unit_free_s[request.unit] = now_s + request.gap_s
-        if failed:
+        if failed and self._port is not None:
             self._free_s = now_s + self._timeout_s
-            if self._port is not None:
-                self._port.drop_unsent()
+            self._port.drop_unsent()
 
     async def _hush(self) -> None:
         """Here, so that who goes next is settled after the silence, not before it."""

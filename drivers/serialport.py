@@ -9,7 +9,7 @@ import os
 import termios
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EACCES, EAGAIN, EBUSY, EIO, ENODEV, ENOENT, ENXIO, EPERM
+from errno import EACCES, EAGAIN, EBUSY, EIO, ENOBUFS, ENODEV, ENOENT, ENXIO, EPERM
 
 import serial
 
@@ -25,6 +25,7 @@ _WORDS = {
     EAGAIN: "somebody else has opened the port",
     EBUSY: "somebody else has opened the port",
     EIO: "the adapter is gone",
+    ENOBUFS: "the adapter takes no more bytes: does it hang?",
 }
 
 
@@ -58,8 +59,12 @@ class SerialPort:
         """All of it or, after OSError, perhaps a part."""
         if self._port is None:
             raise OSError(EIO, os.strerror(EIO))
-        if os.write(self._port.fileno(), data) != len(data):
-            raise OSError(EBUSY, "the port takes no more bytes")
+        try:
+            taken = os.write(self._port.fileno(), data)
+        except BlockingIOError:
+            taken = 0
+        if taken != len(data):
+            raise OSError(ENOBUFS, os.strerror(ENOBUFS))
 
     def drop_unsent(self) -> None:
         """Nothing that was written and has not left yet ever leaves."""
