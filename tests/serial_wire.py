@@ -99,8 +99,14 @@ class SerialWire:
         self.master, self._spare = os.openpty()
         tty.setraw(self._spare)
         os.set_blocking(self.master, False)
-        Path(self.link).symlink_to(os.ttyname(self._spare))
+        Path(self.link).symlink_to(self.port)
         asyncio.get_running_loop().add_reader(self.master, self._read)
+
+    @property
+    def port(self) -> str:
+        """The terminal's own path."""
+        assert self._spare is not None
+        return os.ttyname(self._spare)
 
     def hold(self, held: bool) -> None:
         """Whether the adapter takes nothing that is to be sent."""

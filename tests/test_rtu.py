@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.device import Request
@@ -12,7 +12,6 @@ from tests.serial_wire import crc
 
 READ = Request("x", 1, 4, 100, 3, fewer=(2, 1))
 SAME_SHAPE = Request("x", 1, 4, 200, 3, fewer=(2, 1))
-LONGER = Request("x", 1, 4, 100, 5)
 WRITE = Request("x", 1, 6, 261, 1, (7,))
 
 
@@ -82,14 +81,15 @@ class Unit:
 
 
 STEP = st.tuples(
-    st.sampled_from([READ, SAME_SHAPE, LONGER, WRITE]),
-    st.integers(0, 4),
-    st.booleans(),
-    st.booleans(),
+    st.sampled_from([READ, SAME_SHAPE, WRITE]),
+    st.sampled_from([0, 0, 1, 2]),
+    st.sampled_from([False, False, True]),
+    st.sampled_from([False, True, True]),
 )
 
 
-@given(st.lists(STEP, max_size=60))
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(STEP, min_size=10, max_size=40))
 def test_no_reply_is_ever_taken_for_another(steps: list[tuple[Request, int, bool, bool]]) -> None:
     """However late, and whichever are lost; and a unit that answers again is heard again."""
     unit = Unit()

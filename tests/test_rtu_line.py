@@ -4,13 +4,17 @@ import asyncio
 import random
 import termios
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from controller.__main__ import main
 from controller.clock import MonotonicClock
+from controller.site import parse
 from drivers.bus import Bus
+from drivers.depot import build
 from drivers.device import (
     BadReplyError,
     BusyError,
@@ -23,7 +27,11 @@ from drivers.device import (
     WrongUnitError,
 )
 from drivers.pauses import MAX_S
+from drivers.profile import library
 from drivers.rtuline import RtuLine
+from tests.documents import circuit
+from tests.encode import floats
+from tests.modbus_wire import Board
 from tests.patience import WITHIN_S, until
 from tests.serial_wire import Heard, SerialWire, Slave, good, plugged, sealed, value
 
@@ -448,3 +456,60 @@ def test_a_port_that_somebody_else_has_is_said_so(tmp_path: Path) -> None:
             await ask(other)
 
     told(tmp_path, story)
+
+
+# From its document to its readings.
+
+
+def answers_as_sdm630(heard: Heard) -> bytes:
+    assert (heard.unit, heard.function) == (7, 4)
+    blocks = {
+        (0, 18): floats(230, 230, 230, 10.5, 2, 0, 2415, -460, 0),
+        (52, 2): floats(1955),
+    }
+    content = blocks[heard.address, heard.count]
+    return heard.frame(bytes((4, len(content))) + content)
+
+
+async def sdm630(heard: Heard, wire: SerialWire) -> None:
+    wire.send(answers_as_sdm630(heard))
+
+
+def test_a_meter_of_a_site_is_read_over_its_serial_bus(tmp_path: Path) -> None:
+    async def story(_: RtuLine, wire: SerialWire) -> None:
+        serial = {"id": "row", "url": f"rtu://{wire.port}?baud=19200&parity=E&stop=1"}
+        meter = {"id": "main", "circuit": "grid", "profile": "eastron_sdm630_v2"}
+        site = parse(
+            {
+                "schema": 1,
+                "site": {"id": "depot"},
+                "circuit": [circuit("grid")],
+                "bus": [serial],
+                "meter": [meter | {"bus": "row", "unit": 7, "poll_s": 0.05}],
+            },
+            library(),
+        )
+        board = Board()
+        (driver,) = build(site, board, write=True)
+        task = asyncio.create_task(driver.run())
+        await until(lambda: len(board.meters) >= 3)
+        assert board.meters[0][1].current_ma == (10_500, -2_000, 0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    told(tmp_path, story, sdm630)
+
+
+def test_the_command_reads_over_a_serial_port(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story(_: RtuLine, wire: SerialWire) -> None:
+        url = f"rtu://{wire.port}?baud=9600&parity=N&stop=1"
+        arguments = ["read", "eastron_sdm630_v2", url, "--unit", "7"]
+        assert await asyncio.to_thread(main, arguments) == 0
+
+    told(tmp_path, story, sdm630)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["current_l1", "10.5", "A"] in lines
+    assert ["current_l2", "-2.0", "A"] in lines
