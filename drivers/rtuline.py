@@ -139,10 +139,13 @@ class RtuLine:
                 await self._hush()
         self._pauses.answered()
         if reply[1] & REFUSED:
-            if not debts.refused(request) and reply[2] in _NEVER and not request.fewer:
+            if debts.refused(request):
+                self._forgive_s.pop(request.unit, None)
+            elif reply[2] in _NEVER and not (request.writes or request.fewer):
                 self._forgive_s.setdefault(request.unit, self._free_s + LATEST_S)
             raise refusal(reply[2], self.url, request)
         debts.answered(request)
+        self._forgive_s.pop(request.unit, None)
         return () if request.writes else _words(reply)
 
     async def _sent(self, request: Request, debts: Debts) -> bytes:
