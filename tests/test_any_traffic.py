@@ -97,10 +97,8 @@ def test_before_the_first_order_it_is_polled_and_counted_at_its_fallback() -> No
 def test_nothing_is_sent_to_it_while_no_order_is_live() -> None:
     async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
         order = board.command("bay-01", 10_000)
-        await until(in_force(board, 10_000))
-        report = last(board)
-        assert report is not None
-        assert report.written_tick == order.tick
+        await until(lambda: board.chargers and board.chargers[-1][1].written_tick == order.tick)
+        assert in_force(board, 10_000)()
         assert shown.written == [(261, 100)]
         board.expire("bay-01")
         await asyncio.sleep(0.1)  # what was under way
@@ -118,6 +116,7 @@ def test_nothing_is_sent_to_it_while_no_order_is_live() -> None:
 def test_after_a_silence_as_long_as_its_watchdog_it_is_told_again() -> None:
     async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
         board.command("bay-01", 6_000)
+        await until(lambda: driver._taken is not None)
         await until(in_force(board, 6_000))
         written = len(shown.written)
         driver._taken_ns -= 2 * NS_PER_S
