@@ -17,6 +17,8 @@ from drivers.profile import AnyProfile, library
 
 THOUSANDTHS = 1000
 
+Shown = dict[str, tuple[float | str | None, str]]  # value and unit by name; None: unknown
+
 
 @dataclass(frozen=True, slots=True)
 class OneDevice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
-from controller.commands.one_device import OneDevice, add_device_options, device_of, in_units
+from controller.commands.one_device import OneDevice, Shown, add_device_options, device_of, in_units
 from controller.commands.output import (
     FINE,
     NO,
@@ -23,8 +23,6 @@ from drivers.profile import AnyProfile, MeterProfile
 from drivers.reader import Reader, Sample, patiently
 from drivers.register import Register
 from drivers.report import in_force_ma, vehicle
-
-Shown = dict[str, tuple[float | str | None, str]]  # value and unit; None: unknown
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
