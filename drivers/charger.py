@@ -13,12 +13,12 @@ from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.decode import decode, encode
 from drivers.device import DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
 from drivers.report import currents_ma, in_force_ma, needed, remark, time_left_ns, vehicle
+from drivers.setpoint import as_written_ma, write_of
 
 ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one that failed is tried again
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
@@ -36,7 +36,6 @@ class ChargerDriver:
         self._bus = bus
         self._image = image
         self._may_write = write
-        self._setpoint = profile.registers[profile.setpoint.register_name]
         self._health = Health(charger.id, image.clock)
         self._reader = Reader(charger.id, charger.unit, profile, bus, Rank.CHARGER, needed(profile))
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
@@ -97,8 +96,7 @@ class ChargerDriver:
         if left_ns and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self._taken_ns
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
-        told_ma = decode(self._setpoint, encode(self._setpoint, taken.ma))
-        if self._in_force_ma in (None, told_ma):
+        if self._in_force_ma in (None, as_written_ma(self._profile, taken.ma)):
             self._astray_ns = None
             return None
         if self._astray_ns is None:
@@ -136,10 +134,7 @@ class ChargerDriver:
         if order is None or not self._due(order):
             return None
         self._offered = order
-        words = encode(self._setpoint, order.ma)
-        address = self._setpoint.addr
-        fc = self._profile.setpoint.fc
-        return Request(self.id, self._charger.unit, fc, address, len(words), words)
+        return write_of(self.id, self._charger.unit, self._profile, order.ma)
 
     def _due(self, order: Order) -> bool:
         if self._taken is None or (order.tick, order.ma) != (self._taken.tick, self._taken.ma):

@@ -1,7 +1,9 @@
 """Reads a device by its profile: whether it is the right one first, then its blocks."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
 
 from controller.units import MA_MAX
 from drivers.bus import Bus
@@ -10,6 +12,10 @@ from drivers.device import BadValueError, DeviceError, Rank, Request, WrongDevic
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
+
+ATTEMPTS = 3  # where a device itself says that it is busy
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,17 @@ class Reader:
         reply = await self._bus.exchange(self._rank, lambda: request)
         assert reply is not None
         return reply.words, reply.at_ns
+
+
+async def patiently(exchange: Callable[[], Awaitable[Answer]]) -> Answer:
+    """For people who ask once: tries again where the device says that it is busy.
+
+    Raises DeviceError.
+    """
+    for attempt in count(1):
+        try:
+            return await exchange()
+        except DeviceError as error:
+            if attempt == ATTEMPTS or not error.passing:
+                raise
+    raise AssertionError

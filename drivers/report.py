@@ -34,16 +34,23 @@ def in_force_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     register when the watchdog has run out. A value below the least current is a pause, and
     stays the number it is: rounding it to 0 would count it lower than the charger says.
     """
-    applied_ma = promised_ma = sample.ma(profile.setpoint.applied)
-    if profile.watchdog.remaining is not None and profile.watchdog.fallback is not None:
-        left = sample.number(profile.watchdog.remaining)
-        if left is None:
-            return None
-        promise = profile.setpoint.register_name if left > 0 else profile.watchdog.fallback
-        promised_ma = sample.ma(promise)
-    if applied_ma is None or promised_ma is None or min(applied_ma, promised_ma) < 0:
+    applied_ma, promise_ma = sample.ma(profile.setpoint.applied), promised_ma(profile, sample)
+    if applied_ma is None or promise_ma is None or min(applied_ma, promise_ma) < 0:
         return None
-    return max(applied_ma, promised_ma)
+    return max(applied_ma, promise_ma)
+
+
+def promised_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """What it will apply when nobody writes: its setpoint while that is valid, else its fallback.
+
+    One that does not tell how long it is valid keeps what it applies.
+    """
+    left_ns = time_left_ns(profile, sample)
+    if profile.watchdog.remaining is None or profile.watchdog.fallback is None:
+        return sample.ma(profile.setpoint.applied)
+    if left_ns is None:
+        return None
+    return sample.ma(profile.setpoint.register_name if left_ns > 0 else profile.watchdog.fallback)
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
