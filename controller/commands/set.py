@@ -206,14 +206,16 @@ def _print(profile: ChargerProfile, trial: Trial, ma: int) -> None:
 
 def _conclude(profile: ChargerProfile, trial: Trial, outcome: Outcome, ma: int) -> None:
     if trial.taken and trial.after is not None:
+        said = f"it took {amperes_text(ma)} A"
+        if outcome.early:
+            said += ", and was ended early"
         applied_ma = trial.after.ma(profile.setpoint.applied)
-        less = applied_ma is not None and ma - applied_ma >= profile.setpoint.step_ma
-        remark = f"; it applies {amperes_text(applied_ma or 0)} A while no vehicle charges"
-        early = ", and was ended early" if outcome.early else ""
-        say(f"it took {amperes_text(ma)} A{early}{remark if less else ''}")
-    if outcome.restored and trial.restored is not None:
-        restored_ma = in_force_ma(profile, trial.restored)
-        say(f"{amperes_text(restored_ma or 0)} A is in force again")
+        if applied_ma is not None and ma - applied_ma >= profile.setpoint.step_ma:
+            said += f"; it applies {amperes_text(applied_ma)} A while no vehicle charges"
+        say(said)
+    restored_ma = None if trial.restored is None else in_force_ma(profile, trial.restored)
+    if outcome.restored and restored_ma is not None:
+        say(f"{amperes_text(restored_ma)} A is in force again")
 
 
 def _seen(profile: ChargerProfile, sample: Sample) -> Shown:
@@ -248,7 +250,9 @@ async def _enforcer(socket: Path) -> str | None:
 def _out_of_range(profile: ChargerProfile, ma: int) -> str | None:
     """Why the charger cannot be told this; None where it can."""
     least_ma = profile.setpoint.min_ma
-    most_ma = min(profile.setpoint.max_ma or PILOT_MAX_MA, PILOT_MAX_MA)
+    most_ma = PILOT_MAX_MA
+    if profile.setpoint.max_ma is not None:
+        most_ma = min(profile.setpoint.max_ma, PILOT_MAX_MA)
     if ma != 0 and not least_ma <= ma <= most_ma:
         between = f"{amperes_text(least_ma)} to {amperes_text(most_ma)} A"
         return f"must be 0, which pauses the charger, or {between}"
