@@ -103,6 +103,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
         charger.maximum = 0
     charger.step = row.step_ma
     charger.fallback = row.fallback_ma
+    charger.declared_fallback = row.fallback_ma
     charger.power_on = row.power_on_ma
     charger.tolerance_ppm = row.tolerance_ppm
     charger.standby = row.standby_ma

@@ -173,7 +173,7 @@ cdef void set_failsafe(World* world) noexcept nogil:
             cap[i * GRID_PHASES + phase] -= world.circuits[i].worst[phase]
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
-        wish_of(charger, &world.wishes[i], min(charger.maximum, charger.fallback))
+        wish_of(charger, &world.wishes[i], min(charger.maximum, charger.declared_fallback))
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):

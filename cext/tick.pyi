@@ -29,7 +29,7 @@ class Kernel:
         tuning: Tuning,
     ) -> None: ...
     def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
-        """A whole reading that arrived at `at_ns`. Raises ValueError outside int32."""
+        """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA."""
     def post_report(
         self,
         charger: int,
@@ -44,6 +44,9 @@ class Kernel:
         `written_tick` is the `changed_tick` of the last order that was written and
         acknowledged before this report was asked for (0: none).
         """
+    def set_fallback(self, charger: int, fallback_ma: int) -> None:
+        """What the charger itself says it does alone: the higher of this and what was declared
+        counts. It never lifts the fail-safe setpoint."""
     def set_limit(
         self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
     ) -> None:

@@ -91,6 +91,14 @@ cdef class Kernel:
         if news:
             self.wake()
 
+    def set_fallback(self, charger, fallback_ma):
+        cdef int32_t i = index("charger", charger, self.world.chargers_n)
+        cdef int32_t fallback = whole("fallback_ma", fallback_ma, 0, MOST_MA)
+        cdef Charger* to = &self.world.chargers[i]
+        pthread_mutex_lock(&self.lock)
+        to.fallback = max(to.declared_fallback, fallback)
+        pthread_mutex_unlock(&self.lock)
+
     def set_limit(self, slot, limit_ma, limit_until_ns, alive_until_ns):
         cdef int32_t limit[GRID_PHASES]
         cdef int32_t i = index("slot", slot, self.world.slots_n)

@@ -113,7 +113,8 @@ cdef struct Charger:
     int32_t minimum
     int32_t maximum
     int32_t step
-    int32_t fallback
+    int32_t declared_fallback
+    int32_t fallback  # as declared, or higher as the charger itself says
     int32_t power_on
     int32_t tolerance_ppm
     int32_t standby

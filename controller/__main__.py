@@ -15,6 +15,7 @@ COMMANDS = {
     "link": "connect a running enforcer to its MQTT broker",
     "status": "show what a running enforcer believes and orders",
     "read": "read a meter or charger once, by its profile",
+    "set": "try one setpoint on a charger, and put back what was in force",
     "bench": "measure the kernel on this machine",
 }
 """Each is a module of `controller.commands` that offers `register(subparsers)` and

@@ -40,6 +40,7 @@ class ChargerReport:
     current_ma: tuple[int, int, int] | None  # per terminal
     vehicle: Vehicle
     written_tick: int  # changed_tick of the last order acknowledged before this was asked
+    fallback_ma: int | None = None  # what the charger says it does alone, where it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Image:
         self._kernel.post_report(
             index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
         )
+        if report.fallback_ma is not None:
+            self._kernel.set_fallback(index, report.fallback_ma)
 
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""

@@ -16,7 +16,7 @@ _WORDS = {
     Rule.NO_VEHICLE: "no vehicle",
     Rule.TURN: "waits for its turn: not every minimum fits {place}",
     Rule.SHED: "lowered: {place} is over its cap ({limit})",
-    Rule.BLIND: "{place} is not measured: counted at its worst base load",
+    Rule.BLIND: "{limit}; without a reading its base load counts at its worst",
     Rule.RAMP: "rising",
     Rule.DWELL: "may not rise: dwell after shedding",
     Rule.SLACK: "may not rise: no proven slack on {place}",

@@ -174,7 +174,7 @@ def _limits(excess: Excess) -> Iterator[Remedy]:
 
 
 def _building(excess: Excess) -> Iterator[Remedy]:
-    if excess.sum_ma > excess.rating_ma:
+    if excess.source is None and excess.sum_ma > excess.rating_ma:
         action = (
             f"strengthen {excess.circuit} to a rating of {amperes_text(excess.sum_ma)} A "
             f"instead of {amperes_text(excess.rating_ma)} A"

@@ -15,12 +15,10 @@ from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.decode import decode, encode
 from drivers.device import DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Reader, Sample
-from drivers.register import Register
 from drivers.report import (
     currents_ma,
     in_force_ma,
@@ -31,6 +29,7 @@ from drivers.report import (
     unset,
     vehicle,
 )
+from drivers.setpoint import as_written_ma, setting_of, write_of
 
 ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one that failed is tried again
 SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
@@ -49,7 +48,6 @@ class ChargerDriver:
         self._bus = bus
         self._image = image
         self._may_write = write
-        self._setpoint = profile.registers[profile.setpoint.register_name]
         self._health = Health(charger.id, image.clock)
         self._reader = Reader(
             charger.id,
@@ -142,8 +140,7 @@ class ChargerDriver:
         if left_ns and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self._taken_ns
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
-        told_ma = decode(self._setpoint, encode(self._setpoint, taken.ma))
-        if self._in_force_ma in (None, told_ma):
+        if self._in_force_ma in (None, as_written_ma(self._profile, taken.ma)):
             self._astray_ns = None
             return None
         if self._astray_ns is None:
@@ -186,19 +183,11 @@ class ChargerDriver:
             return None
         if self._due(order):
             self._offered = order
-            words = encode(self._setpoint, order.ma)
-            return self._write(self._setpoint, self._profile.setpoint.fc, words)
+            return write_of(self.id, self._charger.unit, self._profile, order.ma)
         if self._unset and self._settings_left > 0:
             self._offered = None
-            setting = self._unset[0]
-            register = self._profile.registers[setting.register_name]
-            return self._write(register, setting.fc, (setting.value,))
+            return setting_of(self.id, self._charger.unit, self._profile, self._unset[0])
         return None
-
-    def _write(self, register: Register, fc: int, words: tuple[int, ...]) -> Request:
-        gap_s = self._profile.gap_ns / NS_PER_S
-        unit = self._charger.unit
-        return Request(self.id, unit, fc, register.addr, len(words), words, gap_s=gap_s)
 
     def _due(self, order: Order) -> bool:
         if self._taken is None or (order.tick, order.ma) != (self._taken.tick, self._taken.ma):

@@ -1,10 +1,12 @@
 """Reads a device by its profile: whether it is the right one first, then its blocks."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from math import inf
+from typing import TypeVar
 
 from controller.units import MA_MAX, NS_PER_S
 from drivers.bus import Bus
@@ -13,6 +15,10 @@ from drivers.device import BadValueError, DeviceError, HushedError, Rank, Reques
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
+
+ATTEMPTS = 3  # where a device itself says that it is busy
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +135,17 @@ class Reader:
 
     def _ask(self, request: Request) -> Request | None:
         return request if self._may_ask() else None
+
+
+async def patiently(exchange: Callable[[], Awaitable[Answer]]) -> Answer:
+    """For people who ask once: tries again where the device says that it is busy.
+
+    Raises DeviceError.
+    """
+    for attempt in count(1):
+        try:
+            return await exchange()
+        except DeviceError as error:
+            if attempt == ATTEMPTS or not error.passing:
+                raise
+    raise AssertionError

@@ -39,18 +39,27 @@ def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) ->
     A charger whose watchdog is fed by any traffic shows no time left. Where it may have run out
     (`lapsed`) and nothing was written since, either current may be in force.
     """
-    applied_ma = promised_ma = sample.ma(profile.setpoint.applied)
-    if profile.watchdog.remaining is not None and profile.watchdog.fallback is not None:
-        left = sample.number(profile.watchdog.remaining)
-        if left is None:
-            return None
-        promise = profile.setpoint.register_name if left > 0 else profile.watchdog.fallback
-        promised_ma = sample.ma(promise)
-    elif profile.watchdog.fallback is not None and lapsed:
-        promised_ma = sample.ma(profile.watchdog.fallback)
-    if applied_ma is None or promised_ma is None or min(applied_ma, promised_ma) < 0:
+    applied_ma = sample.ma(profile.setpoint.applied)
+    promise_ma = promised_ma(profile, sample, lapsed)
+    if applied_ma is None or promise_ma is None or min(applied_ma, promise_ma) < 0:
         return None
-    return max(applied_ma, promised_ma)
+    return max(applied_ma, promise_ma)
+
+
+def promised_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
+    """What it will apply when nobody writes: its setpoint while that is valid, else its fallback.
+
+    One that does not tell how long it is valid keeps what it applies, or falls back (`lapsed`).
+    """
+    watchdog, promise = profile.watchdog, profile.setpoint.applied
+    if watchdog.fallback is None:
+        return sample.ma(promise)
+    if watchdog.remaining is not None:
+        left_ns = time_left_ns(profile, sample)
+        if left_ns is None:
+            return None
+        promise, lapsed = profile.setpoint.register_name, left_ns <= 0
+    return sample.ma(watchdog.fallback if lapsed else promise)
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:

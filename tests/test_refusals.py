@@ -259,6 +259,15 @@ TOML = [
 ]
 
 
+def test_references_of_an_unreadable_entry_are_checked_with_all_the_rest() -> None:
+    told = problems(
+        circuit=[GRID, {"id": "row", "parent": "gird"}],
+        charger=[charger(max_a="32", circuit="rwo")],
+    )
+    assert {"circuit[1].rating_a (row)", "circuit[1].parent (row)"} <= told.keys()
+    assert {"charger[0].max_a (bay)", "charger[0].circuit (bay)"} <= told.keys()
+
+
 @pytest.mark.parametrize(("raw", "path", "words"), TOML, ids=[words for _, _, words in TOML])
 def test_toml_that_cannot_be_read(raw: bytes, path: str, words: str) -> None:
     with pytest.raises(DocumentError) as caught:

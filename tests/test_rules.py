@@ -173,6 +173,16 @@ def test_silent_charger_is_counted_and_never_raised() -> None:
     assert two.door.charger(0).draw_hi_ma == 20_000
 
 
+def test_a_fallback_that_the_charger_tells_counts_where_it_is_higher() -> None:
+    one = bench(1, cap_ma=40_000, worst_ma=0, fallback_ma=8000, power_on_ma=8000)
+    for told, counted in ((32_000, 32_000), (6000, 8000)):
+        one.door.kernel.set_fallback(0, told)
+        one.steps(30, 0, [0])
+        one.steps(10, 0, [0], reported=False)
+        assert one.door.charger(0).draw_hi_ma >= counted
+        assert one.door.failsafe_ma(0) == 8000
+
+
 def test_stale_reading_is_the_worst_case_and_not_zero() -> None:
     two = bench(2, cap_ma=60_000, worst_ma=40_000)
     two.steps(60, 10_000, [20_000] * 2)

@@ -43,16 +43,20 @@ def run(args: Namespace) -> int:
     site = site_of(args)
     if isinstance(site, int):
         return site
+    observe = args.observe or site.mode == "observe"
     if not prove(site).passed:
-        complain("refused: nobody may leave this site to itself")
-        return check.run(args)  # with the sums and remedies
+        status = check.run(args)  # with the sums and remedies
+        if not observe:
+            complain("refused: nobody may leave this site to itself")
+            return status
+        complain("observing nevertheless: nothing is written to any device")
     close_log = configure("enforcer")
     try:
         clock = MonotonicClock()
         allowed = frozenset(uid for uid in users.values() if uid is not None)
         return hold(
             Enforcer(
-                _depot(site, clock, observe=args.observe or site.mode == "observe"),
+                _depot(site, clock, observe=observe),
                 places_of(args),
                 clock,
                 SystemWallClock(),

@@ -100,8 +100,10 @@ def _link(report: StatusReport) -> str:
 
 def _circuit(circuit: CircuitReport) -> list[str]:
     remarks = []
-    if circuit.blind:
-        remarks.append("not measured")
+    if circuit.blind and circuit.reading_age_s is None:
+        remarks.append("no reading")
+    elif circuit.blind and circuit.reading_age_s is not None:
+        remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
     bound_by = " ".join(

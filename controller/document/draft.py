@@ -51,6 +51,10 @@ class Draft:
         self.site = self._table("site", SiteEntry)
         self.control = self._table("control", Control)
         self.link = self._table("link", LinkEntry)
+        self._refer_unread("circuit", self.circuits, "parent")
+        self._refer_unread("meter", self.meters, "circuit")
+        self._refer_unread("charger", self.chargers, "circuit")
+        self._refer_unread("limit_source", self.limit_sources, "circuit")
 
     def complain(self, message: str, *loc: str | int) -> None:
         """Notes a problem at a place such as ("charger", 3, "min_a").
@@ -85,6 +89,14 @@ class Draft:
         hint = f"did you mean {found(near[0])}?" if near else f"there is {_listed(list(names))}"
         self.complain(f"no [[{section}]] has the id {found(name)}; {hint}", *loc)
         return False
+
+    def _refer_unread(self, section: str, readable: Mapping[int, Entry], key: str) -> None:
+        """Complains about references to no circuit in entries that nobody else can look into."""
+        for index, entry in enumerate(self.written(section)):
+            if index not in readable and isinstance(entry, Mapping):
+                name = entry.get(key)
+                if isinstance(name, str):
+                    self.refer("circuit", name, section, index, key)
 
     def unique(self, section: str) -> None:
         """Complains about every id that another entry of the section has, too."""

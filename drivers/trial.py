@@ -1,0 +1,219 @@
+"""One setpoint tried on a charger by hand, and what was in force before put back.
+
+For commissioning, where no enforcer runs. What cannot be put back is not touched: the charger
+must show what is in force before anything is written.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from cext.rows import Vehicle
+from controller.units import NS_PER_S, amperes_text, seconds_text
+from drivers.bus import Bus
+from drivers.device import (
+    DeviceError,
+    IllegalAddressError,
+    IllegalFunctionError,
+    IllegalValueError,
+    Rank,
+)
+from drivers.profile import ChargerProfile
+from drivers.reader import Reader, Sample, patiently
+from drivers.report import in_force_ma, needed, promised_ma, time_left_ns, vehicle
+from drivers.setpoint import as_written_ma, write_of
+
+READ_EVERY_S = 0.5
+RESTORE_ATTEMPTS = 4
+RESTORE_PAUSE_S = 1.0
+ILLEGAL = (IllegalFunctionError, IllegalAddressError, IllegalValueError)  # surely not taken
+CHARGING = (Vehicle.C, Vehicle.D)
+
+
+class NotTakenError(DeviceError):
+    """It acknowledged a setpoint and does not follow it."""
+
+
+class ContestedError(DeviceError):
+    """Somebody else has changed the setpoint since."""
+
+
+class Trial:
+    """`look`, `write`, `hold`, and in the end, whatever happened, `restore`.
+
+    Each raises DeviceError. The first three may be cancelled at any moment; `restore` copes with
+    a write of which nobody knows whether it arrived.
+    """
+
+    def __init__(self, unit: int, profile: ChargerProfile, bus: Bus, ma: int) -> None:
+        self.before: Sample | None = None
+        self.after: Sample | None = None  # as read last while the setpoint was tried
+        self.restored: Sample | None = None
+        self.written = False  # true from when on it may have arrived
+        self.taken = False
+        self._unit = unit
+        self._profile = profile
+        self._bus = bus
+        self._ma = ma
+        self._reader = Reader(profile.name, unit, profile, bus, Rank.CHARGER, needed(profile))
+        self._watchdog_ns = profile.watchdog.timeout_ns  # until the charger shows its own
+        self._written_s = 0.0
+        self._ours_ma: set[int | None] = set()  # what its register holds with nobody else about
+
+    async def look(self) -> None:
+        """Reads what is in force, and refuses a charger that does not say."""
+        await patiently(self._reader.check)
+        sample = await patiently(self._reader.read)
+        if in_force_ma(self._profile, sample) is None:
+            raise self._error(DeviceError, "it does not say what current is in force")
+        self.before = sample
+        self._ours_ma.add(self._register_ma(sample))
+
+    async def write(self) -> None:
+        """Writes the setpoint and waits until it is followed, at most the settle time.
+
+        Raises NotTakenError.
+        """
+        self.written = True
+        try:
+            await self._write(self._ma)
+        except ILLEGAL:
+            self.written = False
+            raise
+
+        def complaint(sample: Sample) -> str | None:
+            self.after = sample
+            self._ours_ma.add(self._register_ma(sample))  # as clamped or rounded, perhaps
+            return self._astray(sample, self._ma) or self._held_back(sample)
+
+        await self._await(complaint)
+        self._learn_watchdog()
+        self.taken = True
+
+    async def hold(self, hold_s: float) -> None:
+        """Keeps it in force, feeding the charger's watchdog where that is shorter.
+
+        Raises NotTakenError and ContestedError.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + hold_s
+        while (left_s := ends_s - loop.time()) > 0:
+            await asyncio.sleep(min(READ_EVERY_S, left_s))
+            self.after = await patiently(self._reader.read)
+            self._dispute(self.after)
+            if astray := self._astray(self.after, self._ma):
+                self.taken = False
+                raise self._error(NotTakenError, astray)
+            if self._watchdog_ns is not None:
+                since_s = loop.time() - self._written_s
+                if since_s >= self._watchdog_ns / NS_PER_S / 3:
+                    await self._write(self._ma)
+
+    async def restore(self) -> None:
+        """Puts back what was in force before, in a few attempts; nothing where nothing was written.
+
+        Raises ContestedError, and leaves the charger alone, where somebody else has written
+        since: he may have lowered it for a reason.
+        """
+        if self.before is None or not self.written:
+            return
+        promises_ma = [promised_ma(self._profile, self.before, lapsed) for lapsed in (False, True)]
+        # Where it does not tell whether its watchdog had run out: the one that cannot harm.
+        before_ma = min(ma for ma in promises_ma if ma is not None)
+        for left in reversed(range(RESTORE_ATTEMPTS)):
+            try:
+                await self._restore(before_ma)
+                return
+            except ContestedError:
+                raise
+            except DeviceError:
+                if not left:
+                    raise
+            await asyncio.sleep(RESTORE_PAUSE_S)
+
+    def alone(self) -> str:
+        """What the charger does when nobody writes any more, as far as it or its profile says."""
+        watchdog = self._profile.watchdog
+        if watchdog.kind == "none":
+            return "it has no watchdog: it keeps what was written last until somebody writes again"
+        sample = self.after or self.before
+        fallback_ma = None
+        if sample is not None and watchdog.fallback is not None:
+            fallback_ma = sample.ma(watchdog.fallback)
+        fallback = "its fallback" if fallback_ma is None else f"{amperes_text(fallback_ma)} A"
+        assert self._watchdog_ns is not None
+        source = "it shows" if self.taken and watchdog.remaining else "its profile says"
+        within = f"{seconds_text(self._watchdog_ns)} s, {source}"
+        fed = "any request" if watchdog.kind == "any_traffic" else "a write"
+        return f"its watchdog runs out without {fed} ({within}), then {fallback} is in force"
+
+    async def _restore(self, before_ma: int) -> None:
+        sample = None
+        with suppress(DeviceError):  # one that cannot be read may still take a write
+            sample = await self._reader.read()
+        if sample is not None:
+            self._dispute(sample)
+        await self._write(before_ma)
+        self.restored = await self._await(lambda sample: self._astray(sample, before_ma))
+
+    async def _write(self, ma: int) -> None:
+        request = write_of(self._profile.name, self._unit, self._profile, ma)
+        self._ours_ma.add(as_written_ma(self._profile, ma))
+        reply = await patiently(lambda: self._bus.exchange(lambda: Rank.INCREASE, lambda: request))
+        assert reply is not None
+        self._written_s = asyncio.get_running_loop().time()
+
+    async def _await(self, complaint: Callable[[Sample], str | None]) -> Sample:
+        """Reads until it has nothing to complain of, else NotTakenError after the settle time."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + self._profile.settle_ns / NS_PER_S
+        while found := complaint(sample := await patiently(self._reader.read)):
+            if loop.time() >= ends_s:
+                raise self._error(NotTakenError, found)
+            await asyncio.sleep(READ_EVERY_S)
+        return sample
+
+    # What a sample shows.
+
+    def _astray(self, sample: Sample, ma: int) -> str | None:
+        """In what way something else is in force; less than a step apart is the same."""
+        found_ma = in_force_ma(self._profile, sample, lapsed=False)
+        told = f"{amperes_text(ma)} A was written, but"
+        if found_ma is None:
+            return f"{told} it does not say what is in force"
+        if abs(found_ma - as_written_ma(self._profile, ma)) >= self._profile.setpoint.step_ma:
+            return f"{told} {amperes_text(found_ma)} A is in force"
+        return None
+
+    def _held_back(self, sample: Sample) -> str | None:
+        """Whether a vehicle charges and is offered less: then the charger follows somebody else."""
+        applied_ma = sample.ma(self._profile.setpoint.applied)
+        least_ma = as_written_ma(self._profile, self._ma) - self._profile.setpoint.step_ma
+        if (
+            applied_ma is None
+            or applied_ma > least_ma
+            or vehicle(self._profile, sample) not in CHARGING
+        ):
+            return None
+        return (
+            f"{amperes_text(self._ma)} A was written, but a vehicle charges and is offered "
+            f"{amperes_text(applied_ma)} A: does the charger have a limit of its own?"
+        )
+
+    def _dispute(self, sample: Sample) -> None:
+        found_ma = self._register_ma(sample)
+        if found_ma is not None and found_ma not in self._ours_ma:
+            what = f"somebody else has written {amperes_text(found_ma)} A, or it was restarted"
+            raise self._error(ContestedError, what)
+
+    def _learn_watchdog(self) -> None:
+        left_ns = None if self.after is None else time_left_ns(self._profile, self.after)
+        if left_ns:
+            self._watchdog_ns = left_ns
+
+    def _register_ma(self, sample: Sample) -> int | None:
+        return sample.ma(self._profile.setpoint.register_name)
+
+    def _error(self, kind: type[DeviceError], what: str) -> DeviceError:
+        request = write_of(self._profile.name, self._unit, self._profile, self._ma)
+        return kind(what, line=self._bus.url, request=request)
