@@ -168,6 +168,8 @@ class Enforcer:
         self._limits.open_session(None)
 
     def open_session(self, nonce: str | None) -> None:
+        if nonce == self._limits.session:
+            return
         if (nonce is None) != (self._limits.session is None):
             self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(nonce)

@@ -218,7 +218,11 @@ class Channel(Generic[Incoming]):
 
     async def send(self, message: BaseModel) -> None:
         """Raises ConnectionError, also when the other side takes nothing for 5 s; FrameError."""
-        self._writer.write(encode(message))
+        await self.send_line(encode(message))
+
+    async def send_line(self, line: bytes) -> None:
+        """What `encode` made; as send."""
+        self._writer.write(line)
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._writer.drain()
