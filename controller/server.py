@@ -10,10 +10,8 @@ import asyncio
 import fcntl
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -27,6 +25,7 @@ from controller.wire import (
     Hello,
     Limit,
     LimitAnswer,
+    Peer,
     Refused,
     Session,
     State,
@@ -34,6 +33,7 @@ from controller.wire import (
     StatusRequest,
     Welcome,
     encode,
+    peer_of,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ LIMIT_PAUSE_S = 0.005  # between two messages of the link: at most 200 a second
 SHARED_S = 0.1  # for how long one report answers every command line
 TURNING_AWAY = 8  # connections that are told why at the same time; more are just closed
 TURN_AWAY_S = 0.5  # for the other side to read the reason
-_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 log: FilteringBoundLogger = structlog.get_logger()
 Visit = Channel[Hello | Session | Limit | StatusRequest]
@@ -67,12 +66,6 @@ class Desk(Protocol):
     def take_limit(self, limit: Limit) -> LimitAnswer: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Peer:
-    pid: int
-    uid: int
-
-
 class Server:
     """Serves one link and a few command lines."""
 
@@ -83,7 +76,7 @@ class Server:
         self._turning_away = 0
         self._line = b""  # the report that command lines share, and when it was made
         self._line_at_s = float("-inf")
-        self._link: _Peer | None = None
+        self._link: Peer | None = None
         self._news = asyncio.Event()
         self._visits: asyncio.TaskGroup | None = None
 
@@ -102,7 +95,7 @@ class Server:
 
     def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel: Visit = Channel(reader, writer, REQUESTS)
-        peer = _peer(writer)
+        peer = peer_of(writer)
         if peer.uid not in self._allowed:
             log.warning("connection refused: user not allowed", pid=peer.pid, uid=peer.uid)
             channel.close()
@@ -132,7 +125,7 @@ class Server:
         self._turning_away += 1
         self._visits.create_task(tell())
 
-    async def _visit(self, channel: Visit, peer: _Peer) -> None:
+    async def _visit(self, channel: Visit, peer: Peer) -> None:
         try:
             match await channel.receive(HELLO_WITHIN_S):
                 case Hello(role="link"):
@@ -168,7 +161,7 @@ class Server:
             self._line_at_s = now_s
         return self._line
 
-    async def _serve_link(self, channel: Visit, peer: _Peer) -> None:
+    async def _serve_link(self, channel: Visit, peer: Peer) -> None:
         if self._link is not None:
             log.warning("link refused: another one is connected", pid=peer.pid)
             await channel.send(Refused(reason=f"another link is connected (pid {self._link.pid})"))
@@ -202,7 +195,7 @@ class Server:
                     raise FrameError(f"{other.type} is not for a link to say")
             await asyncio.sleep(LIMIT_PAUSE_S)  # a flood waits for everybody else's turn
 
-    async def _push(self, channel: Visit, peer: _Peer) -> None:
+    async def _push(self, channel: Visit, peer: Peer) -> None:
         """The state, each second and on news, for as long as the link takes it."""
         try:
             while True:
@@ -215,12 +208,6 @@ class Server:
         except (FrameError, OSError) as error:
             log.warning("link does not take the state", pid=peer.pid, why=_words(error))
             channel.close()
-
-
-def _peer(writer: asyncio.StreamWriter) -> _Peer:
-    sock: socket.socket = writer.get_extra_info("socket")
-    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return _Peer(pid, uid)
 
 
 def _words(error: Exception) -> str:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.places import PlaceError, Places, places
+from controller.places import PlaceError, Places, places, trusted_owners
 from controller.server import Server, bound
 from controller.strictjson import JsonError, loads
 from controller.wire import (
@@ -277,6 +277,7 @@ def test_other_users_are_not_served() -> None:
         where.runtime.chmod(0o755)
         where.runtime.parent.chmod(0o755)
         where.socket.chmod(0o666)
+        await ask_status(where.socket)  # it listens, as the user that it will be taken for
         os.seteuid(65534)
         try:
             assert await speak(where, HELLO_CLI, b'{"type":"status_request"}\n') == b""
@@ -285,6 +286,37 @@ def test_other_users_are_not_served() -> None:
         assert (await ask_status(where.socket)).site == "test"
 
     play(story)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_socket_that_somebody_else_serves_is_not_believed(tmp_path: Path) -> None:
+    async def run() -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "enforcer.sock"))
+            os.seteuid(65534)
+            try:
+                listening.listen()
+            finally:
+                os.seteuid(0)
+            with pytest.raises(ConnectionError, match="served by user 65534"):
+                await connect(tmp_path / "enforcer.sock", "link")
+            os.chown(tmp_path, 65534, -1)
+            (await connect(tmp_path / "enforcer.sock", "link")).close()
+
+    asyncio.run(run())
+
+
+def test_who_is_trusted_with_a_runtime_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner only where nobody else could have put it, unlike in /tmp."""
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    owner = runtime.stat().st_uid
+    assert trusted_owners(runtime) == {owner, 0}
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    tmp_path.chmod(0o777)
+    assert trusted_owners(runtime) == {4_000_000, 0}
 
 
 def test_the_socket_is_for_its_group_only() -> None:
