@@ -138,12 +138,14 @@ def test_a_retained_limit_is_refused_whenever_it_comes() -> None:
     play(story, parts="enforcer")
 
 
-def test_answers_go_to_no_topic_of_ours() -> None:
+def test_answers_go_to_no_topic_of_ours_or_of_another_site() -> None:
     topics = Topics("test")
-    for topic in ("a", "a/b", "loadkeeper/other/status", "loadkeeper/test/answer/x", "x" * 256):
+    for topic in ("a", "a/b", "loadkeepers/x", "loadkeeper/test/answer/x", "x" * 256):
         assert topics.may_answer(topic)
-    for topic in ("", "a/+", "#", "$SYS/x", "x" * 257, "loadkeeper/test/status", LIMIT, "a\0"):
+    for topic in ("", "a/+", "#", "$SYS/x", "x" * 257, "a\0"):
         assert not topics.may_answer(topic)
+    for below in ("test/status", "test/limit/cloud", "other/limit/cloud", "other/answer/x", ""):
+        assert not topics.may_answer("loadkeeper/" + below)
 
 
 def test_a_broker_that_returns_begins_a_new_session() -> None:
