@@ -90,7 +90,7 @@ class Enforcer:
         self._clock = clock
         self._boot_id = boot_id
         self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
-        self._limit_file = LimitFile(places.limits, boot_id)
+        self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
         self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons)
         self._reporter = Reporter(
