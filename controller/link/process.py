@@ -23,7 +23,7 @@ from controller.link.bulletin import OFFLINE, Bulletin, news
 from controller.link.inbox import Inbox
 from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message, Unpublished
 from controller.link.topics import CORRELATION_BYTES, Topics
-from controller.threads import first_death
+from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
     LIMIT_BYTES,
@@ -89,6 +89,7 @@ class Link:
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
+        log_what_nobody_awaits(loop)
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
         log.info("started", site=self._site, socket=str(self._socket), version=VERSION)
