@@ -12,6 +12,7 @@ from drivers.device import BadValueError, DeviceError, Rank, Request, WrongDevic
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
+from drivers.silence import Silence
 
 ATTEMPTS = 3  # where a device itself says that it is busy
 
@@ -57,18 +58,23 @@ class Reader:
         self._registers = {name: profile.registers[name] for name in wanted or profile.registers}
         self._plan = [(block, found) for block in profile.blocks if (found := self._within(block))]
 
-    async def poll(self, health: Health, take: Callable[[Sample], str | None]) -> None:
+    async def poll(
+        self, health: Health, take: Callable[[Sample], str | None], silence: Silence
+    ) -> None:
         """Reads once and hands the sample to `take`, which may raise BadValueError or remark.
 
-        What goes wrong ends in `health`; a device that was offline must prove itself first.
+        What goes wrong ends in `health` and `silence`; a device that was offline must prove
+        itself first.
         """
         try:
             if not health.now.online:
                 await self.check()
             remark = take(await self.read())
         except DeviceError as error:
+            silence.failed(error)
             health.bad(error)
         else:
+            silence.answered()
             health.good(remark)
 
     async def check(self) -> None:
@@ -108,7 +114,7 @@ class Reader:
         return Request(self._device, self._unit, fc, address, count)
 
     async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
-        reply = await self._bus.exchange(self._rank, lambda: request)
+        reply = await self._bus.exchange(self._device, self._rank, lambda: request)
         assert reply is not None
         return reply.words, reply.at_ns
 

@@ -53,6 +53,13 @@ def promised_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     return sample.ma(profile.setpoint.register_name if left_ns > 0 else profile.watchdog.fallback)
 
 
+def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """What it says it does when its watchdog has run out; None where that is unknown."""
+    name = profile.watchdog.fallback
+    fallback_ma = None if name is None else sample.ma(name)
+    return None if fallback_ma is None or fallback_ma < 0 else fallback_ma
+
+
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
     """UNKNOWN for a code that the profile does not know."""
     code = str(sample.values[profile.status.register_name])
@@ -99,7 +106,7 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
             f"its watchdog runs for {seconds_text(left_ns)} s or more, "
             f"the site document says {seconds_text(delay_ns)} s"
         )
-    fallback_ma = sample.ma(profile.watchdog.fallback) if profile.watchdog.fallback else None
+    fallback_ma = told_fallback_ma(profile, sample)
     if fallback_ma is not None and fallback_ma > charger.alone_ma:
         return (
             f"it falls back to {amperes_text(fallback_ma)} A, "
