@@ -26,7 +26,7 @@ from controller.reasons import Reasons
 from controller.server import Server, bound
 from controller.site import Site
 from controller.status import Reporter
-from controller.threads import first_death
+from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.watch import Watch
@@ -90,7 +90,7 @@ class Enforcer:
         self._clock = clock
         self._boot_id = boot_id
         self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
-        self._limit_file = LimitFile(places.limits, boot_id)
+        self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
         self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons)
         self._reporter = Reporter(
@@ -117,6 +117,7 @@ class Enforcer:
         self._places.prepare()
         with bound(self._places) as listening:
             loop = asyncio.get_running_loop()
+            log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, self._stopping.set)
             self._restore()
@@ -168,6 +169,8 @@ class Enforcer:
         self._limits.open_session(None)
 
     def open_session(self, nonce: str | None) -> None:
+        if nonce == self._limits.session:
+            return
         if (nonce is None) != (self._limits.session is None):
             self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(nonce)
@@ -236,7 +239,7 @@ class Enforcer:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = self._clock.now_ns()
             self._watch.orders(now_ns)
-            self._watch.others()
+            self._watch.others(now_ns)
             late_ns = now_ns - self._depot.kernel.now_ns
             dead_man_ns = self._depot.site.control.dead_man_ns
             missed = missed + 1 if late_ns > dead_man_ns else 0

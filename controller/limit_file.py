@@ -2,7 +2,9 @@
 
 In the same boot they go on as they were. After a reboot the monotonic clock has begun anew
 and nobody knows how long the power was off: each source counts as lost since now, so that its
-last limit binds for its hold and then its fail-safe cap.
+last limit binds for its hold and then its fail-safe cap. The site document may have changed
+meanwhile: no lease outlives the present `lease_s`, and none says "unlimited" for another
+installation than the one that it was given to.
 """
 
 from __future__ import annotations
@@ -42,15 +44,17 @@ class _File(BaseModel):
 
     format: Literal[1] = 1
     boot_id: str
+    installation_hash: str = ""  # unknown: another one than ours
     limits: dict[str, _Kept]
 
 
 class LimitFile:
     """The file of one site's leases, written by a thread of its own."""
 
-    def __init__(self, path: Path, boot_id: str) -> None:
+    def __init__(self, path: Path, boot_id: str, installation_hash: str) -> None:
         self._path = path
         self._boot_id = boot_id
+        self._installation_hash = installation_hash
         self._saver = Saver(path)
         self._saved: dict[str, tuple[Phases | None, int]] = {}
 
@@ -73,7 +77,7 @@ class LimitFile:
             )
             for source, lease in leases.items()
         }
-        file = _File(boot_id=self._boot_id, limits=kept)
+        file = _File(boot_id=self._boot_id, installation_hash=self._installation_hash, limits=kept)
         self._saver.save(file.model_dump_json().encode(), urgent=asked != self._saved)
         self._saved = asked
 
@@ -83,10 +87,16 @@ class LimitFile:
         if file is None:
             return []
         rebooted = file.boot_id != self._boot_id
+        moved = file.installation_hash != self._installation_hash
+        lease_ns = {source.id: source.lease_ns for source in limits.sources}
         restored = []
         for source, kept in file.limits.items():
-            lease = Lease(kept.limit_ma, kept.limit_until_ns, kept.alive_until_ns)
-            if rebooted or lease.alive_until_ns > now_ns + MAX_TTL_S * NS_PER_S:
+            latest_ns = now_ns + lease_ns.get(source, 0)
+            alive_until_ns = min(kept.alive_until_ns, latest_ns)
+            lease = Lease(kept.limit_ma, kept.limit_until_ns, alive_until_ns)
+            lifts = kept.limit_ma is None or kept.limit_until_ns <= now_ns
+            absurd = kept.alive_until_ns > now_ns + MAX_TTL_S * NS_PER_S
+            if rebooted or absurd or (moved and lifts):
                 lease = Lease(kept.limit_ma, NEVER_NS, now_ns)
             if limits.restore(source, kept.circuit, lease):
                 restored.append(source)

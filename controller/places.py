@@ -46,6 +46,19 @@ class Places:
                 raise PlaceError(f"{directory} can be written by everybody")
 
 
+def trusted_owners(runtime: Path) -> set[int]:
+    """The users whose enforcer may live in a runtime directory. Raises OSError.
+
+    Ourselves and root; and the directory's owner, when nobody else could have put it there.
+    """
+    trusted = {os.getuid(), 0}
+    directory = runtime.resolve()
+    above = directory.parent.stat()
+    if above.st_uid in trusted and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        trusted.add(directory.stat().st_uid)
+    return trusted
+
+
 def places(
     runtime: Path | None = None,
     state: Path | None = None,

@@ -1,6 +1,7 @@
 """The enforcer's Unix socket: who may connect, and what they are told.
 
-A sick connection ends, with a log line, and disturbs nobody else.
+A sick connection ends, with a log line, and disturbs nobody else. One that never stops asking
+is answered at a pace that leaves the loop to the drivers.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ import asyncio
 import fcntl
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -26,12 +25,15 @@ from controller.wire import (
     Hello,
     Limit,
     LimitAnswer,
+    Peer,
     Refused,
     Session,
     State,
     StatusReport,
     StatusRequest,
     Welcome,
+    encode,
+    peer_of,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +43,12 @@ CONNECTIONS = 32
 HELLO_WITHIN_S = 5.0
 CLI_IDLE_S = 60.0
 PUSH_EVERY_S = 1.0
-_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+PUSH_PAUSE_S = 0.1  # news within this time go out together
+ANSWER_PAUSE_S = 0.1  # between two answers on one connection of a command line
+LIMIT_PAUSE_S = 0.005  # between two messages of the link: at most 200 a second
+SHARED_S = 0.1  # for how long one report answers every command line
+TURNING_AWAY = 8  # connections that are told why at the same time; more are just closed
+TURN_AWAY_S = 0.5  # for the other side to read the reason
 
 log: FilteringBoundLogger = structlog.get_logger()
 Visit = Channel[Hello | Session | Limit | StatusRequest]
@@ -59,12 +66,6 @@ class Desk(Protocol):
     def take_limit(self, limit: Limit) -> LimitAnswer: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Peer:
-    pid: int
-    uid: int
-
-
 class Server:
     """Serves one link and a few command lines."""
 
@@ -72,7 +73,10 @@ class Server:
         self._allowed = allowed_uids | {os.getuid(), 0}
         self._desk = desk
         self._count = 0
-        self._link: _Peer | None = None
+        self._turning_away = 0
+        self._line = b""  # the report that command lines share, and when it was made
+        self._line_at_s = float("-inf")
+        self._link: Peer | None = None
         self._news = asyncio.Event()
         self._visits: asyncio.TaskGroup | None = None
 
@@ -91,19 +95,37 @@ class Server:
 
     def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel: Visit = Channel(reader, writer, REQUESTS)
-        peer = _peer(writer)
+        peer = peer_of(writer)
         if peer.uid not in self._allowed:
             log.warning("connection refused: user not allowed", pid=peer.pid, uid=peer.uid)
             channel.close()
         elif self._count >= CONNECTIONS:
             log.warning("connection refused: too many", pid=peer.pid, uid=peer.uid)
-            channel.close()
+            self._turn_away(channel, f"{CONNECTIONS} connections are open already")
         else:
             assert self._visits is not None
             self._count += 1
             self._visits.create_task(self._visit(channel, peer))
 
-    async def _visit(self, channel: Visit, peer: _Peer) -> None:
+    def _turn_away(self, channel: Visit, reason: str) -> None:
+        if self._turning_away >= TURNING_AWAY:
+            channel.close()
+            return
+
+        async def tell() -> None:
+            try:
+                with suppress(FrameError, OSError):
+                    await channel.send(Refused(reason=reason))
+                    await asyncio.sleep(TURN_AWAY_S)
+            finally:
+                channel.close()
+                self._turning_away -= 1
+
+        assert self._visits is not None
+        self._turning_away += 1
+        self._visits.create_task(tell())
+
+    async def _visit(self, channel: Visit, peer: Peer) -> None:
         try:
             match await channel.receive(HELLO_WITHIN_S):
                 case Hello(role="link"):
@@ -124,13 +146,22 @@ class Server:
         while True:
             match await channel.receive(CLI_IDLE_S):
                 case StatusRequest():
-                    await channel.send(State(report=self._desk.report()))
+                    await channel.send_line(self._shared_report())
                 case None:
                     return
                 case other:
                     raise FrameError(f"{other.type} is not for a command line to say")
+            await asyncio.sleep(ANSWER_PAUSE_S)
 
-    async def _serve_link(self, channel: Visit, peer: _Peer) -> None:
+    def _shared_report(self) -> bytes:
+        """The state as a line, at most 0.1 s old: it costs the same for one and for thirty."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._line_at_s >= SHARED_S:
+            self._line = encode(State(report=self._desk.report()))
+            self._line_at_s = now_s
+        return self._line
+
+    async def _serve_link(self, channel: Visit, peer: Peer) -> None:
         if self._link is not None:
             log.warning("link refused: another one is connected", pid=peer.pid)
             await channel.send(Refused(reason=f"another link is connected (pid {self._link.pid})"))
@@ -162,26 +193,21 @@ class Server:
                     return
                 case other:
                     raise FrameError(f"{other.type} is not for a link to say")
-            await asyncio.sleep(0)  # a flood of messages waits for everybody else's turn
+            await asyncio.sleep(LIMIT_PAUSE_S)  # a flood waits for everybody else's turn
 
-    async def _push(self, channel: Visit, peer: _Peer) -> None:
+    async def _push(self, channel: Visit, peer: Peer) -> None:
         """The state, each second and on news, for as long as the link takes it."""
         try:
             while True:
                 self._news.clear()
                 await channel.send(State(report=self._desk.report()))
+                await asyncio.sleep(PUSH_PAUSE_S)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(PUSH_EVERY_S):
+                    async with asyncio.timeout(PUSH_EVERY_S - PUSH_PAUSE_S):
                         await self._news.wait()
         except (FrameError, OSError) as error:
             log.warning("link does not take the state", pid=peer.pid, why=_words(error))
             channel.close()
-
-
-def _peer(writer: asyncio.StreamWriter) -> _Peer:
-    sock: socket.socket = writer.get_extra_info("socket")
-    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return _Peer(pid, uid)
 
 
 def _words(error: Exception) -> str:

@@ -1,9 +1,20 @@
-"""A thread that dies of an exception ends the process like any other broken invariant."""
+"""Exceptions that nobody waits for: of threads, and of the loop's own callbacks.
+
+A thread that dies of one ends the process like any other broken invariant.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 async def first_death() -> None:
@@ -25,3 +36,14 @@ async def first_death() -> None:
         await death
     finally:
         threading.excepthook = before
+
+
+def log_what_nobody_awaits(loop: asyncio.AbstractEventLoop) -> None:
+    """What asyncio would write to standard error becomes a log line like all others."""
+
+    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.error(
+            "exception in the loop", why=context["message"], exc_info=context.get("exception")
+        )
+
+    loop.set_exception_handler(handle)

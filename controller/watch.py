@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from controller.tables import Tables
 
 RISING_EVERY_NS = NS_PER_S
+ERROR_EVERY_NS = 10 * NS_PER_S
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -32,6 +33,15 @@ class _Told:
     ma: int | None = None
     at_ns: int = 0
     newest: Output | None = None
+
+
+@dataclass(slots=True)
+class _Device:
+    """How one device was last logged."""
+
+    online: bool | None = None
+    error: str | None = None
+    at_ns: int = 0
 
 
 class Watch:
@@ -52,7 +62,7 @@ class Watch:
         self._circuits = tables.circuit_index
         self._slots = tables.slot_index
         self._told = {charger.id: _Told() for charger in site.chargers}
-        self._online: dict[str, bool] = {}
+        self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
         self._suspect = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
@@ -69,10 +79,10 @@ class Watch:
             if output.setpoint_ma != told.ma and (falls or now_ns - told.at_ns >= RISING_EVERY_NS):
                 self._tell(charger, told, output, now_ns)
 
-    def others(self) -> None:
+    def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""
         for driver in self._drivers:
-            self._device(driver)
+            self._device(driver, now_ns)
         for charger, index in self._chargers.items():
             suspect = self._kernel.charger(index).suspect
             if suspect != self._suspect[charger]:
@@ -88,7 +98,8 @@ class Watch:
             if slot.state != self._states.get(source):
                 self._states[source] = slot.state
                 cap_a = None if slot.cap_ma is None else [ma / MA_PER_A for ma in slot.cap_ma]
-                log.info("limit state", source=source, state=slot.state, cap_a=cap_a)
+                tell = log.warning if slot.state == "lost" else log.info
+                tell("limit state", source=source, state=slot.state, cap_a=cap_a)
 
     def _circuit(self, circuit: str, state: CircuitState) -> None:
         blind = state.reading_ma is None
@@ -118,15 +129,20 @@ class Watch:
         told.ma = output.setpoint_ma
         told.at_ns = now_ns
 
-    def _device(self, driver: Driver) -> None:
-        health = driver.health()
-        if health.online == self._online.get(health.id):
-            return
-        self._online[health.id] = health.online
-        if health.online:
+    def _device(self, driver: Driver, now_ns: int) -> None:
+        """Its coming and going at once; of its errors meanwhile, one line in 10 s."""
+        health, told = driver.health(), self._devices[driver.id]
+        if health.online != told.online and health.online:
             log.info("device online", device=health.id)
-        else:
+            told.online, told.error, told.at_ns = True, None, now_ns
+        elif health.online != told.online:
             log.warning("device offline", device=health.id, error=health.error)
+            told.online, told.error, told.at_ns = False, health.error, now_ns
+        elif health.error is None:
+            told.error = None
+        elif health.error != told.error and now_ns - told.at_ns >= ERROR_EVERY_NS:
+            log.warning("device error", device=health.id, online=told.online, error=health.error)
+            told.error, told.at_ns = health.error, now_ns
 
 
 def _falls(before: Output | None, now: Output) -> bool:

@@ -7,10 +7,15 @@ that is too long or is no known message is a FrameError, and costs its sender th
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from controller.places import trusted_owners
 
 FRAME_BYTES = 1 << 20
 LIMIT_BYTES = 16 << 10
@@ -161,6 +166,21 @@ REQUESTS: TypeAdapter[Hello | Session | Limit | StatusRequest] = TypeAdapter(Req
 REPLIES: TypeAdapter[Welcome | Refused | LimitAnswer | State] = TypeAdapter(Reply)
 
 Incoming = TypeVar("Incoming")
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end; of a server, who began to listen."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(writer: asyncio.StreamWriter) -> Peer:
+    sock: socket.socket = writer.get_extra_info("socket")
+    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return Peer(pid, uid)
 
 
 def encode(message: BaseModel) -> bytes:
@@ -218,7 +238,11 @@ class Channel(Generic[Incoming]):
 
     async def send(self, message: BaseModel) -> None:
         """Raises ConnectionError, also when the other side takes nothing for 5 s; FrameError."""
-        self._writer.write(encode(message))
+        await self.send_line(encode(message))
+
+    async def send_line(self, line: bytes) -> None:
+        """What `encode` made; as send."""
+        self._writer.write(line)
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._writer.drain()
@@ -231,19 +255,26 @@ class Channel(Generic[Incoming]):
 
 
 async def connect(
-    socket: Path, role: Literal["link", "cli"]
+    path: Path, role: Literal["link", "cli"]
 ) -> Channel[Welcome | Refused | LimitAnswer | State]:
-    """A channel to the enforcer, hello said. Raises OSError."""
-    reader, writer = await asyncio.open_unix_connection(socket, limit=FRAME_BYTES)
+    """A channel to the enforcer, hello said. Raises OSError, also when it is not ours to trust."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=FRAME_BYTES)
     channel = Channel(reader, writer, REPLIES)
+    server = peer_of(writer)
+    if server.uid not in trusted_owners(path.parent):
+        channel.close()
+        raise ConnectionError(
+            f"{path} is served by user {server.uid}: neither you, nor root, nor the owner of a"
+            " runtime directory that only you or root could have made"
+        )
     await channel.send(Hello(role=role))
     return channel
 
 
-async def ask_status(socket: Path, within_s: float = 5.0) -> StatusReport:
+async def ask_status(path: Path, within_s: float = 5.0) -> StatusReport:
     """The enforcer's present state. Raises OSError (TimeoutError too), FrameError."""
     async with asyncio.timeout(within_s):
-        channel = await connect(socket, "cli")
+        channel = await connect(path, "cli")
         try:
             await channel.send(StatusRequest())
             while True:

@@ -3,6 +3,7 @@
 pymodbus is handed one request at a time, because its own queue is first in, first out: a setpoint
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
+Who got no answer lets all others who wait go first, whatever his rank.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.image import Clock
-from drivers.device import BusFullError, Line, Rank, Reply, Request
+from drivers.device import BusFullError, DeviceError, Line, Rank, Reply, Request
+from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
 PATIENCE_S = 1.0  # then a charger's poll goes before the polls of meters that came later
@@ -18,6 +20,7 @@ PATIENCE_S = 1.0  # then a charger's poll goes before the polls of meters that c
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
+    device: str
     rank: Callable[[], Rank]
     since_s: float
     turn: asyncio.Future[None]
@@ -31,33 +34,38 @@ class Bus:
         self._clock = clock
         self._taken = False
         self._waiting: list[_Waiter] = []
+        self._silent: str | None = None  # who had the line last, and got no answer
 
     @property
     def url(self) -> str:
         return self._line.url
 
     async def exchange(
-        self, rank: Callable[[], Rank], ask: Callable[[], Request | None]
+        self, device: str, rank: Callable[[], Rank], ask: Callable[[], Request | None]
     ) -> Reply | None:
         """None when `ask` had nothing to send any more. Raises DeviceError.
 
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
-        await self._turn(rank, ask)
+        await self._turn(device, rank)
         try:
             words = await self._line.exchange(ask)
+            self._silent = None
             return None if words is None else Reply(words, self._clock.now_ns())
+        except DeviceError as error:
+            self._silent = device if isinstance(error, SILENT) else None
+            raise
         finally:
             self._pass_on()
 
-    async def _turn(self, rank: Callable[[], Rank], ask: Callable[[], Request | None]) -> None:
+    async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:
         if not self._taken:
             self._taken = True
             return
         if len(self._waiting) >= ROOM:
             raise BusFullError(f"{ROOM} requests wait already", line=self._line.url)
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(rank, loop.time(), loop.create_future())
+        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
         self._waiting.append(waiter)
         try:
             await waiter.turn
@@ -75,13 +83,12 @@ class Bus:
         self._taken = bool(self._waiting)
         if self._taken:
             now_s = asyncio.get_running_loop().time()
-            chosen = min(self._waiting, key=lambda waiter: _urgency(waiter, now_s))
+            chosen = min(self._waiting, key=lambda waiter: self._urgency(waiter, now_s))
             self._waiting.remove(chosen)
             chosen.turn.set_result(None)
 
-
-def _urgency(waiter: _Waiter, now_s: float) -> tuple[Rank, float]:
-    rank = waiter.rank()
-    if rank is Rank.CHARGER and now_s - waiter.since_s > PATIENCE_S:
-        rank = Rank.METER
-    return rank, waiter.since_s
+    def _urgency(self, waiter: _Waiter, now_s: float) -> tuple[bool, Rank, float]:
+        rank = waiter.rank()
+        if rank is Rank.CHARGER and now_s - waiter.since_s > PATIENCE_S:
+            rank = Rank.METER
+        return waiter.device == self._silent, rank, waiter.since_s

@@ -26,12 +26,14 @@ from drivers.report import (
     remark,
     time_left_ns,
     time_set_ns,
+    told_fallback_ma,
     unset,
     vehicle,
 )
 from drivers.setpoint import as_written_ma, setting_of, write_of
+from drivers.silence import Silence
 
-ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one that failed is tried again
+ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one refused is tried again
 SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 
@@ -48,7 +50,9 @@ class ChargerDriver:
         self._bus = bus
         self._image = image
         self._may_write = write
-        self._health = Health(charger.id, image.clock)
+        self._health = Health(charger.id, image.clock, charger.poll_ns, charger.bus.timeout_ns)
+        self._silence = Silence(image.clock, charger.poll_ns)
+        self._write_failed_last = False  # in a silence, polls and writes take turns
         self._reader = Reader(
             charger.id,
             charger.unit,
@@ -92,9 +96,15 @@ class ChargerDriver:
     async def _watch(self) -> None:
         while True:
             await self._poll_bell.wait()
+            if not self._silence.may_ask or (self._owes_write() and not self._write_failed_last):
+                continue
             # Before anything is asked: only what is read from now on shows the order's effect.
             taken = self._taken
-            await self._reader.poll(self._health, partial(self._post, taken))
+            silent = self._silence.lasts
+            await self._reader.poll(self._health, partial(self._post, taken), self._silence)
+            self._write_failed_last = False
+            if silent and not self._silence.lasts:
+                self._write_bell.ring()
 
     def _may_ask(self) -> bool:
         """Whether a request may feed its watchdog now."""
@@ -111,6 +121,7 @@ class ChargerDriver:
             current_ma=currents_ma(self._charger, self._profile, sample),
             vehicle=vehicle(self._profile, sample),
             written_tick=0 if taken is None else taken.tick,
+            fallback_ma=told_fallback_ma(self._profile, sample),
         )
         try:
             self._image.post_charger(self.id, report)
@@ -159,15 +170,19 @@ class ChargerDriver:
         self._image.on_change(self.id, self._write_bell.ring)
         while True:
             await self._write_bell.wait()
-            if self._ask() is None:
-                continue
             try:
-                reply = await self._bus.exchange(self._rank, self._ask)
+                if self._ask() is None:
+                    continue
+                reply = await self._bus.exchange(self.id, self._rank, self._ask)
             except DeviceError as error:
                 self._settings_left -= self._offered is None
+                self._silence.failed(error)
+                self._write_failed_last = True
                 self._refusal = str(error)
+                asyncio.get_running_loop().call_later(self._silence.left_s, self._poll_bell.ring)
                 continue
             if reply is not None:
+                self._silence.answered()
                 self._settings_left -= self._offered is None
                 if self._offered is not None:
                     self._taken = self._offered
@@ -178,16 +193,25 @@ class ChargerDriver:
 
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
+        if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
+            return None
         order = self._image.order(self.id)
         if order is None:
             return None
         if self._due(order):
             self._offered = order
             return write_of(self.id, self._charger.unit, self._profile, order.ma)
-        if self._unset and self._settings_left > 0:
+        if self._unset and self._settings_left > 0 and not self._silence.lasts:
             self._offered = None
             return setting_of(self.id, self._charger.unit, self._profile, self._unset[0])
         return None
+
+    def _owes_write(self) -> bool:
+        """Whether a write is to be tried before the next poll: only in a silence."""
+        if not self._may_write or not self._silence.lasts:
+            return False
+        order = self._image.order(self.id)
+        return order is not None and self._due(order)
 
     def _due(self, order: Order) -> bool:
         if self._taken is None or (order.tick, order.ma) != (self._taken.tick, self._taken.ma):
@@ -200,6 +224,8 @@ class ChargerDriver:
         return self._watchdog_ns is not None and since_ns >= self._watchdog_ns // 3
 
     def _rank(self) -> Rank:
+        if self._silence.lasts:
+            return Rank.CHARGER
         order = self._image.order(self.id)
         taken_ma = None if self._taken is None else self._taken.ma
         known_ma = [ma for ma in (taken_ma, self._in_force_ma) if ma is not None]

@@ -9,8 +9,10 @@ from drivers.device import ProcessImage, Rank
 from drivers.health import DeviceHealth, Health
 from drivers.profile import MeterProfile
 from drivers.reader import Reader, Sample
+from drivers.silence import Silence
 
 TERMINALS = (1, 2, 3)
+LONGEST_PAUSE_NS = NS_PER_S  # while it is silent: everything is blind without it
 
 
 class MeterDriver:
@@ -22,7 +24,8 @@ class MeterDriver:
         self._profile = profile
         self._bus = bus
         self._image = image
-        self._health = Health(meter.id, image.clock)
+        self._health = Health(meter.id, image.clock, meter.poll_ns, meter.bus.timeout_ns)
+        self._silence = Silence(image.clock, meter.poll_ns, LONGEST_PAUSE_NS)
         self._reader = Reader(meter.id, meter.unit, profile, bus, Rank.METER, needed(profile))
 
     def health(self) -> DeviceHealth:
@@ -34,7 +37,8 @@ class MeterDriver:
         try:
             while True:
                 await bell.wait()
-                await self._reader.poll(self._health, self._post)
+                if self._silence.may_ask:
+                    await self._reader.poll(self._health, self._post, self._silence)
         finally:
             self._bus.close()
 

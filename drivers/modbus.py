@@ -30,7 +30,6 @@ from drivers.device import (
 )
 from drivers.pauses import Pauses
 
-_LEAST_BYTES = 9  # of a reply: a refusal's transaction, protocol, length, unit, function, code
 _REFUSED = 0x80
 _CLOSED = "the device closed the connection (too many masters?)"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
@@ -145,25 +144,23 @@ class TcpLine:
             return b""
         if sending:
             self._fitting = _fitting(request, data)
-        elif len(data) >= _LEAST_BYTES and not any(
-            data.startswith(beginning[: len(data)]) for beginning in self._fitting
-        ):
+        elif not any(data.startswith(beginning[: len(data)]) for beginning in self._fitting):
             self._fail(self._misfit(request, data))
             return b""
         return data
 
     def _misfit(self, request: Request, data: bytes) -> DeviceError:
-        """What is wrong with a reply that does not begin as it must."""
+        """What is wrong with a reply that does not begin as it must, whole or not."""
 
         def error(kind: type[BadReplyError], what: str) -> BadReplyError:
             return kind(what, line=self.url, request=request)
 
-        reply = self._fitting[0]
-        if data[:2] != reply[:2]:
+        begun = self._fitting[0][: len(data)]
+        if data[:2] != begun[:2]:
             return error(WrongTransactionError, "it answered another request")
-        if data[2:4] != reply[2:4] or data[7] & ~_REFUSED != request.fc:
+        if data[2:4] != begun[2:4] or any(code & ~_REFUSED != request.fc for code in data[7:8]):
             return error(BadReplyError, "what it sent is no reply to this request")
-        if data[6] != request.unit:
+        if data[6:7] != begun[6:7]:
             return error(WrongUnitError, f"unit {data[6]} answered instead")
         return error(ShortReplyError, f"it did not answer with {request.count} registers")
 

@@ -15,6 +15,7 @@ from drivers.device import BadValueError, DeviceError, HushedError, Rank, Reques
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
+from drivers.silence import Silence
 
 ATTEMPTS = 3  # where a device itself says that it is busy
 
@@ -68,18 +69,23 @@ class Reader:
         self._registers = {name: profile.registers[name] for name in wanted or profile.registers}
         self._plan = [(block, found) for block in profile.blocks if (found := self._within(block))]
 
-    async def poll(self, health: Health, take: Callable[[Sample], str | None]) -> None:
+    async def poll(
+        self, health: Health, take: Callable[[Sample], str | None], silence: Silence
+    ) -> None:
         """Reads once and hands the sample to `take`, which may raise BadValueError or remark.
 
-        What goes wrong ends in `health`; a device that was offline must prove itself first.
+        What goes wrong ends in `health` and `silence`; a device that was offline must prove
+        itself first.
         """
         try:
             if not health.now.online:
                 await self.check()
             remark = take(await self.read())
         except DeviceError as error:
+            silence.failed(error)
             health.bad(error)
         else:
+            silence.answered()
             health.good(remark)
 
     async def check(self) -> None:
@@ -126,7 +132,7 @@ class Reader:
         if wait_s > 0:  # before it queues: the line is for others meanwhile
             await asyncio.sleep(wait_s)
         ask = partial(self._ask, request)
-        reply = await self._bus.exchange(self._rank, ask)
+        reply = await self._bus.exchange(self._device, self._rank, ask)
         self._last_s = loop.time()
         if reply is None:
             what = "not asked: it must fall back while there is no decision"

@@ -59,7 +59,14 @@ def promised_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) ->
         if left_ns is None:
             return None
         promise, lapsed = profile.setpoint.register_name, left_ns <= 0
-    return sample.ma(watchdog.fallback if lapsed else promise)
+    return told_fallback_ma(profile, sample) if lapsed else sample.ma(promise)
+
+
+def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """What it says it does when its watchdog has run out; None where that is unknown."""
+    name = profile.watchdog.fallback
+    fallback_ma = None if name is None else sample.ma(name)
+    return None if fallback_ma is None or fallback_ma < 0 else fallback_ma
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
@@ -124,7 +131,7 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
     timing = _timing_remark(charger, profile, sample)
     if timing is not None:
         return timing
-    fallback_ma = sample.ma(profile.watchdog.fallback) if profile.watchdog.fallback else None
+    fallback_ma = told_fallback_ma(profile, sample)
     if fallback_ma is not None and fallback_ma > charger.alone_ma:
         return (
             f"it falls back to {amperes_text(fallback_ma)} A, "

@@ -159,7 +159,8 @@ class Trial:
     async def _write(self, ma: int) -> None:
         request = write_of(self._profile.name, self._unit, self._profile, ma)
         self._ours_ma.add(as_written_ma(self._profile, ma))
-        reply = await patiently(lambda: self._bus.exchange(lambda: Rank.INCREASE, lambda: request))
+        name, rank = self._profile.name, Rank.INCREASE
+        reply = await patiently(lambda: self._bus.exchange(name, lambda: rank, lambda: request))
         assert reply is not None
         self._written_s = asyncio.get_running_loop().time()
 

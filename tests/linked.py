@@ -145,7 +145,7 @@ def make_depot() -> tuple[Depot, list[FakeDriver]]:
 class Mosquitto:
     """A real broker on a loopback port that it keeps over restarts."""
 
-    def __init__(self, directory: Path, port: int, users: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, port: int, users: Mapping[str, str], acl: str) -> None:
         self.port = port
         lines = [f"listener {port} 127.0.0.1", f"user {getpass.getuser()}"]
         lines.append("set_tcp_nodelay true")
@@ -158,6 +158,11 @@ class Mosquitto:
             lines.append(f"password_file {passwords}")
         else:
             lines.append("allow_anonymous true")
+        if acl:
+            allowed = directory / "acl"
+            allowed.write_text(acl + "\n")
+            allowed.chmod(0o600)
+            lines.append(f"acl_file {allowed}")
         config = directory / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         self._child = Child(
@@ -265,9 +270,9 @@ def _send_at_once(client: Client, userdata: object, sock: Any) -> None:
 class World:
     """Parts that can be started and ended by themselves."""
 
-    def __init__(self, directory: Path, port: int, users: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, port: int, users: Mapping[str, str], acl: str = "") -> None:
         self.places = Places(directory / "r", directory / "s")
-        self.broker = Mosquitto(directory, port, users)
+        self.broker = Mosquitto(directory, port, users, acl)
         self.account = Account("127.0.0.1", port, "loadkeeper-test")
         self.drivers: list[FakeDriver] = []
         self.depot: Depot | None = None
@@ -308,11 +313,14 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(
-    free_port: int, parts: str = "enforcer link", users: Mapping[str, str] | None = None
+    free_port: int,
+    parts: str = "enforcer link",
+    users: Mapping[str, str] | None = None,
+    acl: str = "",
 ) -> AsyncIterator[World]:
     """The broker and the named parts; all gone when left."""
     with tempfile.TemporaryDirectory() as directory:  # short: a socket's path has 107 bytes
-        made = World(Path(directory), free_port, users or {})
+        made = World(Path(directory), free_port, users or {}, acl)
         await made.broker.start()
         try:
             if "enforcer" in parts:

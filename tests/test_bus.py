@@ -50,7 +50,7 @@ def write(address: int) -> Request:
 
 
 def queue(bus: Bus, rank: Rank, request: Request) -> "asyncio.Task[Reply | None]":
-    return asyncio.create_task(bus.exchange(lambda: rank, lambda: request))
+    return asyncio.create_task(bus.exchange(str(request.unit), lambda: rank, lambda: request))
 
 
 async def held(bus: Bus, wire: Wire) -> "asyncio.Task[Reply | None]":
@@ -93,8 +93,8 @@ def test_what_waits_is_judged_and_worded_when_the_line_is_free() -> None:
         rank, request = Rank.INCREASE, write(10)
         given_up: Request | None = write(99)
         increase = queue(bus, Rank.INCREASE, write(11))
-        changing = asyncio.create_task(bus.exchange(lambda: rank, lambda: request))
-        nothing = asyncio.create_task(bus.exchange(lambda: Rank.REDUCTION, lambda: given_up))
+        changing = asyncio.create_task(bus.exchange("a", lambda: rank, lambda: request))
+        nothing = asyncio.create_task(bus.exchange("b", lambda: Rank.REDUCTION, lambda: given_up))
         await asyncio.sleep(0)
         rank, request, given_up = Rank.REDUCTION, write(9), None
         gate.open.set()
@@ -137,6 +137,22 @@ def test_one_failure_is_one_failure() -> None:
             reply = await other
             assert reply is not None
             assert reply.words == (6,)
+
+    told(story)
+
+
+def test_who_is_silent_does_not_get_the_line_twice_in_a_row() -> None:
+    """Not even for a reduction, as long as anybody else waits."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        async def ignores_unit_9(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(asked.refusal(11) if asked.unit == 9 else asked.reply())
+
+        wire.behave = ignores_unit_9
+        sick = [queue(bus, Rank.REDUCTION, poll(n, unit=9)) for n in range(3)]
+        well = [queue(bus, Rank.CHARGER, poll(10)), queue(bus, Rank.METER, poll(11))]
+        await asyncio.gather(*sick, *well, return_exceptions=True)
+        assert addresses(wire) == [0, 11, 1, 10, 2]
 
     told(story)
 

@@ -415,6 +415,15 @@ def test_a_dead_device_on_the_line_costs_the_others_one_timeout_at_a_time() -> N
     told(story, {1: Alfen(), 2: Em24(), 9: None}, timeout_s=0.1)
 
 
+def test_what_a_charger_says_of_its_fallback_is_reported() -> None:
+    async def story(scene: Scene, _: Devices) -> None:
+        scene.charger()
+        await until(scene.reports)
+        assert scene.reports()[0].fallback_ma == 16_000
+
+    told(story, {1: Alfen(safe=16.0)})
+
+
 def test_a_cancelled_driver_leaves_no_connection() -> None:
     async def story(scene: Scene, _: Devices) -> None:
         scene.meter()

@@ -20,7 +20,7 @@ from controller.commands import status
 from controller.enforcer import BROKEN, BrokenInvariantError, Enforcer, hold
 from controller.places import PlaceError
 from controller.reasons import Reasons
-from controller.watch import RISING_EVERY_NS, Watch
+from controller.watch import ERROR_EVERY_NS, RISING_EVERY_NS, Watch
 from tests.linked import BOOT, DOCUMENT, Health, Wall, World, make_depot, world
 from tests.patience import until
 from tests.test_link import free_port
@@ -186,6 +186,24 @@ def test_every_fall_is_logged_and_a_rise_once_a_second() -> None:
     assert logs[0]["phase"] == "L2"
     assert logs[0]["source"] == "rating"
     assert logs[0]["reason"] == "grid L2 at its rating"
+
+
+def test_another_error_of_a_device_is_logged_and_at_most_one_in_ten_seconds() -> None:
+    depot, drivers = make_depot()
+    names = Reasons(["grid", "row"], ["cloud", "price"])
+    watch = Watch(depot.site, depot.tables, depot.kernel, drivers, names)
+    health = drivers[1].health()
+    second = ERROR_EVERY_NS // 10
+    with capture_logs() as logs:
+        for at_s in range(40):
+            health.error = None if at_s < 5 else "refuses 1210" if at_s < 30 else f"no reply {at_s}"
+            watch.others(at_s * second)
+    told = [each for each in logs if each.get("device") == "bay"]
+    assert [each["event"] for each in told] == ["device online", "device error", "device error"]
+    assert [each.get("error") for each in told] == [None, "refuses 1210", "no reply 30"]
+    assert all(each["log_level"] == "warning" for each in told[1:])
+    states = [each for each in logs if each["event"] == "limit state"]
+    assert all((each["log_level"] == "warning") == (each["state"] == "lost") for each in states)
 
 
 @pytest.mark.parametrize("rule", list(Rule))

@@ -138,12 +138,14 @@ def test_a_retained_limit_is_refused_whenever_it_comes() -> None:
     play(story, parts="enforcer")
 
 
-def test_answers_go_to_no_topic_of_ours() -> None:
+def test_answers_go_to_no_topic_of_ours_or_of_another_site() -> None:
     topics = Topics("test")
-    for topic in ("a", "a/b", "loadkeeper/other/status", "loadkeeper/test/answer/x", "x" * 256):
+    for topic in ("a", "a/b", "loadkeepers/x", "loadkeeper/test/answer/x", "x" * 256):
         assert topics.may_answer(topic)
-    for topic in ("", "a/+", "#", "$SYS/x", "x" * 257, "loadkeeper/test/status", LIMIT, "a\0"):
+    for topic in ("", "a/+", "#", "$SYS/x", "x" * 257, "a\0"):
         assert not topics.may_answer(topic)
+    for below in ("test/status", "test/limit/cloud", "other/limit/cloud", "other/answer/x", ""):
+        assert not topics.may_answer("loadkeeper/" + below)
 
 
 def test_a_broker_that_returns_begins_a_new_session() -> None:
@@ -289,6 +291,48 @@ def test_a_broker_that_talks_nonsense_is_one_that_is_not_there() -> None:
         assert not [each for each in logs if each["log_level"] == "critical"]
 
     asyncio.run(asyncio.wait_for(run(), 40))
+
+
+def test_a_port_that_hangs_up_is_named_once_and_left_in_peace() -> None:
+    """Such as a broker's TLS port."""
+
+    async def run() -> None:
+        heard: list[float] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(asyncio.get_running_loop().time())
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with capture_logs() as logs:
+            async with world(free_port(), "enforcer") as made:
+                await made.start_link(replace(made.account, port=port))
+                await until(lambda: len(heard) > 1)
+        server.close()
+        (why,) = _whys(logs)
+        assert "hung up before it answered" in why
+        assert heard[1] - heard[0] > 1.5
+
+    asyncio.run(asyncio.wait_for(run(), 40))
+
+
+def test_a_broker_that_does_not_publish_our_status_is_named_once() -> None:
+    async def run() -> None:
+        port = free_port()
+        with capture_logs() as logs:
+            async with world(port, "enforcer", acl="topic read loadkeeper/#") as made:
+                await made.start_link()
+                await until(lambda: len(_unpublished(logs)) > 1)
+                await made.stop("enforcer")  # which changes the status again
+                await asyncio.sleep(0.2)
+        assert sorted(_unpublished(logs)) == ["loadkeeper/test/limits", "loadkeeper/test/status"]
+
+    asyncio.run(asyncio.wait_for(run(), 40))
+
+
+def _unpublished(logs: list[Any]) -> list[str]:
+    return [each["topic"] for each in logs if each["event"] == "the broker does not publish this"]
 
 
 def document(port: int) -> str:

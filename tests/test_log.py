@@ -8,9 +8,10 @@ import threading
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from controller.log import PENDING_LINES, Outlet, configure
-from controller.threads import first_death
+from controller.threads import first_death, log_what_nobody_awaits
 
 
 def test_lines_are_json_with_the_event_first() -> None:
@@ -59,3 +60,21 @@ def test_a_thread_that_dies_is_raised_where_it_is_waited_for() -> None:
     with pytest.raises(ZeroDivisionError, match="in a thread"):
         asyncio.run(run())
     assert threading.excepthook is before
+
+
+def test_an_exception_in_a_callback_is_a_log_line(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("in a callback")
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        log_what_nobody_awaits(loop)
+        loop.call_soon(fail)
+        await asyncio.sleep(0)
+
+    with capture_logs() as logs:
+        asyncio.run(run())
+    (line,) = logs
+    assert line["log_level"] == "error"
+    assert isinstance(line["exc_info"], ZeroDivisionError)
+    assert capfd.readouterr().err == ""

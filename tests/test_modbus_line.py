@@ -171,6 +171,18 @@ def test_a_byte_count_that_contradicts_the_frame_is_no_reply() -> None:
     refused(ShortReplyError, sends(lies))
 
 
+def test_a_refusal_without_its_code_is_no_reply() -> None:
+    refused(ShortReplyError, sends(lambda asked: asked.frame(bytes((asked.function | 0x80,)))))
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 4, 0xFFFF])
+def test_a_length_that_no_reply_can_have_is_refused_before_the_rest_comes(length: int) -> None:
+    def begins(asked: Asked) -> bytes:
+        return struct.pack(">HHH", asked.transaction, 0, length)
+
+    refused(ShortReplyError, sends(begins))
+
+
 def test_another_unit_is_not_believed() -> None:
     error = refused(
         WrongUnitError, sends(lambda asked: Asked(asked.transaction, 2, asked.pdu).reply())

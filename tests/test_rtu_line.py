@@ -104,7 +104,10 @@ def test_many_devices_share_the_line(tmp_path: Path) -> None:
         requests = [Request(f"d{unit}", unit, 3, unit * 10, 4) for unit in range(1, 16)]
         bus = Bus(line, MonotonicClock())
         replies = await asyncio.gather(
-            *(bus.exchange(lambda: Rank.METER, partial(same, each)) for each in requests)
+            *(
+                bus.exchange(each.device, lambda: Rank.METER, partial(same, each))
+                for each in requests
+            )
         )
         assert [reply.words for reply in replies if reply] == [words(each) for each in requests]
         assert await ask(line, WRITE) == ()
@@ -155,10 +158,13 @@ def test_writes_go_before_polls(tmp_path: Path) -> None:
         wire.behave = gate
         bus = Bus(line, MonotonicClock())
         polls = [
-            asyncio.create_task(bus.exchange(lambda: Rank.METER, lambda: FIRST)) for _ in range(5)
+            asyncio.create_task(bus.exchange(FIRST.device, lambda: Rank.METER, lambda: FIRST))
+            for _ in range(5)
         ]
         await until(lambda: wire.heard)
-        write = asyncio.create_task(bus.exchange(lambda: Rank.REDUCTION, lambda: WRITE))
+        write = asyncio.create_task(
+            bus.exchange(WRITE.device, lambda: Rank.REDUCTION, lambda: WRITE)
+        )
         await asyncio.sleep(0)
         opened.set()
         await asyncio.gather(write, *polls)

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.places import PlaceError, Places, places
+from controller.places import PlaceError, Places, places, trusted_owners
 from controller.server import Server, bound
 from controller.strictjson import JsonError, loads
 from controller.wire import (
@@ -32,6 +33,7 @@ from controller.wire import (
     Session,
     State,
     StatusReport,
+    StatusRequest,
     Welcome,
     ask_status,
     connect,
@@ -203,14 +205,70 @@ def test_news_reach_the_link_before_the_second_is_over() -> None:
         asyncio.run(asyncio.wait_for(run(Places(Path(directory), Path(directory))), 10))
 
 
-def test_too_many_connections_are_closed_at_once() -> None:
+def test_too_many_connections_are_told_so_and_closed() -> None:
     async def story(where: Places, desk: FakeDesk) -> None:
         channels = [await connect(where.socket, "cli") for _ in range(32)]
-        assert await speak(where, HELLO_CLI) == b""
+        with pytest.raises(ConnectionError, match="32 connections are open already"):
+            await ask_status(where.socket)
+        many = await asyncio.gather(*(speak(where, HELLO_CLI) for _ in range(40)))
+        assert b"" in many  # not even the refusals pile up
         for channel in channels:
             channel.close()
 
     play(story)
+
+
+class BusyDesk(FakeDesk):
+    """A large depot: a report takes 20 ms of the loop's time, a limit 2 ms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports = 0
+
+    def report(self) -> StatusReport:
+        self.reports += 1
+        time.sleep(0.02)
+        return REPORT
+
+    def take_limit(self, limit: Limit) -> LimitAnswer:
+        time.sleep(0.002)
+        return super().take_limit(limit)
+
+
+@pytest.mark.parametrize(
+    ("hello", "line"),
+    [
+        (HELLO_CLI, encode(StatusRequest())),
+        (HELLO_LINK, encode(Limit(seq_id=1, source="cloud", message="{}"))),
+    ],
+)
+def test_a_flood_stalls_nobody(hello: bytes, line: bytes) -> None:
+    async def flood(where: Places) -> None:
+        reader, writer = await asyncio.open_unix_connection(where.socket)
+        writer.write(hello + line * 20_000)
+        try:
+            while await reader.read(1 << 16):
+                pass
+        finally:
+            writer.transport.abort()
+
+    async def run(where: Places) -> None:
+        desk = BusyDesk()
+        loop = asyncio.get_running_loop()
+        async with served(where, desk):
+            flooding = asyncio.create_task(flood(where))
+            worst_s, ends_s = 0.0, loop.time() + 1.5
+            while (before_s := loop.time()) < ends_s:
+                await asyncio.sleep(0.01)
+                worst_s = max(worst_s, loop.time() - before_s)
+            assert (await ask_status(where.socket, within_s=2)).site == "test"
+            flooding.cancel()
+        assert worst_s < 0.5  # unbounded it is for as long as the flood lasts
+        assert 0 < desk.reports < 80
+        assert len(desk.told) < 1_000
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(asyncio.wait_for(run(Places(Path(directory), Path(directory))), 20))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
@@ -219,6 +277,7 @@ def test_other_users_are_not_served() -> None:
         where.runtime.chmod(0o755)
         where.runtime.parent.chmod(0o755)
         where.socket.chmod(0o666)
+        await ask_status(where.socket)  # it listens, as the user that it will be taken for
         os.seteuid(65534)
         try:
             assert await speak(where, HELLO_CLI, b'{"type":"status_request"}\n') == b""
@@ -227,6 +286,37 @@ def test_other_users_are_not_served() -> None:
         assert (await ask_status(where.socket)).site == "test"
 
     play(story)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_socket_that_somebody_else_serves_is_not_believed(tmp_path: Path) -> None:
+    async def run() -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "enforcer.sock"))
+            os.seteuid(65534)
+            try:
+                listening.listen()
+            finally:
+                os.seteuid(0)
+            with pytest.raises(ConnectionError, match="served by user 65534"):
+                await connect(tmp_path / "enforcer.sock", "link")
+            os.chown(tmp_path, 65534, -1)
+            (await connect(tmp_path / "enforcer.sock", "link")).close()
+
+    asyncio.run(run())
+
+
+def test_who_is_trusted_with_a_runtime_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner only where nobody else could have put it, unlike in /tmp."""
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    owner = runtime.stat().st_uid
+    assert trusted_owners(runtime) == {owner, 0}
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    tmp_path.chmod(0o777)
+    assert trusted_owners(runtime) == {4_000_000, 0}
 
 
 def test_the_socket_is_for_its_group_only() -> None:

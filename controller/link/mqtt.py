@@ -1,7 +1,8 @@
 """The broker, through paho-mqtt: the only module that knows it.
 
 paho runs in a thread of its own and connects for ever: within 0.2 s of a broker's return, every
-few seconds to one that refuses us. Version 5, and 3.1.1 with a broker that does not know 5.
+few seconds to one that refuses us or hangs up. Version 5, and 3.1.1 with a broker that does not
+know 5.
 """
 
 from __future__ import annotations
@@ -59,6 +60,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpublished:
+    """The broker did not take what we published."""
+
+    mid: int  # see Broker.topic_of
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Where the broker is, and who we are there."""
 
@@ -77,14 +86,16 @@ class Broker:
         account: Account,
         subscription: str,
         will: tuple[str, bytes],
-        inbox: Inbox[Connected | Disconnected, Message],
+        inbox: Inbox[Connected | Disconnected, Message | Unpublished],
     ) -> None:
         """`will`: topic and payload that the broker retains when we are gone."""
         self._account = account
         self._subscription = subscription
         self._will = will
         self._inbox = inbox
+        self._answered = False  # the broker, since the present connection was opened
         self._session = False
+        self._published: dict[int, str] = {}  # topics by message id, the last ones
         self._client = self._make(MQTTProtocolVersion.MQTTv5)
 
     def start(self) -> None:
@@ -111,7 +122,15 @@ class Broker:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = correlation
         sent = self._client.publish(topic, payload, QOS, retain, properties)
+        self._published.pop(sent.mid, None)
+        self._published[sent.mid] = topic
+        if len(self._published) > UNACKNOWLEDGED + OUTGOING:
+            self._published.pop(next(iter(self._published)))
         return sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+
+    def topic_of(self, mid: int) -> str | None:
+        """Where a message went, if that was not long ago."""
+        return self._published.get(mid)
 
     def _make(self, protocol: MQTTProtocolVersion) -> Client:
         five = protocol == MQTTProtocolVersion.MQTTv5
@@ -127,12 +146,13 @@ class Broker:
         client.max_inflight_messages_set(UNACKNOWLEDGED)
         client.max_queued_messages_set(OUTGOING)
         client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]  # floats work
-        client.on_socket_open = _send_at_once
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         properties = None
         if five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -149,6 +169,12 @@ class Broker:
 
     # From here on in paho's thread: nothing but handing over.
 
+    def _on_socket_open(self, client: Client, userdata: object, sock: Any) -> None:
+        if client is self._client:
+            self._answered = False
+        # A limit's answer must not wait for the acknowledgement of what was sent before it.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def _on_connect(
         self,
         client: Client,
@@ -157,6 +183,7 @@ class Broker:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             client.reconnect_delay_set(*REFUSED_S)
             self._inbox.tell(Disconnected(f"the broker refuses: {reason.getName()}"))
@@ -205,6 +232,14 @@ class Broker:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        if client is not self._client:
+            return  # version 5, given up
+        if not self._answered:
+            client.reconnect_delay_set(*REFUSED_S)
+            where = f"{self._account.host}:{self._account.port}"
+            why = f"{where} hung up before it answered: no broker, or one that wants TLS"
+            self._inbox.tell(Disconnected(why))
+            return
         if not self._session:
             return  # refused, which was told already
         self._session = False
@@ -223,7 +258,13 @@ class Broker:
             )
         )
 
-
-def _send_at_once(client: Client, userdata: object, sock: Any) -> None:
-    """A limit's answer must not wait for the acknowledgement of what was sent before it."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _on_publish(
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._inbox.put(Unpublished(mid, reason.getName()))

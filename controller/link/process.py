@@ -21,9 +21,9 @@ import structlog
 from controller.clock import WallClock
 from controller.link.bulletin import OFFLINE, Bulletin, news
 from controller.link.inbox import Inbox
-from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message
+from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message, Unpublished
 from controller.link.topics import CORRELATION_BYTES, Topics
-from controller.threads import first_death
+from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
     LIMIT_BYTES,
@@ -71,9 +71,10 @@ class Link:
         self._topics = Topics(site)
         self._socket = socket
         self._bulletin = Bulletin(wall)
-        self._inbox: Inbox[Connected | Disconnected, Message] = Inbox()
+        self._inbox: Inbox[Connected | Disconnected, Message | Unpublished] = Inbox()
         will = self._topics.status, _json(OFFLINE)
         self._broker = Broker(account, self._topics.every_limit, will, self._inbox)
+        self._own = (self._topics.status, self._topics.limits)
         self._online = False
         self._nonce: str | None = None
         self._enforcer: Enforcer | None = None
@@ -88,6 +89,7 @@ class Link:
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
+        log_what_nobody_awaits(loop)
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
         log.info("started", site=self._site, socket=str(self._socket), version=VERSION)
@@ -109,6 +111,7 @@ class Link:
 
     async def _serve_broker(self) -> None:
         known = ""
+        refused: set[tuple[str, str]] = set()  # topics that the broker does not take, and why
         while True:
             event = await self._inbox.get()
             if dropped := self._inbox.dropped():
@@ -117,6 +120,7 @@ class Link:
                 case Connected(version=version):
                     log.info("broker connected", mqtt=version)
                     known = ""
+                    refused.clear()
                     self._online = True
                     self._told = None  # the broker may have published our will
                     self._bulletin.came_online()
@@ -127,6 +131,11 @@ class Link:
                     known = why
                     self._online = False
                     await self._renew_session()
+                case Unpublished(mid=mid, why=why):
+                    topic = self._broker.topic_of(mid)
+                    if topic in self._own and (topic, why) not in refused:
+                        refused.add((topic, why))
+                        log.warning("the broker does not publish this", topic=topic, why=why)
                 case Message():
                     await self._forward(event)
 

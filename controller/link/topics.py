@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 ANSWER_TOPIC_BYTES = 256
 CORRELATION_BYTES = 256
+_EVERY_SITE = "loadkeeper/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Topics:
 
     @property
     def _root(self) -> str:
-        return f"loadkeeper/{self.site}/"
+        return f"{_EVERY_SITE}{self.site}/"
 
     @property
     def status(self) -> str:
@@ -35,10 +36,10 @@ class Topics:
         return topic.rpartition("/")[2]
 
     def may_answer(self, topic: str) -> bool:
-        """A plain topic, and none of our own but below `answer/`: nobody speaks through us."""
+        """A plain topic, and no site's but ours below `answer/`: nobody speaks through us."""
         return (
             0 < len(topic.encode(errors="replace")) <= ANSWER_TOPIC_BYTES
             and not topic.startswith("$")
             and not set(topic) & set("+#\0")
-            and (not topic.startswith(self._root) or topic.startswith(self._root + "answer/"))
+            and (not topic.startswith(_EVERY_SITE) or topic.startswith(self._root + "answer/"))
         )
