@@ -13,7 +13,7 @@ from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.device import DeviceError, ProcessImage, Rank, Request
+from drivers.device import BadValueError, DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
@@ -158,7 +158,10 @@ class ChargerDriver:
         if order is None or not self._due(order):
             return None
         self._offered = order
-        return write_of(self.id, self._charger.unit, self._profile, order.ma)
+        try:
+            return write_of(self.id, self._charger.unit, self._profile, order.ma)
+        except ValueError as error:
+            raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
 
     def _owes_write(self) -> bool:
         """Whether a write is to be tried before the next poll: only in a silence."""
