@@ -15,7 +15,7 @@ from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.device import DeviceError, ProcessImage, Rank, Request
+from drivers.device import BadValueError, DeviceError, ProcessImage, Rank, Request
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Reader, Sample
@@ -200,7 +200,10 @@ class ChargerDriver:
             return None
         if self._due(order):
             self._offered = order
-            return write_of(self.id, self._charger.unit, self._profile, order.ma)
+            try:
+                return write_of(self.id, self._charger.unit, self._profile, order.ma)
+            except ValueError as error:
+                raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
         if self._unset and self._settings_left > 0 and not self._silence.lasts:
             self._offered = None
             return setting_of(self.id, self._charger.unit, self._profile, self._unset[0])

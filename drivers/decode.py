@@ -23,6 +23,8 @@ _FORMS = {
     "float64": struct.Struct(">d"),
 }
 
+_INTEGER_MAX = {"int16": 2**15 - 1, "uint16": 2**16 - 1, "int32": 2**31 - 1, "uint32": 2**32 - 1}
+
 
 class WordCountError(ValueError):
     """Another number of words than the register has: nothing in them can be trusted."""
@@ -60,6 +62,16 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
         raise ValueError(f"{value} does not fit a {register.type}") from error
     words = struct.unpack(f">{register.length}H", raw)
     return words if register.word_order == "high_first" else words[::-1]
+
+
+def greatest(register: Register) -> int | None:
+    """The most thousandths that an integer register can hold; None for a float: any current."""
+    if register.type not in _INTEGER_MAX:
+        return None
+    raw = _INTEGER_MAX[register.type]
+    while raw in register.sentinels:
+        raw -= 1
+    return int(raw * register.thousandths)
 
 
 def _thousandths(raw: float, scale: Fraction) -> int:

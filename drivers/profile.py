@@ -15,6 +15,7 @@ from pydantic import Field, StrictBool, StrictInt, ValidationError, model_valida
 
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
+from drivers.decode import greatest
 from drivers.register import (
     Amperes,
     Block,
@@ -211,6 +212,7 @@ class ChargerProfile(Profile):
             has_fallback=self.watchdog.kind != "none",
             watchdog_armed_after_power_on=self.watchdog.armed_after_power_on,
             power_on_is_fallback=self.watchdog.power_on_is_fallback,
+            writable_ma=greatest(self.registers[self.setpoint.register_name]),
         )
 
     def problems(self) -> Iterator[Problem]:

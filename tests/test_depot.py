@@ -11,9 +11,11 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from controller.driver import Driver
-from controller.site import Site, parse
+from controller.facts import ChargerFacts, MeterFacts
+from controller.site import DocumentError, Site, parse
 from drivers.depot import build
 from drivers.profile import library
+from drivers.register import Register
 from tests.documents import circuit
 from tests.driven import Alfen, Devices, Em24
 from tests.encode import alfen_control, alfen_measured
@@ -23,10 +25,10 @@ from tests.patience import until
 ROW = {"circuit": "grid", "profile": "alfen_eve", "max_a": 32, "fallback_a": 6, "poll_s": 0.02}
 
 
-def depot(port: int, other: int, **sections: Any) -> Site:
+def document(port: int, other: int) -> dict[str, Any]:
     """A meter and two chargers behind one address, a third charger behind another."""
     near, far = f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{other}"
-    document = {
+    return {
         "schema": 1,
         "site": {"id": "depot"},
         "circuit": [circuit("grid")],
@@ -45,7 +47,10 @@ def depot(port: int, other: int, **sections: Any) -> Site:
             {**ROW, "id": "yard", "bus": far},
         ],
     }
-    return parse(document | sections, library())
+
+
+def depot(port: int, other: int) -> Site:
+    return parse(document(port, other), library())
 
 
 async def running(drivers: list[Driver], story: Callable[[], Awaitable[None]]) -> None:
@@ -142,3 +147,22 @@ def test_a_server_of_another_make_is_driven_too() -> None:
             await server.shutdown()  # type: ignore[no-untyped-call]
 
     asyncio.run(whole())
+
+
+def test_a_current_that_the_setpoint_register_cannot_hold_is_refused_with_the_document() -> None:
+    alfen = library().charger_profile("alfen_eve")
+    narrow = Register.model_validate({"addr": 1210, "type": "uint16", "scale": 0.0001, "unit": "A"})
+    registers = {**alfen.registers, "setpoint": narrow}
+    facts = alfen.model_copy(update={"registers": registers}).facts
+
+    class Shelf:
+        def meter(self, name: str) -> MeterFacts:
+            return library().meter(name)
+
+        def charger(self, name: str) -> ChargerFacts:
+            return facts
+
+    with pytest.raises(DocumentError) as caught:
+        parse(document(1, 2), Shelf())
+    assert caught.value.problems[0].path == "charger[0].max_a (bay-{n})"
+    assert "its register holds at most 6.553 A" in caught.value.problems[0].message

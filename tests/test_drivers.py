@@ -343,6 +343,22 @@ def test_a_write_that_is_refused_is_named_and_tried_again() -> None:
     told(story, {1: shown})
 
 
+def test_an_order_that_cannot_be_written_down_is_an_error_of_this_charger_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_narrow(*_: object) -> None:
+        raise ValueError("10000 does not fit a uint16")
+
+    async def story(scene: Scene, _: Devices) -> None:
+        monkeypatch.setattr("drivers.charger.write_of", too_narrow)
+        driver = scene.charger()
+        scene.board.command("bay-01", 10_000)
+        await until(lambda: "does not fit a uint16" in str(driver.health().error))
+        await scene.news()
+
+    told(story, {1: Alfen()})
+
+
 def test_unknown_is_not_zero() -> None:
     shown = Alfen(applied=None, state="??", amperes=[5.5, None, 5.5])
 

@@ -149,6 +149,9 @@ def _currents(
         return None
     if facts.max_ma is not None and max_ma > facts.max_ma:
         refuse("max_a", f"can be at most {amperes_text(facts.max_ma)} A in {facts.name}", max_ma)
+    if facts.writable_ma is not None and max_ma > facts.writable_ma:
+        wanted = f"cannot be written: its register holds at most {amperes_text(facts.writable_ma)}"
+        refuse("max_a", f"{wanted} A in {facts.name}", max_ma)
     min_ma = _or(entry.min_ma, max(MIN_MA, facts.min_ma))
     if min_ma < facts.min_ma:
         refuse("min_a", f"can be no less than {amperes_text(facts.min_ma)} A", min_ma)
