@@ -190,8 +190,8 @@ def test_a_link_that_ends_says_offline_and_the_enforcer_holds_on() -> None:
         assert (await cloud.ask(amps=60))["accepted"]
         await made.stop("link")
         await until(lambda: cloud.status() == {"online": False})
-        report = await made.report()
-        assert not report.link.attached
+        while (report := await made.report()).link.attached:  # one may be 0.1 s old
+            await asyncio.sleep(0.05)
         assert report.circuits[0].cap_a == (60.0, 60.0, 60.0)
         await made.start_link()
         await until(cloud.nonce)
