@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from controller.link.mqtt import Account
+from controller.link.process import Link
 from controller.link.topics import Topics
+from controller.wire import Session
 from hil.faults.process import Child
-from tests.linked import DOCUMENT, Cloud, World, world
+from tests.linked import DOCUMENT, Cloud, Wall, World, world
 from tests.patience import until
 
 LIMIT = "loadkeeper/test/limit/cloud"
@@ -213,6 +216,31 @@ def test_a_broker_that_refuses_us_is_named_and_tried_again() -> None:
                 await made.report(lambda report: report.link.connected)
 
     asyncio.run(asyncio.wait_for(run(), 40))
+
+
+def test_an_enforcer_that_goes_while_it_is_written_to_does_not_end_the_link() -> None:
+    """Its reader lets go of the connection before the send that waits on it fails."""
+
+    async def run() -> None:
+        link = Link("test", Account("127.0.0.1", 1, "nobody"), Path("nowhere"), Wall())
+
+        class Going:
+            closed = False
+
+            async def send(self, message: object) -> None:
+                await link._detach()
+                raise ConnectionResetError("Connection lost")
+
+            def close(self) -> None:
+                self.closed = True
+
+        going = Going()
+        link._enforcer = going  # type: ignore[assignment]
+        await link._send(Session(nonce=None))
+        assert going.closed
+        assert link._enforcer is None
+
+    asyncio.run(run())
 
 
 def _whys(logs: list[Any]) -> list[str]:
