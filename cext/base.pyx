@@ -33,7 +33,8 @@ cdef void count_readings(World* world) noexcept nogil:
         world.circuits[i].fresh = 0
     for i in range(world.sources_n):
         source = &world.sources[i]
-        if source.known and in_date(source.at, source.max_age, world.now):
+        source.fresh = source.known and in_date(source.at, source.max_age, world.now)
+        if source.fresh:
             count_source(&world.circuits[source.circuit], source)
 
 
@@ -141,7 +142,7 @@ cdef void bound_by_readings(World* world) noexcept nogil:
     for i in range(world.sources_n):
         source = &world.sources[i]
         circuit = &world.circuits[source.circuit]
-        if not source.known or not in_date(source.at, source.max_age, world.now):
+        if not source.fresh:
             continue
         ring_span(&source.ring, circuit.window_ns, lo, hi)
         for phase in range(GRID_PHASES):

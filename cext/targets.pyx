@@ -42,20 +42,23 @@ cdef int32_t to_step(const Charger* charger, int64_t setpoint) noexcept nogil:
     return <int32_t>(setpoint - setpoint % charger.step)
 
 
+cdef int32_t class_end(const World* world, const int32_t* order, int32_t start) noexcept nogil:
+    """Where the class of the charger at `start` ends in an order by class."""
+    cdef int32_t end = start, rank = world.chargers[order[start]].class_rank
+    while end < world.chargers_n and world.chargers[order[end]].class_rank == rank:
+        end += 1
+    return end
+
+
 cdef void line_up(World* world) noexcept nogil:
     """The order of admission: strict classes, and within each a turn that goes round."""
     cdef int64_t turn = world.now // world.pace.turn
-    cdef int32_t i, rank, start = 0, end, shift
+    cdef int32_t i, start = 0, end, shift
     if turn == world.turn_index:
         return
     world.turn_index = turn
-    for i in range(world.chargers_n):
-        world.turn_order[i] = world.by_class[i]
     while start < world.chargers_n:
-        rank = world.chargers[world.by_class[start]].class_rank
-        end = start
-        while end < world.chargers_n and world.chargers[world.by_class[end]].class_rank == rank:
-            end += 1
+        end = class_end(world, world.by_class, start)
         shift = <int32_t>(turn % (end - start))
         for i in range(start, end):
             world.turn_order[i] = world.by_class[start + (i - start + shift) % (end - start)]
@@ -64,13 +67,10 @@ cdef void line_up(World* world) noexcept nogil:
 
 cdef int32_t wish_in_turn(World* world) noexcept nogil:
     """Lines the wishes up: by class, those that draw before idle ones, then by turn."""
-    cdef int32_t start = 0, end, i, idle, count = 0, rank
+    cdef int32_t start = 0, end, i, idle, count = 0
     cdef int32_t* order = world.turn_order
     while start < world.chargers_n:
-        rank = world.chargers[order[start]].class_rank
-        end = start
-        while end < world.chargers_n and world.chargers[order[end]].class_rank == rank:
-            end += 1
+        end = class_end(world, order, start)
         for idle in range(2):
             for i in range(start, end):
                 if (world.chargers[order[i]].idle != 0) == (idle != 0):

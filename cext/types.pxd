@@ -101,6 +101,7 @@ cdef struct Source:
     int64_t lag
     int64_t max_age
     int64_t poll
+    int32_t fresh  # of this tick
     int64_t charger_lag  # largest (lag + poll) of a metered charger below
     int64_t at
     int32_t known

@@ -121,10 +121,13 @@ class Show:
         return sum(self.rig.depot.plant.charger(index).energy_mwh for index in chargers) / 1e6
 
     def went_well(self) -> bool:
-        """Never above a rating for longer than it takes to react, and nobody died unasked."""
+        """Never above a rating or a cap for longer than it takes to react; nobody died unasked."""
         killed = any(name == "enforcer killed" for name in self._seen)
         allowed_s = REACTION_ALONE_S if killed else REACTION_S
-        return self.ratings.longest_ns / 1e9 <= allowed_s and not self._deaths
+        plant, circuits = self.rig.depot.plant, range(len(self.rig.depot.site.circuits))
+        over_ns = max(plant.over(circuit).longest_ns for circuit in circuits)
+        longest_ns = max(over_ns, self.ratings.longest_ns)
+        return longest_ns / 1e9 <= allowed_s and not self._deaths
 
     def sent(self, ask: Ask) -> None:
         """The cloud published a limit; it holds if somebody was there to hear it."""

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from controller.link.mqtt import Account
+from controller.link.process import Link
 from controller.link.topics import Topics
+from controller.wire import Session
 from hil.faults.process import Child
-from tests.linked import DOCUMENT, Cloud, World, world
+from tests.linked import DOCUMENT, Cloud, Wall, World, world
 from tests.patience import until
 
 LIMIT = "loadkeeper/test/limit/cloud"
@@ -60,8 +63,7 @@ def test_a_limit_becomes_the_cap_and_is_answered() -> None:
         assert answer["source"] == "cloud"
         assert "rating" in answer["reason"]
         await until(lambda: cloud.cap() == [100, 90, 200])  # nothing lifts a rating
-        report = await made.report()
-        assert report.link.connected
+        report = await made.report(lambda report: report.link.connected)
         assert report.circuits[0].bound_by == ("cloud", "cloud", "rating")
         (limit, _) = report.limits
         assert limit.state == "live"
@@ -190,8 +192,7 @@ def test_a_link_that_ends_says_offline_and_the_enforcer_holds_on() -> None:
         assert (await cloud.ask(amps=60))["accepted"]
         await made.stop("link")
         await until(lambda: cloud.status() == {"online": False})
-        report = await made.report()
-        assert not report.link.attached
+        report = await made.report(lambda report: not report.link.attached)
         assert report.circuits[0].cap_a == (60.0, 60.0, 60.0)
         await made.start_link()
         await until(cloud.nonce)
@@ -209,12 +210,37 @@ def test_a_broker_that_refuses_us_is_named_and_tried_again() -> None:
                 await made.start_link(wrong)
                 await until(lambda: _whys(logs))
                 assert "Not authorized" in _whys(logs)[0]
-                assert (await made.report()).link.attached
+                await made.report(lambda report: report.link.attached)
                 await made.stop("link")
                 await made.start_link(replace(wrong, password="right"))
                 await made.report(lambda report: report.link.connected)
 
     asyncio.run(asyncio.wait_for(run(), 40))
+
+
+def test_an_enforcer_that_goes_while_it_is_written_to_does_not_end_the_link() -> None:
+    """Its reader lets go of the connection before the send that waits on it fails."""
+
+    async def run() -> None:
+        link = Link("test", Account("127.0.0.1", 1, "nobody"), Path("nowhere"), Wall())
+
+        class Going:
+            closed = False
+
+            async def send(self, message: object) -> None:
+                await link._detach()
+                raise ConnectionResetError("Connection lost")
+
+            def close(self) -> None:
+                self.closed = True
+
+        going = Going()
+        link._enforcer = going  # type: ignore[assignment]
+        await link._send(Session(nonce=None))
+        assert going.closed
+        assert link._enforcer is None
+
+    asyncio.run(run())
 
 
 def _whys(logs: list[Any]) -> list[str]:

@@ -220,12 +220,13 @@ class Link:
         await self._renew_session()
 
     async def _send(self, message: Session | Limit) -> None:
-        if self._enforcer is None:
+        enforcer = self._enforcer  # by the time a send fails, its reader may have let go of it
+        if enforcer is None:
             return
         try:
-            await self._enforcer.send(message)
+            await enforcer.send(message)
         except (FrameError, OSError):
-            self._enforcer.close()  # which ends its reader, and that tells
+            enforcer.close()  # which ends its reader, and that tells
 
     # What is published.
 

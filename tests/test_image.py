@@ -1,0 +1,77 @@
+"""The process image: whose phase is whose, and who is told first."""
+
+from typing import Any, ClassVar, cast
+
+from cext.rows import NO_PHASE, Output, Phases, Rule, Vehicle, Why
+from cext.tick import Kernel
+from controller.image import ChargerReport, Image, MeterReading
+from controller.tables import Tables, Wiring
+
+NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
+
+
+class Rows:
+    """Two chargers wired in rotation, and a meter with swapped terminals."""
+
+    source_index: ClassVar = {"meter": 0}
+    source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
+    charger_index: ClassVar = {"one": 0, "two": 1}
+
+    class _Charger:
+        phases: Phases = (1, 2, NO_PHASE)
+
+    chargers = (_Charger, _Charger)
+
+
+class Notes:
+    """A kernel that writes down what it is told, and gives the orders it was given."""
+
+    def __init__(self) -> None:
+        self.readings: list[Any] = []
+        self.reports: list[Any] = []
+        self.orders_ma: list[int] = [6000, 6000]
+
+    def post_reading(self, *told: Any) -> None:
+        self.readings.append(told)
+
+    def post_report(self, *told: Any) -> None:
+        self.reports.append(told)
+
+    def output(self, charger: int) -> Output:
+        return Output(self.orders_ma[charger], 1, 1, 10, NOBODY, NOBODY)
+
+
+class Still:
+    def now_ns(self) -> int:
+        return 5
+
+
+def image() -> tuple[Image, Notes]:
+    notes = Notes()
+    return Image(cast(Tables, Rows), cast(Kernel, notes), Still()), notes
+
+
+def test_each_terminal_of_a_meter_goes_to_its_own_phase() -> None:
+    it, notes = image()
+    it.post_meter("meter", MeterReading(3, (1000, 2000, -3000)))
+    assert notes.readings == [(0, 3, (-4000, -2000, 6000))]
+
+
+def test_each_terminal_of_a_charger_goes_to_its_own_phase() -> None:
+    it, notes = image()
+    it.post_charger("two", ChargerReport(3, 6000, (100, 200, 300), Vehicle.C, 7))
+    assert notes.reports == [(1, 3, 6000, (0, 100, 200), Vehicle.C, 7)]
+
+
+def test_reductions_are_told_before_increases() -> None:
+    it, notes = image()
+    told: list[str] = []
+    for charger in Rows.charger_index:
+        it.on_change(charger, lambda charger=charger: told.append(charger))  # type: ignore[misc]
+    it.announce()
+    told.clear()
+    notes.orders_ma = [8000, 0]
+    it.announce()
+    assert told == ["two", "one"]
+    it.announce()
+    assert told == ["two", "one"], "nothing changed since"
