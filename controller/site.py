@@ -13,7 +13,9 @@ from controller.document.buses import Bus, host_and_port
 from controller.document.circuits import Circuit, resolve_circuits
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
-from controller.document.model import Control, Document, LimitSource, json_schema
+from controller.document.entries.limit import LimitSource
+from controller.document.entries.site import Control
+from controller.document.model import Document, json_schema
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
 from controller.document.seats import Seats

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cext.rows import NEVER_NS, Phases
-from controller.document.model import LimitSource
+from controller.document.entries.limit import LimitSource
 from controller.site import Site
 
 

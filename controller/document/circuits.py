@@ -6,7 +6,7 @@ from math import isqrt
 
 from cext.rows import Phases
 from controller.document.draft import Draft
-from controller.document.model import CircuitEntry, Protection
+from controller.document.entries.circuit import CircuitEntry, Protection
 from controller.document.problems import found
 from controller.units import amperes_text
 

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from controller.document.model import Document, Entry
+from controller.document.entries.base import Entry
+from controller.document.model import Document
 from controller.document.problems import PROBLEMS_MAX, Problem, found, printable
 
 UNITS = {"a": "amperes", "s": "seconds", "v": "volts", "pct": "percent"}

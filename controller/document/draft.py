@@ -12,18 +12,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.document.diagnosis import explain, place
-from controller.document.model import (
-    BusEntry,
-    ChargerEntry,
-    CircuitEntry,
-    Control,
-    Document,
-    Entry,
-    LimitSource,
-    LinkEntry,
-    MeterEntry,
-    SiteEntry,
-)
+from controller.document.entries.base import Entry
+from controller.document.entries.bus import BusEntry
+from controller.document.entries.charger import ChargerEntry
+from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.limit import LimitSource
+from controller.document.entries.link import LinkEntry
+from controller.document.entries.meter import MeterEntry
+from controller.document.entries.site import Control, SiteEntry
+from controller.document.model import Document
 from controller.document.problems import PROBLEMS_MAX, Problem, found
 
 Read = TypeVar("Read", bound=Entry)

@@ -6,7 +6,8 @@ from typing import NamedTuple, TypeVar
 from controller.document.buses import Bus
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
-from controller.document.model import ChargerEntry, MeterEntry
+from controller.document.entries.charger import ChargerEntry
+from controller.document.entries.meter import MeterEntry
 from controller.document.problems import DocumentError, found, printable
 from controller.document.seats import Seats
 from controller.facts import ChargerFacts, MeterFacts, Profiles

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from controller.document.buses import Bus, Buses, SerialAddress
 from controller.document.draft import Draft
-from controller.document.model import SLUG, ChargerEntry, MeterEntry
+from controller.document.entries.base import SLUG
+from controller.document.entries.charger import ChargerEntry
+from controller.document.entries.meter import MeterEntry
 from controller.document.patterns import expand, is_pattern
 from controller.document.problems import found
 

@@ -1,0 +1,1 @@
+"""The site document's entries, one module a subject."""

@@ -1,0 +1,90 @@
+"""Chargers, one by one or in rows."""
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from controller.document.entries.base import Entry, Pattern, Slug, Text, Title, optional
+from controller.document.quantities import (
+    AnyTerminals,
+    DeviceAmperes,
+    Percent,
+    PollSeconds,
+    ShortSeconds,
+    SmallAmperes,
+    StepAmperes,
+    UnitOrPattern,
+    WatchdogSeconds,
+)
+
+
+class ChargerEntry(Entry):
+    """A charger, or with `count` a row of alike ones."""
+
+    id: Pattern
+    name: Title = ""
+    circuit: Slug
+    profile: Text
+    bus: Pattern = Field(description="The URL or the id of a [[bus]].")
+    unit: UnitOrPattern = 1
+    count: Annotated[StrictInt, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Makes this a row of so many chargers; {n} counts from `first`."
+    )
+    first: Annotated[StrictInt, Field(ge=0, le=9999)] = 1
+    poll_ns: PollSeconds = optional(1.0, "poll_s", "Period of reports.")
+    phases: AnyTerminals = optional(
+        "L1 L2 L3", "phases", "Grid phases as wired at the charger's terminals 1, 2, 3."
+    )
+    min_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="min_a",
+        description="Least setpoint but 0; left out: 6, or the profile's.",
+    )
+    max_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="max_a",
+        description="The most it can draw, as set in the device itself.",
+    )
+    step_ma: StepAmperes | None = Field(
+        default=None, alias="step_a", description="Else the profile's."
+    )
+    fallback_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="fallback_a",
+        description="What it does alone when it hears nothing, as set in the device; "
+        "left out: unknown, counted as max_a.",
+    )
+    fallback_delay_ns: WatchdogSeconds | None = Field(
+        default=None,
+        alias="fallback_delay_s",
+        description="Its watchdog's time, as set in the device.",
+    )
+    power_on_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="power_on_a",
+        description="What it offers after its own power was cut, before it hears anything; "
+        "left out: fallback_a if the profile says so, else max_a.",
+    )
+    tolerance_ppm: Percent | None = Field(
+        default=None,
+        alias="tolerance_pct",
+        description="Draw above its setpoint; else the profile's.",
+    )
+    standby_ma: SmallAmperes | None = Field(
+        default=None, alias="standby_a", description="Its own consumption; else the profile's."
+    )
+    settle_ns: ShortSeconds | None = Field(
+        default=None, alias="settle_s", description="From order to obedience; else the profile's."
+    )
+    max_age_ns: ShortSeconds | None = Field(
+        default=None,
+        alias="max_age_s",
+        description="A report older than this is none; "
+        "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s.",
+    )
+    weight: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
+        default=1, description="Share relative to others."
+    )
+    class_rank: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        default=0, alias="class", description="Lower goes first."
+    )

@@ -1,0 +1,58 @@
+"""The capacity tree as people write it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt
+
+from controller.document.entries.base import Entry, Slug, Title
+from controller.document.quantities import (
+    BreakerAmperes,
+    CircuitAmperes,
+    ReleaseSeconds,
+)
+
+
+class Fuse(Entry):
+    kind: Literal["fuse"]
+    carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
+
+
+class Mcb(Entry):
+    kind: Literal["mcb"]
+    carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
+    curve: Literal["B", "C", "D"]
+
+
+class Mccb(Entry):
+    kind: Literal["mccb"]
+    carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
+
+
+class Electronic(Entry):
+    kind: Literal["electronic"]
+    carries_ma: BreakerAmperes = Field(alias="ir_a", description="Long-time pickup Ir.")
+    release_ns: ReleaseSeconds = Field(alias="tr_s", description="Time to trip at 6 Ir.")
+
+
+Protection = Annotated[Fuse | Mcb | Mccb | Electronic, Field(discriminator="kind")]
+
+
+class CircuitEntry(Entry):
+    id: Slug
+    name: Title = ""
+    parent: Slug | None = Field(default=None, description="Left out for the one root circuit only.")
+    rating_ma: CircuitAmperes = Field(
+        alias="rating_a", description="What fuse, breaker or transformer carries for ever."
+    )
+    worst_base_ma: CircuitAmperes = Field(
+        alias="worst_base_a",
+        description="The most that everything but the managed chargers can draw here, "
+        "that of the circuits below included; write 0 where there is nothing.",
+    )
+    nominal_v: Annotated[StrictInt, Field(ge=100, le=1000)] | None = Field(
+        default=None, description="Volts line to line; left out: the parent's, 400 at the root."
+    )
+    protection: Protection | None = None
+    credit_export: StrictBool = Field(
+        default=False, description="Whether power fed in here may be given to chargers."
+    )
