@@ -16,6 +16,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -24,6 +25,7 @@ from controller.document.model import Document
 from controller.document.problems import PROBLEMS_MAX, Problem, found
 
 Read = TypeVar("Read", bound=Entry)
+NAMED = ("circuit", "bus", "limit_source")  # whose entries others refer to
 ENTRIES_MAX = 5000  # looked at in a section; the model refuses longer ones
 
 
@@ -39,12 +41,13 @@ class Draft:
         except ValidationError as error:
             self.problems += explain(error, self._data)
         self._refused = {problem.path for problem in self.problems}
-        self._names = {section: self._ids(section) for section in ("circuit", "bus")}
+        self._names = {section: self._ids(section) for section in NAMED}
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)
         self.meters = self._entries("meter", MeterEntry)
         self.chargers = self._entries("charger", ChargerEntry)
         self.limit_sources = self._entries("limit_source", LimitSource)
+        self.derogations = self._entries("derogation", Derogation)
         self.site = self._table("site", SiteEntry)
         self.control = self._table("control", Control)
         self.link = self._table("link", LinkEntry)
@@ -71,6 +74,13 @@ class Draft:
         """A section's entries as written, readable or not."""
         entries = self._data.get(section)
         return entries[:ENTRIES_MAX] if isinstance(entries, list | tuple) else ()
+
+    @property
+    def timezone(self) -> str | None:
+        """As written, whatever else is wrong in its table; None where it is no text."""
+        table = self._data.get("site")
+        name = table.get("timezone") if isinstance(table, Mapping) else None
+        return name if isinstance(name, str) else None
 
     def _ids(self, section: str) -> dict[str, None]:
         """The ids in a section, of unreadable entries, too."""

@@ -14,6 +14,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -38,6 +39,7 @@ class Document(Entry):
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
     )
+    derogations: tuple[Derogation, ...] = Field(default=(), alias="derogation", max_length=1000)
     link: LinkEntry | None = None
 
 
