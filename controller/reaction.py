@@ -6,6 +6,7 @@ charger that may not be written again yet, and the vehicle's own time. Whole nan
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cext.rows import Phases
 from controller.document.circuits import Circuit
@@ -23,8 +24,9 @@ class Reaction:
     measured_by: str | None  # the slowest that measures the circuit; None: nothing does
     detect_ns: int  # poll + lag of that one, and a tick
     write_ns: int  # the device's own pacing, of the slowest charger below
-    follow_ns: int  # until the vehicle has followed, of the same charger
+    follow_ns: int  # until the vehicle has followed, of the same charger; or its contactor
     slowest: str  # that charger
+    contactor: str | None  # which opens before that charger could have answered
     allowed_ns: int
     step_ma: Phases  # the largest step of base load
     reserve_ma: Phases  # kept free for it
@@ -53,6 +55,19 @@ class Reaction:
         return self.in_time or self.reserved
 
 
+class Answer(NamedTuple):
+    """From a decision to the current that follows it."""
+
+    charger: str
+    write_ns: int
+    follow_ns: int
+    contactor: str | None
+
+    @property
+    def takes_ns(self) -> int:
+        return self.write_ns + self.follow_ns
+
+
 def reactions(site: Site) -> tuple[Reaction, ...]:
     """One for each circuit and limit source with a `clear_within_s` and chargers below."""
     return tuple(_reactions(site))
@@ -75,7 +90,8 @@ def _reaction(
     chargers = _below(site, circuit.id)
     if not chargers:
         return  # nothing that could be lowered
-    slowest = max(chargers, key=_answer_ns)
+    answers = [_answer(site, charger, source) for charger in chargers]
+    slowest = max(answers, key=lambda answer: answer.takes_ns)
     meter = max(
         (meter for meter in site.meters if meter.circuit == circuit.id),
         key=_age_ns,
@@ -87,25 +103,25 @@ def _reaction(
         source=source,
         meter=None if meter is None else meter.id,
         poll_ns=0 if meter is None else meter.poll_ns,
-        takes_ns=detect_ns + _answer_ns(slowest),
+        takes_ns=detect_ns + slowest.takes_ns,
         allowed_ns=allowed_ns,
         step_ma=circuit.worst_base_ma,
-        slow=_slow(chargers, allowed_ns - detect_ns),
+        slow=_slow(answers, allowed_ns - detect_ns),
     )
-    reaction = Reaction(
+    yield Reaction(
         circuit=circuit.id,
         source=source,
         measured_by=late.meter,
         detect_ns=detect_ns,
-        write_ns=slowest.facts.write_gap_ns,
-        follow_ns=slowest.settle_ns,
-        slowest=slowest.id,
+        write_ns=slowest.write_ns,
+        follow_ns=slowest.follow_ns,
+        slowest=slowest.charger,
+        contactor=slowest.contactor,
         allowed_ns=allowed_ns,
         step_ma=late.step_ma,
         reserve_ma=circuit.reserve_ma,
         remedies=faster(late),
     )
-    yield reaction
 
 
 def _below(site: Site, circuit: str) -> list[Charger]:
@@ -121,11 +137,23 @@ def _age_ns(meter: Meter) -> int:
     return meter.poll_ns + meter.lag_ns
 
 
-def _answer_ns(charger: Charger) -> int:
-    """From a lower order to the current that follows it."""
-    return charger.facts.write_gap_ns + charger.settle_ns
+def _answer(site: Site, charger: Charger, source: str | None) -> Answer:
+    """By its setpoint, or by a contactor where that is faster and may be opened for this."""
+    asked = Answer(charger.id, charger.facts.write_gap_ns, charger.settle_ns, None)
+    if source is not None and _kind(site, source) == "economic":
+        return asked  # never goes beyond a pause
+    opened = (
+        Answer(charger.id, 0, each.opens_ns, each.id)
+        for each in site.contactors
+        if charger.id in each.chargers
+    )
+    return min([asked, *opened], key=lambda answer: answer.takes_ns)
 
 
-def _slow(chargers: Sequence[Charger], left_ns: int) -> tuple[str, ...]:
+def _kind(site: Site, source: str) -> str:
+    return next(each.kind for each in site.limit_sources if each.id == source)
+
+
+def _slow(answers: Sequence[Answer], left_ns: int) -> tuple[str, ...]:
     """Those that do not answer in what is left after the detection."""
-    return tuple(charger.id for charger in chargers if _answer_ns(charger) > left_ns)
+    return tuple(answer.charger for answer in answers if answer.takes_ns > left_ns)

@@ -17,6 +17,7 @@ from controller.document.draft import Draft
 from controller.document.entries.derogation import Derogation
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.model import Document, json_schema
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
@@ -29,9 +30,13 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Contactor",
     "Control",
     "Derogation",
+    "DimInput",
     "DocumentError",
+    "Gpio",
+    "HealthRelay",
     "LimitSource",
     "Link",
     "Meter",
@@ -74,7 +79,12 @@ class Site:
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
     derogations: tuple[Derogation, ...]
+    gpio: Gpio | None
     link: Link | None
+
+    @property
+    def contactors(self) -> tuple[Contactor, ...]:
+        return () if self.gpio is None else self.gpio.contactors
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -114,6 +124,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
     derogations = resolve_derogations(draft)
     _check_control(draft)
@@ -133,6 +144,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         chargers=chargers,
         limit_sources=document.limit_sources,
         derogations=derogations,
+        gpio=gpio,
         link=link,
     )
 

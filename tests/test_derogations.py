@@ -362,3 +362,22 @@ def test_status_shows_it_for_ever() -> None:
         "by J. Meier on 2027-03-01: never all at once"
     )
     assert each.sentence.startswith("unattended on row is derogated up to 17 A above what")
+
+
+def behind(kind: str, within_s: float) -> Proof:
+    """The row of 6 s chargers hangs on a contactor that opens within 0.5 s."""
+    output = {"id": "k1", "pin": 17, "drops": "row"}
+    return prove(
+        paced(
+            limit_source=[source(kind=kind, clear_within_s=within_s)],
+            gpio={"factory": "lgpio"},
+            output=[output],
+        )
+    )
+
+
+def test_a_contactor_opens_before_slow_chargers_answer_but_never_for_an_economic_limit() -> None:
+    (reaction,) = behind("grid", 5).reactions
+    assert (reaction.contactor, reaction.follow_ns, reaction.passed) == ("k1", S // 2, True)
+    (reaction,) = behind("economic", 5).reactions
+    assert (reaction.contactor, reaction.follow_ns, reaction.passed) == (None, 6 * S, False)

@@ -269,6 +269,7 @@ def _reaction(each: Reaction, proof: Proof) -> dict[str, Any]:
         "derogated": not each.passed and proof.covering(each) is not None,
         "measured_by": each.measured_by,
         "slowest": each.slowest,
+        "contactor": each.contactor,
         "detect_s": each.detect_ns / NS_PER_S,
         "write_s": each.write_ns / NS_PER_S,
         "follow_s": each.follow_ns / NS_PER_S,
