@@ -8,6 +8,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Kind,
     Phases,
     SlotRow,
@@ -45,12 +46,14 @@ class Tables:
     sources: tuple[SourceRow, ...]
     chargers: tuple[ChargerRow, ...]
     slots: tuple[SlotRow, ...]
+    contactors: tuple[ContactorRow, ...]
     tuning: Tuning
     tick_ns: int
     circuit_index: dict[str, int]
     source_index: dict[str, int]
     charger_index: dict[str, int]
     slot_index: dict[str, int]
+    contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
@@ -72,19 +75,23 @@ class Tables:
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
+            contactors=(),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
             charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
             slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
+            contactor_index={},
             source_wiring=tuple(
                 Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        return Kernel(
+            self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
+        )
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -125,6 +132,7 @@ def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
         kind=Kind[source.kind.upper()],
         failsafe_ma=source.failsafe_ma,
         hold_ns=source.hold_ns,
+        clear_within_ns=source.clear_within_ns,
     )
 
 
