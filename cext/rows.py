@@ -81,13 +81,18 @@ class CircuitRow(NamedTuple):
 
 
 class SourceRow(NamedTuple):
-    """A meter (later: or clamp) that measures a circuit."""
+    """A meter or clamp that measures a circuit.
+
+    An unsigned one shows magnitudes only. They count, as import, on a circuit where no signed
+    source is fresh and trusted, and never as a lower end of anything.
+    """
 
     circuit: int
     error_ma: int
     lag_ns: int  # upper bound: how old the measured current is when the reading arrives
     max_age_ns: int
     poll_ns: int
+    unsigned: bool = False
 
 
 class ChargerRow(NamedTuple):
@@ -200,6 +205,14 @@ class ContactorState(NamedTuple):
     verified_open: bool  # ordered open, and all behind it is known to be without current
     contact: bool | None  # the auxiliary contact says closed; None: nothing young enough
     why: Why
+
+
+class SourceState(NamedTuple):
+    """A source as the last tick found it."""
+
+    fresh: bool  # in date and trusted
+    counts: bool  # its circuit goes by it, alone or with others
+    distrusted: bool
 
 
 class SlotState(NamedTuple):

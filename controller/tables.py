@@ -17,6 +17,7 @@ from cext.rows import (
 )
 from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
+from controller.document.gpio import Contactor
 from controller.site import Control, LimitSource, Site
 from controller.units import PPM
 
@@ -62,6 +63,7 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         return cls(
             circuits=tuple(
                 CircuitRow(
@@ -75,14 +77,14 @@ class Tables:
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
-            contactors=(),
+            contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
-            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
+            charger_index=chargers,
             slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
-            contactor_index={},
+            contactor_index={each.id: i for i, each in enumerate(site.contactors)},
             source_wiring=tuple(
                 Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
             ),
@@ -133,6 +135,16 @@ def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
         failsafe_ma=source.failsafe_ma,
         hold_ns=source.hold_ns,
         clear_within_ns=source.clear_within_ns,
+    )
+
+
+def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorRow:
+    return ContactorRow(
+        chargers=tuple(chargers[charger] for charger in contactor.chargers),
+        group=contactor.group,
+        feedback=contactor.feedback is not None,
+        opens_ns=contactor.opens_ns,
+        opens_alone=contactor.opens_alone,
     )
 
 

@@ -1,6 +1,7 @@
 """Contactors: what is cut off, what only should be, and how power comes back."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_a_start_finds_contactors_open_and_closes_them_one_at_a_time() -> None:
     depot.run(40)
     assert [depot.contactor(i).closed for i in range(3)] == [True] * 3
     instants = [at_s for at_s, _ in depot.closings]
-    assert all(b - a >= 2 for a, b in zip(instants, instants[1:], strict=False))
+    assert all(b - a >= 2 for a, b in pairwise(instants))
     assert instants[1] - instants[0] >= depot.boot_ns / S, "the next waits for the last to report"
     assert all((depot.order(i) or 0) >= 6000 for i in range(3))
 
