@@ -72,6 +72,7 @@ class Tables:
                     rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
+                    clear_within_ns=circuit.clear_within_ns,
                 )
                 for circuit in site.circuits
             ),
