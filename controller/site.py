@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo
 
 from controller.document.buses import Bus, host_and_port
 from controller.document.circuits import Circuit, resolve_circuits
+from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.model import Document, json_schema
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
@@ -27,8 +30,13 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Contactor",
     "Control",
+    "Derogation",
+    "DimInput",
     "DocumentError",
+    "Gpio",
+    "HealthRelay",
     "LimitSource",
     "Link",
     "Meter",
@@ -70,7 +78,13 @@ class Site:
     meters: tuple[Meter, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
+    derogations: tuple[Derogation, ...]
+    gpio: Gpio | None
     link: Link | None
+
+    @property
+    def contactors(self) -> tuple[Contactor, ...]:
+        return () if self.gpio is None else self.gpio.contactors
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -110,7 +124,9 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
+    derogations = resolve_derogations(draft)
     _check_control(draft)
     link = _link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
@@ -127,6 +143,8 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         meters=meters,
         chargers=chargers,
         limit_sources=document.limit_sources,
+        derogations=derogations,
+        gpio=gpio,
         link=link,
     )
 
@@ -153,13 +171,13 @@ def _check_limit_sources(draft: Draft) -> None:
 def _check_control(draft: Draft) -> None:
     if draft.control is not None and draft.control.dead_man_ns < 3 * draft.control.tick_ns:
         draft.complain("must be at least three ticks", "control", "dead_man_s")
-    if draft.site is not None and draft.site.timezone != "UTC":
+    timezone = draft.timezone
+    if timezone not in (None, "UTC"):
         try:
-            ZoneInfo(draft.site.timezone)
+            ZoneInfo(timezone)
         except (KeyError, ValueError, OSError):
             draft.complain(
-                f"must be a time zone's name, such as Europe/Berlin; "
-                f"found {found(draft.site.timezone)}",
+                f"must be a time zone's name, such as Europe/Berlin; found {found(timezone)}",
                 *("site", "timezone"),
             )
 
