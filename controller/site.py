@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from controller.document.buses import Bus, host_and_port
 from controller.document.circuits import Circuit, resolve_circuits
+from controller.document.clamps import Clamp, resolve_clamps
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.limit import LimitSource
@@ -27,6 +28,7 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Clamp",
     "Control",
     "DocumentError",
     "LimitSource",
@@ -68,9 +70,15 @@ class Site:
     control: Control
     circuits: tuple[Circuit, ...]  # the root first, parents before their children
     meters: tuple[Meter, ...]
+    clamps: tuple[Clamp, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
     link: Link | None
+
+    @property
+    def source_ids(self) -> tuple[str, ...]:
+        """Of all that measures a circuit: meters, then clamps."""
+        return (*(meter.id for meter in self.meters), *(clamp.id for clamp in self.clamps))
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -110,6 +118,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    clamps = resolve_clamps(draft, seats)
     _check_limit_sources(draft)
     _check_control(draft)
     link = _link(draft, Path(source).parent)
@@ -125,6 +134,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         control=document.control,
         circuits=circuits,
         meters=meters,
+        clamps=clamps,
         chargers=chargers,
         limit_sources=document.limit_sources,
         link=link,

@@ -16,6 +16,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -43,6 +44,7 @@ class Draft:
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)
         self.meters = self._entries("meter", MeterEntry)
+        self.clamps = self._entries("clamp", ClampEntry)
         self.chargers = self._entries("charger", ChargerEntry)
         self.limit_sources = self._entries("limit_source", LimitSource)
         self.site = self._table("site", SiteEntry)
@@ -50,6 +52,7 @@ class Draft:
         self.link = self._table("link", LinkEntry)
         self._refer_unread("circuit", self.circuits, "parent")
         self._refer_unread("meter", self.meters, "circuit")
+        self._refer_unread("clamp", self.clamps, "circuit")
         self._refer_unread("charger", self.chargers, "circuit")
         self._refer_unread("limit_source", self.limit_sources, "circuit")
 

@@ -7,6 +7,7 @@ from controller.document.buses import Bus, Buses, SerialAddress
 from controller.document.draft import Draft
 from controller.document.entries.base import SLUG
 from controller.document.entries.charger import ChargerEntry
+from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.meter import MeterEntry
 from controller.document.patterns import expand, is_pattern
 from controller.document.problems import found
@@ -32,6 +33,11 @@ class Seats:
 
     def of_meter(self, index: int, meter: MeterEntry) -> Seat | None:
         return self._seat("meter", index, meter.id, "", meter.bus, meter.unit)
+
+    def of_clamp(self, index: int, clamp: ClampEntry) -> str | None:
+        """The path of its port; None after a complaint. Call it after all buses were named."""
+        self._take_id("clamp", index, clamp.id)
+        return self._buses.take_port(clamp.port, clamp.id, "clamp", index, "port")
 
     def of_row(self, index: int, row: ChargerEntry) -> list[Seat]:
         """One seat for each member; fewer, after a complaint, when one is in the way."""
@@ -87,13 +93,7 @@ class Seats:
     def _seat(
         self, section: str, index: int, name: str, title: str, bus_name: str, unit: int
     ) -> Seat | None:
-        me = f"{section}[{index}]"
-        if name in self._ids:
-            self._draft.complain(
-                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
-                *(section, index, "id"),
-            )
-        self._ids.setdefault(name, me)
+        self._take_id(section, index, name)
         bus = self._buses.find(bus_name, section, index, "bus")
         if bus is None:
             return None
@@ -110,3 +110,11 @@ class Seats:
                 *(section, index, "bus"),
             )
         return Seat(name, title, bus, unit)
+
+    def _take_id(self, section: str, index: int, name: str) -> None:
+        if name in self._ids:
+            self._draft.complain(
+                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
+                *(section, index, "id"),
+            )
+        self._ids.setdefault(name, f"{section}[{index}]")
