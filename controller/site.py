@@ -16,6 +16,7 @@ from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.model import Document, json_schema
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
@@ -29,8 +30,12 @@ __all__ = [
     "Charger",
     "Circuit",
     "Clamp",
+    "Contactor",
     "Control",
+    "DimInput",
     "DocumentError",
+    "Gpio",
+    "HealthRelay",
     "LimitSource",
     "Link",
     "Meter",
@@ -73,12 +78,17 @@ class Site:
     clamps: tuple[Clamp, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
+    gpio: Gpio | None
     link: Link | None
 
     @property
     def source_ids(self) -> tuple[str, ...]:
         """Of all that measures a circuit: meters, then clamps."""
         return (*(meter.id for meter in self.meters), *(clamp.id for clamp in self.clamps))
+
+    @property
+    def contactors(self) -> tuple[Contactor, ...]:
+        return () if self.gpio is None else self.gpio.contactors
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -119,6 +129,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
     clamps = resolve_clamps(draft, seats)
+    gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
     _check_control(draft)
     link = _link(draft, Path(source).parent)
@@ -137,6 +148,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         clamps=clamps,
         chargers=chargers,
         limit_sources=document.limit_sources,
+        gpio=gpio,
         link=link,
     )
 

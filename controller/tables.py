@@ -109,6 +109,7 @@ def _clamp_row(clamp: Clamp, circuits: dict[str, int]) -> SourceRow:
         lag_ns=clamp.lag_ns,
         max_age_ns=clamp.max_age_ns,
         poll_ns=clamp.period_ns,
+        unsigned=True,
     )
 
 

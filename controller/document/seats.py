@@ -36,7 +36,7 @@ class Seats:
 
     def of_clamp(self, index: int, clamp: ClampEntry) -> str | None:
         """The path of its port; None after a complaint. Call it after all buses were named."""
-        self._take_id("clamp", index, clamp.id)
+        self.take_id("clamp", index, clamp.id)
         return self._buses.take_port(clamp.port, clamp.id, "clamp", index, "port")
 
     def of_row(self, index: int, row: ChargerEntry) -> list[Seat]:
@@ -52,6 +52,15 @@ class Seats:
                 break  # the others would only say the same
             seats.append(seat)
         return seats
+
+    def take_id(self, section: str, index: int, name: str) -> None:
+        """Complains when another device has the id."""
+        if name in self._ids:
+            self._draft.complain(
+                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
+                *(section, index, "id"),
+            )
+        self._ids.setdefault(name, f"{section}[{index}]")
 
     def _patterns_fit(self, index: int, row: ChargerEntry) -> bool:
         """Whether braces stand only where a row counts, and its id does count."""
@@ -93,7 +102,7 @@ class Seats:
     def _seat(
         self, section: str, index: int, name: str, title: str, bus_name: str, unit: int
     ) -> Seat | None:
-        self._take_id(section, index, name)
+        self.take_id(section, index, name)
         bus = self._buses.find(bus_name, section, index, "bus")
         if bus is None:
             return None
@@ -110,11 +119,3 @@ class Seats:
                 *(section, index, "bus"),
             )
         return Seat(name, title, bus, unit)
-
-    def _take_id(self, section: str, index: int, name: str) -> None:
-        if name in self._ids:
-            self._draft.complain(
-                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
-                *(section, index, "id"),
-            )
-        self._ids.setdefault(name, f"{section}[{index}]")
