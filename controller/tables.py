@@ -16,6 +16,7 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
 from controller.site import Control, LimitSource, Site
@@ -24,7 +25,7 @@ from controller.units import PPM, less
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How a meter's terminals sit on the circuit."""
+    """How a meter's or clamp's terminals sit on the circuit."""
 
     phases: Phases  # grid phase at terminals 1, 2, 3
     ratio_ppm: int
@@ -76,7 +77,10 @@ class Tables:
                 )
                 for circuit in site.circuits
             ),
-            sources=tuple(_source_row(meter, circuits) for meter in site.meters),
+            sources=(
+                *(_source_row(meter, circuits) for meter in site.meters),
+                *(_clamp_row(clamp, circuits) for clamp in site.clamps),
+            ),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=tuple(
                 _slot_row(source, circuits, reserves[source.circuit])
@@ -86,12 +90,13 @@ class Tables:
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
-            source_index={meter.id: i for i, meter in enumerate(site.meters)},
+            source_index={name: i for i, name in enumerate(site.source_ids)},
             charger_index=chargers,
             slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
             contactor_index={each.id: i for i, each in enumerate(site.contactors)},
-            source_wiring=tuple(
-                Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
+            source_wiring=(
+                *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
+                *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
             ),
         )
 
@@ -108,6 +113,17 @@ def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
         lag_ns=meter.lag_ns,
         max_age_ns=meter.max_age_ns,
         poll_ns=meter.poll_ns,
+    )
+
+
+def _clamp_row(clamp: Clamp, circuits: dict[str, int]) -> SourceRow:
+    return SourceRow(
+        circuit=circuits[clamp.circuit],
+        error_ma=clamp.error_ma,
+        lag_ns=clamp.lag_ns,
+        max_age_ns=clamp.max_age_ns,
+        poll_ns=clamp.period_ns,
+        unsigned=True,
     )
 
 
