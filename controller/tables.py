@@ -8,6 +8,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Kind,
     Phases,
     SlotRow,
@@ -15,14 +16,16 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
+from controller.document.gpio import Contactor
 from controller.site import Control, LimitSource, Site
 from controller.units import PPM, less
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How a meter's terminals sit on the circuit."""
+    """How a meter's or clamp's terminals sit on the circuit."""
 
     phases: Phases  # grid phase at terminals 1, 2, 3
     ratio_ppm: int
@@ -45,12 +48,14 @@ class Tables:
     sources: tuple[SourceRow, ...]
     chargers: tuple[ChargerRow, ...]
     slots: tuple[SlotRow, ...]
+    contactors: tuple[ContactorRow, ...]
     tuning: Tuning
     tick_ns: int
     circuit_index: dict[str, int]
     source_index: dict[str, int]
     charger_index: dict[str, int]
     slot_index: dict[str, int]
+    contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
@@ -59,6 +64,7 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
@@ -67,28 +73,37 @@ class Tables:
                     rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
+                    clear_within_ns=circuit.clear_within_ns,
                 )
                 for circuit in site.circuits
             ),
-            sources=tuple(_source_row(meter, circuits) for meter in site.meters),
+            sources=(
+                *(_source_row(meter, circuits) for meter in site.meters),
+                *(_clamp_row(clamp, circuits) for clamp in site.clamps),
+            ),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=tuple(
                 _slot_row(source, circuits, reserves[source.circuit])
                 for source in site.limit_sources
             ),
+            contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
-            source_index={meter.id: i for i, meter in enumerate(site.meters)},
-            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
+            source_index={name: i for i, name in enumerate(site.source_ids)},
+            charger_index=chargers,
             slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
-            source_wiring=tuple(
-                Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
+            contactor_index={each.id: i for i, each in enumerate(site.contactors)},
+            source_wiring=(
+                *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
+                *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        return Kernel(
+            self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
+        )
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -98,6 +113,17 @@ def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
         lag_ns=meter.lag_ns,
         max_age_ns=meter.max_age_ns,
         poll_ns=meter.poll_ns,
+    )
+
+
+def _clamp_row(clamp: Clamp, circuits: dict[str, int]) -> SourceRow:
+    return SourceRow(
+        circuit=circuits[clamp.circuit],
+        error_ma=clamp.error_ma,
+        lag_ns=clamp.lag_ns,
+        max_age_ns=clamp.max_age_ns,
+        poll_ns=clamp.period_ns,
+        unsigned=True,
     )
 
 
@@ -129,6 +155,17 @@ def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases)
         kind=Kind[source.kind.upper()],
         failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
+        clear_within_ns=source.clear_within_ns,
+    )
+
+
+def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorRow:
+    return ContactorRow(
+        chargers=tuple(chargers[charger] for charger in contactor.chargers),
+        group=contactor.group,
+        feedback=contactor.feedback is not None,
+        opens_ns=contactor.opens_ns,
+        opens_alone=contactor.opens_alone,
     )
 
 
