@@ -25,8 +25,9 @@ from cext.types cimport (
 
 
 cdef int take_over(World* world, const World* old, maps) except -1:
-    """`maps` are the new indexes' old ones, checked: of circuits, sources, chargers, slots."""
-    circuits, sources, chargers, slots = maps
+    """`maps` are the new indexes' old ones, checked: of circuits, sources, chargers, slots and
+    contactors."""
+    circuits, sources, chargers, slots, _ = maps
     now_circuit = {was: i for i, was in circuits.items()}
     now_slot = {was: i for i, was in slots.items()}
     world.tick = old.tick

@@ -36,6 +36,7 @@ class Kernel:
         sources: Mapping[int, int],
         chargers: Mapping[int, int],
         slots: Mapping[int, int],
+        contactors: Mapping[int, int] | None = None,
     ) -> None:
         """Takes over from the kernel of the site before; each map is from new index to old.
 

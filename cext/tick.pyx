@@ -60,13 +60,14 @@ cdef class Kernel:
         free_world(&self.world)
         pthread_mutex_destroy(&self.lock)
 
-    def adopt(self, Kernel old not None, circuits, sources, chargers, slots):
+    def adopt(self, Kernel old not None, circuits, sources, chargers, slots, contactors=None):
         cdef World* world = &self.world
         maps = (
             index_map("circuit", circuits, world.circuits_n, old.world.circuits_n),
             index_map("source", sources, world.sources_n, old.world.sources_n),
             index_map("charger", chargers, world.chargers_n, old.world.chargers_n),
             index_map("slot", slots, world.slots_n, old.world.slots_n),
+            index_map("contactor", contactors or {}, 0, 0),
         )
         if old is self or world.tick != 0:
             raise ValueError("only a kernel that has not ticked yet takes over from another")
