@@ -16,6 +16,7 @@ from cext.types cimport (
     RULE_MAXIMUM,
     Charger,
     Circuit,
+    Contactor,
     Ring,
     Slot,
     Source,
@@ -27,7 +28,7 @@ from cext.types cimport (
 cdef int take_over(World* world, const World* old, maps) except -1:
     """`maps` are the new indexes' old ones, checked: of circuits, sources, chargers, slots and
     contactors."""
-    circuits, sources, chargers, slots, _ = maps
+    circuits, sources, chargers, slots, contactors = maps
     now_circuit = {was: i for i, was in circuits.items()}
     now_slot = {was: i for i, was in slots.items()}
     world.tick = old.tick
@@ -41,6 +42,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
         take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
     for i, was in chargers.items():
         take_charger(world, i, old, &old.chargers[<int32_t>was], now_circuit, now_slot)
+    take_contactors(world, old, chargers, contactors, now_circuit, now_slot)
     world.adopted = 1
     set_failsafe(world)
     return 0
@@ -126,6 +128,69 @@ cdef int take_charger(
     return 0
 
 
+cdef int take_contactors(
+    World* world, const World* old, chargers, contactors, now_circuit, now_slot
+) except -1:
+    """Each is ordered as it was. One whose chargers are others now is not about to close, and
+    what its old chargers' reports showed proves nothing about it."""
+    cdef Contactor* to
+    cdef const Contactor* contactor
+    cdef int32_t charger, i
+    for i, was in contactors.items():
+        to = &world.contactors[i]
+        contactor = &old.contactors[<int32_t>was]
+        to.closed = contactor.closed
+        to.changed_tick = contactor.changed_tick
+        to.changed_at = contactor.changed_at
+        to.least_open = contactor.least_open
+        to.openings = contactor.openings
+        to.tried_at = contactor.tried_at
+        to.contact_known = contactor.contact_known
+        to.contact_closed = contactor.contact_closed
+        to.contact_at = contactor.contact_at
+        to.verified = contactor.verified
+        to.why = contactor.why
+        to.cause = contactor.cause
+        rename(&to.why, now_circuit, now_slot)
+        rename(&to.cause, now_circuit, now_slot)
+    for i, was in chargers.items():
+        charger = was
+        if {contactors.get(c, -1) for c in before(world, i)} == set(before(old, charger)):
+            take_parting(&world.chargers[i], &old.chargers[charger])
+    for i, was in contactors.items():
+        members = [chargers.get(charger, -1) for charger in behind(world, i)]
+        if was == old.last_closed:
+            world.last_closed = i
+        if was == old.closing and members == behind(old, was):
+            world.closing = i
+            world.closing_at = old.closing_at
+            for charger in behind(world, i):
+                world.chargers[charger].reserved = old.chargers[<int32_t>chargers[charger]].reserved
+    return 0
+
+
+cdef list behind(const World* world, int32_t contactor):
+    """The chargers behind a contactor."""
+    cdef const Contactor* c = &world.contactors[contactor]
+    cdef int32_t n
+    return [world.members[c.first + n] for n in range(c.count)]
+
+
+cdef list before(const World* world, int32_t charger):
+    """The contactors that a charger is behind."""
+    cdef int32_t i
+    return [i for i in range(world.contactors_n) if charger in behind(world, i)]
+
+
+cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
+    to.parted = charger.parted
+    to.parted_at = charger.parted_at
+    to.cut = charger.cut
+    to.disputed = charger.disputed
+    to.steady_ma = charger.steady_ma
+    to.dropped = charger.dropped
+
+
 cdef int rename(Why* why, now_circuit, now_slot) except -1:
     """A reason under the new indexes; what is gone is nobody's."""
     why.slot = now_slot.get(why.slot, -1)
@@ -160,25 +225,28 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.peak_before = charger.peak_before
     to.peak_since = charger.peak_since
     to.grace_until = charger.grace_until
+    to.powered_at = charger.powered_at
     to.fresh = charger.fresh
     memcpy(to.draw_hi, charger.draw_hi, sizeof(to.draw_hi))
 
 
 cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     """One that was never ordered may have anything in force, the new maximum too."""
-    cdef int32_t most = to.in_force_hi
     to.started = charger.started
     to.order = charger.order
     to.order_tick = charger.order_tick
     to.changed_at = charger.changed_at
     to.shed_at = charger.shed_at
     to.in_force_hi = charger.in_force_hi
-    if not charger.started:
-        to.in_force_hi = max(to.in_force_hi, most)
+    if not charger.started and to.ceiling > charger.ceiling:
+        to.in_force_hi = max(to.in_force_hi, to.ceiling)
     to.confirmed = charger.confirmed
     to.confirmed_at = charger.confirmed_at
     take_ring(&to.orders, &charger.orders)
     to.suspect = charger.suspect
+    to.stubborn = charger.stubborn
+    to.beyond_at = charger.beyond_at
+    to.within_at = charger.within_at
     to.doubted_at = charger.doubted_at
     to.idle = charger.idle
     to.idle_turn = charger.idle_turn

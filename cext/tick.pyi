@@ -5,6 +5,8 @@ from cext.rows import (
     ChargerState,
     CircuitRow,
     CircuitState,
+    ContactorRow,
+    ContactorState,
     Output,
     Phases,
     SlotRow,
@@ -28,6 +30,7 @@ class Kernel:
         chargers: Sequence[ChargerRow],
         slots: Sequence[SlotRow],
         tuning: Tuning,
+        contactors: Sequence[ContactorRow] = (),
     ) -> None: ...
     def adopt(
         self,
@@ -42,10 +45,11 @@ class Kernel:
 
         To be called before the first tick, when the old kernel's thread has stopped; ticks go
         on counting. What stays keeps its readings, orders, limits with their leases, and what
-        was proved; a charger above its new maximum comes down in the next tick, and one that
-        is new begins in STARTING. A declared worst case that was changed stands; one that
-        was not goes on as it was disproved. Map nothing that means another device now, and no
-        source of which ratio, direction or phases were changed. Raises ValueError or IndexError.
+        was proved, and a contactor is closed or open as it was. A charger above its new
+        maximum comes down in the next tick; one that is new begins in STARTING. A declared
+        worst case that was changed stands; one that was not goes on as it was disproved. Map
+        nothing that means another device now, and no source of which ratio, direction or
+        phases were changed. Raises ValueError or IndexError.
         """
     def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
         """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA.
@@ -74,6 +78,8 @@ class Kernel:
     def set_fallback(self, charger: int, fallback_ma: int) -> None:
         """What the charger itself says it does alone: the higher of this and what was declared
         counts. It never lifts the fail-safe setpoint."""
+    def post_contactor(self, contactor: int, at_ns: int, closed: bool) -> None:
+        """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
     def set_limit(
         self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
     ) -> None:
@@ -83,7 +89,8 @@ class Kernel:
         its hold counts from the end of that lease.
         """
     def tick(self, now_ns: int) -> bool:
-        """Decides once; True when an order changed. Time must not run backwards."""
+        """Decides once; True when an order changed, a contactor's too. Time must not run
+        backwards."""
     @property
     def ticks(self) -> int: ...
     @property
@@ -92,6 +99,8 @@ class Kernel:
     def output(self, charger: int) -> Output: ...
     def circuit(self, circuit: int) -> CircuitState: ...
     def charger(self, charger: int) -> ChargerState: ...
+    def contactor(self, contactor: int) -> ContactorState:
+        """A contactor's order: to be opened by whoever holds it when the order has expired."""
     def source(self, source: int) -> SourceState: ...
     def slot(self, slot: int) -> SlotState: ...
     def failsafe_ma(self, charger: int) -> int:

@@ -12,6 +12,7 @@ from tests.door import Door, kernel_of, row_of
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, NEVER, Charger, Circuit, Meter, Pace, S, Site, Slot, flat
 from tests.oracle.story import TROUBLE, happen, random_car, tell
+from tests.test_contactors import OWN, Depot
 
 stories = settings(max_examples=8, deadline=None, derandomize=True)
 
@@ -351,3 +352,29 @@ def test_the_watch_over_a_change_can_fail() -> None:
     world.rebuild(less)  # but the kernel goes on as if nothing had changed
     with pytest.raises(BrokenPromiseError):
         world.run(5)
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_contactors_go_on_as_they_were(feedback: bool) -> None:
+    """One kernel goes on, one is replaced in every tick: while they close, open and close."""
+
+    def story(replace: bool) -> list[object]:
+        rows = [OWN._replace(chargers=(i,), feedback=feedback) for i in range(2)]
+        rows.append(OWN._replace(chargers=(0, 1), group=True))
+        depot = Depot(rows, count=2, cap_ma=60_000)
+        seen: list[object] = []
+        for tick in range(900):
+            if tick == 300:
+                depot.stuck_ma[0], depot.base_ma = 32_000, 50_000
+            if tick == 500:
+                depot.stuck_ma, depot.base_ma = {}, 0
+            if replace:
+                before = depot.kernel
+                depot.kernel = depot.build()
+                depot.kernel.adopt(before, same(1), same(1), same(2), {}, same(3))
+            depot.step()
+            seen += [depot.kernel.output(i) for i in range(2)]
+            seen += [depot.contactor(i) for i in range(3)]
+        return seen
+
+    assert story(replace=True) == story(replace=False)
