@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +13,11 @@ from controller.document.buses import Bus, host_and_port
 from controller.document.circuits import Circuit, resolve_circuits
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
+from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
 from controller.document.model import Document, json_schema
+from controller.document.operation import lay_over
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
 from controller.document.seats import Seats
@@ -29,6 +31,7 @@ __all__ = [
     "Circuit",
     "Control",
     "DocumentError",
+    "KeyEntry",
     "LimitSource",
     "Link",
     "Meter",
@@ -36,7 +39,9 @@ __all__ = [
     "Site",
     "json_schema",
     "load",
+    "operated",
     "parse",
+    "read",
 ]
 
 MQTT_PORT = 1883
@@ -71,6 +76,7 @@ class Site:
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
     link: Link | None
+    keys: tuple[KeyEntry, ...] = ()
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -94,10 +100,14 @@ def load(path: Path, profiles: Profiles) -> Site:
 
     Raises OSError when it cannot be read, DocumentError with every problem found.
     """
+    return parse(read(path), profiles, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A document's plain data. Raises OSError, DocumentError as load."""
     with path.open("rb") as file:
         raw = file.read(BYTES_MAX + 1)
-    data = read_json(raw) if path.suffix.lower() == ".json" else read_toml(raw)
-    return parse(data, profiles, str(path))
+    return read_json(raw) if path.suffix.lower() == ".json" else read_toml(raw)
 
 
 def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site:
@@ -112,6 +122,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     chargers = resolve_chargers(draft, seats, profiles)
     _check_limit_sources(draft)
     _check_control(draft)
+    draft.unique("key")
     link = _link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
         raise DocumentError(draft.problems or [Problem(WHOLE, "cannot be used")])
@@ -128,7 +139,17 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         chargers=chargers,
         limit_sources=document.limit_sources,
         link=link,
+        keys=document.keys,
     )
+
+
+def operated(site: Site, operation: Mapping[str, Any]) -> Site:
+    """The site with an operation part laid over it; its installation stays what it was.
+
+    Raises DocumentError with every problem found.
+    """
+    name, circuits, chargers = lay_over(operation, site.name, site.circuits, site.chargers)
+    return replace(site, name=name, circuits=circuits, chargers=chargers)
 
 
 def _check_limit_sources(draft: Draft) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cext.rows import (
+    NEVER_NS,
     ROOT,
     ChargerRow,
     CircuitRow,
@@ -18,6 +19,8 @@ from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
 from controller.site import Control, LimitSource, Site
 from controller.units import PPM
+
+OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no source has such an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        limited = [circuit for circuit in site.circuits if circuit.limit_ma is not None]
+        sources = [source.id for source in site.limit_sources]
+        own = [OPERATOR + circuit.id for circuit in limited]
         return cls(
             circuits=tuple(
                 CircuitRow(
@@ -71,20 +77,27 @@ class Tables:
             ),
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
-            slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
+            slots=(
+                *(_slot_row(source, circuits) for source in site.limit_sources),
+                *(_own_slot_row(circuits[each.id], each.limit_ma) for each in limited),
+            ),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
             charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
-            slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
+            slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
             source_wiring=tuple(
                 Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        kernel = Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        for id_, slot in self.slot_index.items():
+            if id_.startswith(OPERATOR):
+                kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
+        return kernel
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -116,6 +129,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         max_age_ns=charger.max_age_ns,
         weight=charger.weight,
         class_rank=charger.class_rank,
+        ceiling_ma=charger.ceiling_ma,
     )
 
 
@@ -126,6 +140,12 @@ def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
         failsafe_ma=source.failsafe_ma,
         hold_ns=source.hold_ns,
     )
+
+
+def _own_slot_row(circuit: int, limit_ma: Phases | None) -> SlotRow:
+    """The operator's lasting limit: as its own fail-safe cap it cannot be lost."""
+    assert limit_ma is not None
+    return SlotRow(circuit=circuit, kind=Kind.ECONOMIC, failsafe_ma=limit_ma, hold_ns=0)
 
 
 def _tuning(control: Control, observe: bool) -> Tuning:

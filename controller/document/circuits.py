@@ -23,6 +23,7 @@ class Circuit:
     nominal_v: int  # line to line
     protection: Protection | None
     credit_export: bool
+    limit_ma: Phases | None = None  # the operator's own, no more than the rating; None: none
 
     @property
     def phase_mv(self) -> int:

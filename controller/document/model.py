@@ -14,6 +14,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -38,6 +39,7 @@ class Document(Entry):
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
     )
+    keys: tuple[KeyEntry, ...] = Field(default=(), alias="key", max_length=100)
     link: LinkEntry | None = None
 
 
@@ -48,9 +50,9 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) published as docs/site.schema.json."""
+def json_schema(whole: type[Entry] = Document) -> dict[str, Any]:
+    """The JSON Schema (2020-12) published in docs/, of the site document unless told otherwise."""
     return {
         "$schema": _Untitled.schema_dialect,
-        **Document.model_json_schema(schema_generator=_Untitled),
+        **whole.model_json_schema(schema_generator=_Untitled),
     }
