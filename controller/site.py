@@ -16,6 +16,7 @@ from controller.document.draft import Draft
 from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.model import Document, json_schema
 from controller.document.operation import lay_over
 from controller.document.problems import DocumentError, Problem, found
@@ -29,8 +30,12 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Contactor",
     "Control",
+    "DimInput",
     "DocumentError",
+    "Gpio",
+    "HealthRelay",
     "KeyEntry",
     "LimitSource",
     "Link",
@@ -75,8 +80,13 @@ class Site:
     meters: tuple[Meter, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
+    gpio: Gpio | None
     link: Link | None
     keys: tuple[KeyEntry, ...] = ()
+
+    @property
+    def contactors(self) -> tuple[Contactor, ...]:
+        return () if self.gpio is None else self.gpio.contactors
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -120,6 +130,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
     _check_control(draft)
     draft.unique("key")
@@ -138,6 +149,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         meters=meters,
         chargers=chargers,
         limit_sources=document.limit_sources,
+        gpio=gpio,
         link=link,
         keys=document.keys,
     )
