@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from controller.document.buses import Bus, host_and_port
+from controller.document.buses import Bus
 from controller.document.circuits import Circuit, resolve_circuits
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
@@ -17,6 +17,7 @@ from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
 from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
+from controller.document.link import Link, Tls, resolve_link
 from controller.document.model import Document, json_schema
 from controller.document.operation import lay_over
 from controller.document.problems import DocumentError, Problem, found
@@ -42,6 +43,7 @@ __all__ = [
     "Meter",
     "Problem",
     "Site",
+    "Tls",
     "json_schema",
     "load",
     "operated",
@@ -49,7 +51,6 @@ __all__ = [
     "read",
 ]
 
-MQTT_PORT = 1883
 RATING = "rating"  # what binds where no limit source does: no source can have this id
 OPERATION: Any = {
     "site": {"name"},
@@ -57,15 +58,6 @@ OPERATION: Any = {
     "chargers": {"__all__": {"name", "weight", "class_rank"}},
 }
 """What may be changed without the installer, and is not part of the installation hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    host: str
-    port: int
-    client_id: str | None
-    username: str | None
-    password_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +126,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     _check_limit_sources(draft)
     _check_control(draft)
     draft.unique("key")
-    link = _link(draft, Path(source).parent)
+    link = resolve_link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
         raise DocumentError(draft.problems or [Problem(WHOLE, "cannot be used")])
     document = draft.document
@@ -195,20 +187,3 @@ def _check_control(draft: Draft) -> None:
                 f"found {found(draft.site.timezone)}",
                 *("site", "timezone"),
             )
-
-
-def _link(draft: Draft, directory: Path) -> Link | None:
-    entry = draft.link
-    if entry is None:
-        return None
-    if (entry.username is None) != (entry.password_file is None):
-        draft.complain("needs both username and password_file, or neither", "link")
-    try:
-        if entry.broker.startswith("mqtts:"):
-            raise ValueError("mqtts is not supported yet, only mqtt://host:port")
-        host, port = host_and_port(entry.broker, "mqtt", MQTT_PORT)
-    except ValueError as error:
-        draft.complain(str(error), "link", "broker")
-        return None
-    password_file = None if entry.password_file is None else directory / entry.password_file
-    return Link(host, port, entry.client_id, entry.username, password_file)
