@@ -17,8 +17,8 @@ from cext.rows import (
 )
 from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
-from controller.site import Control, LimitSource, Site
-from controller.units import PPM
+from controller.site import Circuit, Control, LimitSource, Site
+from controller.units import PPM, less
 
 OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no source has such an id
 
@@ -65,11 +65,12 @@ class Tables:
         limited = [circuit for circuit in site.circuits if circuit.limit_ma is not None]
         sources = [source.id for source in site.limit_sources]
         own = [OPERATOR + circuit.id for circuit in limited]
+        reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
                 CircuitRow(
                     parent=ROOT if circuit.parent is None else circuits[circuit.parent],
-                    rating_ma=circuit.rating_ma,
+                    rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
                 )
@@ -78,8 +79,8 @@ class Tables:
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=(
-                *(_slot_row(source, circuits) for source in site.limit_sources),
-                *(_own_slot_row(circuits[each.id], each.limit_ma) for each in limited),
+                *(_slot_row(each, circuits, reserves[each.circuit]) for each in site.limit_sources),
+                *(_own_slot_row(each, circuits) for each in limited),
             ),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
@@ -133,19 +134,24 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
     )
 
 
-def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
+def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases) -> SlotRow:
     return SlotRow(
         circuit=circuits[source.circuit],
         kind=Kind[source.kind.upper()],
-        failsafe_ma=source.failsafe_ma,
+        failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
     )
 
 
-def _own_slot_row(circuit: int, limit_ma: Phases | None) -> SlotRow:
+def _own_slot_row(circuit: Circuit, circuits: dict[str, int]) -> SlotRow:
     """The operator's lasting limit: as its own fail-safe cap it cannot be lost."""
-    assert limit_ma is not None
-    return SlotRow(circuit=circuit, kind=Kind.ECONOMIC, failsafe_ma=limit_ma, hold_ns=0)
+    assert circuit.limit_ma is not None
+    return SlotRow(
+        circuit=circuits[circuit.id],
+        kind=Kind.ECONOMIC,
+        failsafe_ma=less(circuit.limit_ma, circuit.reserve_ma),
+        hold_ns=0,
+    )
 
 
 def _tuning(control: Control, observe: bool) -> Tuning:

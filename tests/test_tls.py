@@ -22,7 +22,9 @@ from tests.linked import DOCUMENT, Cloud, World, world
 from tests.patience import until
 from tests.test_link import free_port
 
-ANYBODY = "topic readwrite loadkeeper/#\ntopic readwrite cloud/#"
+# paho leaves a socket whose handshake failed to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 RULES = """
 user gateway
 topic readwrite loadkeeper/test/#
@@ -78,7 +80,7 @@ def test_a_broker_that_is_not_the_one_is_named(tmp_path: Path) -> None:
     assert refused in elsewhere
     assert "127.0.0.1" in elsewhere.partition(refused)[2]
     assert refused in attempt(other.issue("stranger", "127.0.0.1"), us)
-    assert "does not speak TLS" in attempt(expired, us, port_is_plain=True)
+    assert "does it speak it?" in attempt(expired, us, port_is_plain=True)
     assert "wants TLS" in attempt(ca.issue("broker", "127.0.0.1"), None)
 
 

@@ -319,6 +319,8 @@ def _no_connection(where: str, error: BaseException | None) -> str:
             return f"{where}: the broker's certificate is not accepted: {error.verify_message}"
         case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
             return f"{where} does not speak TLS"
+        case ssl.SSLEOFError() | ConnectionResetError():
+            return f"{where} hung up on TLS: does it speak it?"
         case ssl.SSLError():
             return f"{where}: no TLS connection: {error.reason or error}"
     return f"no broker at {where}"
