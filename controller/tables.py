@@ -9,6 +9,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Kind,
     Phases,
     SlotRow,
@@ -17,6 +18,7 @@ from cext.rows import (
 )
 from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
+from controller.document.gpio import Contactor
 from controller.site import Circuit, Control, LimitSource, Site
 from controller.units import PPM, less
 
@@ -48,12 +50,14 @@ class Tables:
     sources: tuple[SourceRow, ...]
     chargers: tuple[ChargerRow, ...]
     slots: tuple[SlotRow, ...]
+    contactors: tuple[ContactorRow, ...]
     tuning: Tuning
     tick_ns: int
     circuit_index: dict[str, int]
     source_index: dict[str, int]
     charger_index: dict[str, int]
     slot_index: dict[str, int]
+    contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
@@ -65,6 +69,7 @@ class Tables:
         limited = [circuit for circuit in site.circuits if circuit.limit_ma is not None]
         sources = [source.id for source in site.limit_sources]
         own = [OPERATOR + circuit.id for circuit in limited]
+        chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
@@ -73,6 +78,7 @@ class Tables:
                     rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
+                    clear_within_ns=circuit.clear_within_ns,
                 )
                 for circuit in site.circuits
             ),
@@ -82,19 +88,23 @@ class Tables:
                 *(_slot_row(each, circuits, reserves[each.circuit]) for each in site.limit_sources),
                 *(_own_slot_row(each, circuits) for each in limited),
             ),
+            contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
-            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
+            charger_index=chargers,
             slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
+            contactor_index={each.id: i for i, each in enumerate(site.contactors)},
             source_wiring=tuple(
                 Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        kernel = Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        kernel = Kernel(
+            self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
+        )
         for id_, slot in self.slot_index.items():
             if id_.startswith(OPERATOR):
                 kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
@@ -140,6 +150,17 @@ def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases)
         kind=Kind[source.kind.upper()],
         failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
+        clear_within_ns=source.clear_within_ns,
+    )
+
+
+def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorRow:
+    return ContactorRow(
+        chargers=tuple(chargers[charger] for charger in contactor.chargers),
+        group=contactor.group,
+        feedback=contactor.feedback is not None,
+        opens_ns=contactor.opens_ns,
+        opens_alone=contactor.opens_alone,
     )
 
 
