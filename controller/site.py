@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from controller.document.buses import Bus
 from controller.document.circuits import Circuit, resolve_circuits
+from controller.document.clamps import Clamp, resolve_clamps
 from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
@@ -33,6 +34,7 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Clamp",
     "Contactor",
     "Control",
     "Derogation",
@@ -73,12 +75,18 @@ class Site:
     control: Control
     circuits: tuple[Circuit, ...]  # the root first, parents before their children
     meters: tuple[Meter, ...]
+    clamps: tuple[Clamp, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
     derogations: tuple[Derogation, ...]
     gpio: Gpio | None
     link: Link | None
     keys: tuple[KeyEntry, ...] = ()
+
+    @property
+    def source_ids(self) -> tuple[str, ...]:
+        """Of all that measures a circuit: meters, then clamps."""
+        return (*(meter.id for meter in self.meters), *(clamp.id for clamp in self.clamps))
 
     @property
     def contactors(self) -> tuple[Contactor, ...]:
@@ -126,6 +134,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    clamps = resolve_clamps(draft, seats)
     gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
     derogations = resolve_derogations(draft)
@@ -144,6 +153,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         control=document.control,
         circuits=circuits,
         meters=meters,
+        clamps=clamps,
         chargers=chargers,
         limit_sources=document.limit_sources,
         derogations=derogations,

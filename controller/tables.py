@@ -17,6 +17,7 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
 from controller.site import Circuit, Control, LimitSource, Site
@@ -27,7 +28,7 @@ OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no sourc
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How a meter's terminals sit on the circuit."""
+    """How a meter's or clamp's terminals sit on the circuit."""
 
     phases: Phases  # grid phase at terminals 1, 2, 3
     ratio_ppm: int
@@ -82,7 +83,10 @@ class Tables:
                 )
                 for circuit in site.circuits
             ),
-            sources=tuple(_source_row(meter, circuits) for meter in site.meters),
+            sources=(
+                *(_source_row(meter, circuits) for meter in site.meters),
+                *(_clamp_row(clamp, circuits) for clamp in site.clamps),
+            ),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
             slots=(
                 *(_slot_row(each, circuits, reserves[each.circuit]) for each in site.limit_sources),
@@ -92,12 +96,13 @@ class Tables:
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
-            source_index={meter.id: i for i, meter in enumerate(site.meters)},
+            source_index={name: i for i, name in enumerate(site.source_ids)},
             charger_index=chargers,
             slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
             contactor_index={each.id: i for i, each in enumerate(site.contactors)},
-            source_wiring=tuple(
-                Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
+            source_wiring=(
+                *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
+                *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
             ),
         )
 
@@ -118,6 +123,17 @@ def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
         lag_ns=meter.lag_ns,
         max_age_ns=meter.max_age_ns,
         poll_ns=meter.poll_ns,
+    )
+
+
+def _clamp_row(clamp: Clamp, circuits: dict[str, int]) -> SourceRow:
+    return SourceRow(
+        circuit=circuits[clamp.circuit],
+        error_ma=clamp.error_ma,
+        lag_ns=clamp.lag_ns,
+        max_age_ns=clamp.max_age_ns,
+        poll_ns=clamp.period_ns,
+        unsigned=True,
     )
 
 

@@ -14,6 +14,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.key import KeyEntry
@@ -37,6 +38,7 @@ class Document(Entry):
     )
     buses: tuple[BusEntry, ...] = Field(default=(), alias="bus", max_length=1000)
     meters: tuple[MeterEntry, ...] = Field(default=(), alias="meter", max_length=1000)
+    clamps: tuple[ClampEntry, ...] = Field(default=(), alias="clamp", max_length=100)
     chargers: tuple[ChargerEntry, ...] = Field(default=(), alias="charger", max_length=5000)
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
