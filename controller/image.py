@@ -52,6 +52,15 @@ class Order:
     expires_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ContactorOrder:
+    """What a contactor is to be. Closed is a permission: open at and after `expires_ns`."""
+
+    closed: bool
+    tick: int  # the tick that last changed it
+    expires_ns: int
+
+
 class Image:
     """Readings in, orders out, for one site. Used from the I/O thread only."""
 
@@ -61,6 +70,9 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self._wake_contactor: dict[str, Callable[[], None]] = {}
+        self._sent_closed: dict[str, bool] = {}
+        self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
     def clock(self) -> Clock:
@@ -83,12 +95,36 @@ class Image:
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
 
+    def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
+        """What the auxiliary contact says."""
+        self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
+
+    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
+        """A contact that speaks for a limit source, seen still at `at_ns`."""
+        if self._take_input is not None:
+            self._take_input(contact, at_ns, active)
+
+    def on_input(self, take: Callable[[str, int, bool], None]) -> None:
+        """`take` is called for each contact seen still: its id, when, whether it is active."""
+        self._take_input = take
+
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""
         output = self._kernel.output(self._tables.charger_index[charger])
         if output.setpoint_ma is None or self._clock.now_ns() >= output.expires_ns:
             return None
         return Order(output.setpoint_ma, output.changed_tick, output.expires_ns)
+
+    def contactor_order(self, contactor: str) -> ContactorOrder | None:
+        """What it is to be now; None, and so open, after the order has expired."""
+        state = self._kernel.contactor(self._tables.contactor_index[contactor])
+        if self._clock.now_ns() >= state.expires_ns:
+            return None
+        return ContactorOrder(state.closed, state.changed_tick, state.expires_ns)
+
+    def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None:
+        """`wake` is called, openings before closings, when the contactor's order changed."""
+        self._wake_contactor[contactor] = wake
 
     def on_change(self, charger: str, wake: Callable[[], None]) -> None:
         """`wake` is called, reductions before increases, when the charger's order changed."""
@@ -106,6 +142,11 @@ class Image:
             if before != output.setpoint_ma:
                 self._sent[charger] = output.setpoint_ma
                 (up if before is not None and before < output.setpoint_ma else down).append(wake)
+        for contactor, wake in self._wake_contactor.items():
+            closed = self._kernel.contactor(self._tables.contactor_index[contactor]).closed
+            if self._sent_closed.get(contactor) != closed:
+                self._sent_closed[contactor] = closed
+                (up if closed else down).append(wake)
         for wake in down + up:
             wake()
 
