@@ -205,7 +205,6 @@ class Enforcer:
         if self._limits.take_contact(contact, at_ns, active):
             self._limit_file.save(self._limits)
             asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
-            log.info("contact", input=contact, active=active)
 
     # What runs.
 

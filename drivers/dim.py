@@ -1,4 +1,8 @@
-"""A contact that asks to dim: each look at which it is still renews what its source asks for."""
+"""A contact that asks to dim: each look at which it is still renews what its source asks for.
+
+It dims as soon as it is believed, and no longer when it has been at rest for a second: one that
+flutters dims.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from drivers.device import PinError, ProcessImage
 from drivers.health import DeviceHealth, Health
 
 LOOK_NS = NS_PER_S // 10
+LIFT_NS = NS_PER_S
 
 
 class DimDriver:
@@ -22,6 +27,7 @@ class DimDriver:
         self._image = image
         self._health = Health(dim.id, image.clock, LOOK_NS, LOOK_NS)
         self._bell = Bell(dim.id, LOOK_NS / NS_PER_S)
+        self._active_ns: int | None = None  # when it was seen active last
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -50,5 +56,9 @@ class DimDriver:
     def _look(self) -> None:
         now_ns = self._image.clock.now_ns()
         high = self._contact.look(now_ns)
-        if high is not None:
-            self._image.post_input(self.id, now_ns, self._dim.active(high))
+        if high is None:
+            return
+        if self._dim.active(high):
+            self._active_ns = now_ns
+        dims = self._active_ns is not None and now_ns - self._active_ns < LIFT_NS
+        self._image.post_input(self.id, now_ns, dims)

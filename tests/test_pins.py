@@ -314,6 +314,12 @@ def test_a_contact_that_asks_to_dim_is_told_while_it_is_still(active_open: bool)
             bench.ground(23, connected=False)  # it opens, or its wire breaks
             await until(lambda: bench.board.inputs[-1][2] == active_open)
             assert driver.health().online
+            last_ns = max((at for _, at, active in bench.board.inputs if active), default=0)
+            bench.ground(23, connected=True)
+            await until(lambda: bench.board.inputs[-1][2] != active_open)
+            dims = [at for _, at, active in bench.board.inputs if active]
+            if active_open:  # lifted only after it was at rest for a second
+                assert dims[-1] - last_ns >= 900 * MS
 
     told(story)
 
