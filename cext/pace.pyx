@@ -7,6 +7,7 @@ the calm pace; everything that should be higher waits for slack (cext.rise).
 
 from libc.stdint cimport int32_t
 
+from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
 from cext.orders cimport order
 from cext.rise cimport rise
@@ -17,9 +18,11 @@ from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, WORTH_MA, Charger, World
 cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
     lower_silent(world)
+    lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
     lower_calmly(world)
+    reclose(world)
     rise(world)
 
 

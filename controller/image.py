@@ -54,10 +54,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ContactorOrder:
-    """What a contactor is to be. Closed is a permission: open at and after `expires_ns`."""
+    """What a contactor is to be. Closed is a permission: open at or after `expires_ns`."""
 
     closed: bool
-    tick: int  # the tick that last changed it
+    tick: int  # changed_tick: the tick that last changed the order
     expires_ns: int
 
 
@@ -71,7 +71,7 @@ class Image:
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
         self._wake_contactor: dict[str, Callable[[], None]] = {}
-        self._sent_closed: dict[str, bool] = {}
+        self._sent_contactor: dict[str, bool] = {}
         self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
@@ -95,8 +95,19 @@ class Image:
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
 
+    def order(self, charger: str) -> Order | None:
+        """What may be written now; None while STARTING or after the order has expired."""
+        output = self._kernel.output(self._tables.charger_index[charger])
+        if output.setpoint_ma is None or self._clock.now_ns() >= output.expires_ns:
+            return None
+        return Order(output.setpoint_ma, output.changed_tick, output.expires_ns)
+
+    def on_change(self, charger: str, wake: Callable[[], None]) -> None:
+        """`wake` is called, reductions before increases, when the charger's order changed."""
+        self._wake[charger] = wake
+
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
-        """What the auxiliary contact says."""
+        """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
         self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
 
     def post_input(self, contact: str, at_ns: int, active: bool) -> None:
@@ -108,17 +119,10 @@ class Image:
         """`take` is called for each contact seen still: its id, when, whether it is active."""
         self._take_input = take
 
-    def order(self, charger: str) -> Order | None:
-        """What may be written now; None while STARTING or after the order has expired."""
-        output = self._kernel.output(self._tables.charger_index[charger])
-        if output.setpoint_ma is None or self._clock.now_ns() >= output.expires_ns:
-            return None
-        return Order(output.setpoint_ma, output.changed_tick, output.expires_ns)
-
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
-        """What it is to be now; None, and so open, after the order has expired."""
+        """What a contactor is to be now; None before the first tick, and after the expiry."""
         state = self._kernel.contactor(self._tables.contactor_index[contactor])
-        if self._clock.now_ns() >= state.expires_ns:
+        if state.tick == 0 or self._clock.now_ns() >= state.expires_ns:
             return None
         return ContactorOrder(state.closed, state.changed_tick, state.expires_ns)
 
@@ -126,14 +130,15 @@ class Image:
         """`wake` is called, openings before closings, when the contactor's order changed."""
         self._wake_contactor[contactor] = wake
 
-    def on_change(self, charger: str, wake: Callable[[], None]) -> None:
-        """`wake` is called, reductions before increases, when the charger's order changed."""
-        self._wake[charger] = wake
-
     def announce(self) -> None:
         """Wakes the drivers whose orders changed since the last call."""
         down: list[Callable[[], None]] = []
         up: list[Callable[[], None]] = []
+        for contactor, wake in self._wake_contactor.items():
+            closed = self._kernel.contactor(self._tables.contactor_index[contactor]).closed
+            if self._sent_contactor.get(contactor) != closed:
+                self._sent_contactor[contactor] = closed
+                (up if closed else down).append(wake)
         for charger, wake in self._wake.items():
             output: Output = self._kernel.output(self._tables.charger_index[charger])
             if output.setpoint_ma is None:
@@ -142,11 +147,6 @@ class Image:
             if before != output.setpoint_ma:
                 self._sent[charger] = output.setpoint_ma
                 (up if before is not None and before < output.setpoint_ma else down).append(wake)
-        for contactor, wake in self._wake_contactor.items():
-            closed = self._kernel.contactor(self._tables.contactor_index[contactor]).closed
-            if self._sent_closed.get(contactor) != closed:
-                self._sent_closed[contactor] = closed
-                (up if closed else down).append(wake)
         for wake in down + up:
             wake()
 

@@ -90,14 +90,15 @@ def _reaction(
     chargers = _below(site, circuit.id)
     if not chargers:
         return  # nothing that could be lowered
-    answers = [_answer(site, charger, source) for charger in chargers]
-    slowest = max(answers, key=lambda answer: answer.takes_ns)
     meter = max(
         (meter for meter in site.meters if meter.circuit == circuit.id),
         key=_age_ns,
         default=None,
     )
     detect_ns = site.control.tick_ns + (0 if meter is None else _age_ns(meter))
+    left_ns = allowed_ns - detect_ns
+    answers = [_answer(site, charger, source, left_ns) for charger in chargers]
+    slowest = max(answers, key=lambda answer: answer.takes_ns)
     late = Late(
         circuit=circuit.id,
         source=source,
@@ -106,7 +107,7 @@ def _reaction(
         takes_ns=detect_ns + slowest.takes_ns,
         allowed_ns=allowed_ns,
         step_ma=circuit.worst_base_ma,
-        slow=_slow(answers, allowed_ns - detect_ns),
+        slow=_slow(answers, left_ns),
     )
     yield Reaction(
         circuit=circuit.id,
@@ -137,9 +138,11 @@ def _age_ns(meter: Meter) -> int:
     return meter.poll_ns + meter.lag_ns
 
 
-def _answer(site: Site, charger: Charger, source: str | None) -> Answer:
-    """By its setpoint, or by a contactor where that is faster and may be opened for this."""
+def _answer(site: Site, charger: Charger, source: str | None, left_ns: int) -> Answer:
+    """By its setpoint; where that is too slow, by a contactor, if it may be opened for this."""
     asked = Answer(charger.id, charger.facts.write_gap_ns, charger.settle_ns, None)
+    if asked.takes_ns <= left_ns:
+        return asked
     if source is not None and _kind(site, source) == "economic":
         return asked  # never goes beyond a pause
     opened = (

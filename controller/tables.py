@@ -8,6 +8,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Kind,
     Phases,
     SlotRow,
@@ -16,6 +17,7 @@ from cext.rows import (
 )
 from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
+from controller.document.gpio import Contactor
 from controller.site import Control, LimitSource, Site
 from controller.units import PPM, less
 
@@ -45,12 +47,14 @@ class Tables:
     sources: tuple[SourceRow, ...]
     chargers: tuple[ChargerRow, ...]
     slots: tuple[SlotRow, ...]
+    contactors: tuple[ContactorRow, ...]
     tuning: Tuning
     tick_ns: int
     circuit_index: dict[str, int]
     source_index: dict[str, int]
     charger_index: dict[str, int]
     slot_index: dict[str, int]
+    contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
@@ -59,6 +63,7 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
@@ -67,6 +72,7 @@ class Tables:
                     rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
+                    clear_within_ns=circuit.clear_within_ns,
                 )
                 for circuit in site.circuits
             ),
@@ -76,19 +82,23 @@ class Tables:
                 _slot_row(source, circuits, reserves[source.circuit])
                 for source in site.limit_sources
             ),
+            contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
             source_index={meter.id: i for i, meter in enumerate(site.meters)},
-            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
+            charger_index=chargers,
             slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
+            contactor_index={each.id: i for i, each in enumerate(site.contactors)},
             source_wiring=tuple(
                 Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        return Kernel(
+            self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
+        )
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -129,6 +139,17 @@ def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases)
         kind=Kind[source.kind.upper()],
         failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
+        clear_within_ns=source.clear_within_ns,
+    )
+
+
+def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorRow:
+    return ContactorRow(
+        chargers=tuple(chargers[charger] for charger in contactor.chargers),
+        group=contactor.group,
+        feedback=contactor.feedback is not None,
+        opens_ns=contactor.opens_ns,
+        opens_alone=contactor.opens_alone,
     )
 
 

@@ -309,7 +309,7 @@ def derogated(folder: Path, excess_a: float) -> str:
         ENTRY.format(line=line, excess=excess_a) for line in ("unattended", "power_cut")
     )
     path = folder / "site.toml"
-    path.write_text(text.replace("failsafe_a = 280", "failsafe_a = 400"), encoding="utf-8")
+    path.write_text(text.replace("failsafe_a = 2", "failsafe_a = 3"), encoding="utf-8")
     return str(path)
 
 
@@ -381,3 +381,8 @@ def test_a_contactor_opens_before_slow_chargers_answer_but_never_for_an_economic
     assert (reaction.contactor, reaction.follow_ns, reaction.passed) == ("k1", S // 2, True)
     (reaction,) = behind("economic", 5).reactions
     assert (reaction.contactor, reaction.follow_ns, reaction.passed) == (None, 6 * S, False)
+
+
+def test_no_contactor_where_the_chargers_answer_in_time() -> None:
+    (reaction,) = behind("grid", 10).reactions
+    assert (reaction.contactor, reaction.follow_ns) == (None, 6 * S)

@@ -201,7 +201,7 @@ def _say_reactions(proof: Proof) -> None:
             for remedy in each.remedies:
                 say(f"    - {_remedy(remedy, '')}")
             _say_derogation(proof.concerning(each), each, proof)
-        if not each.in_time:
+        if not each.in_time or each.contactor is not None:
             say()
 
 
@@ -218,6 +218,8 @@ def _reaction_row(each: Reaction, proof: Proof) -> Sequence[str]:
 
 def _reaction_remarks(each: Reaction) -> Iterator[str]:
     """What the figures do not say by themselves."""
+    if each.contactor is not None:
+        yield f"{each.circuit}: {each.contactor} must open, for its chargers would answer too late"
     if each.in_time:
         return
     late = f"{seconds_text(each.takes_ns)} s instead of {seconds_text(each.allowed_ns)} s"
