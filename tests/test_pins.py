@@ -5,14 +5,21 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from controller.clock import MonotonicClock
+from controller.commands import status
 from controller.document.gpio import Contactor, DimInput, Feedback, HealthRelay
 from controller.driver import Driver
+from controller.enforcer import Depot, Enforcer
+from controller.image import Image
+from controller.places import Places
 from controller.site import Site, parse
+from controller.tables import Tables
 from controller.units import NS_PER_S
 from drivers import pins as pins_module
 from drivers.contact import Contact
@@ -471,3 +478,74 @@ def test_when_one_pin_cannot_be_had_all_are_let_go(installed: dict[str, str]) ->
         build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)
     taken.close()
     assert len(build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)) == 4
+
+
+# --- what is told of them ----------------------------------------------------------------------
+
+
+class Wall:
+    def utc_ns(self) -> int:
+        return 0
+
+    def trusted(self) -> bool:
+        return False
+
+
+def test_status_and_log_tell_of_pins_by_their_names(
+    installed: dict[str, str], tmp_path: Path
+) -> None:
+    """The enforcer's own parts around a mock board."""
+    named = [OUTPUTS[0] | {"name": "Row A"}, OUTPUTS[1]]
+    site = depot(output=named, input=[DIM])
+
+    async def whole() -> None:
+        clock = MonotonicClock()
+        tables = Tables.of(site)
+        kernel = tables.build_kernel()
+        image = Image(tables, kernel, clock)
+        drivers = build(site, image, write=True)
+        made = Depot(site, tables, kernel, Still(), image, drivers, "control")
+        places = Places(tmp_path / "r", tmp_path / "s")
+        enforcer = Enforcer(made, places, clock, Wall(), "boot")
+        board = pins_of("mock")
+        relay = next(each for each in drivers if isinstance(each, HealthRelayDriver))
+
+        def tick() -> None:
+            kernel.tick(clock.now_ns())
+
+        def states() -> list[tuple[str, str, str | None]]:
+            tick()
+            return [(pin.id, pin.state, pin.contact) for pin in enforcer.report().pins]
+
+        assert states() == [
+            ("row", "open", None),
+            ("health", "dropped", None),
+            ("dim", "?", None),
+        ]
+        mirror = board._factory.pin(27)
+        mirror.drive_low()
+        async with Running(*drivers[1:]):
+            await until(lambda: ("dim", "dims", None) in states())
+            relay.pulse()
+            await until(lambda: states()[0][2] == "open")
+            assert states()[:2] == [("row", "verified open", "open"), ("health", "holds", None)]
+            board._factory.pin(23).drive_low()
+            await until(lambda: ("dim", "rests", None) in states())
+        screen = "\n".join(status.screen(enforcer.report()))
+        assert re.search(r"GPIO17 +Row A +grid +verified open, contact open +\w", screen)
+        assert re.search(r"GPIO23 +dim +dso +rests", screen)
+
+    asyncio.run(whole())
+
+
+class Still:
+    """No kernel thread: the test ticks."""
+
+    changed_fd = -1
+    ticked_fd = -1
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
