@@ -8,6 +8,7 @@ from controller.site import Site
 from controller.units import NS_PER_S
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
+from drivers.clampdriver import ClampDriver
 from drivers.contact import Contact
 from drivers.contactor import DEBOUNCE_NS, ContactorDriver, OutputPin
 from drivers.device import ProcessImage
@@ -19,7 +20,7 @@ from drivers.relay import HealthRelayDriver
 
 
 def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
-    """One driver a device, meters first. Without `write` nothing is ever written to any device.
+    """One driver a device, meters first, then clamps. Without `write` no device is written to.
 
     Raises KeyError or ProfileError for a profile that cannot be had any more, and PinError for
     a pin factory or a pin that cannot be had: then every pin is let go again.
@@ -32,6 +33,7 @@ def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
     for meter in site.meters:
         profile = library().meter_profile(meter.profile)
         drivers.append(MeterDriver(meter, profile, buses[meter.bus.url], image))
+    drivers += [ClampDriver(clamp, image) for clamp in site.clamps]
     for charger in site.chargers:
         made = library().charger_profile(charger.profile)
         drivers.append(ChargerDriver(charger, made, buses[charger.bus.url], image, write))

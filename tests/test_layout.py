@@ -25,6 +25,7 @@ WORLDS = {
     "paho": "controller/link/mqtt.py",
     "serial": "drivers/serialport.py",
     "gpiozero": "drivers/pins.py",
+    "cryptography": "controller/trust.py",
 }
 TOOLS = {"pydantic", "pydantic_core", "structlog"}
 
@@ -93,8 +94,19 @@ def test_the_product_imports_only_what_it_declares() -> None:
 @pytest.mark.parametrize(
     ("command", "never"),
     [
-        ("run", {"paho", "gpiozero", "numpy", "scipy"}),
-        ("link", {"pymodbus", "gpiozero", "drivers.modbus", "cext.tick", "numpy", "scipy"}),
+        ("run", {"paho", "gpiozero", "numpy", "scipy", "cryptography"}),
+        (
+            "link",
+            {
+                "pymodbus",
+                "gpiozero",
+                "drivers.modbus",
+                "cext.tick",
+                "numpy",
+                "scipy",
+                "cryptography",
+            },
+        ),
     ],
 )
 def test_each_process_loads_only_its_own_world(command: str, never: set[str]) -> None:
