@@ -219,9 +219,7 @@ class Plausibility:
         found = [case.found for case in self._cases[source].values() if case.found]
         now = min(found, key=lambda each: each.since_ns) if found else None
         before = self._told[source]
-        if now is None or before is None or before not in found:
-            if now is before:
-                return
+        if before not in found and now is not before:
             self._told[source] = now
             self._changed(source, now)
 

@@ -42,9 +42,10 @@ class Steps:
     poll_ns: int
     below_ns: int  # how old what below tells may be
     unsigned: bool
-    mirrored: list[int] = field(default_factory=lambda: [0, 0, 0])  # steps in a row, per phase
-    swapped: dict[Phases, int] = field(default_factory=dict)  # steps in a row
-    followed: int = 0  # steps in a row that all phases followed
+    upright: list[int] = field(default_factory=lambda: [0, 0, 0])  # steps followed, per phase,
+    mirrored: list[int] = field(default_factory=lambda: [0, 0, 0])  # since the last mirrored one
+    swapped: dict[Phases, int] = field(default_factory=dict)  # steps that fit no other way
+    straight: int = 0  # steps followed since the last that did
     fits: list[bool] = field(default_factory=list)  # whether the last steps were of just that size
     last: str = ""  # the last step in words
     _before: _Stretch | None = None
@@ -53,11 +54,6 @@ class Steps:
     def told_swap(self) -> Phases | None:
         proved = [swap for swap, count in self.swapped.items() if count >= PROOFS]
         return min(proved) if proved else None
-
-    @property
-    def told_mirror(self) -> int | None:
-        """The phase."""
-        return next((p for p in range(3) if self.mirrored[p] >= PROOFS), None)
 
     def look(self, now_ns: int, shown: History, told: History) -> None:
         """At the arrival of a reading: has a step been completed?"""
@@ -90,21 +86,20 @@ class Steps:
         if self.unsigned or self.lag_ns + self.poll_ns > SLOWEST_NS:
             return
         follows = [self._follows(p, step[p], here, span) for p in range(3)]
-        self.followed = self.followed + 1 if all(follows) else 0
         for p in big:
             if follows[p]:
-                self.mirrored[p] = 0
-            elif self._follows(p, -step[p], here, span):
-                self.mirrored[p] += 1
-        if all(follows):
-            self.swapped.clear()
-            return
+                self.upright[p], self.mirrored[p] = self.upright[p] + 1, 0
+            elif self._fits(p, -step[p], before.shown, here):
+                self.upright[p], self.mirrored[p] = 0, self.mirrored[p] + 1
         for swap in _SWAPS:
-            turned = [step[swap[p]] for p in range(3)]
-            if all(self._shows(p, turned[p], here, span) for p in range(3)):
+            fits = all(self._fits(p, step[swap[p]], before.shown, here) for p in range(3))
+            if fits and not all(follows):
+                self.straight = 0
                 self.swapped[swap] = self.swapped.get(swap, 0) + 1
-            else:
+            elif all(follows) and not fits:
                 self.swapped.pop(swap, None)
+        if all(follows) and not self.swapped:
+            self.straight += 1
 
     def _margin_ma(self, step_ma: int) -> int:
         return self.error_ma + _MARGIN_MA + abs(step_ma) // _MARGIN_DIVISOR
@@ -114,12 +109,6 @@ class Steps:
         if step_ma >= 0:
             return here.hi[p] - span.lo[p] >= step_ma - self._margin_ma(step_ma)
         return span.hi[p] - here.lo[p] >= -step_ma - self._margin_ma(step_ma)
-
-    def _shows(self, p: int, step_ma: int, here: Hull, span: Hull) -> bool:
-        """Likewise; and where no step is, nothing moves."""
-        if step_ma:
-            return self._follows(p, step_ma, here, span)
-        return span.hi[p] - span.lo[p] <= STEP_MA // 2 + self.error_ma
 
     def _fits(self, p: int, step_ma: int, before: Hull, here: Hull) -> bool:
         """It moved by just the step."""

@@ -10,6 +10,7 @@ import structlog
 
 from cext.rows import CircuitState, Output
 from controller.driver import Driver
+from controller.plausibility import Suspicion
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -78,6 +79,18 @@ class Watch:
                 self._tell(charger, told, before, now_ns)
             if output.setpoint_ma != told.ma and (falls or now_ns - told.at_ns >= RISING_EVERY_NS):
                 self._tell(charger, told, output, now_ns)
+
+    def doubted(self, source: str, suspicion: Suspicion | None) -> None:
+        """At once: a meter or clamp that is not believed any more, or again."""
+        if suspicion is None:
+            log.info("source trusted again", source=source)
+        else:
+            log.warning(
+                "source not believed",
+                source=source,
+                suspicion=suspicion.kind,
+                evidence=suspicion.evidence,
+            )
 
     def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""

@@ -133,6 +133,7 @@ class DeviceReport(_Model):
     id: str
     online: bool
     error: str | None
+    suspected: str | None = None  # why what it shows is not believed
 
 
 class DerogationReport(_Model):

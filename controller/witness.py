@@ -94,6 +94,8 @@ class Witness:
 
     def take(self, at_ns: int, value: Phases) -> str | None:
         """A reading; why it cannot be one, if so."""
+        if self.row.unsigned:
+            value = (abs(value[0]), abs(value[1]), abs(value[2]))
         worst = max(range(3), key=lambda p: abs(value[p]))
         if abs(value[worst]) > self._most_ma:
             self._odd = (
@@ -173,28 +175,28 @@ class Witness:
         return not self._odd_ns or None
 
     def reversed(self) -> Verdict:
-        for steps, below in zip(self.steps, self.below, strict=True):
-            phase = steps.told_mirror
-            if phase is not None:
-                return (
-                    f"{PROOFS} times {below.what} stepped and L{phase + 1} showed the mirror image "
-                    f"(last: {steps.last}): is that transformer the wrong way round?"
-                )
-        return self._followed()
+        for p in range(3):
+            followed = any(steps.upright[p] for steps in self.steps)
+            for steps, below in zip(self.steps, self.below, strict=True):
+                if steps.mirrored[p] >= PROOFS and not followed:
+                    return (
+                        f"{PROOFS} times {below.what} stepped and L{p + 1} showed the mirror image "
+                        f"(last: {steps.last}): is that transformer the wrong way round?"
+                    )
+        upright = [steps for steps in self.steps if not any(steps.mirrored)]
+        return any(sum(steps.upright) >= PROOFS for steps in upright) or None
 
     def swapped(self) -> Verdict:
+        followed = any(steps.straight for steps in self.steps)
         for steps, below in zip(self.steps, self.below, strict=True):
             swap = steps.told_swap
-            if swap is not None:
+            if swap is not None and not followed:
                 wrong = " ".join(f"L{p + 1}" for p in range(3) if swap[p] != p)
                 return (
                     f"{PROOFS} times {below.what} stepped and other phases showed it "
                     f"(last: {steps.last}): are {wrong} exchanged, here or at the chargers?"
                 )
-        return self._followed()
-
-    def _followed(self) -> Verdict:
-        return any(steps.followed >= PROOFS for steps in self.steps) or None
+        return any(steps.straight >= PROOFS for steps in self.steps) or None
 
     def strays(self, now_ns: int) -> Verdict:
         """Off the sum of its chargers, where there is nothing else."""
