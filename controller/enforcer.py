@@ -18,6 +18,7 @@ import structlog
 
 from controller.clock import WallClock
 from controller.driver import Driver
+from controller.events import Events
 from controller.image import Clock, Image
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import Limits, RefusedLimitError, sources_of
@@ -85,6 +86,7 @@ class Enforcer:
         allowed_uids: frozenset[int] = frozenset(),
     ) -> None:
         site, tables = depot.site, depot.tables
+        self.events = Events(clock)
         self._depot = depot
         self._places = places
         self._clock = clock
@@ -92,7 +94,7 @@ class Enforcer:
         self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
         self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
-        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons)
+        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons, self.events)
         depot.image.on_doubt(self._watch.doubted)
         self._reporter = Reporter(
             site=site,
@@ -110,6 +112,7 @@ class Enforcer:
             started_ns=clock.now_ns(),
         )
         self._server = Server(allowed_uids, self)
+        depot.image.on_input(self.take_contact)
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
@@ -122,6 +125,7 @@ class Enforcer:
             log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, self._stopping.set)
+            self._tell_start()
             self._restore()
             self._depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
             self._depot.ticker.start()
@@ -166,6 +170,7 @@ class Enforcer:
         )
 
     def attached(self, attached: bool) -> None:
+        self.events.happened("link_attached" if attached else "link_detached")
         self._attached = attached
         self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(None)
@@ -177,12 +182,15 @@ class Enforcer:
             self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(nonce)
         log.info("link down" if nonce is None else "link up", nonce=nonce)
+        self.events.happened_again("link_down" if nonce is None else "link_up", "", "")
 
     def take_limit(self, limit: Limit) -> LimitAnswer:
         try:
             taken = self._limits.receive(limit.source, limit.message)
         except RefusedLimitError as error:
             log.warning("limit refused", source=limit.source, code=error.code, why=error.reason)
+            known = limit.source if error.code != "unknown_source" else ""
+            self.events.happened_again("limit_refused", known, f"{error.code}: {error.reason}")
             return LimitAnswer(
                 seq_id=limit.seq_id, accepted=False, code=error.code, reason=error.reason
             )
@@ -200,6 +208,12 @@ class Enforcer:
         return LimitAnswer(
             seq_id=limit.seq_id, accepted=True, code="accepted", reason="; ".join(taken.remarks)
         )
+
+    def take_contact(self, contact: str, at_ns: int, active: bool) -> None:
+        """A contact was seen still: it renews the limit of the source that it speaks for."""
+        if self._limits.take_contact(contact, at_ns, active):
+            self._limit_file.save(self._limits)
+            asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
 
     # What runs.
 
@@ -248,11 +262,20 @@ class Enforcer:
             if missed > 1:  # twice: after the whole process was held, the kernel may come second
                 raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
 
+    def _tell_start(self) -> None:
+        fields = self._start_fields()
+        told = ("version", "mode", "installation_hash")
+        why = ", ".join(f"{name.replace('_', ' ')} {fields[name]}" for name in told)
+        self.events.happened("started", "", why)
+        for each in self._depot.site.derogations:
+            self.events.happened("derogated", each.place, each.sentence)
+
     def _restore(self) -> None:
         try:
             restored = self._limit_file.restore(self._limits, self._clock.now_ns())
         except LimitFileError as error:  # every source counts as never heard: fail-safe caps
             log.error("saved limits cannot be read", why=str(error))
+            self.events.happened("saved_limits_unreadable", "", str(error))
         else:
             log.info("limits restored", sources=restored)
 

@@ -24,6 +24,7 @@ from controller.wire import (
     DeviceReport,
     FrameError,
     LimitReport,
+    PinReport,
     StatusReport,
     Three,
     ask_status,
@@ -75,6 +76,7 @@ def screen(report: StatusReport) -> Iterator[str]:
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
     )
+    yield from _table(["pin", "", "for", "state", "why"], map(_pin, report.pins))
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
     ill = [each for each in report.devices if each.error or each.suspected or not each.online]
     yield from _table(
@@ -138,6 +140,11 @@ def _charger(charger: ChargerReport) -> list[str]:
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _pin(pin: PinReport) -> list[str]:
+    state = pin.state if pin.contact is None else f"{pin.state}, contact {pin.contact}"
+    return [f"GPIO{pin.pin}", pin.name or pin.id, pin.of, state, pin.why or ""]
 
 
 def _limit(limit: LimitReport) -> list[str]:
