@@ -37,7 +37,9 @@ def test_the_rig_puts_its_own_addresses_into_the_document(tmp_path: Path) -> Non
         for server in (*rig.chargers.values(), *rig.meters.values()):
             await server.open()
         site = parse(rig.document(1883), library())
-        assert [charger.id for charger in site.chargers] == [f"{row}{n}" for row in "akh" for n in range(1, 9)]
+        assert [charger.id for charger in site.chargers] == [
+            f"{row}{n}" for row in "akh" for n in range(1, 9)
+        ]
         for charger in site.chargers:
             assert charger.bus.url == rig.chargers[charger.id].url
         for meter in site.meters:
