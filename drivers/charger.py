@@ -32,6 +32,7 @@ from drivers.reader import Reader, Sample
 from drivers.report import (
     currents_ma,
     in_force_ma,
+    proven,
     remark,
     time_left_ns,
     time_set_ns,
@@ -132,6 +133,7 @@ class ChargerDriver:
             vehicle=vehicle(self._profile, sample),
             written_tick=0 if taken is None else taken.tick,
             fallback_ma=told_fallback_ma(self._profile, sample),
+            proven=proven(self._charger, self._profile, sample),
         )
         try:
             self._image.post_charger(self.id, report)

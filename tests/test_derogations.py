@@ -241,6 +241,14 @@ def test_chargers_too_slow_for_any_meter_want_a_contactor() -> None:
     )
 
 
+def test_the_largest_step_of_base_load_is_what_is_reserved() -> None:
+    row = circuit("row", parent="grid", worst_base_a=0)
+    grid = circuit("grid", base_step_a=8)
+    assert prove(paced(5, circuit=[grid, row])).reactions[0].step_ma == (8_000, 8_000, 8_000)
+    assert prove(paced(5, circuit=[grid | {"reserve_a": 8}, row])).passed
+    assert not prove(paced(5, circuit=[grid | {"reserve_a": 7.9}, row])).passed
+
+
 def test_where_nothing_measures_all_base_load_is_reserved() -> None:
     (reaction,) = prove(paced(5, meter=None)).reactions
     assert (reaction.measured_by, reaction.in_time, reaction.passed) == (None, False, True)
