@@ -46,7 +46,7 @@ class Supplies:
         supply: Callable[[str, bool], None],
     ) -> None:
         """`supply` tells the plant."""
-        self._board = Board(directory / "pins.sock")
+        self.board = Board(directory / "pins.sock")
         self._devices = devices
         self._servers = servers
         self._supply = supply
@@ -54,12 +54,12 @@ class Supplies:
         self._boots: dict[str, float] = {}  # who boots, and when it is ready
         self._task: asyncio.Task[None] | None = None
         self._plugins = directory
-        self.gear = None if gpio is None else Switchgear(gpio, self._board)
+        self.gear = None if gpio is None else Switchgear(gpio, self.board)
 
     @property
     def environment(self) -> dict[str, str]:
         """For the enforcer."""
-        return {} if self.gear is None else self._board.environment
+        return {} if self.gear is None else self.board.environment
 
     @property
     def plugins(self) -> Path | None:
@@ -70,7 +70,7 @@ class Supplies:
         """Nobody drives the pins yet: whatever is behind them is without power."""
         if self.gear is None:
             return
-        await self._board.open()
+        await self.board.open()
         for charger in self.gear.supplied:
             await self._off(charger)
         self._task = asyncio.create_task(self._live(self.gear))
@@ -80,7 +80,7 @@ class Supplies:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await self._board.close()
+        await self.board.close()
 
     async def _live(self, gear: Switchgear) -> None:
         loop = asyncio.get_running_loop()

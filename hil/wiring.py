@@ -63,6 +63,10 @@ class Board:
         """Whether a gateway holds the pins."""
         return self._gateway is not None
 
+    def pulled(self, pin: int) -> bool:
+        """What the gateway reads there."""
+        return self._contacts.get(pin, True)
+
     def level(self, pin: int) -> bool:
         return self.driven.get(pin, False)
 
