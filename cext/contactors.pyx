@@ -12,7 +12,7 @@ the chargers report.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport obeys, worst_draw
+from cext.draw cimport obeys, wakes_at, worst_draw
 from cext.orders cimport shed_to
 from cext.ring cimport ring_span
 from cext.rise cimport closed_to_rises
@@ -193,8 +193,20 @@ cdef void open_contactor(World* world, Contactor* contactor, const Why* cause) n
             charger.parted_at = world.now
             charger.steady_ma = steady_draw(charger, world.now)
             charger.dropped = 0
+            note_loss(charger, contactor)
         charger.parted += 1
     lower_behind(world, contactor)
+
+
+cdef void note_loss(Charger* charger, const Contactor* contactor) noexcept nogil:
+    """What stops flowing now, at the most: a reading above goes on showing it for a while."""
+    cdef int32_t phase
+    charger.parting = contactor.opens
+    charger.parted_known = charger.fresh and charger.current_known
+    for phase in range(GRID_PHASES):
+        charger.parted_ma[phase] = charger.draw_hi[phase]
+        if charger.parted_known:
+            charger.parted_ma[phase] = max(charger.current[phase], 0)
 
 
 cdef void close_contactor(World* world, Contactor* contactor) noexcept nogil:
@@ -229,14 +241,11 @@ cdef void lower_behind(World* world, Contactor* contactor) noexcept nogil:
         charger = member(world, contactor, n)
         shed_to(world, charger, 0, contactor.why.rule, contactor.why.circuit, contactor.why.phase)
         charger.why = contactor.why
+        if charger.order_tick == world.tick:
+            charger.cause = contactor.why
 
 
 # --- closing ----------------------------------------------------------------------------
-
-
-cdef int32_t wakes_at(const Charger* charger) noexcept nogil:
-    """The highest setpoint a charger can come back with."""
-    return max(max(charger.power_on, charger.fallback), charger.order)
 
 
 cdef bint wakes(const Charger* charger) noexcept nogil:

@@ -100,6 +100,12 @@ cdef struct Circuit:
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
     int32_t beyond_control
+    int32_t hard_cap[GRID_PHASES]  # of this tick: the cap without economic limits
+    int32_t hard_slot[GRID_PHASES]
+    int64_t hurry  # of this tick: the least time to clear of what is exceeded
+    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t stood_at  # since then the excess has not become clearly less; 0: none
+    int64_t least_over  # what it was then
     int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
     int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
     int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
@@ -175,6 +181,7 @@ cdef struct Charger:
     int64_t within_at  # since then it was not; 0: it is
     int64_t doubted_at  # since then no read-back has confirmed the order
     # contactors
+    int64_t group_opens  # how long the slowest group it is in takes to open; -1: it is in none
     int32_t own  # the contactor of its own; -1: none
     int32_t parted  # one it is behind is ordered open
     int32_t cut  # and one of them is verified open: it draws nothing
@@ -182,6 +189,9 @@ cdef struct Charger:
     int32_t waking  # scratch: gets its power back with the contactor in question
     int32_t reserved  # it is about to get its power back, and counts as if it had
     int64_t parted_at
+    int64_t parting  # how long that takes
+    int32_t parted_known  # whether it was measured what it drew then
+    int64_t parted_ma[GRID_PHASES]  # at the most
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
