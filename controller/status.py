@@ -19,6 +19,7 @@ from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
     CircuitReport,
+    ContactorReport,
     DerogationReport,
     DeviceReport,
     LimitReport,
@@ -74,6 +75,7 @@ class Reporter:
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
             devices=devices,
+            contactors=[self._contactor(each.id) for each in self.site.contactors],
             derogations=[DerogationReport(**each.terms()) for each in self.site.derogations],
         )
 
@@ -92,6 +94,7 @@ class Reporter:
             excess_a=_amps(state.excess_ma),
             blind=state.reading_ma is None,
             reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
+            beyond_control=state.beyond_control,
         )
 
     def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
@@ -108,6 +111,18 @@ class Reporter:
             online=online,
             reason=self.reasons.words(output.why),
             draw_hi_a=state.draw_hi_ma / MA_PER_A,
+            stubborn=state.stubborn,
+            cut_off=state.cut_off,
+        )
+
+    def _contactor(self, contactor_id: str) -> ContactorReport:
+        state = self.kernel.contactor(self.tables.contactor_index[contactor_id])
+        return ContactorReport(
+            id=contactor_id,
+            closed=state.closed,
+            contact="unknown" if state.contact is None else _position(state.contact),
+            verified_open=state.verified_open,
+            reason=self.reasons.words(state.why),
         )
 
     def _limit(self, source: LimitSource, now_ns: int) -> LimitReport:
@@ -129,6 +144,10 @@ class Reporter:
     def _device(driver: Driver) -> DeviceReport:
         health = driver.health()
         return DeviceReport(id=health.id, online=health.online, error=health.error)
+
+
+def _position(closed: bool) -> Literal["closed", "open"]:
+    return "closed" if closed else "open"
 
 
 def _amps(phases: Phases) -> Three:

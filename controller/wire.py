@@ -105,6 +105,7 @@ class CircuitReport(_Model):
     excess_a: Three
     blind: bool
     reading_age_s: float | None
+    beyond_control: bool = False  # over, and nothing is left to shed
 
 
 class ChargerReport(_Model):
@@ -117,6 +118,16 @@ class ChargerReport(_Model):
     online: bool
     reason: str
     draw_hi_a: float
+    stubborn: bool = False
+    cut_off: bool = False  # behind a contactor that is verified open
+
+
+class ContactorReport(_Model):
+    id: str
+    closed: bool  # as ordered
+    contact: Literal["closed", "open", "unknown"]  # as its auxiliary contact shows it
+    verified_open: bool
+    reason: str
 
 
 class LimitReport(_Model):
@@ -167,6 +178,7 @@ class StatusReport(_Model):
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
+    contactors: list[ContactorReport] = []
     derogations: list[DerogationReport] = []
 
 

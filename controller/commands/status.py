@@ -20,6 +20,7 @@ from controller.places import places
 from controller.wire import (
     ChargerReport,
     CircuitReport,
+    ContactorReport,
     DerogationReport,
     FrameError,
     LimitReport,
@@ -74,6 +75,9 @@ def screen(report: StatusReport) -> Iterator[str]:
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
     )
+    yield from _table(
+        ["contactor", "ordered", "contact", "why"], map(_contactor, report.contactors)
+    )
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
     ill = [device for device in report.devices if device.error or not device.online]
     yield from _table(
@@ -117,6 +121,8 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    if circuit.beyond_control:
+        remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(
         circuit.bound_by if len(set(circuit.bound_by)) > 1 else circuit.bound_by[:1]
     )
@@ -137,6 +143,13 @@ def _charger(charger: ChargerReport) -> list[str]:
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _contactor(contactor: ContactorReport) -> list[str]:
+    ordered = "closed" if contactor.closed else "open"
+    if not contactor.closed and not contactor.verified_open:
+        ordered = "open, NOT VERIFIED"
+    return [contactor.id, ordered, contactor.contact, contactor.reason]
 
 
 def _limit(limit: LimitReport) -> list[str]:
