@@ -19,7 +19,6 @@ from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
     CircuitReport,
-    ContactorReport,
     DerogationReport,
     DeviceReport,
     LimitReport,
@@ -75,7 +74,6 @@ class Reporter:
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
             devices=devices,
-            contactors=[self._contactor(each.id) for each in self.site.contactors],
             derogations=[DerogationReport(**each.terms()) for each in self.site.derogations],
         )
 
@@ -115,16 +113,6 @@ class Reporter:
             cut_off=state.cut_off,
         )
 
-    def _contactor(self, contactor_id: str) -> ContactorReport:
-        state = self.kernel.contactor(self.tables.contactor_index[contactor_id])
-        return ContactorReport(
-            id=contactor_id,
-            closed=state.closed,
-            contact="unknown" if state.contact is None else _position(state.contact),
-            verified_open=state.verified_open,
-            reason=self.reasons.words(state.why),
-        )
-
     def _limit(self, source: LimitSource, now_ns: int) -> LimitReport:
         slot = self.kernel.slot(self.tables.slot_index[source.id])
         lease = self.limits.leases.get(source.id)
@@ -144,10 +132,6 @@ class Reporter:
     def _device(driver: Driver) -> DeviceReport:
         health = driver.health()
         return DeviceReport(id=health.id, online=health.online, error=health.error)
-
-
-def _position(closed: bool) -> Literal["closed", "open"]:
-    return "closed" if closed else "open"
 
 
 def _amps(phases: Phases) -> Three:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cext.rows import ChargerState, CircuitState, ContactorState, Output
+from cext.rows import ChargerState, CircuitState, Output
 from controller.driver import Driver
 from controller.reasons import Reasons
 from controller.site import Site
@@ -48,17 +48,6 @@ class _Device:
     at_ns: int = 0
 
 
-@dataclass(slots=True)
-class _Switched:
-    """One contactor's order as last logged, and from when on its contact must agree."""
-
-    opens_ns: int
-    tick: int = -1
-    closed: bool = False
-    judged_ns: int = 0
-    welded: bool = False
-
-
 class Watch:
     """Compares what the kernel and the drivers show with what was logged last."""
 
@@ -80,16 +69,12 @@ class Watch:
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
         self._obedience = dict.fromkeys(self._chargers, _OBEYS)
-        self._contactors = tables.contactor_index
-        self._switched = {each.id: _Switched(each.opens_ns) for each in site.contactors}
         self._beyond = dict.fromkeys(self._circuits, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
 
     def orders(self, now_ns: int) -> None:
         """Every reduction; of a charger that rises, one line a second."""
-        for contactor, index in self._contactors.items():
-            self._contactor(contactor, self._kernel.contactor(index), now_ns)
         for charger, told in self._told.items():
             output = self._kernel.output(self._chargers[charger])
             before, told.newest = told.newest, output
@@ -105,8 +90,6 @@ class Watch:
             self._device(driver, now_ns)
         for charger, index in self._chargers.items():
             self._charger(charger, self._kernel.charger(index))
-        for contactor, index in self._contactors.items():
-            self._contactor(contactor, self._kernel.contactor(index), now_ns)
         for circuit, index in self._circuits.items():
             self._circuit(circuit, self._kernel.circuit(index))
         for source, index in self._slots.items():
@@ -123,30 +106,6 @@ class Watch:
             self._obedience[charger] = obedience
             tell = log.info if obedience == _OBEYS else log.warning
             tell(obedience, charger=charger)
-
-    def _contactor(self, contactor: str, state: ContactorState, now_ns: int) -> None:
-        told = self._switched[contactor]
-        if (state.changed_tick, state.closed) != (told.tick, told.closed):
-            opened = told.closed and not state.closed
-            told.tick, told.closed = state.changed_tick, state.closed
-            told.judged_ns = now_ns + told.opens_ns + NS_PER_S
-            tell = log.warning if opened else log.info
-            tell(
-                "contactor",
-                contactor=contactor,
-                ordered="closed" if state.closed else "open",
-                tick=state.changed_tick,
-                **self._reasons.fields(state.why),
-            )
-        welded = not state.closed and state.contact is True and now_ns > told.judged_ns
-        if welded != told.welded:
-            told.welded = welded
-            if welded:
-                log.error(
-                    "contactor is ordered open, and its contact says closed", contactor=contactor
-                )
-            else:
-                log.info("contactor is as ordered again", contactor=contactor)
 
     def _circuit(self, circuit: str, state: CircuitState) -> None:
         blind = state.reading_ma is None

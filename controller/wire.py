@@ -122,14 +122,6 @@ class ChargerReport(_Model):
     cut_off: bool = False  # behind a contactor that is verified open
 
 
-class ContactorReport(_Model):
-    id: str
-    closed: bool  # as ordered
-    contact: Literal["closed", "open", "unknown"]  # as its auxiliary contact shows it
-    verified_open: bool
-    reason: str
-
-
 class LimitReport(_Model):
     source: str
     circuit: str
@@ -178,7 +170,6 @@ class StatusReport(_Model):
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
-    contactors: list[ContactorReport] = []
     derogations: list[DerogationReport] = []
 
 

@@ -20,7 +20,6 @@ from controller.places import places
 from controller.wire import (
     ChargerReport,
     CircuitReport,
-    ContactorReport,
     DerogationReport,
     FrameError,
     LimitReport,
@@ -74,9 +73,6 @@ def screen(report: StatusReport) -> Iterator[str]:
     )
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
-    )
-    yield from _table(
-        ["contactor", "ordered", "contact", "why"], map(_contactor, report.contactors)
     )
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
     ill = [device for device in report.devices if device.error or not device.online]
@@ -143,13 +139,6 @@ def _charger(charger: ChargerReport) -> list[str]:
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
-
-
-def _contactor(contactor: ContactorReport) -> list[str]:
-    ordered = "closed" if contactor.closed else "open"
-    if not contactor.closed and not contactor.verified_open:
-        ordered = "open, NOT VERIFIED"
-    return [contactor.id, ordered, contactor.contact, contactor.reason]
 
 
 def _limit(limit: LimitReport) -> list[str]:
