@@ -42,7 +42,18 @@ cdef struct Station:
     int64_t settled_at  # energy is counted up to here
     int64_t delivered  # mA x steps over all phases
     int64_t next_at  # nothing changes before
+    int32_t off  # open contactors before it
+    int64_t boot  # with power again, it answers so much later
+    int64_t awake_at
     Guest car
+
+# A contactor as it is. One that welds stays closed from when it is closed.
+cdef struct Switch:
+    int32_t closed
+    int32_t wanted
+    int32_t welded
+    int32_t first  # its chargers are members[first : first + count]
+    int32_t count
 
 cdef struct Node:
     int32_t parent
@@ -64,6 +75,9 @@ cdef struct Node:
 cdef struct Depot:
     Node* nodes
     Station* stations
+    Switch* switches
+    int32_t* members
+    int32_t switches_n
     int32_t nodes_n
     int32_t stations_n
     int64_t now
@@ -75,5 +89,7 @@ cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void greet(Station* station, int64_t now) noexcept nogil
 cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void stop(Depot* depot, Station* station) noexcept nogil
+cdef void power_up(Station* station, int64_t now) noexcept nogil
+cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil
 cdef void update(Depot* depot, Station* station) noexcept nogil
 cdef void run(Depot* depot, int64_t until) noexcept nogil

@@ -13,7 +13,7 @@ from functools import partial
 
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
@@ -106,6 +106,7 @@ class PlantBench:
         if event.process == "enforcer" and self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self.enforcer = None
+            let_go(self.stage.site, self.stage.plant)
         if event.restart_after_s is not None:
             works_ns = self.now_ns + nanoseconds(event.restart_after_s) + START_NS
             self.agenda.at(works_ns, partial(self._restarted, event.process))

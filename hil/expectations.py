@@ -81,6 +81,25 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Switched(Expect):
+    """A contactor truly gets into a position within `within_s` of `after_s`, or is in it."""
+
+    kind: Literal["switched"]
+    contactor: Id
+    closed: bool
+    after_s: Instant
+    within_s: Positive
+
+
+class Stays(Window):
+    """A contactor truly stays in a position."""
+
+    kind: Literal["stays"]
+    contactor: Id
+    closed: bool
+
+
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered, Field(discriminator="kind")
+    Over | Down | Energy | NotRising | Settles | Offered | Switched | Stays,
+    Field(discriminator="kind"),
 ]

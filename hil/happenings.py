@@ -59,6 +59,7 @@ class ChargerTruth(Part):
     fallback_a: NotNegative | None = None
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
+    boot_s: NotNegative = Field(0.0, description="from getting its power back until it answers")
 
 
 class Event(Part):
@@ -165,6 +166,18 @@ class PowerCycle(Event):
     charger: Chargers
 
 
+class ContactorWelds(Event):
+    """From the next time it is closed on, the contactor stays so, whatever its coil asks for."""
+
+    do: Literal["contactor_welds"]
+    contactor: Id
+
+
+class ContactorMended(Event):
+    do: Literal["contactor_mended"]
+    contactor: Id
+
+
 class Kill(Event):
     """A process is killed (SIGKILL), and started again after `restart_after_s` if given."""
 
@@ -188,6 +201,8 @@ Happening = Annotated[
     | Disobey
     | Obey
     | PowerCycle
+    | ContactorWelds
+    | ContactorMended
     | Kill,
     Field(discriminator="do"),
 ]

@@ -16,6 +16,8 @@ from hil.happenings import (
     BaseLoad,
     CarMax,
     ChargerTruth,
+    ContactorMended,
+    ContactorWelds,
     Disobey,
     Event,
     Limit,
@@ -101,11 +103,13 @@ class Stage:
         self.chargers = [charger.id for charger in self.site.chargers]
         meters = [meter.id for meter in self.site.meters]
         sources = [source.id for source in self.site.limit_sources]
-        check_names(story, Names(self.circuits, meters, self.chargers, sources))
+        self.contactors = [contactor.id for contactor in self.site.contactors]
+        names = Names(self.circuits, meters, self.chargers, sources, self.contactors)
+        check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
         self.truth = Truth(self.site)
-        self.trace = Trace(self.circuits, self.chargers)
+        self.trace = Trace(self.circuits, self.chargers, self.contactors)
         self._begin_ns = 0
 
     def begin(self, now_ns: int) -> None:
@@ -154,6 +158,9 @@ class Stage:
                 )
             case PowerCycle():
                 self._each(event.charger, self.plant.power_cycle)
+            case ContactorWelds(contactor=contactor) | ContactorMended(contactor=contactor):
+                welds = isinstance(event, ContactorWelds)
+                self.plant.set_welded(self.contactors.index(contactor), welds)
             case Disobey() | Obey():
                 obeys = isinstance(event, Obey)
                 self._each(event.charger, lambda i: self.plant.set_obeys(i, obeys))
@@ -210,4 +217,5 @@ def _as_it_is(row: PlantCharger, truth: ChargerTruth) -> PlantCharger:
         fallback_ma=stated(truth.fallback_a, row.fallback_ma),
         power_on_ma=stated(truth.power_on_a, row.power_on_ma),
         watchdog_ns=row.watchdog_ns if watchdog_s is None else nanoseconds(watchdog_s),
+        boot_ns=nanoseconds(truth.boot_s),
     )
