@@ -51,15 +51,16 @@ class Depot:
         slots: Sequence[SlotRow] = (),
         clear_within_ns: int | None = None,
     ) -> None:
-        wide, worst = (cap_ma,) * 3, (20_000,) * 3
-        circuits = [CircuitRow(-1, wide, worst, clear_within_ns=clear_within_ns)]
-        source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
-        self.kernel = Kernel(circuits, [source], [charger] * count, slots, tuning, contactors)
         self.row = charger
         self.rows = list(contactors)
+        self.cap_ma = cap_ma
+        self.tuning = tuning
+        self.slots = list(slots)
+        self.clear_within_ns = clear_within_ns
+        self.wants_ma = [32_000] * count
+        self.kernel = self.build()
         self.now_ns = BEGIN
         self.base_ma = 0
-        self.wants_ma = [32_000] * count
         self.offered_ma = [0] * count
         self.stuck_ma: dict[int, int] = {}  # draws that, and confirms what it is told
         self.silent: set[int] = set()
@@ -67,10 +68,17 @@ class Depot:
         self.mute: set[int] = set()  # contactors whose contact nobody reads
         self.blind = False
         self.keeps_power = False  # chargers' electronics are fed past the contactors
-        self.slots = len(slots)
         self.boot_ns = 3 * S
         self._woken = [-(10**18) if self.powered(i) else 0 for i in range(count)]
         self.closings: list[tuple[float, int]] = []
+
+    def build(self) -> Kernel:
+        """A kernel that knows nothing yet."""
+        wide, worst = (self.cap_ma,) * 3, (20_000,) * 3
+        circuits = [CircuitRow(-1, wide, worst, clear_within_ns=self.clear_within_ns)]
+        source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
+        chargers = [self.row] * len(self.wants_ma)
+        return Kernel(circuits, [source], chargers, self.slots, self.tuning, self.rows)
 
     def contactor(self, index: int = 0) -> ContactorState:
         return self.kernel.contactor(index)

@@ -12,7 +12,7 @@ ECONOMIC = GRID._replace(kind=Kind.ECONOMIC)
 
 def charging(depot: Depot, seconds: float = 40) -> Depot:
     """Everything closed, every charger at work."""
-    for slot in range(depot.slots):
+    for slot in range(len(depot.slots)):
         depot.kernel.set_limit(slot, None, NEVER_NS, NEVER_NS)
     depot.run(seconds)
     assert all((depot.order(i) or 0) > 0 for i in range(len(depot.offered_ma)))
