@@ -168,6 +168,7 @@ cdef int take_contactors(
         if was == old.closing and members == behind(old, was):
             world.closing = i
             world.closing_at = old.closing_at
+            world.unfit_at = old.unfit_at
             for charger in behind(world, i):
                 world.chargers[charger].reserved = old.chargers[<int32_t>chargers[charger]].reserved
     return 0

@@ -43,6 +43,7 @@ cdef int64_t OPEN_LEAST = 30 * SECOND  # and twice as long for each further open
 cdef int64_t FORGIVEN = 1800 * SECOND  # closed so long without trouble, it counts as new
 cdef int64_t STAGGER = 2 * SECOND  # between two closings
 cdef int64_t BOOT = 60 * SECOND  # so long a closing waits for room, or for chargers to report
+cdef int64_t UNFIT = 10 * SECOND  # so long none may be to make; readings lag what makes room
 cdef int64_t RETRY = SECOND  # between two looks for room for the same contactor
 
 
@@ -274,11 +275,17 @@ cdef void reclose(World* world) noexcept nogil:
         close_contactor(world, contactor)
         world.last_closed = world.closing
         world.closing = -1
-    elif world.now - world.closing_at > BOOT or not fits(world, contactor, True, &where):
+        return
+    contactor.why = where
+    if fits(world, contactor, True, &where):
+        world.unfit_at = 0
+    else:
+        world.unfit_at = world.unfit_at or world.now
+    if (world.now - world.closing_at > BOOT
+            or (world.unfit_at and world.now - world.unfit_at > UNFIT)):
         reserve_for(world, contactor, False)
         contactor.tried_at = world.now
         world.closing = -1
-    contactor.why = contactor.why if contactor.closed else where
 
 
 cdef void begin_closing(World* world) noexcept nogil:
@@ -312,6 +319,7 @@ cdef void begin_closing(World* world) noexcept nogil:
     blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
     world.closing = best
     world.closing_at = world.now
+    world.unfit_at = 0
     reserve_for(world, contactor, True)
 
 

@@ -37,12 +37,13 @@ cdef struct Station:
     int32_t offered_ma
     int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys
     int32_t obeys
+    int32_t dark  # its supply is cut elsewhere
     int32_t current_ma  # on each phase in use
     int32_t in_use  # phases
     int64_t settled_at  # energy is counted up to here
     int64_t delivered  # mA x steps over all phases
     int64_t next_at  # nothing changes before
-    int32_t off  # open contactors before it
+    int32_t off  # all that is open before it: then it offers nothing, and takes no setpoint
     int64_t boot  # with power again, it answers so much later
     int64_t awake_at
     Guest car
@@ -90,6 +91,7 @@ cdef void greet(Station* station, int64_t now) noexcept nogil
 cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void stop(Depot* depot, Station* station) noexcept nogil
 cdef void power_up(Station* station, int64_t now) noexcept nogil
+cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nogil
 cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil
 cdef void update(Depot* depot, Station* station) noexcept nogil
 cdef void run(Depot* depot, int64_t until) noexcept nogil

@@ -215,21 +215,24 @@ cdef void power_down(Depot* depot, Station* station) noexcept nogil:
     station.next_at = NEVER
 
 
+cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nogil:
+    """One thing before it closes or opens."""
+    station.off += -1 if closed else 1
+    if closed and station.off == 0:
+        power_up(station, depot.now)
+    elif not closed and station.off == 1:
+        power_down(depot, station)
+
+
 cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil:
     """Goes where it is wanted, if it can; what stands behind it loses its power, or has it back."""
     cdef int32_t i
-    cdef Station* station
     cdef bint closed = switch.wanted or (switch.welded and switch.closed)
     if closed == switch.closed:
         return
     switch.closed = closed
     for i in range(switch.first, switch.first + switch.count):
-        station = &depot.stations[depot.members[i]]
-        station.off += -1 if closed else 1
-        if closed and station.off == 0:
-            power_up(station, depot.now)
-        elif not closed and station.off == 1:
-            power_down(depot, station)
+        count_supply(depot, &depot.stations[depot.members[i]], closed)
 
 
 cdef void update(Depot* depot, Station* station) noexcept nogil:

@@ -52,3 +52,6 @@ cdef void lower_calmly(World* world) noexcept nogil:
             order(world, charger, charger.calm_most)
         elif worth:
             charger.why.rule = RULE_CALM
+        elif world.now - charger.calm_since >= charger.calm:  # what it had before is history
+            charger.calm_since = world.now
+            charger.calm_most = charger.target

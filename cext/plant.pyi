@@ -79,6 +79,9 @@ class Plant:
         """Its supply is cut and returns at once."""
     def set_alone(self, charger: int, fallback_ma: int, watchdog_ns: int) -> None:
         """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
+    def set_supply(self, charger: int, supplied: bool) -> None:
+        """Something else before it opens or closes. Without supply it offers and draws nothing
+        and takes no setpoint; with it again it begins at its power-on current."""
     def set_contactor(self, contactor: int, closed: bool) -> None:
         """What its coil asks for. Without power a charger draws nothing and hears nothing."""
     def set_welded(self, contactor: int, welded: bool) -> None:

@@ -16,6 +16,7 @@ from cext.depot cimport (
     Station,
     Switch,
     add_load,
+    count_supply,
     greet,
     new_noise,
     offer,
@@ -267,6 +268,13 @@ cdef class Plant:
         if not station.watchdog:
             station.deadline = 0
 
+    def set_supply(self, charger, supplied):
+        """Something else before it opens or closes; with power again it begins anew."""
+        cdef Station* station = self._station(charger)
+        if bool(station.dark) == bool(supplied):
+            station.dark = 0 if supplied else 1
+            count_supply(&self.depot, station, supplied)
+
     def set_contactor(self, contactor, closed):
         """What its coil asks for: it opens at once, unless it is welded."""
         cdef Switch* switch = self._switch(contactor)
@@ -295,9 +303,10 @@ cdef class Plant:
     def write_setpoint(self, charger, ma):
         """Accepted by the charger's register: takes effect, feeds its watchdog."""
         cdef Station* station = self._station(charger)
+        cdef int32_t setpoint_ma = whole(ma, 0, MOST_MA, "setpoint")
         if not self._answers(station):
             return
-        offer(station, whole(ma, 0, MOST_MA, "setpoint"), self.depot.now)
+        offer(station, setpoint_ma, self.depot.now)
         if station.watchdog:
             station.deadline = self.depot.now + station.watchdog
             station.next_at = min(station.next_at, station.deadline)

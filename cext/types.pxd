@@ -311,6 +311,7 @@ cdef struct World:
     int32_t* members  # chargers behind each contactor, one list after the other
     int32_t closing  # the contactor whose power-on currents are reserved; -1: none
     int64_t closing_at  # since when
+    int64_t unfit_at  # since then no room can be made for it; 0: it can
     int32_t last_closed  # -1: none yet
     Pace pace
     Wish* wishes

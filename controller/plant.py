@@ -61,7 +61,6 @@ def build_plant(
         step_ns,
         contactors=[[chargers_of.index(c) for c in each.chargers] for each in site.contactors],
     )
-    let_go(site, plant)
     for meter in site.meters:
         plant.set_meter(circuits.index(meter.circuit), 0, 0)
     for index, circuit in enumerate(site.circuits):

@@ -24,6 +24,7 @@ from hil.happenings import (
     Limit,
     MeterBack,
     MeterSilent,
+    Weld,
 )
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
@@ -56,6 +57,7 @@ class PlantBench:
 
     def run(self) -> Outcome:
         story = self.stage.story
+        let_go(self.stage.site, self.stage.plant)
         self.stage.begin(0)
         self._start_enforcer()
         self._cloud.open_session()
@@ -93,6 +95,8 @@ class PlantBench:
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
                 self._silent.difference_update(self._ids(charger))
+            case Weld(contactor=contactor):
+                self.stage.plant.set_welded(self.stage.contactors.index(contactor), True)
             case Kill():
                 self._kill(event)
             case _:

@@ -166,15 +166,10 @@ class PowerCycle(Event):
     charger: Chargers
 
 
-class ContactorWelds(Event):
-    """From the next time it is closed on, the contactor stays so, whatever its coil asks for."""
+class Weld(Event):
+    """A contactor's main contacts weld: it opens no more."""
 
-    do: Literal["contactor_welds"]
-    contactor: Id
-
-
-class ContactorMended(Event):
-    do: Literal["contactor_mended"]
+    do: Literal["weld"]
     contactor: Id
 
 
@@ -201,8 +196,7 @@ Happening = Annotated[
     | Disobey
     | Obey
     | PowerCycle
-    | ContactorWelds
-    | ContactorMended
+    | Weld
     | Kill,
     Field(discriminator="do"),
 ]

@@ -16,8 +16,6 @@ from hil.happenings import (
     BaseLoad,
     CarMax,
     ChargerTruth,
-    ContactorMended,
-    ContactorWelds,
     Disobey,
     Event,
     Limit,
@@ -158,9 +156,6 @@ class Stage:
                 )
             case PowerCycle():
                 self._each(event.charger, self.plant.power_cycle)
-            case ContactorWelds(contactor=contactor) | ContactorMended(contactor=contactor):
-                welds = isinstance(event, ContactorWelds)
-                self.plant.set_welded(self.contactors.index(contactor), welds)
             case Disobey() | Obey():
                 obeys = isinstance(event, Obey)
                 self._each(event.charger, lambda i: self.plant.set_obeys(i, obeys))
