@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable, Sequence
 
 from tests.oracle.depot import Car
-from tests.oracle.site import Charger, Port, S, Site, flat, random_site
+from tests.oracle.site import Charger, Port, S, Site, flat, random_site, with_contactors
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
 TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
+SWITCHED = (*PEACE, "silence", "stubborn", "stubborn", "stubborn", "weld", "meter")
 FOR_EVER_S = 1e6
 
 
@@ -19,10 +20,13 @@ def tell(
     chargers: int = 5,
     circuits: int = 3,
     beats: int = 6,
+    contactors: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
     site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
+    if contactors:
+        site = with_contactors(rng, site)
     world = World(site, open_port, seed)
     world.steps = 2
     for index, row in enumerate(site.chargers):
@@ -73,6 +77,10 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         world.distrust(rng.randrange(len(site.meters)))
     elif kind == "silence":
         world.silence(charger, world.depot.devices[charger].online)
+    elif kind == "stubborn":
+        world.stick(charger)
+    elif kind == "weld" and site.contactors:
+        world.welded ^= {rng.randrange(len(site.contactors))}
     elif kind == "power":
         world.power_cycle(charger)
     elif kind == "restart":
