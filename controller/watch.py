@@ -11,6 +11,7 @@ import structlog
 from cext.rows import ChargerState, CircuitState, Output
 from controller.driver import Driver
 from controller.events import Events
+from controller.plausibility import Suspicion
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -83,6 +84,7 @@ class Watch:
         self._blind = dict.fromkeys(self._circuits, True)
         self._obedience = dict.fromkeys(self._chargers, _OBEYS)
         self._beyond = dict.fromkeys(self._circuits, False)
+        self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
 
@@ -109,12 +111,29 @@ class Watch:
                     **self._reasons.fields(state.why),
                 )
 
+    def doubted(self, source: str, suspicion: Suspicion | None) -> None:
+        """At once: a meter or clamp that is not believed any more, or again."""
+        if suspicion is None:
+            log.info("source trusted again", source=source)
+            self._events.happened("source_trusted", source)
+        else:
+            log.warning(
+                "source not believed",
+                source=source,
+                suspicion=suspicion.kind,
+                evidence=suspicion.evidence,
+            )
+            why, since_ns = str(suspicion), suspicion.since_ns
+            self._events.happened("source_suspected", source, why, since_ns)
+
     def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""
         for driver in self._drivers:
             self._device(driver, now_ns)
         for charger, index in self._chargers.items():
-            self._charger(charger, self._kernel.charger(index))
+            state = self._kernel.charger(index)
+            self._proof(charger, state.unproven)
+            self._charger(charger, state)
         for circuit, index in self._circuits.items():
             self._circuit(circuit, self._kernel.circuit(index), now_ns)
         for source, index in self._slots.items():
@@ -135,6 +154,18 @@ class Watch:
             sentence, event, why = obedience
             tell(sentence, charger=charger)
             self._events.happened(event, charger, why)
+
+    def _proof(self, charger: str, unproven: bool) -> None:
+        if unproven == self._unproven[charger]:
+            return
+        self._unproven[charger] = unproven
+        if unproven:
+            log.warning("charger unproven", charger=charger)
+            why = "it did not answer, or its fallback is not proven: counted at its maximum"
+            self._events.happened("charger_unproven", charger, why)
+        else:
+            log.info("charger proven", charger=charger)
+            self._events.happened("charger_proven", charger)
 
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None

@@ -32,6 +32,7 @@ class Device:
     stuck_ma: int | None = None  # it draws that, whatever it is told
     contact_ns: int = 0
     acknowledged: int = 0
+    next_write_ns: int = 0  # it takes none sooner
 
     def offer(self, now_ns: int, ma: int) -> None:
         if ma != self.offered_ma:
