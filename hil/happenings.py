@@ -173,6 +173,26 @@ class Weld(Event):
     contactor: Id
 
 
+class Contact(Event):
+    """Whoever holds a contact on the gateway's pins asks to dim, or no longer."""
+
+    do: Literal["contact"]
+    input: Id
+    active: bool
+
+
+class WireBroken(Event):
+    """The wire of a contact breaks: one that asks to dim, or a contactor's auxiliary one."""
+
+    do: Literal["wire_broken"]
+    pin: Annotated[Id, Field(description="the id of the input or contactor")]
+
+
+class WireMended(Event):
+    do: Literal["wire_mended"]
+    pin: Id
+
+
 class Kill(Event):
     """A process is killed (SIGKILL), and started again after `restart_after_s` if given."""
 
@@ -197,6 +217,9 @@ Happening = Annotated[
     | Obey
     | PowerCycle
     | Weld
+    | Contact
+    | WireBroken
+    | WireMended
     | Kill,
     Field(discriminator="do"),
 ]

@@ -64,6 +64,7 @@ class Names(NamedTuple):
     chargers: Sequence[str]
     sources: Sequence[str]
     contactors: Sequence[str] = ()
+    inputs: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -114,6 +115,8 @@ def check_names(story: Story, site: Names) -> None:
         "meter": site.meters,
         "source": site.sources,
         "contactor": site.contactors,
+        "input": site.inputs,
+        "pin": [*site.contactors, *site.inputs],
     }
     problems: list[Problem] = []
     for path, part in _parts(story):
