@@ -166,11 +166,12 @@ def with_contactors(rng: random.Random, site: Site) -> Site:
     for circuit in range(len(site.circuits)):
         if site.below(circuit) and rng.random() < 0.3:
             rows.append(Contactor(tuple(site.below(circuit)), group=True))
+    roof = Slot(0, site.circuits[0].rating_ma)
     slots = tuple(
         slot._replace(
             economic=rng.random() < 0.3, clear_within_ns=rng.choice([None, 10 * S, 20 * S])
         )
-        for slot in site.slots
+        for slot in (*site.slots, roof)
     )
     return site._replace(contactors=tuple(rows), slots=slots)
 

@@ -9,7 +9,7 @@ from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
 TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
-SWITCHED = (*PEACE, "silence", "stubborn", "stubborn", "stubborn", "weld", "meter")
+SWITCHED = (*PEACE, "silence", "stubborn", "squeeze", "squeeze", "squeeze", "weld", "meter")
 FOR_EVER_S = 1e6
 
 
@@ -79,9 +79,27 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         world.silence(charger, world.depot.devices[charger].online)
     elif kind == "stubborn":
         world.stick(charger)
+    elif kind == "squeeze":
+        squeeze(world, rng)
     elif kind == "weld" and site.contactors:
         world.welded ^= {rng.randrange(len(site.contactors))}
     elif kind == "power":
         world.power_cycle(charger)
     elif kind == "restart":
         world.restart()
+
+
+def squeeze(world: World, rng: random.Random, for_s: float = 40) -> None:
+    """Somebody who charges no longer obeys, and a limit falls below what it draws."""
+    devices = world.depot.devices
+    charging = [i for i, device in enumerate(devices) if max(device.current_ma()) >= 6000]
+    if not charging:
+        return
+    charger = rng.choice(charging)
+    drawn = max(devices[charger].current_ma())
+    path = world.site.path(world.site.chargers[charger].circuit)
+    slot = rng.choice([i for i, slot in enumerate(world.site.slots) if slot.circuit in path])
+    if devices[charger].stuck_ma is None:
+        world.stick(charger)
+    world.limit(slot, flat(rng.choice([0, drawn // 3, drawn - 3000])), for_s, FOR_EVER_S)
+    world.run(for_s * rng.choice([0.4, 0.7]))

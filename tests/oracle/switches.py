@@ -40,9 +40,14 @@ class Switches:
         for i in range(len(self.site.contactors)):
             out = port.contactor(i)
             if (out.tick, out.expires_ns) != (tick, now_ns + self.site.pace.dead_man_ns):
-                wrong = f"contactor {i}: confirmed by tick {out.tick}, expires {out.expires_ns}"
+                wrong = (
+                    wrong
+                    or f"contactor {i}: confirmed by tick {out.tick}, expires {out.expires_ns}"
+                )
             if (out.closed != self.closed[i]) != (out.changed_tick == tick):
-                wrong = f"contactor {i}: ordered {out.closed}, said in tick {out.changed_tick}"
+                wrong = (
+                    wrong or f"contactor {i}: ordered {out.closed}, said in tick {out.changed_tick}"
+                )
             if out.closed != self.closed[i]:
                 changed.append(i)
                 self.closed[i], self._since[i] = out.closed, now_ns
@@ -57,7 +62,7 @@ class Switches:
         for i, row in enumerate(self.site.contactors):
             behind = [self.beliefs.chargers[c] for c in row.chargers]
             if port.contactor(i).verified_open and not all(belief.cut for belief in behind):
-                wrong = f"contactor {i} is called verified open"
+                wrong = wrong or f"contactor {i} is called verified open"
         return changed, wrong
 
     def closing(self, changed: list[int], now_ns: int) -> tuple[list[int], str]:
