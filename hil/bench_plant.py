@@ -13,7 +13,7 @@ from functools import partial
 
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
@@ -25,6 +25,7 @@ from hil.happenings import (
     Limit,
     MeterBack,
     MeterSilent,
+    Weld,
     WireBroken,
     WireMended,
 )
@@ -62,6 +63,7 @@ class PlantBench:
 
     def run(self) -> Outcome:
         story = self.stage.story
+        let_go(self.stage.site, self.stage.plant)
         self.stage.begin(0)
         self._start_enforcer()
         self._cloud.open_session()
@@ -127,6 +129,8 @@ class PlantBench:
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
                 self._silent.difference_update(self._ids(charger))
+            case Weld(contactor=contactor):
+                self.stage.plant.set_welded(self.stage.contactors.index(contactor), True)
             case Kill():
                 self._kill(event)
             case _:
@@ -140,6 +144,7 @@ class PlantBench:
         if event.process == "enforcer" and self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self.enforcer = None
+            let_go(self.stage.site, self.stage.plant)
         if event.restart_after_s is not None:
             works_ns = self.now_ns + nanoseconds(event.restart_after_s) + START_NS
             self.agenda.at(works_ns, partial(self._restarted, event.process))

@@ -81,6 +81,24 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Switched(Expect):
+    """A contactor truly gets into a position within `within_s` of `after_s`, or is in it."""
+
+    kind: Literal["switched"]
+    contactor: Id
+    closed: bool
+    after_s: Instant
+    within_s: Positive
+
+
+class Stays(Window):
+    """A contactor truly stays in a position."""
+
+    kind: Literal["stays"]
+    contactor: Id
+    closed: bool
+
+
 class Apart(Window):
     """No two of the chargers begin to offer current within `at_least_s` of each other."""
 
@@ -93,5 +111,6 @@ class Apart(Window):
 
 
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered | Apart, Field(discriminator="kind")
+    Over | Down | Energy | NotRising | Settles | Offered | Apart | Switched | Stays,
+    Field(discriminator="kind"),
 ]

@@ -59,6 +59,7 @@ class ChargerTruth(Part):
     fallback_a: NotNegative | None = None
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
+    boot_s: NotNegative = Field(0.0, description="from getting its power back until it answers")
 
 
 class Event(Part):

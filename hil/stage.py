@@ -101,14 +101,14 @@ class Stage:
         self.chargers = [charger.id for charger in self.site.chargers]
         meters = [meter.id for meter in self.site.meters]
         sources = [source.id for source in self.site.limit_sources]
-        contactors = [contactor.id for contactor in self.site.contactors]
+        self.contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
-        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs)
+        names = Names(self.circuits, meters, self.chargers, sources, self.contactors, inputs)
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
         self.truth = Truth(self.site)
-        self.trace = Trace(self.circuits, self.chargers)
+        self.trace = Trace(self.circuits, self.chargers, self.contactors)
         self._begin_ns = 0
 
     def begin(self, now_ns: int) -> None:
@@ -220,4 +220,5 @@ def _as_it_is(row: PlantCharger, truth: ChargerTruth) -> PlantCharger:
         fallback_ma=stated(truth.fallback_a, row.fallback_ma),
         power_on_ma=stated(truth.power_on_a, row.power_on_ma),
         watchdog_ns=row.watchdog_ns if watchdog_s is None else nanoseconds(watchdog_s),
+        boot_ns=nanoseconds(truth.boot_s),
     )

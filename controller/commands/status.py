@@ -120,6 +120,8 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    if circuit.beyond_control:
+        remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(
         circuit.bound_by if len(set(circuit.bound_by)) > 1 else circuit.bound_by[:1]
     )
