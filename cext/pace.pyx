@@ -10,17 +10,19 @@ from libc.stdint cimport int32_t
 from cext.draw cimport obeys
 from cext.orders cimport order
 from cext.rise cimport rise
-from cext.shed cimport fall_to_targets, lower_silent, shed_excess
+from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, WORTH_MA, Charger, World
 
 
 cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
+    fall_back(world)
     lower_silent(world)
     shed_excess(world)
     fall_to_targets(world)
     lower_calmly(world)
-    rise(world)
+    if not world.leaving:
+        rise(world)
 
 
 cdef void lower_calmly(World* world) noexcept nogil:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
+from controller.turn import Turn
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -61,6 +62,7 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self.turn = Turn(clock, tables.tuning.dead_man_ns)
 
     @property
     def clock(self) -> Clock:

@@ -2,9 +2,10 @@
 
 Nothing but the order that is live at that moment is ever written. It is written when it is new,
 when the charger says that something else is in force, and again when a third of the charger's
-own watchdog time is over: so the charger falls back by itself once decisions stop. Where any
-traffic feeds the watchdog, nothing at all is sent to the charger while no order is live, polls
-included, from the first order on.
+own watchdog time is over. Whether a write is due is asked when an order changed, and once in
+each turn (controller.turn), by no timer: so the charger falls back by itself once decisions
+stop. Where any traffic feeds the watchdog, nothing at all is sent to the charger, polls included,
+unless all workers have taken a decision within the dead-man time.
 """
 
 import asyncio
@@ -33,7 +34,6 @@ from drivers.report import (
 from drivers.setpoint import as_written_ma, setting_of, write_of
 from drivers.silence import Silence
 
-ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one refused is tried again
 SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 
@@ -45,6 +45,7 @@ class ChargerDriver:
         self, charger: Charger, profile: ChargerProfile, bus: Bus, image: ProcessImage, write: bool
     ) -> None:
         self.id = charger.id
+        self._polling = f"{charger.id} (polls)"
         self._charger = charger
         self._profile = profile
         self._bus = bus
@@ -63,7 +64,7 @@ class ChargerDriver:
             self._may_ask,
         )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
-        self._write_bell = Bell(charger.id, ATTEMPT_S)
+        self._write_bell = Bell(charger.id, None)
         self._watchdog_ns = charger.fallback_delay_ns  # shortened to what the charger shows
         self._offered: Order | None = None  # handed to the line last
         self._taken: Order | None = None  # acknowledged last
@@ -72,7 +73,6 @@ class ChargerDriver:
         self._astray_ns: int | None = None  # since when something else than `_taken` is in force
         self._refusal: str | None = None  # why the last write failed
         self._any_traffic = profile.watchdog.kind == "any_traffic"
-        self._decided = False  # there has been an order
         self._heard_ns: int | None = None  # its last report
         self._lapsed = True  # its watchdog may have run out since the last write
         self._unset: tuple[Setting, ...] = ()  # as read last
@@ -83,24 +83,32 @@ class ChargerDriver:
 
     async def run(self) -> None:
         """Until cancelled."""
+        turn = self._image.turn
+        if self._may_write:
+            turn.join(self.id, self._write_bell.ring)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch())
                 if self._may_write:
                     group.create_task(self._obey())
         finally:
+            for worker in (self.id, self._polling):
+                turn.leave(worker)
             self._bus.close()
 
     # What it says.
 
     async def _watch(self) -> None:
+        turn = self._image.turn
         while True:
+            turn.busy(self._polling, self._poll_bell.longest_ns)
             await self._poll_bell.wait()
             if not self._silence.may_ask or (self._owes_write() and not self._write_failed_last):
                 continue
             # Before anything is asked: only what is read from now on shows the order's effect.
             taken = self._taken
             silent = self._silence.lasts
+            turn.busy(self._polling)  # the bus answers for it
             await self._reader.poll(self._health, partial(self._post, taken), self._silence)
             self._write_failed_last = False
             if silent and not self._silence.lasts:
@@ -108,9 +116,7 @@ class ChargerDriver:
 
     def _may_ask(self) -> bool:
         """Whether a request may feed its watchdog now."""
-        live = self._image.order(self.id) is not None
-        self._decided = self._decided or live
-        return live or not (self._any_traffic and self._decided)
+        return self._image.turn.fresh or not self._any_traffic
 
     def _post(self, taken: Order | None, sample: Sample) -> str | None:
         self._notice_lapse(sample)
@@ -168,35 +174,43 @@ class ChargerDriver:
 
     async def _obey(self) -> None:
         self._image.on_change(self.id, self._write_bell.ring)
+        turn = self._image.turn
         while True:
             await self._write_bell.wait()
+            tick = turn.tick
             try:
-                if self._ask() is None:
-                    continue
-                reply = await self._bus.exchange(self.id, self._rank, self._ask)
+                await self._write()
             except DeviceError as error:
                 self._settings_left -= self._offered is None
                 self._silence.failed(error)
                 self._write_failed_last = True
                 self._refusal = str(error)
                 asyncio.get_running_loop().call_later(self._silence.left_s, self._poll_bell.ring)
-                continue
-            if reply is not None:
-                self._silence.answered()
-                self._settings_left -= self._offered is None
-                if self._offered is not None:
-                    self._taken = self._offered
-                    self._taken_ns = reply.at_ns
-                    self._lapsed = False
-                self._refusal = None
-                self._poll_bell.ring()
+            turn.taken(self.id, tick)
+
+    async def _write(self) -> None:
+        """Writes what is due, if anything is. Raises DeviceError."""
+        if self._ask() is None:
+            return
+        self._image.turn.busy(self.id)  # the bus answers for it
+        reply = await self._bus.exchange(self.id, self._rank, self._ask)
+        if reply is None:
+            return
+        self._silence.answered()
+        self._settings_left -= self._offered is None
+        if self._offered is not None:
+            self._taken = self._offered
+            self._taken_ns = reply.at_ns
+            self._lapsed = False
+        self._refusal = None
+        self._poll_bell.ring()
 
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
         if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
             return None
         order = self._image.order(self.id)
-        if order is None:
+        if order is None or not self._may_ask():
             return None
         if self._due(order):
             self._offered = order
@@ -224,7 +238,9 @@ class ChargerDriver:
             return False
         if self._astray_ns is not None or (self._any_traffic and self._lapsed):
             return True
-        return self._watchdog_ns is not None and since_ns >= self._watchdog_ns // 3
+        if self._watchdog_ns is None or since_ns < self._watchdog_ns // 3:
+            return False
+        return self._image.turn.fresh  # the same order again only feeds
 
     def _rank(self) -> Rank:
         if self._silence.lasts:

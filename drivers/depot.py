@@ -19,7 +19,7 @@ def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
     buses: dict[str, Bus] = {}
     for each in site.buses:
         line = line_at(each.address, each.timeout_ns / NS_PER_S, may_write=write)
-        buses[each.url] = Bus(line, image.clock)
+        buses[each.url] = Bus(line, image.clock, image.turn)
     drivers: list[Driver] = []
     for meter in site.meters:
         profile = library().meter_profile(meter.profile)

@@ -20,6 +20,7 @@ from controller.commands import status
 from controller.enforcer import BROKEN, BrokenInvariantError, Enforcer, hold
 from controller.places import PlaceError
 from controller.reasons import Reasons
+from controller.units import NS_PER_S
 from controller.watch import ERROR_EVERY_NS, RISING_EVERY_NS, Watch
 from tests.linked import BOOT, DOCUMENT, Health, Wall, World, make_depot, world
 from tests.patience import until
@@ -102,6 +103,7 @@ class StuckTicker:
 
     def __init__(self) -> None:
         self.changed_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.ticked_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def start(self) -> None:
         pass
@@ -110,7 +112,10 @@ class StuckTicker:
         pass
 
 
-def test_a_kernel_that_does_not_tick_ends_the_process(tmp_path: Path) -> None:
+def test_a_kernel_that_does_not_tick_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.vigil.GIVE_UP_NS", NS_PER_S)
     depot, _ = make_depot()
     stuck = replace(depot, ticker=StuckTicker())
     with capture_logs() as logs, contextlib.chdir(tmp_path):

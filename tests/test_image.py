@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, cast
 
-from cext.rows import NO_PHASE, Output, Phases, Rule, Vehicle, Why
+from cext.rows import NO_PHASE, Output, Phases, Rule, Tuning, Vehicle, Why
 from cext.tick import Kernel
 from controller.image import ChargerReport, Image, MeterReading
 from controller.tables import Tables, Wiring
@@ -13,6 +13,7 @@ NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
 class Rows:
     """Two chargers wired in rotation, and a meter with swapped terminals."""
 
+    tuning = Tuning(2_000_000_000, 0, 1, 0, 0)
     source_index: ClassVar = {"meter": 0}
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}
