@@ -13,33 +13,75 @@ cdef enum:
 cdef int64_t MOST = 0x7FFFFFFF
 
 
+cdef inline int32_t magnitude(int32_t ma) noexcept nogil:
+    return ma if ma >= 0 else -ma
+
+
 cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexcept nogil:
-    """A reading; one older than the last is dropped."""
+    """A reading; one older than the last is dropped, and so is one that nobody trusts."""
     cdef int32_t phase
-    if source.known and at < source.at:
+    if source.distrusted or (source.known and at < source.at):
         return
     source.known = 1
     source.at = at
     for phase in range(GRID_PHASES):
-        source.reading[phase] = current[phase]
-    ring_push(&source.ring, at, current)
+        source.reading[phase] = magnitude(current[phase]) if source.unsigned else current[phase]
+    ring_push(&source.ring, at, source.reading)
+
+
+cdef void distrust(World* world, Source* source, bint distrusted) noexcept nogil:
+    """Stale at once. Trusted again, it begins anew with its next reading."""
+    cdef Circuit* circuit = &world.circuits[source.circuit]
+    cdef int32_t phase
+    if source.distrusted == distrusted:
+        return
+    source.distrusted = distrusted
+    source.known = 0
+    source.ring.count = 0
+    for phase in range(GRID_PHASES):  # what it had begun to prove is in doubt with it
+        circuit.disproofs[phase] = 0
 
 
 cdef void count_readings(World* world) noexcept nogil:
-    """Which circuits are measured now, by what, and since when that may hold."""
+    """Which circuits are measured now, by what, and since when that may hold.
+
+    Magnitudes count only where nothing signed is fresh.
+    """
     cdef int32_t i
     cdef Source* source
+    cdef Circuit* circuit
     for i in range(world.circuits_n):
         world.circuits[i].fresh = 0
+        world.circuits[i].unsigned = 0
+        world.circuits[i].handing = 0
     for i in range(world.sources_n):
         source = &world.sources[i]
         source.fresh = source.known and in_date(source.at, source.max_age, world.now)
-        if source.fresh:
+        source.counts = source.fresh and not source.unsigned
+        if source.counts:
             count_source(&world.circuits[source.circuit], source)
+    for i in range(world.sources_n):
+        source = &world.sources[i]
+        circuit = &world.circuits[source.circuit]
+        if source.fresh and source.unsigned and (circuit.unsigned or not circuit.fresh):
+            source.counts = 1
+            circuit.unsigned = 1
+            count_source(circuit, source)
+    for i in range(world.sources_n):
+        hand_over(&world.circuits[world.sources[i].circuit], &world.sources[i])
+
+
+cdef void hand_over(Circuit* circuit, Source* source) noexcept nogil:
+    """A source no longer counts: until the others' readings must be newer than its last one,
+    they may not know yet what it knew."""
+    if source.counts:
+        source.counted_at = source.at
+    elif circuit.fresh and source.counted_at > circuit.oldest_ns:
+        circuit.handing = 1
 
 
 cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
-    """One fresh source; of several the worst counts, per phase and per figure."""
+    """One source that counts; of several the worst counts, per phase and per figure."""
     cdef int32_t phase
     cdef int64_t oldest = source.at - source.lag
     if not circuit.fresh:
@@ -69,7 +111,7 @@ cdef void count_base(World* world) noexcept nogil:
         circuit = &world.circuits[i]
         note_draw(circuit, world.now)
         count_circuit(circuit)
-        if circuit.fresh and circuit.reading_at != circuit.judged_at:
+        if circuit.fresh and not circuit.unsigned and circuit.reading_at != circuit.judged_at:
             circuit.judged_at = circuit.reading_at
             judge_worst_case(world, circuit)
     bound_by_readings(world)
@@ -99,7 +141,8 @@ cdef void count_circuit(Circuit* circuit) noexcept nogil:
         if not circuit.fresh:
             continue
         least = <int64_t>circuit.reading[phase] - circuit.error - hi[phase]
-        circuit.base_lo[phase] = max(0, least)
+        if not circuit.unsigned:  # a magnitude may be export: it is nobody's lower end
+            circuit.base_lo[phase] = max(0, least)
         circuit.excess[phase] = max(
             0,
             <int64_t>circuit.reading[phase] + circuit.error
@@ -142,7 +185,7 @@ cdef void bound_by_readings(World* world) noexcept nogil:
     for i in range(world.sources_n):
         source = &world.sources[i]
         circuit = &world.circuits[source.circuit]
-        if not source.fresh:
+        if not source.counts:
             continue
         ring_span(&source.ring, circuit.window_ns, lo, hi)
         for phase in range(GRID_PHASES):

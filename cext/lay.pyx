@@ -130,6 +130,7 @@ cdef int lay_source(World* world, int32_t i, row) except -1:
     source.lag = row.lag_ns
     source.max_age = row.max_age_ns
     source.poll = row.poll_ns
+    source.unsigned = row.unsigned
     world.circuits[source.circuit].measured = 1
     return 0
 

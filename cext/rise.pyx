@@ -78,9 +78,12 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
 
 cdef bint closed(const Circuit* circuit, int32_t phase) noexcept nogil:
     """Nothing rises below what is over its cap by its reading, credits or not, nor below what
-    was never measured yet since the start although it has a meter."""
+    was never measured yet since the start although it has a meter, nor while one source hands
+    over to another that may know less."""
     if not circuit.fresh:
         return circuit.measured and not circuit.heard
+    if circuit.handing:
+        return True
     return circuit.excess[phase] > 0 or circuit.reading[phase] > circuit.cap[phase]
 
 

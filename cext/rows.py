@@ -73,13 +73,18 @@ class CircuitRow(NamedTuple):
 
 
 class SourceRow(NamedTuple):
-    """A meter (later: or clamp) that measures a circuit."""
+    """A meter or clamp that measures a circuit.
+
+    An unsigned one shows magnitudes only. They count, as import, on a circuit where no signed
+    source is fresh and trusted, and never as a lower end of anything.
+    """
 
     circuit: int
     error_ma: int
     lag_ns: int  # upper bound: how old the measured current is when the reading arrives
     max_age_ns: int
     poll_ns: int
+    unsigned: bool = False
 
 
 class ChargerRow(NamedTuple):
@@ -166,6 +171,14 @@ class ChargerState(NamedTuple):
     draw_hi_ma: int
     fresh: bool
     suspect: bool
+
+
+class SourceState(NamedTuple):
+    """A source as the last tick found it."""
+
+    fresh: bool  # in date and trusted
+    counts: bool  # its circuit goes by it, alone or with others
+    distrusted: bool
 
 
 class SlotState(NamedTuple):

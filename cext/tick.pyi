@@ -10,6 +10,7 @@ from cext.rows import (
     SlotRow,
     SlotState,
     SourceRow,
+    SourceState,
     Tuning,
     Vehicle,
 )
@@ -29,7 +30,15 @@ class Kernel:
         tuning: Tuning,
     ) -> None: ...
     def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
-        """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA."""
+        """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA.
+
+        Of an unsigned source the magnitudes count. A distrusted source's is dropped.
+        """
+    def distrust(self, source: int, distrusted: bool) -> None:
+        """A distrusted source counts as stale at once, and disproves nothing.
+
+        Trusted again, it begins anew with the next reading that arrives.
+        """
     def post_report(
         self,
         charger: int,
@@ -71,6 +80,7 @@ class Kernel:
     def output(self, charger: int) -> Output: ...
     def circuit(self, circuit: int) -> CircuitState: ...
     def charger(self, charger: int) -> ChargerState: ...
+    def source(self, source: int) -> SourceState: ...
     def slot(self, slot: int) -> SlotState: ...
     def failsafe_ma(self, charger: int) -> int:
         """The fail-safe setpoint: fair share under worst-case base loads and fail-safe

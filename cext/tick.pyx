@@ -12,20 +12,21 @@ from cext.rows import (
     Output,
     Rule,
     SlotState,
+    SourceState,
     Vehicle,
 )
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from cext.base cimport count_base, count_readings, take_reading
+from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.draw cimport count_draw, take_report
 from cext.lay cimport free_world, lay_world
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
-from cext.types cimport GRID_PHASES, VEHICLE_E, Charger, Circuit, Slot, Why, World
+from cext.types cimport GRID_PHASES, VEHICLE_E, Charger, Circuit, Slot, Source, Why, World
 
 
 cdef extern from "<unistd.h>" nogil:
@@ -90,6 +91,14 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         if news:
             self.wake()
+
+    def distrust(self, source, distrusted):
+        cdef int32_t i = index("source", source, self.world.sources_n)
+        cdef bint doubted = distrusted
+        pthread_mutex_lock(&self.lock)
+        distrust(&self.world, &self.world.sources[i], doubted)
+        pthread_mutex_unlock(&self.lock)
+        self.wake()
 
     def set_fallback(self, charger, fallback_ma):
         cdef int32_t i = index("charger", charger, self.world.chargers_n)
@@ -223,6 +232,14 @@ cdef class Kernel:
             VEHICLES[c.vehicle if c.fresh else 0],
             max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect),
         )
+
+    def source(self, source):
+        cdef Source s
+        cdef int32_t i = index("source", source, self.world.sources_n)
+        pthread_mutex_lock(&self.lock)
+        s = self.world.sources[i]
+        pthread_mutex_unlock(&self.lock)
+        return SourceState(bool(s.fresh), bool(s.counts), bool(s.distrusted))
 
     def slot(self, slot):
         cdef Slot s

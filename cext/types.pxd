@@ -65,6 +65,8 @@ cdef struct Circuit:
     int32_t credit_export
     int32_t measured  # some source measures it
     int32_t heard  # some source has spoken since start
+    int32_t unsigned  # of this tick: only magnitudes count, as import
+    int32_t handing  # of this tick: another source knew more lately than what counts now
     int32_t rating[GRID_PHASES]
     int32_t worst[GRID_PHASES]
     # of this tick
@@ -101,7 +103,11 @@ cdef struct Source:
     int64_t lag
     int64_t max_age
     int64_t poll
-    int32_t fresh  # of this tick
+    int32_t unsigned  # it shows magnitudes: counts as import, where no signed source does
+    int32_t distrusted
+    int32_t fresh  # of this tick: in date and trusted
+    int32_t counts  # of this tick: fresh, and not stood in for by a better one
+    int64_t counted_at  # arrival of the last reading with which it counted
     int64_t charger_lag  # largest (lag + poll) of a metered charger below
     int64_t at
     int32_t known

@@ -15,6 +15,7 @@ from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.model import Document, json_schema
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
@@ -27,8 +28,12 @@ __all__ = [
     "Bus",
     "Charger",
     "Circuit",
+    "Contactor",
     "Control",
+    "DimInput",
     "DocumentError",
+    "Gpio",
+    "HealthRelay",
     "LimitSource",
     "Link",
     "Meter",
@@ -70,7 +75,12 @@ class Site:
     meters: tuple[Meter, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
+    gpio: Gpio | None
     link: Link | None
+
+    @property
+    def contactors(self) -> tuple[Contactor, ...]:
+        return () if self.gpio is None else self.gpio.contactors
 
     @property
     def buses(self) -> tuple[Bus, ...]:
@@ -110,6 +120,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
     chargers = resolve_chargers(draft, seats, profiles)
+    gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
     _check_control(draft)
     link = _link(draft, Path(source).parent)
@@ -127,6 +138,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         meters=meters,
         chargers=chargers,
         limit_sources=document.limit_sources,
+        gpio=gpio,
         link=link,
     )
 

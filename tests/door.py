@@ -52,6 +52,9 @@ class Door:
     def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None:
         self.kernel.set_limit(slot, ma, until_ns, alive_until_ns)
 
+    def distrust(self, meter: int, distrusted: bool) -> None:
+        self.kernel.distrust(meter, distrusted)
+
     def tick(self, now_ns: int) -> bool:
         return self.kernel.tick(now_ns)
 

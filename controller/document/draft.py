@@ -16,6 +16,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -39,12 +40,17 @@ class Draft:
         except ValidationError as error:
             self.problems += explain(error, self._data)
         self._refused = {problem.path for problem in self.problems}
-        self._names = {section: self._ids(section) for section in ("circuit", "bus")}
+        self._names = {
+            section: self._ids(section) for section in ("circuit", "bus", "limit_source")
+        }
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)
         self.meters = self._entries("meter", MeterEntry)
         self.chargers = self._entries("charger", ChargerEntry)
         self.limit_sources = self._entries("limit_source", LimitSource)
+        self.outputs = self._entries("output", OutputEntry)
+        self.inputs = self._entries("input", InputEntry)
+        self.gpio = self._table("gpio", GpioEntry)
         self.site = self._table("site", SiteEntry)
         self.control = self._table("control", Control)
         self.link = self._table("link", LinkEntry)
@@ -52,6 +58,8 @@ class Draft:
         self._refer_unread("meter", self.meters, "circuit")
         self._refer_unread("charger", self.chargers, "circuit")
         self._refer_unread("limit_source", self.limit_sources, "circuit")
+        self._refer_unread("output", self.outputs, "drops")
+        self._refer_unread("input", self.inputs, "source", "limit_source")
 
     def complain(self, message: str, *loc: str | int) -> None:
         """Notes a problem at a place such as ("charger", 3, "min_a").
@@ -72,6 +80,10 @@ class Draft:
         entries = self._data.get(section)
         return entries[:ENTRIES_MAX] if isinstance(entries, list | tuple) else ()
 
+    def has(self, section: str) -> bool:
+        """Whether anything is written there."""
+        return section in self._data
+
     def _ids(self, section: str) -> dict[str, None]:
         """The ids in a section, of unreadable entries, too."""
         ids = (entry.get("id") for entry in self.written(section) if isinstance(entry, Mapping))
@@ -87,13 +99,15 @@ class Draft:
         self.complain(f"no [[{section}]] has the id {found(name)}; {hint}", *loc)
         return False
 
-    def _refer_unread(self, section: str, readable: Mapping[int, Entry], key: str) -> None:
-        """Complains about references to no circuit in entries that nobody else can look into."""
+    def _refer_unread(
+        self, section: str, readable: Mapping[int, Entry], key: str, to: str = "circuit"
+    ) -> None:
+        """Complains about references to nothing in entries that nobody else can look into."""
         for index, entry in enumerate(self.written(section)):
             if index not in readable and isinstance(entry, Mapping):
                 name = entry.get(key)
                 if isinstance(name, str):
-                    self.refer("circuit", name, section, index, key)
+                    self.refer(to, name, section, index, key)
 
     def unique(self, section: str) -> None:
         """Complains about every id that another entry of the section has, too."""

@@ -47,6 +47,15 @@ class Seats:
             seats.append(seat)
         return seats
 
+    def take_id(self, section: str, index: int, name: str) -> None:
+        """Complains when another device has the id."""
+        if name in self._ids:
+            self._draft.complain(
+                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
+                *(section, index, "id"),
+            )
+        self._ids.setdefault(name, f"{section}[{index}]")
+
     def _patterns_fit(self, index: int, row: ChargerEntry) -> bool:
         """Whether braces stand only where a row counts, and its id does count."""
         fits = True
@@ -87,13 +96,7 @@ class Seats:
     def _seat(
         self, section: str, index: int, name: str, title: str, bus_name: str, unit: int
     ) -> Seat | None:
-        me = f"{section}[{index}]"
-        if name in self._ids:
-            self._draft.complain(
-                f"{self._ids[name]} has the id {found(name)}, too; every device needs its own",
-                *(section, index, "id"),
-            )
-        self._ids.setdefault(name, me)
+        self.take_id(section, index, name)
         bus = self._buses.find(bus_name, section, index, "bus")
         if bus is None:
             return None

@@ -172,25 +172,39 @@ class Beliefs:
         self.slots = [SlotBelief(row) for row in site.slots]
         self.readings: dict[int, deque[tuple[int, Triple]]] = {}  # by meter, newest last
         self.below = [site.below(c) for c in range(len(site.circuits))]
+        self.distrusted: set[int] = set()
         self.meters_of: dict[int, list[int]] = {}
         for index, meter in enumerate(site.meters):
             self.meters_of.setdefault(meter.circuit, []).append(index)
 
     def read(self, meter: int, at_ns: int, current_ma: Triple) -> None:
+        if meter in self.distrusted:
+            return
+        if self.site.meters[meter].unsigned:
+            current_ma = (abs(current_ma[0]), abs(current_ma[1]), abs(current_ma[2]))
         kept = self.readings.setdefault(meter, deque())
         kept.append((at_ns, current_ma))
         while kept[0][0] < at_ns - KEPT:
             kept.popleft()
 
+    def distrust(self, meter: int, distrusted: bool) -> None:
+        """What a distrusted meter said, or says, is no reading."""
+        self.readings.pop(meter, None)
+        (self.distrusted.add if distrusted else self.distrusted.discard)(meter)
+
     def fresh(self, circuit: int, now_ns: int) -> list[tuple[int, int, Triple]]:
-        """Meters of the circuit that may be used: their last reading and its arrival."""
-        found = []
-        for index in self.meters_of.get(circuit, []):
-            if index in self.readings:
-                at_ns, current = self.readings[index][-1]
-                if now_ns - at_ns <= self.site.meters[index].max_age_ns:
-                    found.append((index, at_ns, current))
-        return found
+        """Meters of the circuit that may be used: their last reading and its arrival.
+
+        A clamp only where no signed meter may be.
+        """
+        found = [
+            (i, *self.readings[i][-1])
+            for i in self.meters_of.get(circuit, [])
+            if i in self.readings
+        ]
+        found = [it for it in found if now_ns - it[1] <= self.site.meters[it[0]].max_age_ns]
+        signed = [it for it in found if not self.site.meters[it[0]].unsigned]
+        return signed or found
 
     def cap(self, circuit: int, phase: int, now_ns: int) -> int:
         caps = [slot.cap(phase, now_ns) for slot in self.slots if slot.row.circuit == circuit]

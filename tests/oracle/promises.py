@@ -28,6 +28,8 @@ class Watch:
         self._caps: dict[tuple[int, int], int] = {}
         self._blind: set[int] = set()
         self._changed = [0] * len(site.chargers)  # when its setpoint last changed
+        self._heard: set[int] = set()  # circuits that were ever read
+        self._used: dict[int, int] = {}  # arrival of each meter's last reading that counted
         self._lowered = [(-(10**12) * S, "")] * len(site.chargers)  # when last lowered for a cap
 
     # -- what goes in --------------------------------------------------------------------------
@@ -35,6 +37,10 @@ class Watch:
     def reading(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         self.beliefs.read(meter, at_ns, current_ma)
         self.port.reading(meter, at_ns, current_ma)
+
+    def distrust(self, meter: int, distrusted: bool) -> None:
+        self.beliefs.distrust(meter, distrusted)
+        self.port.distrust(meter, distrusted)
 
     def report(self, charger: int, report: Report, written_tick: int) -> None:
         self.beliefs.chargers[charger].report(report, written_tick)
@@ -62,6 +68,10 @@ class Watch:
         changed = [i for i in range(len(before)) if self._take_order(i)]
         if said_changed != bool(changed):
             self._broken(f"tick() said {said_changed}, changed: {changed}")
+        for circuit in range(len(self.site.circuits)):
+            for meter, at_ns, _ in self.beliefs.fresh(circuit, now_ns):
+                self._heard.add(circuit)
+                self._used[meter] = at_ns
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
             self._check_rise(i, before[i])
@@ -120,11 +130,20 @@ class Watch:
         if ordered > max(before or 0, row.min_ma) + pace + row.step_ma:
             self._broken(f"{where} is steeper than the ramp")
         for circuit in self.site.path(row.circuit):
-            own = self.beliefs.meters_of.get(circuit, [])
-            if own and not any(meter in self.beliefs.readings for meter in own):
+            if self.beliefs.meters_of.get(circuit) and circuit not in self._heard:
                 self._broken(f"{where} while circuit {circuit} was never read")
+            self._check_handed_over(circuit, where)
             for phase in {p for p in row.phases if p >= 0}:
                 self._check_slack(circuit, phase, where)
+
+    def _check_handed_over(self, circuit: int, where: str) -> None:
+        """What one meter knew before it was lost is not forgotten for one that lags behind it."""
+        used = self.beliefs.fresh(circuit, self.now_ns)
+        oldest = [at_ns - self.site.meters[meter].lag_ns for meter, at_ns, _ in used]
+        for meter in self.beliefs.meters_of.get(circuit, []):
+            last_ns = self._used.get(meter, 0)
+            if used and meter not in [it[0] for it in used] and last_ns > min(oldest):
+                self._broken(f"{where}: meter {meter} knew more of circuit {circuit} than is read")
 
     def _check_slack(self, circuit: int, phase: int, where: str) -> None:
         """Upper end + Σ draw_hi fit the cap, and so does every reading."""

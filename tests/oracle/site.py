@@ -25,6 +25,7 @@ class Meter(NamedTuple):
     lag_ns: int
     max_age_ns: int
     poll_ns: int
+    unsigned: bool = False  # a clamp: shows how much flows, and not which way
 
 
 class Charger(NamedTuple):
@@ -95,6 +96,7 @@ class Port(Protocol):
         written_tick: int,
     ) -> None: ...
     def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None: ...
+    def distrust(self, meter: int, distrusted: bool) -> None: ...
     def tick(self, now_ns: int) -> bool: ...
     def ticks(self) -> int: ...
     def output(self, charger: int) -> Any: ...
@@ -132,6 +134,9 @@ def random_site(rng: random.Random, chargers: int, circuits: int, metered: bool)
     meters = [_random_meter(rng, c) for c in range(circuits) if c == 0 or rng.random() < 0.5]
     if rng.random() < 0.1:
         meters = meters[1:]
+    meters += [
+        _random_meter(rng, c)._replace(unsigned=True) for c in range(circuits) if rng.random() < 0.3
+    ]
     slots = tuple(
         Slot(c, flat(rng.randrange(built[c].rating_ma[0] + 9000)), rng.choice([0, 5 * S]))
         for c in range(circuits)

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable, Sequence
 
 from tests.oracle.depot import Car
-from tests.oracle.site import Charger, Port, Site, flat, random_site
+from tests.oracle.site import Charger, Port, S, Site, flat, random_site
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
-TROUBLE = (*PEACE, "meter", "silence", "power", "restart")
+TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
 FOR_EVER_S = 1e6
 
 
@@ -61,12 +61,16 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
     elif kind == "plug":
         gone = world.depot.devices[charger].car is not None
         world.plug(charger, None if gone else random_car(rng, site.chargers[charger]))
+        row = site.chargers[charger]
+        world.run((row.poll_ns + row.lag_ns) / S)  # no car takes another's place unseen
     elif kind == "limit" and site.slots:
         slot = rng.randrange(len(site.slots))
         ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
         world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
     elif kind == "meter":
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
+    elif kind == "distrust" and site.meters:
+        world.distrust(rng.randrange(len(site.meters)))
     elif kind == "silence":
         world.silence(charger, world.depot.devices[charger].online)
     elif kind == "power":

@@ -105,6 +105,10 @@ class World:
         self.depot.devices[charger].online = not silent
         self.honest = self.honest and DOUBT_SETTLES
 
+    def distrust(self, meter: int) -> None:
+        """Somebody begins, or ends, to doubt what a meter says."""
+        self.watch.distrust(meter, meter not in self.watch.beliefs.distrusted)
+
     def power_cycle(self, charger: int) -> None:
         device = self.depot.devices[charger]
         device.offer(self.now_ns, device.row.power_on_ma)
@@ -132,6 +136,8 @@ class World:
             load = self.depot.load(meter.circuit)
             error = [self.rng.randint(-meter.error_ma, meter.error_ma) for _ in load]
             seen = plus(load, (error[0], error[1], error[2]))
+            if meter.unsigned:
+                seen = (abs(seen[0]), abs(seen[1]), abs(seen[2]))
             self._next_meter[index] += 1
             number = self._next_meter[index]
             base = self.depot.base(meter.circuit)
@@ -254,7 +260,7 @@ class World:
                     self._untrue(f"charger {index} draws {drawn}", most, state.draw_hi_ma)
         for index, base in self._base_then.items():
             circuit = self.site.meters[index].circuit
-            if not beliefs.fresh(circuit, self.now_ns):
+            if index not in [meter for meter, _, _ in beliefs.fresh(circuit, self.now_ns)]:
                 continue
             said, row = port.circuit(circuit), self.site.circuits[circuit]
             if said.worst_base_ma != row.worst_base_ma:

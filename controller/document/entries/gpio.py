@@ -1,0 +1,90 @@
+"""What hangs on the gateway's own pins: contactors, the health relay, contacts that ask to dim."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt
+
+from controller.document.entries.base import Entry, Slug, Text, Title, optional
+from controller.document.quantities import (
+    CircuitAmperes,
+    DebounceSeconds,
+    ReleaseSeconds,
+    ReplySeconds,
+)
+
+Pin = Annotated[
+    StrictInt,
+    Field(ge=2, le=27, description="By the processor's (BCM) number, GPIO2 to GPIO27."),
+]
+
+
+class GpioEntry(Entry):
+    factory: Text = Field(
+        description="gpiozero's pin factory, by its name in the entry-point group "
+        "gpiozero_pin_factories: lgpio on a Raspberry Pi. It is never guessed."
+    )
+
+
+class OutputEntry(Entry):
+    """A relay on a pin. Wire it so that it drops its chargers when the pin is low."""
+
+    id: Slug
+    name: Title = ""
+    kind: Literal["contactor", "health"] = Field(
+        default="contactor",
+        description="contactor: opened and closed by decisions. health: a relay that holds while "
+        "its pin toggles, and drops by itself when the pin stands still.",
+    )
+    pin: Pin
+    drops: Slug | None = Field(
+        default=None, description="The circuit whose chargers lose their supply with it."
+    )
+    charger: Slug | None = Field(
+        default=None, description="Instead of `drops`: the one charger behind it."
+    )
+    active_high: StrictBool | None = Field(
+        default=None,
+        description="Contactor: whether a high pin energises the coil; left out: true.",
+    )
+    energised: Literal["closed", "open"] | None = Field(
+        default=None,
+        description="Contactor: what it is while its coil is energised; left out: closed.",
+    )
+    feedback_pin: Pin | None = Field(
+        default=None,
+        description="Contactor: pin of an auxiliary contact that connects it to ground.",
+    )
+    feedback: Literal["normally_closed", "normally_open"] | None = Field(
+        default=None,
+        description="The auxiliary contact, with feedback_pin. normally_closed: closed while the "
+        "contactor is open, so that a broken wire reads as a closed contactor.",
+    )
+    opens_ns: ReplySeconds | None = Field(
+        default=None,
+        alias="opens_s",
+        description="Contactor: the longest from its order until it has opened; left out: 0.5.",
+    )
+    release_ns: ReleaseSeconds | None = Field(
+        default=None,
+        alias="release_s",
+        description="Health relay: the longest from the last pulse until it has dropped.",
+    )
+
+
+class InputEntry(Entry):
+    """A contact that connects its pin to ground, and speaks for a limit source."""
+
+    id: Slug
+    name: Title = ""
+    kind: Literal["dim"] = "dim"
+    pin: Pin
+    source: Slug = Field(description="The [[limit_source]] that it speaks for, and nobody else.")
+    limit_ma: CircuitAmperes = Field(
+        alias="limit_a", description="What it asks for while active; inactive asks for nothing."
+    )
+    active: Literal["closed", "open"] = Field(
+        description="The contact's state that asks to dim. open: a broken wire dims, too."
+    )
+    debounce_ns: DebounceSeconds = optional(
+        0.05, "debounce_s", "How long the contact must be still to be believed."
+    )

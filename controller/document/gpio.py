@@ -1,0 +1,358 @@
+"""Contactors, health relays and contacts on the gateway's pins, with everything filled in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from cext.rows import Phases
+from controller.document.circuits import Circuit
+from controller.document.devices import Charger
+from controller.document.draft import Draft
+from controller.document.entries.gpio import InputEntry, OutputEntry
+from controller.document.entries.site import Control
+from controller.document.patterns import expand
+from controller.document.problems import found
+from controller.document.seats import Seats
+from controller.units import NS_PER_S, amperes_text, seconds_text
+
+OPENS_NS = NS_PER_S // 2
+LEASE_MAX_NS = 10 * NS_PER_S  # of a source that a contact speaks for, many times a second
+PULLED_UP = range(9)  # GPIO0 to GPIO8: high from power-up until somebody drives them
+IDS_MAX = 10_000
+_OF_CONTACTOR = ("active_high", "energised", "feedback_pin", "feedback", "opens_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """An auxiliary contact between its pin and ground."""
+
+    pin: int
+    normally_closed: bool  # closed while the contactor is open
+
+    @property
+    def safe(self) -> bool:
+        """Whether a broken wire reads as a closed contactor."""
+        return self.normally_closed
+
+    def closed(self, pin_high: bool) -> bool:
+        """What the contactor is. The pin is pulled up: low while the contact is closed."""
+        return pin_high == self.normally_closed
+
+
+@dataclass(frozen=True, slots=True)
+class Contactor:
+    """Opened and closed by decisions."""
+
+    id: str
+    name: str
+    pin: int
+    active_high: bool
+    closed_energised: bool
+    circuit: str | None  # the circuit it drops; None: one charger's own
+    chargers: tuple[str, ...]  # all behind it, in the site's order
+    feedback: Feedback | None
+    opens_ns: int  # the longest from its order until it has opened
+
+    @property
+    def group(self) -> bool:
+        return self.circuit is not None
+
+    @property
+    def drops(self) -> str:
+        return self.chargers[0] if self.circuit is None else self.circuit
+
+    @property
+    def open_high(self) -> bool:
+        """The pin's level that opens it."""
+        return self.active_high != self.closed_energised
+
+    @property
+    def opens_alone(self) -> bool:
+        """Whether it opens when nobody drives its pin, and when its coil has no power."""
+        return self.active_high and self.closed_energised and self.pin not in PULLED_UP
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRelay:
+    """Holds while its pin toggles; drops within `release_ns` of the last pulse."""
+
+    id: str
+    name: str
+    pin: int
+    circuit: str | None
+    chargers: tuple[str, ...]
+    release_ns: int
+
+    @property
+    def drops(self) -> str:
+        return self.chargers[0] if self.circuit is None else self.circuit
+
+
+@dataclass(frozen=True, slots=True)
+class DimInput:
+    """A contact between its pin and ground that speaks for a limit source."""
+
+    id: str
+    name: str
+    pin: int
+    source: str
+    limit_ma: Phases
+    active_open: bool
+    debounce_ns: int
+
+    @property
+    def safe(self) -> bool:
+        """Whether a broken wire dims."""
+        return self.active_open
+
+    def active(self, pin_high: bool) -> bool:
+        """The pin is pulled up: high while the contact is open, or its wire broken."""
+        return pin_high == self.active_open
+
+
+@dataclass(frozen=True, slots=True)
+class Gpio:
+    """Everything on the pins, and the pin factory by name."""
+
+    factory: str
+    contactors: tuple[Contactor, ...] = ()
+    relays: tuple[HealthRelay, ...] = ()
+    inputs: tuple[DimInput, ...] = ()
+
+
+@dataclass(slots=True)
+class _Behind:
+    """Who is behind an output: found by circuit or by charger."""
+
+    chargers: Sequence[Charger]
+    parents: Mapping[str, str | None]
+    known: frozenset[str]  # ids of all chargers written, readable or not
+    own: dict[str, str] = field(default_factory=dict)  # charger: its own contactor
+
+
+def resolve_gpio(
+    draft: Draft, seats: Seats, circuits: Sequence[Circuit], chargers: Sequence[Charger]
+) -> Gpio | None:
+    """None without [gpio]; complains about everything in an output's or an input's way."""
+    parents = {circuit.id: circuit.parent for circuit in circuits}
+    behind = _Behind(chargers, parents, frozenset(islice(_ids_written(draft), IDS_MAX)))
+    pins: dict[int, str] = {}
+    contactors, relays, inputs = [], [], []
+    for index, output in draft.outputs.items():
+        seats.take_id("output", index, output.id)
+        _take_pin(draft, pins, output.pin, "output", index, "pin")
+        _check_kind(draft, index, output)
+        dropped = _dropped(draft, behind, index, output)
+        if output.kind == "contactor":
+            feedback = _feedback(draft, pins, index, output)
+            if dropped:
+                contactors.append(_contactor(output, dropped, feedback))
+        else:
+            _check_release(draft, index, output)
+            if dropped and output.release_ns is not None:
+                relays.append(_relay(output, dropped, output.release_ns))
+    for index, contact in draft.inputs.items():
+        seats.take_id("input", index, contact.id)
+        _take_pin(draft, pins, contact.pin, "input", index, "pin")
+        inputs.append(_dim(contact))
+    _check_sources(draft)
+    _check_factory(draft)
+    if draft.gpio is None:
+        return None
+    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), tuple(inputs))
+
+
+def _contactor(
+    entry: OutputEntry, chargers: tuple[str, ...], feedback: Feedback | None
+) -> Contactor:
+    return Contactor(
+        id=entry.id,
+        name=entry.name,
+        pin=entry.pin,
+        active_high=entry.active_high is not False,
+        closed_energised=entry.energised != "open",
+        circuit=entry.drops,
+        chargers=chargers,
+        feedback=feedback,
+        opens_ns=OPENS_NS if entry.opens_ns is None else entry.opens_ns,
+    )
+
+
+def _relay(entry: OutputEntry, chargers: tuple[str, ...], release_ns: int) -> HealthRelay:
+    return HealthRelay(
+        id=entry.id,
+        name=entry.name,
+        pin=entry.pin,
+        circuit=entry.drops,
+        chargers=chargers,
+        release_ns=release_ns,
+    )
+
+
+def _dim(entry: InputEntry) -> DimInput:
+    return DimInput(
+        id=entry.id,
+        name=entry.name,
+        pin=entry.pin,
+        source=entry.source,
+        limit_ma=entry.limit_ma,
+        active_open=entry.active == "open",
+        debounce_ns=entry.debounce_ns,
+    )
+
+
+def _take_pin(draft: Draft, pins: dict[int, str], pin: int, *loc: str | int) -> None:
+    place = f"{loc[0]}[{loc[1]}].{loc[2]}"
+    other = pins.setdefault(pin, place)
+    if other != place:
+        draft.complain(f"is the pin of {other}, too; found {pin}", *loc)
+
+
+def _check_kind(draft: Draft, index: int, entry: OutputEntry) -> None:
+    """Whether the keys belong to an output of this kind."""
+    if entry.kind == "contactor":
+        strange = {"release_s"} if entry.release_ns is not None else set()
+    else:
+        values = (
+            entry.active_high,
+            entry.energised,
+            entry.feedback_pin,
+            entry.feedback,
+            entry.opens_ns,
+        )
+        strange = {
+            key for key, value in zip(_OF_CONTACTOR, values, strict=True) if value is not None
+        }
+    for key in sorted(strange):
+        kind: Literal["contactor", "health"]
+        kind = "health" if entry.kind == "contactor" else "contactor"
+        draft.complain(f'belongs to an output of kind "{kind}" only', "output", index, key)
+
+
+def _dropped(
+    draft: Draft, behind: _Behind, index: int, entry: OutputEntry
+) -> tuple[str, ...] | None:
+    """The chargers behind an output; None after a complaint."""
+    if (entry.drops is None) == (entry.charger is None):
+        draft.complain(
+            "needs either drops, the circuit that it switches off, or charger, the one behind it",
+            *("output", index),
+        )
+        return None
+    if entry.drops is not None:
+        if not draft.refer("circuit", entry.drops, "output", index, "drops"):
+            return None
+        below = tuple(c.id for c in behind.chargers if _is_below(behind, c.circuit, entry.drops))
+        if not below and len(behind.chargers) >= len(behind.known):
+            draft.complain(
+                f"drops nothing: no charger hangs on {found(entry.drops)}",
+                *("output", index, "drops"),
+            )
+        return below or None
+    assert entry.charger is not None
+    if entry.charger not in behind.known:
+        draft.complain(
+            f"no [[charger]] has the id {found(entry.charger)}", "output", index, "charger"
+        )
+        return None
+    if entry.kind == "contactor":
+        other = behind.own.setdefault(entry.charger, entry.id)
+        if other != entry.id:
+            draft.complain(
+                f"{found(entry.charger)} is behind {found(other)} already: a charger has one "
+                f"contactor of its own at most",
+                *("output", index, "charger"),
+            )
+            return None
+    return (entry.charger,)
+
+
+def _is_below(behind: _Behind, circuit: str | None, top: str) -> bool:
+    while circuit is not None and circuit != top:
+        circuit = behind.parents.get(circuit)
+    return circuit == top
+
+
+def _ids_written(draft: Draft) -> Iterable[str]:
+    """Ids of all chargers, of unreadable entries, too; rows counted out."""
+    for entry in draft.written("charger"):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
+            continue
+        count, first = entry.get("count", 1), entry.get("first", 1)
+        if not isinstance(count, int) or not isinstance(first, int):
+            continue
+        try:
+            yield from (expand(entry["id"], first + n) for n in range(min(count, IDS_MAX)))
+        except ValueError:
+            continue
+
+
+def _feedback(
+    draft: Draft, pins: dict[int, str], index: int, entry: OutputEntry
+) -> Feedback | None:
+    if (entry.feedback_pin is None) != (entry.feedback is None):
+        draft.complain(
+            'needs both feedback_pin and feedback, "normally_closed" or "normally_open"',
+            *("output", index),
+        )
+    if entry.feedback_pin is None:
+        return None
+    _take_pin(draft, pins, entry.feedback_pin, "output", index, "feedback_pin")
+    return Feedback(entry.feedback_pin, entry.feedback != "normally_open")
+
+
+def _check_release(draft: Draft, index: int, entry: OutputEntry) -> None:
+    place = ("output", index, "release_s")
+    if entry.release_ns is None:
+        draft.complain("is missing: how long the relay holds without a pulse", *place)
+        return
+    control = draft.control or Control()
+    if entry.release_ns < 2 * control.dead_man_ns:
+        draft.complain(
+            f"must be at least twice dead_man_s, {seconds_text(2 * control.dead_man_ns)} s: "
+            f"it must hold while the gateway's software starts anew; "
+            f"found {seconds_text(entry.release_ns)}",
+            *place,
+        )
+
+
+def _check_sources(draft: Draft) -> None:
+    """Whether each contact speaks for a source of its own, that it can keep alive."""
+    sources = {entry.id: (index, entry) for index, entry in draft.limit_sources.items()}
+    ratings = {entry.id: entry.rating_ma for entry in draft.circuits.values()}
+    speaker: dict[str, int] = {}
+    for index, contact in draft.inputs.items():
+        draft.refer("limit_source", contact.source, "input", index, "source")
+        other = speaker.setdefault(contact.source, index)
+        if other != index:
+            draft.complain(
+                f"input[{other}] speaks for {found(contact.source)} already",
+                *("input", index, "source"),
+            )
+        if contact.source not in sources:
+            continue
+        at, source = sources[contact.source]
+        if source.lease_ns > LEASE_MAX_NS:
+            draft.complain(
+                f"can be at most {seconds_text(LEASE_MAX_NS)}: the contact of input[{index}] "
+                f"renews it many times a second; found {seconds_text(source.lease_ns)}",
+                *("limit_source", at, "lease_s"),
+            )
+        rating_ma = ratings.get(source.circuit, contact.limit_ma)
+        if any(map(int.__gt__, contact.limit_ma, rating_ma)):
+            draft.complain(
+                f"must not exceed the rating of {found(source.circuit)}, "
+                f"{amperes_text(min(rating_ma))} A; found {amperes_text(max(contact.limit_ma))}",
+                *("input", index, "limit_a"),
+            )
+
+
+def _check_factory(draft: Draft) -> None:
+    needed = [key for key in ("output", "input") if draft.written(key)]
+    if needed and not draft.has("gpio"):
+        draft.complain(
+            f"is missing: [[{needed[0]}]] needs the name of the pin factory, such as "
+            f'factory = "lgpio"',
+            "gpio",
+        )
