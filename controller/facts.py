@@ -32,6 +32,7 @@ class ChargerFacts:
     has_fallback: bool  # False: keeps its last setpoint, or does what nobody knows
     watchdog_armed_after_power_on: bool
     power_on_is_fallback: bool  # after its own power was cut it starts with its fallback
+    write_gap_ns: int = 0  # it takes no second write sooner
     writable_ma: int | None = None  # the most its setpoint register can hold; None: anything
 
 

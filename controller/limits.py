@@ -22,7 +22,7 @@ from controller.clock import WallClock
 from controller.image import Clock
 from controller.limit_message import LimitMessage, Unlimited
 from controller.strictjson import JsonError, loads
-from controller.units import NS_PER_S, nanoseconds
+from controller.units import NS_PER_S, less, nanoseconds
 from controller.wire import LIMIT_BYTES, complaints
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Source:
     rating_ma: Phases
     nominal_mv: int  # line to line
     lease_ns: int
+    reserve_ma: Phases = (0, 0, 0)  # kept free below its limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,10 @@ class Limits:
 
     def _apply(self, source: Source, lease: Lease) -> None:
         self._slots.set_limit(
-            source.slot, lease.limit_ma, lease.limit_until_ns, lease.alive_until_ns
+            source.slot,
+            None if lease.limit_ma is None else less(lease.limit_ma, source.reserve_ma),
+            lease.limit_until_ns,
+            lease.alive_until_ns,
         )
         self._leases[source.id] = lease
 
@@ -244,6 +248,7 @@ def sources_of(site: Site, tables: Tables) -> list[Source]:
             rating_ma=circuits[source.circuit].rating_ma,
             nominal_mv=circuits[source.circuit].nominal_v * 1_000,
             lease_ns=source.lease_ns,
+            reserve_ma=circuits[source.circuit].reserve_ma,
         )
         for source in site.limit_sources
     ]

@@ -8,21 +8,17 @@ tolerance and its standby current on top of what it is set to.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
 from controller.document.circuits import Circuit
 from controller.document.devices import Charger
+from controller.document.entries.derogation import Derogation
+from controller.document.lines import Line
+from controller.reaction import Reaction, reactions
 from controller.remedies import Excess, Group, Remedy, Setting, remedies
 from controller.site import Site
 
-
-class Line(IntEnum):
-    """The proof's lines, by the numbers and names they are spoken of."""
-
-    UNATTENDED = 1
-    POWER_CUT = 2
-    FAILSAFE_CAP = 4
+__all__ = ["Counted", "Finding", "Line", "Proof", "Term", "Watchdogs", "prove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +64,53 @@ class Proof:
 
     findings: tuple[Finding, ...]
     watchdogs: tuple[Watchdogs, ...]
+    reactions: tuple[Reaction, ...] = ()
+    derogations: tuple[Derogation, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Finding | Reaction, ...]:
+        """What does not hold by itself."""
+        every: tuple[Finding | Reaction, ...] = (*self.findings, *self.reactions)
+        return tuple(each for each in every if not each.passed)
 
     @property
     def passed(self) -> bool:
-        return all(finding.passed for finding in self.findings)
+        """Every line holds, or an installer answers for as much as it does not."""
+        return all(self.covering(each) for each in self.failed)
+
+    @property
+    def derogated(self) -> bool:
+        """Whether it passes only because somebody answers for it."""
+        return self.passed and bool(self.failed)
+
+    @property
+    def needless(self) -> tuple[Derogation, ...]:
+        """Derogations of what holds without them."""
+        wanted = [self.concerning(each) for each in self.failed]
+        return tuple(each for each in self.derogations if each not in wanted)
+
+    def covering(self, failed: Finding | Reaction) -> Derogation | None:
+        """The derogation that reaches as far as this one fails."""
+        derogation = self.concerning(failed)
+        return derogation if derogation is not None and _reaches(derogation, failed) else None
+
+    def concerning(self, failed: Finding | Reaction) -> Derogation | None:
+        """The derogation for its line and place, however far it reaches."""
+        line = failed.line if isinstance(failed, Finding) else Line.REACTION
+        place = (None, failed.source) if failed.source is not None else (failed.circuit, None)
+        for each in self.derogations:
+            if (each.line, each.circuit, each.source) == (line, *place):
+                return each
+        return None
+
+
+def _reaches(derogation: Derogation, failed: Finding | Reaction) -> bool:
+    """A sum, by its excess; a reaction, by the step that flows and how long it does."""
+    if isinstance(failed, Finding):
+        return failed.sum_ma - failed.allowed_ma <= derogation.excess_ma
+    return (
+        max(failed.step_ma) <= derogation.excess_ma and failed.takes_ns <= derogation.trips_after_ns
+    )
 
 
 class Counted(NamedTuple):
@@ -100,6 +139,8 @@ def prove(site: Site) -> Proof:
             Watchdogs(circuit, profile, count, by_itself)
             for (circuit, profile, by_itself), count in armed.items()
         ),
+        reactions(site),
+        site.derogations,
     )
 
 

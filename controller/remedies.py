@@ -4,8 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
+from cext.rows import Phases
 from controller.document.devices import Charger
-from controller.units import MA_PER_A, PPM, amperes_text
+from controller.units import MA_PER_A, NS_PER_S, PPM, amperes_text, seconds_text
+
+POLL_LEAST_NS = NS_PER_S // 5  # what any meter's profile can be read at
+TENTH_NS = NS_PER_S // 10
 
 
 class Setting(StrEnum):
@@ -180,3 +184,61 @@ def _building(excess: Excess) -> Iterator[Remedy]:
             f"instead of {amperes_text(excess.rating_ma)} A"
         )
         yield Remedy(Cost.BUILD, action, excess.over_ma, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An excess that lasts longer than it may."""
+
+    circuit: str
+    source: str | None
+    meter: str | None  # the slowest on the circuit; None: nothing measures it
+    poll_ns: int
+    takes_ns: int
+    allowed_ns: int
+    step_ma: Phases  # the largest step of base load
+    slow: Sequence[str]  # chargers that are too slow even when told at once
+
+    @property
+    def over_ns(self) -> int:
+        return self.takes_ns - self.allowed_ns
+
+
+def faster(late: Late) -> tuple[Remedy, ...]:
+    """What would make the reaction fit, each of them enough; none where it fits already."""
+    return tuple(_faster(late)) if late.over_ns > 0 else ()
+
+
+def _faster(late: Late) -> Iterator[Remedy]:
+    poll_ns = (late.poll_ns - late.over_ns) // TENTH_NS * TENTH_NS
+    if poll_ns >= POLL_LEAST_NS:
+        action = (
+            f"poll {late.meter} every {seconds_text(poll_ns)} s "
+            f"instead of {seconds_text(late.poll_ns)} s"
+        )
+        yield Remedy(Cost.SET, action, 0, 0)
+    needs_ns = -(-late.takes_ns // TENTH_NS) * TENTH_NS
+    whom = f"agree with {late.source}" if late.source else "if its protection carries it, state"
+    action = (
+        f"{whom}{' on' if late.source else ''} clear_within_s = {seconds_text(needs_ns)} "
+        f"for {late.circuit} instead of {seconds_text(late.allowed_ns)}"
+    )
+    yield Remedy(Cost.AGREE, action, 0, 0)
+    step_ma = max(late.step_ma)
+    action = (
+        f"keep the largest step of base load free on {late.circuit} for ever: "
+        f"reserve_a = {_per_phase(late.step_ma)}"
+    )
+    yield Remedy(Cost.LIMIT, action, step_ma, 0)
+    if late.slow:
+        count = len(late.slow)
+        who = f"{late.slow[0]}" if count == 1 else f"the {count} chargers that are too slow"
+        few = f" ({', '.join(late.slow[:4])}{', …' if count > 4 else ''})" if count > 1 else ""
+        action = f"put a contactor before {who}{few} on {late.circuit}"
+        yield Remedy(Cost.BUILD, action, 0, 0)
+
+
+def _per_phase(phases: Phases) -> str:
+    if len(set(phases)) == 1:
+        return amperes_text(phases[0])
+    return f"[{', '.join(map(amperes_text, phases))}]"

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from controller.document.buses import Bus, host_and_port
 from controller.document.circuits import Circuit, resolve_circuits
+from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
 from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
@@ -30,6 +32,7 @@ __all__ = [
     "Circuit",
     "Contactor",
     "Control",
+    "Derogation",
     "DimInput",
     "DocumentError",
     "Gpio",
@@ -75,6 +78,7 @@ class Site:
     meters: tuple[Meter, ...]
     chargers: tuple[Charger, ...]
     limit_sources: tuple[LimitSource, ...]
+    derogations: tuple[Derogation, ...]
     gpio: Gpio | None
     link: Link | None
 
@@ -122,6 +126,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     chargers = resolve_chargers(draft, seats, profiles)
     gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)
+    derogations = resolve_derogations(draft)
     _check_control(draft)
     link = _link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
@@ -138,6 +143,7 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         meters=meters,
         chargers=chargers,
         limit_sources=document.limit_sources,
+        derogations=derogations,
         gpio=gpio,
         link=link,
     )
@@ -165,13 +171,13 @@ def _check_limit_sources(draft: Draft) -> None:
 def _check_control(draft: Draft) -> None:
     if draft.control is not None and draft.control.dead_man_ns < 3 * draft.control.tick_ns:
         draft.complain("must be at least three ticks", "control", "dead_man_s")
-    if draft.site is not None and draft.site.timezone != "UTC":
+    timezone = draft.timezone
+    if timezone not in (None, "UTC"):
         try:
-            ZoneInfo(draft.site.timezone)
+            ZoneInfo(timezone)
         except (KeyError, ValueError, OSError):
             draft.complain(
-                f"must be a time zone's name, such as Europe/Berlin; "
-                f"found {found(draft.site.timezone)}",
+                f"must be a time zone's name, such as Europe/Berlin; found {found(timezone)}",
                 *("site", "timezone"),
             )
 

@@ -19,6 +19,7 @@ from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
     CircuitReport,
+    DerogationReport,
     DeviceReport,
     LimitReport,
     LinkReport,
@@ -73,6 +74,7 @@ class Reporter:
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
             devices=devices,
+            derogations=[DerogationReport(**each.terms()) for each in self.site.derogations],
         )
 
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:

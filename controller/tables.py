@@ -17,7 +17,7 @@ from cext.rows import (
 from cext.tick import Kernel
 from controller.document.devices import Charger, Meter
 from controller.site import Control, LimitSource, Site
-from controller.units import PPM
+from controller.units import PPM, less
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,12 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
                 CircuitRow(
                     parent=ROOT if circuit.parent is None else circuits[circuit.parent],
-                    rating_ma=circuit.rating_ma,
+                    rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
                 )
@@ -71,7 +72,10 @@ class Tables:
             ),
             sources=tuple(_source_row(meter, circuits) for meter in site.meters),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
-            slots=tuple(_slot_row(source, circuits) for source in site.limit_sources),
+            slots=tuple(
+                _slot_row(source, circuits, reserves[source.circuit])
+                for source in site.limit_sources
+            ),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
@@ -119,11 +123,11 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
     )
 
 
-def _slot_row(source: LimitSource, circuits: dict[str, int]) -> SlotRow:
+def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases) -> SlotRow:
     return SlotRow(
         circuit=circuits[source.circuit],
         kind=Kind[source.kind.upper()],
-        failsafe_ma=source.failsafe_ma,
+        failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
     )
 

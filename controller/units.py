@@ -33,6 +33,12 @@ def whole(value: float, per_unit: int, limit: int) -> int:
     return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
+def less(cap_ma: tuple[int, int, int], kept_ma: tuple[int, int, int]) -> tuple[int, int, int]:
+    """A cap per phase without what is kept free below it; never below 0."""
+    l1, l2, l3 = (max(0, cap - kept) for cap, kept in zip(cap_ma, kept_ma, strict=True))
+    return l1, l2, l3
+
+
 def amperes_text(ma: int) -> str:
     """Exact and short: 16000 is "16", 12500 is "12.5"."""
     return _text(ma, MA_PER_A)

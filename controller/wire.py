@@ -135,6 +135,20 @@ class DeviceReport(_Model):
     error: str | None
 
 
+class DerogationReport(_Model):
+    """A line of the commissioning proof that somebody answers for; see the site document."""
+
+    line: int
+    name: str
+    circuit: str | None
+    source: str | None
+    reason: str
+    excess_a: float
+    trips_after_s: float
+    by: str
+    date: str
+
+
 class StatusReport(_Model):
     """All that the enforcer knows of its depot at one moment."""
 
@@ -153,6 +167,7 @@ class StatusReport(_Model):
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
+    derogations: list[DerogationReport] = []
 
 
 class State(_Model):

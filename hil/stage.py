@@ -165,7 +165,9 @@ class Stage:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
         measured = measure(self.story, self.trace, ratings_ma)
-        return Outcome(self.story.name, bench, self.trace, failures, measured=measured)
+        remarks = [each.sentence for each in self.site.derogations]
+        name = self.story.name
+        return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)
 
     def _hardware(self) -> list[PlantCharger]:
         rows = list(hardware(self.site))

@@ -22,7 +22,7 @@ def test_what_is_published_has_the_keys_shown() -> None:
     bulletin = Bulletin(SystemWallClock())
     bulletin.refused("cloud", "late", "too late")
     limits = bulletin.limits(REPORT)
-    assert list(bulletin.status("nonce", FakeDesk().welcome())) == list(STATUS)
+    assert list(bulletin.status("nonce", FakeDesk().welcome(), REPORT)) == list(STATUS)
     assert list(limits) == list(LIMITS)
     assert limits["refused"] == [{**LIMITS["refused"][0], **bulletin.limits(None)["refused"][0]}]  # type: ignore[index]
     assert list(ANSWER) == ["source", "accepted", "code", "reason"]

@@ -20,6 +20,7 @@ from controller.places import places
 from controller.wire import (
     ChargerReport,
     CircuitReport,
+    DerogationReport,
     FrameError,
     LimitReport,
     StatusReport,
@@ -63,6 +64,8 @@ def screen(report: StatusReport) -> Iterator[str]:
         yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
     if report.state_problem is not None:
         yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
+    for derogation in report.derogations:
+        yield _derogation(derogation)
     if not report.clock_trusted:
         yield "the clock is not trusted: `until` of limits is not used"
     yield from _table(
@@ -88,6 +91,14 @@ def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
 
 def _mode(report: StatusReport) -> str:
     return "in control" if report.mode == "control" else "OBSERVING ONLY, writes nothing"
+
+
+def _derogation(each: DerogationReport) -> str:
+    return (
+        f"DEROGATED: {each.name} on {each.circuit or each.source} up to {each.excess_a:g} A above "
+        f"what is allowed, which trips after {_time(each.trips_after_s)}, by {each.by} on "
+        f"{each.date}: {each.reason}"
+    )
 
 
 def _link(report: StatusReport) -> str:

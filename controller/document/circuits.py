@@ -23,6 +23,8 @@ class Circuit:
     nominal_v: int  # line to line
     protection: Protection | None
     credit_export: bool
+    clear_within_ns: int | None  # of an excess over the rating
+    reserve_ma: Phases  # kept free below every cap
 
     @property
     def phase_mv(self) -> int:
@@ -42,6 +44,7 @@ def resolve_circuits(draft: Draft) -> tuple[Circuit, ...]:
     for index, entry in draft.circuits.items():
         _check_protection(draft, index, entry)
         _check_base(draft, index, entry, children.get(entry.id, []))
+        _check_reserve(draft, index, entry)
     return _planted(draft, children)
 
 
@@ -69,6 +72,8 @@ def _planted(draft: Draft, children: Mapping[str | None, list[int]]) -> tuple[Ci
             nominal_v=nominal_v,
             protection=entry.protection,
             credit_export=entry.credit_export,
+            clear_within_ns=entry.clear_within_ns,
+            reserve_ma=entry.reserve_ma,
         )
         waiting += [(child, nominal_v) for child in reversed(children.get(entry.id, []))]
     return tuple(planted.values())
@@ -127,5 +132,16 @@ def _check_base(draft: Draft, index: int, entry: CircuitEntry, children: list[in
                 f"{amperes_text(below)} A on L{phase + 1}; "
                 f"found {amperes_text(entry.worst_base_ma[phase])}",
                 *("circuit", index, "worst_base_a"),
+            )
+            return
+
+
+def _check_reserve(draft: Draft, index: int, entry: CircuitEntry) -> None:
+    for phase in range(3):
+        if entry.reserve_ma[phase] > entry.rating_ma[phase]:
+            draft.complain(
+                f"must not exceed the rating, {amperes_text(entry.rating_ma[phase])} A on "
+                f"L{phase + 1}; found {amperes_text(entry.reserve_ma[phase])}",
+                *("circuit", index, "reserve_a"),
             )
             return

@@ -16,6 +16,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
@@ -48,6 +49,7 @@ class Draft:
         self.meters = self._entries("meter", MeterEntry)
         self.chargers = self._entries("charger", ChargerEntry)
         self.limit_sources = self._entries("limit_source", LimitSource)
+        self.derogations = self._entries("derogation", Derogation)
         self.outputs = self._entries("output", OutputEntry)
         self.inputs = self._entries("input", InputEntry)
         self.gpio = self._table("gpio", GpioEntry)
@@ -79,6 +81,13 @@ class Draft:
         """A section's entries as written, readable or not."""
         entries = self._data.get(section)
         return entries[:ENTRIES_MAX] if isinstance(entries, list | tuple) else ()
+
+    @property
+    def timezone(self) -> str | None:
+        """As written, whatever else is wrong in its table; None where it is no text."""
+        table = self._data.get("site")
+        name = table.get("timezone") if isinstance(table, Mapping) else None
+        return name if isinstance(name, str) else None
 
     def has(self, section: str) -> bool:
         """Whether anything is written there."""

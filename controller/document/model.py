@@ -14,6 +14,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
@@ -39,6 +40,7 @@ class Document(Entry):
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
     )
+    derogations: tuple[Derogation, ...] = Field(default=(), alias="derogation", max_length=1000)
     gpio: GpioEntry | None = None
     outputs: tuple[OutputEntry, ...] = Field(default=(), alias="output", max_length=100)
     inputs: tuple[InputEntry, ...] = Field(default=(), alias="input", max_length=100)

@@ -5,6 +5,7 @@ Each refuses with a sentence that says what was found and what would be right.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -12,6 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from cext.rows import NO_PHASE, Phases
+from controller.document.lines import NAMES, Line
 from controller.document.problems import found
 from controller.units import MA_PER_A, NS_MAX, NS_PER_S, PPM, PPM_PER_PCT, whole
 
@@ -107,6 +109,28 @@ def _unit_or_pattern(value: object) -> int | str:
     return value
 
 
+def _line(value: object) -> Line:
+    """A line of the commissioning proof, by name or number."""
+    if isinstance(value, str) and value in NAMES:
+        return NAMES[value]
+    if isinstance(value, int) and not isinstance(value, bool) and value in list(Line):
+        return Line(value)
+    names = ", ".join(f'"{name}" ({line:d})' for name, line in NAMES.items())
+    raise ValueError(f"must be a line of the commissioning proof: {names}; found {found(value)}")
+
+
+def _date(value: object) -> str:
+    """A day, kept as YYYY-MM-DD: the same from TOML's dates and from text."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and len(value) == 10:
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            pass
+    raise ValueError(f"must be a date such as 2027-03-01, found {found(value)}")
+
+
 _CIRCUIT = _quantity("A", MA_PER_A, 0, 10_000)
 CircuitAmperes = Annotated[Phases, _per_phase(_CIRCUIT)]
 """Currents of a circuit: a number, or one per phase."""
@@ -133,6 +157,12 @@ Percent = Annotated[int, _quantity("%", PPM_PER_PCT, 0, 50)]
 """Kept in parts per million."""
 Ratio = Annotated[int, _quantity("", PPM, 0.001, 10_000)]
 """Kept in parts per million."""
+
+ExcessAmperes = Annotated[int, _quantity("A", MA_PER_A, 0.001, 10_000)]
+TripSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 86_400)]
+ProofLine = Annotated[Line, _Written(_line, {"enum": [*NAMES, *map(int, Line)]})]
+Date = Annotated[str, _Written(_date, {"type": "string", "format": "date"})]
+"""Kept as YYYY-MM-DD."""
 
 AnyTerminals = Annotated[Phases, _wired(1)]
 AllTerminals = Annotated[Phases, _wired(3)]

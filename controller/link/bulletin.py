@@ -37,7 +37,9 @@ class Bulletin:
         if len(self._refused) > REFUSALS:
             self._refused.popitem(last=False)
 
-    def status(self, nonce: str | None, enforcer: Welcome | None) -> dict[str, object]:
+    def status(
+        self, nonce: str | None, enforcer: Welcome | None, report: StatusReport | None
+    ) -> dict[str, object]:
         return {
             "online": True,
             "enforcer": enforcer is not None,
@@ -46,6 +48,7 @@ class Bulletin:
             "boot_id": enforcer and enforcer.boot_id,
             "mode": enforcer and enforcer.mode,
             "installation_hash": enforcer and enforcer.installation_hash,
+            "derogations": report and [each.model_dump() for each in report.derogations],
             "since": self._since,
         }
 

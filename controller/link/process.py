@@ -266,7 +266,7 @@ class Link:
             self._news.clear()
             if not self._online:
                 continue
-            status = self._bulletin.status(self._nonce, self._welcome)
+            status = self._bulletin.status(self._nonce, self._welcome, self._report)
             if status == self._told or self._publish(self._topics.status, status, retain=True):
                 self._told = status
             else:

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from controller.document.entries.base import Entry, Slug, Title
+from controller.document.entries.base import Entry, Slug, Title, optional
 from controller.document.quantities import (
     BreakerAmperes,
     CircuitAmperes,
+    ClearSeconds,
     ReleaseSeconds,
 )
 
@@ -55,4 +56,14 @@ class CircuitEntry(Entry):
     protection: Protection | None = None
     credit_export: StrictBool = Field(
         default=False, description="Whether power fed in here may be given to chargers."
+    )
+    clear_within_ns: ClearSeconds | None = Field(
+        default=None,
+        alias="clear_within_s",
+        description="An excess over the rating must be gone within this time.",
+    )
+    reserve_ma: CircuitAmperes = optional(
+        0,
+        "reserve_a",
+        "Kept free below every cap, for steps of the base load that nothing is fast enough for.",
     )

@@ -1,0 +1,162 @@
+"""Line 5 of the proof: how long an excess lasts until the depot has answered it.
+
+The worst case of each step on the way: a reading that just missed the rise, its lag, the tick, a
+charger that may not be written again yet, and the vehicle's own time. Whole nanoseconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cext.rows import Phases
+from controller.document.circuits import Circuit
+from controller.document.devices import Charger, Meter
+from controller.remedies import Late, Remedy, faster
+from controller.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a circuit needs, and what it may take."""
+
+    circuit: str
+    source: str | None  # the limit source whose clear_within_s it is; None: the circuit's own
+    measured_by: str | None  # the slowest that measures the circuit; None: nothing does
+    detect_ns: int  # poll + lag of that one, and a tick
+    write_ns: int  # the device's own pacing, of the slowest charger below
+    follow_ns: int  # until the vehicle has followed, of the same charger; or its contactor
+    slowest: str  # that charger
+    contactor: str | None  # which opens before that charger could have answered
+    allowed_ns: int
+    step_ma: Phases  # the largest step of base load
+    reserve_ma: Phases  # kept free for it
+    remedies: tuple[Remedy, ...]
+
+    @property
+    def takes_ns(self) -> int:
+        return self.detect_ns + self.write_ns + self.follow_ns
+
+    @property
+    def in_time(self) -> bool:
+        return self.takes_ns <= self.allowed_ns
+
+    @property
+    def reserved(self) -> bool:
+        """Whether a step of base load finds room whatever the chargers do.
+
+        Without a meter the whole worst-case base load is kept free all the time.
+        """
+        if self.measured_by is None:
+            return True
+        return all(map(int.__le__, self.step_ma, self.reserve_ma))
+
+    @property
+    def passed(self) -> bool:
+        return self.in_time or self.reserved
+
+
+class Answer(NamedTuple):
+    """From a decision to the current that follows it."""
+
+    charger: str
+    write_ns: int
+    follow_ns: int
+    contactor: str | None
+
+    @property
+    def takes_ns(self) -> int:
+        return self.write_ns + self.follow_ns
+
+
+def reactions(site: Site) -> tuple[Reaction, ...]:
+    """One for each circuit and limit source with a `clear_within_s` and chargers below."""
+    return tuple(_reactions(site))
+
+
+def _reactions(site: Site) -> Iterator[Reaction]:
+    circuits = {circuit.id: circuit for circuit in site.circuits}
+    for circuit in site.circuits:
+        if circuit.clear_within_ns is not None:
+            yield from _reaction(site, circuit, None, circuit.clear_within_ns)
+    for source in site.limit_sources:
+        if source.clear_within_ns is not None:
+            circuit = circuits[source.circuit]
+            yield from _reaction(site, circuit, source.id, source.clear_within_ns)
+
+
+def _reaction(
+    site: Site, circuit: Circuit, source: str | None, allowed_ns: int
+) -> Iterator[Reaction]:
+    chargers = _below(site, circuit.id)
+    if not chargers:
+        return  # nothing that could be lowered
+    meter = max(
+        (meter for meter in site.meters if meter.circuit == circuit.id),
+        key=_age_ns,
+        default=None,
+    )
+    detect_ns = site.control.tick_ns + (0 if meter is None else _age_ns(meter))
+    left_ns = allowed_ns - detect_ns
+    answers = [_answer(site, charger, source, left_ns) for charger in chargers]
+    slowest = max(answers, key=lambda answer: answer.takes_ns)
+    late = Late(
+        circuit=circuit.id,
+        source=source,
+        meter=None if meter is None else meter.id,
+        poll_ns=0 if meter is None else meter.poll_ns,
+        takes_ns=detect_ns + slowest.takes_ns,
+        allowed_ns=allowed_ns,
+        step_ma=circuit.worst_base_ma,
+        slow=_slow(answers, left_ns),
+    )
+    yield Reaction(
+        circuit=circuit.id,
+        source=source,
+        measured_by=late.meter,
+        detect_ns=detect_ns,
+        write_ns=slowest.write_ns,
+        follow_ns=slowest.follow_ns,
+        slowest=slowest.charger,
+        contactor=slowest.contactor,
+        allowed_ns=allowed_ns,
+        step_ma=late.step_ma,
+        reserve_ma=circuit.reserve_ma,
+        remedies=faster(late),
+    )
+
+
+def _below(site: Site, circuit: str) -> list[Charger]:
+    inside = {circuit}
+    for each in site.circuits:  # parents before their children
+        if each.parent in inside:
+            inside.add(each.id)
+    return [charger for charger in site.chargers if charger.circuit in inside]
+
+
+def _age_ns(meter: Meter) -> int:
+    """How old a rise may be when its reading arrives."""
+    return meter.poll_ns + meter.lag_ns
+
+
+def _answer(site: Site, charger: Charger, source: str | None, left_ns: int) -> Answer:
+    """By its setpoint; where that is too slow, by a contactor, if it may be opened for this."""
+    asked = Answer(charger.id, charger.facts.write_gap_ns, charger.settle_ns, None)
+    if asked.takes_ns <= left_ns:
+        return asked
+    if source is not None and _kind(site, source) == "economic":
+        return asked  # never goes beyond a pause
+    opened = (
+        Answer(charger.id, 0, each.opens_ns, each.id)
+        for each in site.contactors
+        if charger.id in each.chargers
+    )
+    return min([asked, *opened], key=lambda answer: answer.takes_ns)
+
+
+def _kind(site: Site, source: str) -> str:
+    return next(each.kind for each in site.limit_sources if each.id == source)
+
+
+def _slow(answers: Sequence[Answer], left_ns: int) -> tuple[str, ...]:
+    """Those that do not answer in what is left after the detection."""
+    return tuple(answer.charger for answer in answers if answer.takes_ns > left_ns)
