@@ -27,6 +27,7 @@ from hil.devices.alfen import Alfen
 from hil.devices.em24 import Em24
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.service import Service
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
@@ -51,7 +52,7 @@ class Depot:
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
-    def __init__(self, depot: Depot, directory: Path) -> None:
+    def __init__(self, depot: Depot, directory: Path, watchdog_s: float | None = None) -> None:
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - set(SIMULATED)):
@@ -70,9 +71,10 @@ class Rig:
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document)
-        self.link = self._child("link", "link", document)
+        self.enforcer = self._child("run", "enforcer", document, self.service.env)
+        self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
         """Brings the plant up to this instant and returns it."""
@@ -96,6 +98,7 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends everything, in spite of whatever fails on the way."""
+        await self.service.close()
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
         rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
@@ -134,6 +137,7 @@ class Rig:
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
         (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)
@@ -149,13 +153,12 @@ class Rig:
         except TimeoutError:
             raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
 
-    def _child(self, command: str, name: str, document: Path) -> Child:
+    def _child(self, command: str, name: str, document: Path, env: dict[str, str]) -> Child:
         words = [sys.executable, "-m", "controller", command, str(document)]
         words += ["--runtime", str(self.runtime), "--state", str(self.directory / "s")]
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        return Child(
-            name, words, self.directory / f"{name}.log", {**os.environ, "PYTHONPATH": path}
-        )
+        env = {**os.environ, **env, "PYTHONPATH": path}
+        return Child(name, words, self.directory / f"{name}.log", env)
 
     def _meter(self, meter: Meter) -> Em24:
         circuits = [circuit.id for circuit in self.depot.site.circuits]
