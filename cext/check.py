@@ -7,6 +7,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Demand,
     Phases,
     SlotRow,
@@ -20,6 +21,7 @@ MOST_NS = 2**60  # of a moment: 36 years of uptime, and sums stay inside int64
 MOST_SPAN_NS = 2**56  # of a duration: 2.3 years
 MOST_WEIGHT = 1000
 MOST_ROWS = 100_000
+MOST_CONTACTORS = 1000
 
 
 def refuse(problems: Iterator[str]) -> None:
@@ -41,9 +43,11 @@ def check_tables(
     chargers: Sequence[ChargerRow],
     slots: Sequence[SlotRow],
     tuning: Tuning,
+    contactors: Sequence[ContactorRow] = (),
 ) -> None:
     """Raises ValueError for tables that contradict themselves."""
     refuse(_table_problems(circuits, sources, chargers, slots, tuning))
+    refuse(_contactor_problems(contactors, len(chargers)))
 
 
 def _demand_problems(
@@ -84,6 +88,7 @@ def _table_problems(
     yield from _parent_problems([row.parent for row in circuits])
     for i, circuit in enumerate(circuits):
         yield from _amps(f"circuit {i}", circuit, "rating_ma", "worst_base_ma")
+        yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
     for i, source in enumerate(sources):
         where = f"source {i}"
         yield from _index(where, "circuit", source.circuit, len(circuits))
@@ -96,6 +101,7 @@ def _table_problems(
         yield from _index(where, "circuit", slot.circuit, len(circuits))
         yield from _amps(where, slot, "failsafe_ma")
         yield from _times(where, slot, "hold_ns")
+        yield from _perhaps(where, slot, "clear_within_ns")
     for name in ("dead_man_ns", "turn_ns"):
         yield from _range("tuning", name, getattr(tuning, name), 1, MOST_SPAN_NS)
     yield from _times("tuning", tuning, "dwell_ns", "calm_ns")
@@ -114,8 +120,35 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
     yield from _range(where, "step_ma", charger.step_ma, 1, MOST_MA)
     yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, 1_000_000)
     yield from _range(where, "weight", charger.weight, 1, MOST_WEIGHT)
+    if charger.ceiling_ma is not None:
+        yield from _range(where, "ceiling_ma", charger.ceiling_ma, 0, MOST_MA)
     if charger.min_ma > charger.max_ma:
         yield f"{where}: min_ma {charger.min_ma} is above max_ma {charger.max_ma}"
+
+
+def _contactor_problems(contactors: Sequence[ContactorRow], chargers: int) -> Iterator[str]:
+    yield from _range("tables", "contactors", len(contactors), 0, MOST_CONTACTORS)
+    own: set[int] = set()
+    for i, contactor in enumerate(contactors):
+        where = f"contactor {i}"
+        behind = set(contactor.chargers)
+        yield from _times(where, contactor, "opens_ns")
+        for charger in contactor.chargers:
+            yield from _index(where, "charger", charger, chargers)
+        if len(behind) != len(contactor.chargers):
+            yield f"{where}: a charger stands behind it twice"
+        if contactor.group:
+            continue
+        if len(behind) != 1:
+            yield f"{where}: is no group and cuts off {len(behind)} chargers, not one"
+        if own & behind:
+            yield f"{where}: its charger has a contactor of its own already"
+        own |= behind
+
+
+def _perhaps(where: str, row: object, name: str) -> Iterator[str]:
+    if getattr(row, name) is not None:
+        yield from _times(where, row, name)
 
 
 def _amps(where: str, row: object, *names: str) -> Iterator[str]:

@@ -5,7 +5,15 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
 from cext.ring cimport ring_push, ring_since, ring_span
-from cext.types cimport GRID_PHASES, NOTHING_MA, Charger, Circuit, World, in_date
+from cext.types cimport (
+    GRID_PHASES,
+    NOTHING_MA,
+    Charger,
+    Circuit,
+    World,
+    in_date,
+    stubborn_after,
+)
 
 cdef enum:
     MILLION = 1_000_000
@@ -85,13 +93,15 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
 
 
 cdef bint obeys(const Charger* charger) noexcept nogil:
-    """Whether an order to it counts: started, in touch, and not suspected."""
-    return charger.started and charger.fresh and not charger.suspect
+    """Whether an order to it counts: started, in touch, with power, and not suspected."""
+    return charger.started and charger.fresh and not charger.suspect and not charger.parted
 
 
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil:
-    """After a start: not heard yet, but still expected to answer."""
-    return not charger.started and world.now - world.began < PROVING
+    """After a start, or with power again: not heard yet, but still expected to answer."""
+    if charger.started or charger.cut:
+        return False
+    return world.now - max(world.began, charger.powered_at) < PROVING
 
 
 cdef int64_t ordered_draw(
@@ -126,6 +136,9 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
         charger.in_force_hi = charger.order
         if not charger.observed:
             charger.in_force_hi = max(charger.order, charger.in_force)
+    if charger.cut:
+        wait_for_power(charger)
+        return
     ring_since(&charger.ring, now - charger.window, hi)
     for phase in range(GRID_PHASES):
         charger.may_shed[phase] = 0
@@ -133,6 +146,27 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
         if charger.wired[phase]:
             measured = hi[phase] + <int64_t>hi[phase] * charger.tolerance_ppm // MILLION
             charger.draw_hi[phase] = max(worst_draw(charger, charger.in_force_hi), measured)
+            if charger.stubborn and not (charger.fresh and charger.current_known):
+                charger.draw_hi[phase] = max(
+                    charger.draw_hi[phase], worst_draw(charger, charger.ceiling)
+                )
+
+
+cdef void wait_for_power(Charger* charger) noexcept nogil:
+    """Cut off: draws nothing, and comes back with whatever its power-on, fallback or order is.
+
+    That counts before it is there: from when its contactor is about to be closed.
+    """
+    cdef int32_t phase
+    charger.in_force_hi = max(max(charger.power_on, charger.fallback), charger.order)
+    if charger.fresh:
+        charger.in_force_hi = max(charger.in_force_hi, charger.in_force)
+    charger.confirmed = 0
+    for phase in range(GRID_PHASES):
+        charger.may_shed[phase] = 0
+        charger.draw_hi[phase] = 0
+        if charger.reserved and charger.wired[phase]:
+            charger.draw_hi[phase] = worst_draw(charger, charger.in_force_hi)
 
 
 # --- suspicion --------------------------------------------------------------------------
@@ -150,20 +184,41 @@ cdef int64_t tolerated(const Charger* charger, int64_t setpoint) noexcept nogil:
     return max((setpoint + NOTHING_MA) * 11 // 10, worst_draw(charger, setpoint))
 
 
+cdef void watch_stubborn(Charger* charger, int32_t most) noexcept nogil:
+    """Stubborn: measured above all it might draw in the last 7 s, for 7 s without pause.
+
+    It ends when it was measured within its order for 7 s without pause, and confirms it.
+    """
+    cdef int64_t at = charger.report_at
+    if most <= tolerated(charger, charger.order):
+        charger.beyond_at = 0
+        charger.within_at = charger.within_at or at
+        if charger.confirmed and at - charger.within_at >= stubborn_after():
+            charger.stubborn = 0
+        return
+    charger.within_at = 0
+    charger.beyond_at = charger.beyond_at or at
+    if at - charger.beyond_at >= stubborn_after():
+        if most > tolerated(charger, highest_order(charger, at - stubborn_after())):
+            charger.stubborn = charger.suspect = 1
+
+
 cdef void watch_suspect(Charger* charger, int64_t now) noexcept nogil:
     """Suspected: draws more than any order of late permits, or confirms none in time.
 
-    It is cleared when it does as told.
+    It is cleared when it does as told; a stubborn one, when it has done so for 7 s.
     """
     cdef int32_t phase, most = 0
     cdef int64_t due = charger.settle + charger.lag + charger.poll + WRITING
     cdef bint obedient = charger.confirmed
     if not charger.started or not charger.fresh or charger.observed:
+        charger.beyond_at = charger.within_at = 0
         return
     if charger.current_known:
         for phase in range(GRID_PHASES):
             most = max(most, charger.current[phase])
-    obedient = obedient and most <= tolerated(charger, charger.order)
+        watch_stubborn(charger, most)
+    obedient = obedient and not charger.stubborn and most <= tolerated(charger, charger.order)
     if obedient:
         charger.suspect = 0
         charger.doubted_at = now

@@ -1,4 +1,4 @@
 from cext.types cimport World
 
-cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning) except -1
+cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, contactors) except -1
 cdef void free_world(World* world) noexcept

@@ -11,22 +11,27 @@ from cext.targets cimport blame
 from cext.types cimport (
     GRID_PHASES,
     RING,
+    RULE_CLOSED,
+    RULE_RECLOSING,
     RULE_STARTING,
     SLOT_LOST,
     Charger,
     Circuit,
+    Contactor,
     Slot,
     Source,
     Wish,
     World,
+    stubborn_after,
 )
 
 cdef int64_t RING_SPAN_LEAST = 1_000_000
 
 
-cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning) except -1:
+cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, contactors) except -1:
     """Tables that cext.check has passed. Raises MemoryError."""
     reserve(world, len(circuits), len(sources), len(chargers), len(slots))
+    reserve_contactors(world, len(contactors), sum([len(row.chargers) for row in contactors]))
     for i, row in enumerate(circuits):
         lay_circuit(world, i, row)
     for i, row in enumerate(chargers):
@@ -36,6 +41,7 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning) exc
     for i, row in enumerate(slots):
         lay_slot(&world.slots[<int32_t>i], row)
     lay_pace(world, tuning)
+    lay_contactors(world, contactors)
     lay_windows(world)
     ranks = sorted(range(len(chargers)), key=lambda i: chargers[i].class_rank)
     for i, charger in enumerate(ranks):
@@ -48,6 +54,8 @@ cdef void free_world(World* world) noexcept:
     free(world.sources)
     free(world.chargers)
     free(world.slots)
+    free(world.contactors)
+    free(world.members)
     free(world.wishes)
     free(world.wisher)
     free(world.by_class)
@@ -80,11 +88,23 @@ cdef int reserve(
     return 0
 
 
+cdef int reserve_contactors(World* world, int32_t contactors, int32_t members) except -1:
+    """The memory for contactors. Raises MemoryError."""
+    world.contactors_n = contactors
+    world.members_n = members
+    world.contactors = <Contactor*>calloc(max(contactors, 1), sizeof(Contactor))
+    world.members = <int32_t*>calloc(max(members, 1), sizeof(int32_t))
+    if world.contactors == NULL or world.members == NULL:
+        raise MemoryError("kernel")
+    return 0
+
+
 cdef int lay_circuit(World* world, int32_t i, row) except -1:
     cdef Circuit* circuit = &world.circuits[i]
     circuit.parent = row.parent
     world.filler.parent[i] = row.parent
     circuit.credit_export = row.credit_export
+    circuit.clear_within = -1 if row.clear_within_ns is None else row.clear_within_ns
     for phase in range(GRID_PHASES):
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
@@ -98,9 +118,12 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
     charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
-    charger.maximum = row.max_ma // row.step_ma * row.step_ma
+    highest = row.max_ma if row.ceiling_ma is None else min(row.max_ma, row.ceiling_ma)
+    charger.maximum = highest // row.step_ma * row.step_ma
     if charger.minimum > charger.maximum:  # no setpoint that it takes is one it may have
         charger.maximum = 0
+    charger.ceiling = row.max_ma
+    charger.own = -1
     charger.step = row.step_ma
     charger.fallback = row.fallback_ma
     charger.declared_fallback = row.fallback_ma
@@ -139,9 +162,38 @@ cdef int lay_slot(Slot* slot, row) except -1:
     slot.circuit = row.circuit
     slot.kind = int(row.kind)
     slot.hold = row.hold_ns
+    slot.clear_within = -1 if row.clear_within_ns is None else row.clear_within_ns
     slot.state = SLOT_LOST
     for phase in range(GRID_PHASES):
         slot.failsafe[<int32_t>phase] = row.failsafe_ma[phase]
+    return 0
+
+
+cdef int lay_contactors(World* world, contactors) except -1:
+    """They begin as they are while nobody decides: open, for most. That raises nothing.
+
+    Where nothing is ever written they are somebody else's, and count as closed.
+    """
+    cdef Contactor* contactor
+    cdef int32_t i, charger, member = 0
+    world.closing = world.last_closed = -1
+    for i, row in enumerate(contactors):
+        contactor = &world.contactors[i]
+        contactor.first = member
+        contactor.count = len(row.chargers)
+        contactor.group = row.group
+        contactor.feedback = row.feedback
+        contactor.opens = row.opens_ns
+        contactor.closed = world.pace.observe or not row.opens_alone
+        blame(
+            world, &contactor.why, RULE_CLOSED if contactor.closed else RULE_RECLOSING, -1, -1
+        )
+        contactor.cause = contactor.why
+        for charger in row.chargers:
+            world.members[member] = charger
+            member += 1
+            if not row.group:
+                world.chargers[charger].own = i
     return 0
 
 
@@ -184,7 +236,7 @@ cdef void lay_windows(World* world) noexcept nogil:
     for k in range(world.chargers_n):
         charger = &world.chargers[k]
         charger.ring.span_ns = span_of(charger.window)
-        charger.orders.span_ns = span_of(2 * charger.show)
+        charger.orders.span_ns = span_of(max(2 * charger.show, stubborn_after()))
         charger.calm = max(world.pace.calm, charger.window)
         charger.observed = world.pace.observe
         calm = max(calm, charger.calm)

@@ -7,6 +7,7 @@ the calm pace; everything that should be higher waits for slack (cext.rise).
 
 from libc.stdint cimport int32_t
 
+from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
 from cext.orders cimport order
 from cext.rise cimport rise
@@ -18,10 +19,12 @@ cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
     fall_back(world)
     lower_silent(world)
+    lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
     lower_calmly(world)
     if not world.leaving:
+        reclose(world)
         rise(world)
 
 

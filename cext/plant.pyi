@@ -74,6 +74,8 @@ class Plant:
         """The vehicle's own wish changes (wakes up, or saves its battery)."""
     def power_cycle(self, charger: int) -> None:
         """Its supply is cut and returns at once."""
+    def set_alone(self, charger: int, fallback_ma: int, watchdog_ns: int) -> None:
+        """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
     # what a controller can do and see

@@ -216,6 +216,14 @@ cdef class Plant:
         station.offered_ma = station.pilot_ma = min(station.power_on_ma, station.max_ma)
         greet(station, self.depot.now)
 
+    def set_alone(self, charger, fallback_ma, watchdog_ns):
+        """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
+        cdef Station* station = self._station(charger)
+        station.fallback_ma = whole(fallback_ma, 0, MOST_MA, "fallback_ma")
+        station.watchdog = self._steps(watchdog_ns)
+        if not station.watchdog:
+            station.deadline = 0
+
     def set_obeys(self, charger, obeys):
         """False: goes on drawing what it drew, whatever is written."""
         cdef Station* station = self._station(charger)

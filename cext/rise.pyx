@@ -13,6 +13,7 @@ from cext.types cimport (
     RULE_SILENT,
     RULE_SLACK,
     RULE_STARTING,
+    RULE_STUBBORN,
     RULE_SUSPECT,
     WORTH_MA,
     Charger,
@@ -36,12 +37,16 @@ cdef void rise(World* world) noexcept nogil:
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[world.turn_order[i]]
+        if charger.parted:
+            continue  # its contactor's reason stands
         if not charger.started:
             blame(world, &charger.why, RULE_STARTING, -1, -1)
         elif not charger.fresh:
             blame(world, &charger.why, RULE_SILENT, -1, -1)
         elif charger.suspect:
-            blame(world, &charger.why, RULE_SUSPECT, -1, -1)
+            blame(
+                world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
+            )
         elif charger.target > charger.order:
             rise_one(world, charger)
         elif charger.target == charger.order:
@@ -76,7 +81,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
         order(world, charger, setpoint)
 
 
-cdef bint closed(const Circuit* circuit, int32_t phase) noexcept nogil:
+cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil:
     """Nothing rises below what is over its cap by its reading, credits or not, nor below what
     was never measured yet since the start although it has a meter, nor while one source hands
     over to another that may know less."""
@@ -122,7 +127,7 @@ cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexce
                 continue
             slack = slack_for(world, charger, circuit, phase)
             room = charger.draw_hi[phase] + slack
-            if slack < 0 or closed(circuit, phase):
+            if slack < 0 or closed_to_rises(circuit, phase):
                 room = 0
             if room < most:
                 most = room

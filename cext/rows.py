@@ -51,6 +51,13 @@ class Rule(IntEnum):
     SILENT = 12  # no fresh report: never raised
     FALLBACK = 13  # starts at the lesser of its setpoint in force and its fail-safe setpoint
     SUSPECT = 14  # does not do as told: counted at its worst, never raised
+    STUBBORN = 15  # has drawn more than it may for 7 s: counted at what it draws, never raised
+    PAUSED = 16  # does not do as told while circuit and phase are over their cap: told to stop
+    OPENED = 17  # a contactor before it is ordered open; of a contactor: against an excess
+    RECLOSING = 18  # of a contactor: waits until its power-on currents fit circuit and phase
+    PACED = 19  # the device takes no further write yet, and an increase could not be taken back
+    UNPROVEN = 20  # its fallback is not proven: counted at its worst
+    CLOSED = 21  # of a contactor: nothing speaks against it
 
 
 class Demand(NamedTuple):
@@ -70,6 +77,7 @@ class CircuitRow(NamedTuple):
     rating_ma: Phases
     worst_base_ma: Phases  # declared; includes the children's
     credit_export: bool = False
+    clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
 
 
 class SourceRow(NamedTuple):
@@ -107,6 +115,7 @@ class ChargerRow(NamedTuple):
     max_age_ns: int
     weight: int = 1
     class_rank: int = 0  # lower goes first
+    ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
 
 
 class SlotRow(NamedTuple):
@@ -116,6 +125,17 @@ class SlotRow(NamedTuple):
     kind: Kind
     failsafe_ma: Phases
     hold_ns: int  # after the source is lost, its last limit binds at least this long
+    clear_within_ns: int | None = None  # an excess of its limits is to be gone within this time
+
+
+class ContactorRow(NamedTuple):
+    """A contactor that can cut chargers off. A charger is behind at most one that is no group."""
+
+    chargers: tuple[int, ...]
+    group: bool  # drops a whole group, obedient chargers too: the last resort
+    feedback: bool  # an auxiliary contact says whether it is open
+    opens_ns: int  # from the order until it is open, at the most
+    opens_alone: bool = True  # while nobody decides; else it begins closed
 
 
 class Tuning(NamedTuple):
@@ -160,6 +180,7 @@ class CircuitState(NamedTuple):
     excess_ma: Phases  # net excess, 0 where none
     draw_hi_ma: Phases
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
+    beyond_control: bool  # over its cap with everything shed that can be
 
 
 class ChargerState(NamedTuple):
@@ -170,7 +191,21 @@ class ChargerState(NamedTuple):
     vehicle: Vehicle
     draw_hi_ma: int
     fresh: bool
-    suspect: bool
+    suspect: bool  # does not do as told; a stubborn one is suspected, too
+    stubborn: bool
+    cut_off: bool  # behind a contactor that is verified open
+
+
+class ContactorState(NamedTuple):
+    """A contactor's order. Closed is a permission: it ends at `expires_ns`."""
+
+    closed: bool
+    changed_tick: int  # the tick that last changed the order
+    tick: int  # the tick that last confirmed it
+    expires_ns: int
+    verified_open: bool  # ordered open, and all behind it is known to be without current
+    contact: bool | None  # the auxiliary contact says closed; None: nothing young enough
+    why: Why
 
 
 class SourceState(NamedTuple):

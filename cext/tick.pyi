@@ -5,6 +5,8 @@ from cext.rows import (
     ChargerState,
     CircuitRow,
     CircuitState,
+    ContactorRow,
+    ContactorState,
     Output,
     Phases,
     SlotRow,
@@ -28,6 +30,7 @@ class Kernel:
         chargers: Sequence[ChargerRow],
         slots: Sequence[SlotRow],
         tuning: Tuning,
+        contactors: Sequence[ContactorRow] = (),
     ) -> None: ...
     def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
         """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA.
@@ -56,6 +59,8 @@ class Kernel:
     def set_fallback(self, charger: int, fallback_ma: int) -> None:
         """What the charger itself says it does alone: the higher of this and what was declared
         counts. It never lifts the fail-safe setpoint."""
+    def post_contactor(self, contactor: int, at_ns: int, closed: bool) -> None:
+        """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
     def set_limit(
         self, slot: int, limit_ma: Phases | None, limit_until_ns: int, alive_until_ns: int
     ) -> None:
@@ -67,7 +72,8 @@ class Kernel:
     def leave(self) -> None:
         """From now on nothing rises, and every charger goes to its fail-safe setpoint."""
     def tick(self, now_ns: int) -> bool:
-        """Decides once; True when an order changed. Time must not run backwards.
+        """Decides once; True when an order changed, a contactor's too. Time must not run
+        backwards.
 
         After a gap of the dead-man time all orders had expired: each charger goes on at the
         lesser of its setpoint in force and its fail-safe setpoint.
@@ -80,6 +86,8 @@ class Kernel:
     def output(self, charger: int) -> Output: ...
     def circuit(self, circuit: int) -> CircuitState: ...
     def charger(self, charger: int) -> ChargerState: ...
+    def contactor(self, contactor: int) -> ContactorState:
+        """A contactor's order: to be opened by whoever holds it when the order has expired."""
     def source(self, source: int) -> SourceState: ...
     def slot(self, slot: int) -> SlotState: ...
     def failsafe_ma(self, charger: int) -> int:

@@ -9,6 +9,7 @@ from cext.check import MOST_MA, MOST_NS, check_tables
 from cext.rows import (
     ChargerState,
     CircuitState,
+    ContactorState,
     Output,
     Rule,
     SlotState,
@@ -20,13 +21,24 @@ from cext.rows import Why as WhyRow
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.base cimport count_base, count_readings, distrust, take_reading
+from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
 from cext.lay cimport free_world, lay_world
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
-from cext.types cimport GRID_PHASES, VEHICLE_E, Charger, Circuit, Slot, Source, Why, World
+from cext.types cimport (
+    GRID_PHASES,
+    VEHICLE_E,
+    Charger,
+    Circuit,
+    Contactor,
+    Slot,
+    Source,
+    Why,
+    World,
+)
 
 
 cdef extern from "<unistd.h>" nogil:
@@ -48,11 +60,11 @@ cdef class Kernel:
         self.wake_fd = -1
         self.world.pace.turn = 1
 
-    def __init__(self, circuits, sources, chargers, slots, tuning):
+    def __init__(self, circuits, sources, chargers, slots, tuning, contactors=()):
         if self.world.circuits != NULL:
             raise ValueError("a kernel is built once")
-        check_tables(circuits, sources, chargers, slots, tuning)
-        lay_world(&self.world, circuits, sources, chargers, slots, tuning)
+        check_tables(circuits, sources, chargers, slots, tuning, contactors)
+        lay_world(&self.world, circuits, sources, chargers, slots, tuning, contactors)
         set_failsafe(&self.world)
 
     def __dealloc__(self):
@@ -107,6 +119,17 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         to.fallback = max(to.declared_fallback, fallback)
         pthread_mutex_unlock(&self.lock)
+
+    def post_contactor(self, contactor, at_ns, closed):
+        cdef int32_t i = index("contactor", contactor, self.world.contactors_n)
+        cdef int64_t at = instant("at_ns", at_ns)
+        cdef bint is_closed = closed is not False  # what is not a clear "open" is not one
+        cdef bint news
+        pthread_mutex_lock(&self.lock)
+        news = take_contact(&self.world.contactors[i], at, is_closed)
+        pthread_mutex_unlock(&self.lock)
+        if news:
+            self.wake()
 
     def set_limit(self, slot, limit_ma, limit_until_ns, alive_until_ns):
         cdef int32_t limit[GRID_PHASES]
@@ -168,6 +191,7 @@ cdef class Kernel:
         count_slots(world)
         count_readings(world)
         start(world)
+        count_contactors(world)
         count_draw(world)
         count_base(world)
         set_targets(world)
@@ -217,7 +241,7 @@ cdef class Kernel:
         return CircuitState(
             three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
             c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst),
+            three(c.worst), bool(c.beyond_control),
         )
 
     def charger(self, charger):
@@ -230,7 +254,23 @@ cdef class Kernel:
             c.in_force if c.heard and c.in_force >= 0 else None,
             three(c.current) if c.fresh and c.current_known else None,
             VEHICLES[c.vehicle if c.fresh else 0],
-            max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect),
+            max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
+            bool(c.cut),
+        )
+
+    def contactor(self, contactor):
+        cdef Contactor c
+        cdef int64_t tick, now
+        cdef int32_t i = index("contactor", contactor, self.world.contactors_n)
+        pthread_mutex_lock(&self.lock)
+        c = self.world.contactors[i]
+        tick = self.world.tick
+        now = self.world.now
+        pthread_mutex_unlock(&self.lock)
+        return ContactorState(
+            bool(c.closed), c.changed_tick, tick, now + self.world.pace.dead_man,
+            bool(c.verified), bool(c.contact_closed) if contact_young(&c, now) else None,
+            why_row(&c.why),
         )
 
     def source(self, source):

@@ -39,6 +39,13 @@ cdef enum:
     RULE_SILENT = 12
     RULE_FALLBACK = 13
     RULE_SUSPECT = 14
+    RULE_STUBBORN = 15
+    RULE_PAUSED = 16
+    RULE_OPENED = 17
+    RULE_RECLOSING = 18
+    RULE_PACED = 19
+    RULE_UNPROVEN = 20
+    RULE_CLOSED = 21
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -63,6 +70,7 @@ cdef struct Why:
 cdef struct Circuit:
     int32_t parent
     int32_t credit_export
+    int64_t clear_within  # of its rating; -1: not stated
     int32_t measured  # some source measures it
     int32_t heard  # some source has spoken since start
     int32_t unsigned  # of this tick: only magnitudes count, as import
@@ -91,9 +99,12 @@ cdef struct Circuit:
     int64_t draw_hi[GRID_PHASES]
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
+    int32_t beyond_control
     int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
     int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
     int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
+    int64_t wakes[GRID_PHASES]  # scratch: most that is drawn once a contactor has closed
+    int32_t asked  # scratch: whether that contactor's chargers are fed from here
     Ring drawn  # draw_hi of late
     int64_t unseen_at  # when an unmetered charger below last rose; 0: never
 
@@ -119,6 +130,7 @@ cdef struct Charger:
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
     int32_t minimum
     int32_t maximum
+    int32_t ceiling  # as declared: what counts where nothing is known
     int32_t step
     int32_t declared_fallback
     int32_t fallback  # as declared, or higher as the charger itself says
@@ -158,7 +170,21 @@ cdef struct Charger:
     Ring orders  # each order that ended, at its end
     int32_t observed  # nothing is ever written: orders count as obeyed
     int32_t suspect
+    int32_t stubborn  # suspected, too
+    int64_t beyond_at  # since then it was measured above its order without pause; 0: it is not
+    int64_t within_at  # since then it was not; 0: it is
     int64_t doubted_at  # since then no read-back has confirmed the order
+    # contactors
+    int32_t own  # the contactor of its own; -1: none
+    int32_t parted  # one it is behind is ordered open
+    int32_t cut  # and one of them is verified open: it draws nothing
+    int32_t disputed  # an auxiliary contact says that it is not
+    int32_t waking  # scratch: gets its power back with the contactor in question
+    int32_t reserved  # it is about to get its power back, and counts as if it had
+    int64_t parted_at
+    int64_t powered_at  # when it last got its power back by our order
+    int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
+    int32_t dropped  # its own reports showed that draw drop at the order
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before
@@ -182,6 +208,7 @@ cdef struct Charger:
 cdef struct Slot:
     int32_t circuit
     int32_t kind
+    int64_t clear_within  # -1: not stated
     int32_t failsafe[GRID_PHASES]
     int64_t hold
     int32_t known  # some limit was ever heard
@@ -193,6 +220,25 @@ cdef struct Slot:
     int32_t state
     int32_t asks  # it asks for a cap now
     int32_t cap[GRID_PHASES]
+
+cdef struct Contactor:
+    int32_t first  # its chargers are world.members[first : first + count]
+    int32_t count
+    int32_t group
+    int32_t feedback
+    int64_t opens
+    int32_t closed  # as ordered
+    int64_t changed_tick
+    int64_t changed_at
+    int64_t least_open  # it stays open at least this long
+    int32_t openings  # against an excess, lately
+    int64_t tried_at  # when room for its power-on currents was last looked for in vain
+    int32_t contact_known  # auxiliary contact
+    int32_t contact_closed
+    int64_t contact_at
+    int32_t verified  # of this tick: open, and known to be
+    Why why
+    Why cause  # the excess it was last opened against
 
 cdef struct Pace:
     int64_t dead_man
@@ -242,10 +288,17 @@ cdef struct World:
     int32_t sources_n
     int32_t chargers_n
     int32_t slots_n
+    int32_t contactors_n
+    int32_t members_n
     Circuit* circuits
     Source* sources
     Charger* chargers
     Slot* slots
+    Contactor* contactors
+    int32_t* members  # chargers behind each contactor, one list after the other
+    int32_t closing  # the contactor whose power-on currents are reserved; -1: none
+    int64_t closing_at  # since when
+    int32_t last_closed  # -1: none yet
     Pace pace
     Wish* wishes
     int32_t* wisher  # charger of each wish
@@ -264,3 +317,8 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
+
+
+cdef inline int64_t stubborn_after() noexcept nogil:
+    """Above what it may draw for so long, a charger is stubborn; within it for so long, not."""
+    return 7_000_000_000

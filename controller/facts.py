@@ -32,8 +32,10 @@ class ChargerFacts:
     has_fallback: bool  # False: keeps its last setpoint, or does what nobody knows
     watchdog_armed_after_power_on: bool
     power_on_is_fallback: bool  # after its own power was cut it starts with its fallback
-    write_gap_ns: int = 0  # it takes no second write sooner
     writable_ma: int | None = None  # the most its setpoint register can hold; None: anything
+    any_traffic: bool = False  # every request feeds its watchdog, polls included
+    write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
+    confirm_gap_ns: int = 0  # how long one report takes where its reads are paced, else 0
 
 
 class Profiles(Protocol):

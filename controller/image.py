@@ -53,6 +53,15 @@ class Order:
     expires_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ContactorOrder:
+    """What a contactor is to be. Closed is a permission: open at or after `expires_ns`."""
+
+    closed: bool
+    tick: int  # changed_tick: the tick that last changed the order
+    expires_ns: int
+
+
 class Image:
     """Readings in, orders out, for one site. Used from the I/O thread only."""
 
@@ -63,6 +72,8 @@ class Image:
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
         self.turn = Turn(clock, tables.tuning.dead_man_ns)
+        self._wake_contactor: dict[str, Callable[[], None]] = {}
+        self._sent_contactor: dict[str, bool] = {}
 
     @property
     def clock(self) -> Clock:
@@ -96,10 +107,30 @@ class Image:
         """`wake` is called, reductions before increases, when the charger's order changed."""
         self._wake[charger] = wake
 
+    def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
+        """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
+        self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
+
+    def contactor_order(self, contactor: str) -> ContactorOrder | None:
+        """What a contactor is to be now; None before the first tick, and after the expiry."""
+        state = self._kernel.contactor(self._tables.contactor_index[contactor])
+        if state.tick == 0 or self._clock.now_ns() >= state.expires_ns:
+            return None
+        return ContactorOrder(state.closed, state.changed_tick, state.expires_ns)
+
+    def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None:
+        """`wake` is called, openings before closings, when the contactor's order changed."""
+        self._wake_contactor[contactor] = wake
+
     def announce(self) -> None:
         """Wakes the drivers whose orders changed since the last call."""
         down: list[Callable[[], None]] = []
         up: list[Callable[[], None]] = []
+        for contactor, wake in self._wake_contactor.items():
+            closed = self._kernel.contactor(self._tables.contactor_index[contactor]).closed
+            if self._sent_contactor.get(contactor) != closed:
+                self._sent_contactor[contactor] = closed
+                (up if closed else down).append(wake)
         for charger, wake in self._wake.items():
             output: Output = self._kernel.output(self._tables.charger_index[charger])
             if output.setpoint_ma is None:

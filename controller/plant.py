@@ -193,10 +193,15 @@ class _ChargerLoop:
         self._id = charger.id
         self._index = index
         self._metered = charger.facts.metered
-        self._refresh_ns = (charger.fallback_delay_ns or 1 << 62) // REFRESHES
+        self._any_traffic = charger.facts.any_traffic
+        fed_ns = (charger.fallback_delay_ns or 1 << 62) // REFRESHES
+        self._look_ns = min(charger.poll_ns, fed_ns)
+        self._refresh_ns = 1 << 62 if self._any_traffic else fed_ns
         self._poll_ns = charger.poll_ns
-        self._look_ns = min(charger.poll_ns, self._refresh_ns)
         self._next_poll_ns = 0
+        self._write_gap_ns = charger.facts.write_gap_ns
+        self._next_write_ns = 0  # the device takes none before
+        self._waiting = False  # for that instant
         self._writing = False
         self._owed = False  # an order has changed and is not written yet
         self._written_ma: int | None = None
@@ -215,8 +220,17 @@ class _ChargerLoop:
         if now_ns >= self._next_poll_ns and self._id not in self._enforcer.silent:
             self._next_poll_ns = now_ns + self._poll_ns
             self._report(now_ns)
+        if self._any_traffic:
+            self._feed()
         if self._owed or self._in_force_ma != self._written_ma or now_ns >= self._refresh_at_ns:
             self._write()
+
+    def _feed(self) -> None:
+        """Reads go on beside the reports, and feed its watchdog, while there is an order."""
+        enforcer = self._enforcer
+        state = enforcer.plant.charger(self._index)
+        if state.valid_ns and self._id not in enforcer.silent and enforcer.image.order(self._id):
+            enforcer.plant.write_setpoint(self._index, state.offered_ma)
 
     def _report(self, now_ns: int) -> None:
         state = self._enforcer.plant.charger(self._index)
@@ -241,12 +255,22 @@ class _ChargerLoop:
         self._write()
 
     def _write(self) -> None:
+        now_ns = self._enforcer.clock.at_ns
+        if now_ns < self._next_write_ns:
+            if not self._waiting:
+                self._waiting = True
+                self._enforcer.agenda.at(self._next_write_ns, self._gap_over)
+            return
         order = self._enforcer.image.order(self._id)
         if order is not None and not self._writing:
             self._writing = True
             self._enforcer.agenda.at(
                 self._enforcer.clock.at_ns + EXCHANGE_NS, partial(self._arrive, order)
             )
+
+    def _gap_over(self) -> None:
+        self._waiting = False
+        self._write()
 
     def _arrive(self, order: Order) -> None:
         """Takes effect and is acknowledged; a silent charger is tried again at the next poll."""
@@ -255,6 +279,7 @@ class _ChargerLoop:
             return
         now_ns = self._enforcer.clock.at_ns
         self._enforcer.plant.write_setpoint(self._index, order.ma)
+        self._next_write_ns = now_ns + self._write_gap_ns
         self._enforcer.setpoint_writes += 1
         self._written_before, self._written = self._written[0], (order.tick, now_ns)
         self._written_ma = self._in_force_ma = order.ma

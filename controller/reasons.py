@@ -24,6 +24,13 @@ _WORDS = {
     Rule.SILENT: "silent: not raised",
     Rule.FALLBACK: "at its fail-safe setpoint, or lower: starts, goes on after a stall, or stops",
     Rule.SUSPECT: "does not do as told: counted at its worst and not raised",
+    Rule.STUBBORN: "stubborn: draws more than it may, counted at that and not raised",
+    Rule.PAUSED: "stopped: does not do as told, and {place} is over its cap ({limit})",
+    Rule.OPENED: "contactor open: {place} was over its cap ({limit})",
+    Rule.RECLOSING: "contactor open: its power-on currents wait for room on {place}",
+    Rule.PACED: "may not rise: it takes no further write yet, and {place} leaves no reserve",
+    Rule.UNPROVEN: "unproven: counted at its worst",
+    Rule.CLOSED: "closed",
 }
 
 

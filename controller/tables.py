@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cext.rows import (
+    NEVER_NS,
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Kind,
     Phases,
     SlotRow,
@@ -15,14 +17,18 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
-from controller.site import Control, LimitSource, Site
+from controller.document.gpio import Contactor
+from controller.site import Circuit, Control, LimitSource, Site
 from controller.units import PPM, less
+
+OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no source has such an id
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How a meter's terminals sit on the circuit."""
+    """How a meter's or clamp's terminals sit on the circuit."""
 
     phases: Phases  # grid phase at terminals 1, 2, 3
     ratio_ppm: int
@@ -45,12 +51,14 @@ class Tables:
     sources: tuple[SourceRow, ...]
     chargers: tuple[ChargerRow, ...]
     slots: tuple[SlotRow, ...]
+    contactors: tuple[ContactorRow, ...]
     tuning: Tuning
     tick_ns: int
     circuit_index: dict[str, int]
     source_index: dict[str, int]
     charger_index: dict[str, int]
     slot_index: dict[str, int]
+    contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
 
     @classmethod
@@ -59,6 +67,10 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        limited = [circuit for circuit in site.circuits if circuit.limit_ma is not None]
+        sources = [source.id for source in site.limit_sources]
+        own = [OPERATOR + circuit.id for circuit in limited]
+        chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
@@ -67,28 +79,41 @@ class Tables:
                     rating_ma=less(circuit.rating_ma, circuit.reserve_ma),
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
+                    clear_within_ns=circuit.clear_within_ns,
                 )
                 for circuit in site.circuits
             ),
-            sources=tuple(_source_row(meter, circuits) for meter in site.meters),
-            chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
-            slots=tuple(
-                _slot_row(source, circuits, reserves[source.circuit])
-                for source in site.limit_sources
+            sources=(
+                *(_source_row(meter, circuits) for meter in site.meters),
+                *(_clamp_row(clamp, circuits) for clamp in site.clamps),
             ),
+            chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
+            slots=(
+                *(_slot_row(each, circuits, reserves[each.circuit]) for each in site.limit_sources),
+                *(_own_slot_row(each, circuits) for each in limited),
+            ),
+            contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
-            source_index={meter.id: i for i, meter in enumerate(site.meters)},
-            charger_index={charger.id: i for i, charger in enumerate(site.chargers)},
-            slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
-            source_wiring=tuple(
-                Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters
+            source_index={name: i for i, name in enumerate(site.source_ids)},
+            charger_index=chargers,
+            slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
+            contactor_index={each.id: i for i, each in enumerate(site.contactors)},
+            source_wiring=(
+                *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
+                *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
             ),
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(self.circuits, self.sources, self.chargers, self.slots, self.tuning)
+        kernel = Kernel(
+            self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
+        )
+        for id_, slot in self.slot_index.items():
+            if id_.startswith(OPERATOR):
+                kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
+        return kernel
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -98,6 +123,17 @@ def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
         lag_ns=meter.lag_ns,
         max_age_ns=meter.max_age_ns,
         poll_ns=meter.poll_ns,
+    )
+
+
+def _clamp_row(clamp: Clamp, circuits: dict[str, int]) -> SourceRow:
+    return SourceRow(
+        circuit=circuits[clamp.circuit],
+        error_ma=clamp.error_ma,
+        lag_ns=clamp.lag_ns,
+        max_age_ns=clamp.max_age_ns,
+        poll_ns=clamp.period_ns,
+        unsigned=True,
     )
 
 
@@ -120,6 +156,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         max_age_ns=charger.max_age_ns,
         weight=charger.weight,
         class_rank=charger.class_rank,
+        ceiling_ma=charger.ceiling_ma,
     )
 
 
@@ -129,6 +166,28 @@ def _slot_row(source: LimitSource, circuits: dict[str, int], reserve_ma: Phases)
         kind=Kind[source.kind.upper()],
         failsafe_ma=less(source.failsafe_ma, reserve_ma),
         hold_ns=source.hold_ns,
+        clear_within_ns=source.clear_within_ns,
+    )
+
+
+def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorRow:
+    return ContactorRow(
+        chargers=tuple(chargers[charger] for charger in contactor.chargers),
+        group=contactor.group,
+        feedback=contactor.feedback is not None,
+        opens_ns=contactor.opens_ns,
+        opens_alone=contactor.opens_alone,
+    )
+
+
+def _own_slot_row(circuit: Circuit, circuits: dict[str, int]) -> SlotRow:
+    """The operator's lasting limit: as its own fail-safe cap it cannot be lost."""
+    assert circuit.limit_ma is not None
+    return SlotRow(
+        circuit=circuits[circuit.id],
+        kind=Kind.ECONOMIC,
+        failsafe_ma=less(circuit.limit_ma, circuit.reserve_ma),
+        hold_ns=0,
     )
 
 

@@ -16,14 +16,22 @@ from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
 from drivers.bell import Bell
 from drivers.bus import Bus
-from drivers.device import BadValueError, DeviceError, ProcessImage, Rank, Request
+from drivers.device import (
+    BadValueError,
+    BusFullError,
+    CutError,
+    DeviceError,
+    NoConnectionError,
+    ProcessImage,
+    Rank,
+    Request,
+)
 from drivers.health import DeviceHealth, Health
 from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Reader, Sample
 from drivers.report import (
     currents_ma,
     in_force_ma,
-    needed,
     remark,
     time_left_ns,
     time_set_ns,
@@ -36,6 +44,8 @@ from drivers.silence import Silence
 
 SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
+AFTER_GAP_S = 0.001  # a timer may be early by its clock's resolution
+UNSENT = (NoConnectionError, BusFullError, BadValueError)  # what was asked for never left
 
 
 class ChargerDriver:
@@ -60,7 +70,7 @@ class ChargerDriver:
             profile,
             bus,
             Rank.CHARGER,
-            needed(profile),
+            profile.reported,
             self._may_ask,
         )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
@@ -75,6 +85,8 @@ class ChargerDriver:
         self._any_traffic = profile.watchdog.kind == "any_traffic"
         self._heard_ns: int | None = None  # its last report
         self._lapsed = True  # its watchdog may have run out since the last write
+        self._write_gap_ns = profile.pacing.write_gap_ns
+        self._next_write_ns = 0  # it takes none before
         self._unset: tuple[Setting, ...] = ()  # as read last
         self._settings_left = SETTINGS_MAX
 
@@ -181,6 +193,8 @@ class ChargerDriver:
             try:
                 await self._write()
             except DeviceError as error:
+                if not isinstance(error, UNSENT) or isinstance(error, CutError):
+                    self._pace()
                 self._settings_left -= self._offered is None
                 self._silence.failed(error)
                 self._write_failed_last = True
@@ -196,6 +210,7 @@ class ChargerDriver:
         reply = await self._bus.exchange(self.id, self._rank, self._ask)
         if reply is None:
             return
+        self._pace()
         self._silence.answered()
         self._settings_left -= self._offered is None
         if self._offered is not None:
@@ -205,8 +220,17 @@ class ChargerDriver:
         self._refusal = None
         self._poll_bell.ring()
 
+    def _pace(self) -> None:
+        """A write may have arrived: the next one waits, and goes out the moment that it may."""
+        if self._write_gap_ns:
+            self._next_write_ns = self._image.clock.now_ns() + self._write_gap_ns
+            gap_s = self._write_gap_ns / NS_PER_S
+            asyncio.get_running_loop().call_later(gap_s + AFTER_GAP_S, self._write_bell.ring)
+
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
+        if self._image.clock.now_ns() < self._next_write_ns:
+            return None
         if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
             return None
         order = self._image.order(self.id)
@@ -238,9 +262,16 @@ class ChargerDriver:
             return False
         if self._astray_ns is not None or (self._any_traffic and self._lapsed):
             return True
-        if self._watchdog_ns is None or since_ns < self._watchdog_ns // 3:
+        if self._watchdog_ns is None or (self._any_traffic and self._polls_feed):
+            return False
+        if since_ns < self._watchdog_ns // 3:
             return False
         return self._image.turn.fresh  # the same order again only feeds
+
+    @property
+    def _polls_feed(self) -> bool:
+        """Whether its watchdog, fed by any traffic, needs no writes for it beside the polls."""
+        return self._watchdog_ns is not None and 3 * self._charger.poll_ns <= self._watchdog_ns
 
     def _rank(self) -> Rank:
         if self._silence.lasts:

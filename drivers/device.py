@@ -97,6 +97,10 @@ class NoConnectionError(DeviceError):
     """Nobody there, or the connection was refused or cut."""
 
 
+class CutError(NoConnectionError):
+    """The connection ended while a reply was due: the request may have arrived."""
+
+
 class NoReplyError(DeviceError):
     """Connected, but no whole reply within the time-out."""
 

@@ -19,6 +19,7 @@ from pymodbus.pdu import ModbusPDU
 
 from drivers.device import (
     BadReplyError,
+    CutError,
     DeviceError,
     NoConnectionError,
     NoReplyError,
@@ -132,7 +133,7 @@ class TcpLine:
         except ModbusIOException:
             raise self._silence(request) from None
         except ConnectionException:
-            raise self._unreachable(request, _CLOSED) from None
+            raise self._cut(request) from None
         finally:
             self._asked = None
             if reply is None:
@@ -174,7 +175,7 @@ class TcpLine:
     def _changed(self, connected: bool) -> None:
         """The other side closed the connection, if it is not a new one."""
         if self._asked is not None and not connected:
-            self._fail(self._unreachable(self._asked, _CLOSED))
+            self._fail(self._cut(self._asked))
 
     def _fail(self, error: DeviceError) -> None:
         """Ends the exchange under way at once instead of after its time-out."""
@@ -184,6 +185,10 @@ class TcpLine:
     def _unreachable(self, request: Request, reason: str) -> NoConnectionError:
         self._pauses.failed(reason)
         return NoConnectionError(reason, line=self.url, request=request)
+
+    def _cut(self, request: Request) -> CutError:
+        self._pauses.failed(_CLOSED)
+        return CutError(_CLOSED, line=self.url, request=request)
 
     def _silence(self, request: Request) -> NoReplyError:
         what = f"no answer within {self._timeout_s:g} s"

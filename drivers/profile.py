@@ -5,9 +5,10 @@ problem found, when anything in it is unknown or contradicts itself.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
+from math import lcm
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -36,10 +37,18 @@ Confidence = Literal["two-sources", "one-source", "inferred", "disputed", "unver
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"
 SIZE_MAX = 256 * 1024
+READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 
 class ProfileError(DocumentError):
     """A profile that cannot be used, with every problem found."""
+
+
+class Pacing(Part):
+    """How often a device bears to be asked, beside the gap between any two requests."""
+
+    read_gap_ns: Seconds = Field(0, alias="read_gap_s")
+    write_gap_ns: Seconds = Field(0, alias="write_gap_s")  # a write that comes sooner is lost
 
 
 class Profile(Part):
@@ -58,6 +67,7 @@ class Profile(Part):
     max_registers: StrictInt = Field(125, ge=1, le=125)  # in one request
     error_ma: Amperes = Field(alias="error_a")  # of its currents
     gap_ns: Seconds = Field(0, alias="gap_s")  # that it needs between two requests
+    pacing: Pacing = Pacing.model_validate({})
     lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
     blocks: tuple[Block, ...] = Field((), alias="block")
     checks: tuple[Check, ...] = Field((), alias="check")
@@ -102,17 +112,33 @@ class Profile(Part):
         whole = (end for end in ends if not any(each.addr < end < each.end for each in held))
         return tuple(sorted((end - block.start for end in whole), reverse=True))
 
+    def rounds(self, names: Collection[str]) -> tuple[tuple[Block, ...], ...]:
+        """The blocks that a poll reads for these registers; polls take turns with the rounds.
+
+        Blocks that are not read in each poll are spread, so that no poll has many more than others.
+        """
+        registers = [self.registers[name] for name in names]
+        wanted = [each for each in self.blocks if any(map(each.covers, registers))]
+        turns: list[list[Block]] = [[] for _ in range(lcm(*(each.every for each in wanted)))]
+        for block in sorted(wanted, key=lambda each: each.every):
+            first = min(range(block.every), key=lambda i: max(map(len, turns[i :: block.every])))
+            for turn in turns[first :: block.every]:
+                turn.append(block)
+        return tuple(tuple(sorted(turn, key=wanted.index)) for turn in turns)
+
     def problems(self) -> Iterator[Problem]:
         """What single fields cannot show."""
         for name, register in self.registers.items():
             place = f"registers.{name}"
+            if register.write_only:
+                continue
             if not any(block.covers(register) for block in self.blocks):
                 yield Problem(place, "is in no block")
             for i, block in enumerate(self.blocks):
                 if block.cuts(register):
                     yield Problem(f"block[{i}]", f"cuts {name} ({register.addr}…)")
             for other, its in self.registers.items():
-                if name < other and register.overlaps(its):
+                if name < other and not its.write_only and register.overlaps(its):
                     yield Problem(place, f"overlaps {other} ({its.addr}…)")
         for i, block in enumerate(self.blocks):
             if block.count > self.max_registers:
@@ -120,11 +146,13 @@ class Profile(Part):
         for name in self.currents:
             yield from self.wants(f"registers.{name}", name, "A")
 
-    def wants(self, place: str, name: str, unit: str | None) -> Iterator[Problem]:
-        """A problem where `name` is no register with this unit."""
+    def wants(
+        self, place: str, name: str, unit: str | None, *, written: bool = False
+    ) -> Iterator[Problem]:
+        """A problem where `name` is no register with this unit, or one that is only written."""
         register = self.registers.get(name)
-        if register is None:
-            yield Problem(place, f"needs a register {name}")
+        if register is None or (register.write_only and not written):
+            yield Problem(place, f"needs a register {name} that can be read")
         elif register.unit != unit:
             yield Problem(place, f"needs {name} in {unit}, not {register.unit}")
 
@@ -159,16 +187,24 @@ class Setpoint(Part):
     step_ma: Amperes = Field(alias="step_a")
 
 
+class Unplugged(Part):
+    """A register that tells whether a vehicle is connected: state B with one of these is A."""
+
+    register_name: str = Field(alias="register")
+    values: Integers
+
+
 class Status(Part):
     register_name: str = Field(alias="register")
     iec: dict[str, Literal["A", "B", "C", "D", "E", "F"]]  # its own code → IEC 61851 state
+    unplugged: Unplugged | None = None  # where the code does not tell state B from A
 
 
 class Watchdog(Part):
     """What the charger does alone when nobody writes any more."""
 
     kind: Literal["none", "setpoint_rewrite", "any_traffic"]  # what feeds it
-    timeout_ns: Seconds | None = Field(None, alias="timeout_s")  # as delivered
+    timeout_ns: Seconds | None = Field(None, alias="timeout_s")  # as delivered; 0: it is off
     timeout: str | None = None  # register of its time as set; 0: it is off
     remaining: str | None = None  # register of the time left; 0: it has run out
     fallback: str | None = None  # register of the current it then applies
@@ -196,6 +232,32 @@ class ChargerProfile(Profile):
     settings: tuple[Setting, ...] = Field((), alias="setting")
 
     @property
+    def reported(self) -> tuple[str, ...]:
+        """The registers that a report comes from."""
+        watchdog, unplugged = self.watchdog, self.status.unplugged
+        names = (
+            *self.currents,
+            self.status.register_name,
+            None if unplugged is None else unplugged.register_name,
+            self.setpoint.register_name,
+            self.setpoint.applied,
+            watchdog.timeout,
+            watchdog.remaining,
+            watchdog.fallback,
+            *(setting.register_name for setting in self.settings),
+        )
+        found = (name for name in names if name is not None)
+        return tuple(name for name in found if not self.registers[name].write_only)
+
+    @property
+    def report_ns(self) -> int:
+        """How long one report takes where reads are paced; else nothing to speak of."""
+        if not self.pacing.read_gap_ns:
+            return 0
+        reads = max(map(len, self.rounds(self.reported)))
+        return reads * (self.pacing.read_gap_ns + READ_NS)
+
+    @property
     def facts(self) -> ChargerFacts:
         return ChargerFacts(
             name=self.name,
@@ -208,18 +270,23 @@ class ChargerProfile(Profile):
             metered=bool(self.currents),
             error_ma=self.error_ma,
             lag_ns=self.lag_ns,
-            watchdog_timeout_ns=self.watchdog.timeout_ns,
+            watchdog_timeout_ns=self.watchdog.timeout_ns or None,
             has_fallback=self.watchdog.kind != "none",
             watchdog_armed_after_power_on=self.watchdog.armed_after_power_on,
             power_on_is_fallback=self.watchdog.power_on_is_fallback,
             writable_ma=greatest(self.registers[self.setpoint.register_name]),
+            any_traffic=self.watchdog.kind == "any_traffic",
+            write_gap_ns=self.pacing.write_gap_ns,
+            confirm_gap_ns=self.report_ns,
         )
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        yield from self.wants("setpoint.register", self.setpoint.register_name, "A")
+        yield from self.wants("setpoint.register", self.setpoint.register_name, "A", written=True)
         yield from self.wants("setpoint.applied", self.setpoint.applied, "A")
         yield from self.wants("status.register", self.status.register_name, None)
+        if self.status.unplugged is not None:
+            yield from self.wants("status.unplugged", self.status.unplugged.register_name, None)
         if (self.watchdog.kind == "none") != (self.watchdog.timeout_ns is None):
             yield Problem("watchdog", "has a timeout_s where there is a watchdog, and only there")
         yield from self._watchdog_problems()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 from math import inf
 from typing import TypeVar
 
@@ -63,11 +63,16 @@ class Reader:
         self._rank = lambda: rank
         self._may_ask = may_ask
         self._gap_s = profile.gap_ns / NS_PER_S
-        self._last_s = -inf  # when it answered last
+        self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
+        self._last_s = -inf  # when it answered last, or did not
         self._fewer = {block: profile.fewer(block) for block in profile.blocks}
         self._checks = profile.checks
-        self._registers = {name: profile.registers[name] for name in wanted or profile.registers}
-        self._plan = [(block, found) for block in profile.blocks if (found := self._within(block))]
+        readable = (name for name, each in profile.registers.items() if not each.write_only)
+        self._registers = {name: profile.registers[name] for name in wanted or readable}
+        rounds = profile.rounds(self._registers)
+        self._rounds = cycle(rounds)
+        self._blocks = [block for block in profile.blocks if any(block in each for each in rounds)]
+        self._known: dict[Block, dict[str, Value]] = {}  # as read last
 
     async def poll(
         self, health: Health, take: Callable[[Sample], str | None], silence: Silence
@@ -79,6 +84,7 @@ class Reader:
         """
         try:
             if not health.now.online:
+                self._known.clear()
                 await self.check()
             remark = take(await self.read())
         except DeviceError as error:
@@ -100,17 +106,26 @@ class Reader:
                 )
 
     async def read(self) -> Sample:
-        """Raises DeviceError when any block fails: half a sample is none."""
-        values: dict[str, Value] = {}
+        """One poll. Raises DeviceError when any block fails: half a sample is none.
+
+        What is not read in each poll is as it was read last.
+        """
+        due = next(self._rounds)
         first_ns = None
-        for block, registers in self._plan:
+        for block in self._blocks:
+            if block in self._known and block not in due:
+                continue
             request = self._request(block.fc, block.start, block.count, self._fewer[block])
             words, at_ns = await self._exchange(request)
             first_ns = at_ns if first_ns is None else first_ns
-            for name, register in registers.items():
-                start = register.addr - block.start
-                values[name] = decode(register, words[start : start + register.length])
+            self._known[block] = {
+                name: decode(register, words[register.addr - block.start :][: register.length])
+                for name, register in self._within(block).items()
+            }
         assert first_ns is not None
+        values: dict[str, Value] = {}
+        for block in self._blocks:
+            values |= self._known[block]
         return Sample(first_ns, values)
 
     def bad(self, name: str, what: str) -> BadValueError:
@@ -128,12 +143,14 @@ class Reader:
 
     async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
         loop = asyncio.get_running_loop()
-        wait_s = self._last_s + self._gap_s - loop.time()
+        wait_s = self._last_s + self._read_gap_s - loop.time()
         if wait_s > 0:  # before it queues: the line is for others meanwhile
             await asyncio.sleep(wait_s)
         ask = partial(self._ask, request)
-        reply = await self._bus.exchange(self._device, self._rank, ask)
-        self._last_s = loop.time()
+        try:
+            reply = await self._bus.exchange(self._device, self._rank, ask)
+        finally:
+            self._last_s = loop.time()
         if reply is None:
             what = "not asked: it must fall back while there is no decision"
             raise HushedError(what, line=self._bus.url, request=request)

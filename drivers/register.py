@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     model_validator,
 )
@@ -65,6 +66,7 @@ class Register(Part):
     fc: Literal[3, 4] = 3  # read with; the profile's where not written
     word_order: WordOrder = "high_first"  # likewise
     sentinels: frozenset[StrictInt] = frozenset()  # raw values that mean "unknown"; likewise
+    write_only: StrictBool = False  # never read, and in no block
     note: str = ""
 
     @model_validator(mode="after")
@@ -106,6 +108,7 @@ class Block(Part):
     fc: Literal[3, 4]
     start: Address
     count: StrictInt = Field(ge=1, le=125)
+    every: StrictInt = Field(1, ge=1, le=12)  # read only in each so manieth poll
 
     @property
     def end(self) -> int:

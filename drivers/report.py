@@ -10,22 +10,6 @@ TERMINALS = (1, 2, 3)
 _NS_PER_MS = 1_000_000
 
 
-def needed(profile: ChargerProfile) -> tuple[str, ...]:
-    """The registers that a report comes from."""
-    watchdog = profile.watchdog
-    names = (
-        *profile.currents,
-        profile.status.register_name,
-        profile.setpoint.register_name,
-        profile.setpoint.applied,
-        watchdog.timeout,
-        watchdog.remaining,
-        watchdog.fallback,
-        *(setting.register_name for setting in profile.settings),
-    )
-    return tuple(name for name in names if name is not None)
-
-
 def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
     """The highest current that the charger may permit before it is heard again.
 
@@ -72,8 +56,15 @@ def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
     """UNKNOWN for a code that the profile does not know."""
     code = str(sample.values[profile.status.register_name])
-    state = profile.status.iec.get(code)
-    return Vehicle.UNKNOWN if state is None else Vehicle[state]
+    state, unplugged = profile.status.iec.get(code), profile.status.unplugged
+    if state is None:
+        return Vehicle.UNKNOWN
+    if state == "B" and unplugged is not None:
+        connected = sample.number(unplugged.register_name)
+        if connected is None:
+            return Vehicle.UNKNOWN
+        state = "A" if connected in unplugged.values else "B"
+    return Vehicle[state]
 
 
 def current_ma(profile: ChargerProfile, sample: Sample, terminal: int) -> int | None:

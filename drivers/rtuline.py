@@ -7,6 +7,7 @@ from collections.abc import Callable
 from controller.document.buses import SerialAddress
 from drivers.device import (
     BadReplyError,
+    CutError,
     DeviceError,
     NoConnectionError,
     NoReplyError,
@@ -228,7 +229,8 @@ class RtuLine:
         if self._asked is None or self._reply is None or self._reply.done():
             self._pauses.failed(reason)
         else:
-            self._reply.set_exception(self._unreachable(reason, self._asked))
+            self._pauses.failed(reason)
+            self._reply.set_exception(CutError(reason, line=self.url, request=self._asked))
 
     def _unreachable(self, reason: str, request: Request) -> NoConnectionError:
         self._pauses.failed(reason)

@@ -9,7 +9,7 @@ import os
 import termios
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EACCES, EAGAIN, EBUSY, EIO, ENOBUFS, ENODEV, ENOENT, ENXIO, EPERM
+from errno import EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENODEV, ENOENT, ENXIO, EPERM
 
 import serial
 
@@ -25,6 +25,7 @@ _WORDS = {
     EAGAIN: "somebody else has opened the port",
     EBUSY: "somebody else has opened the port",
     EIO: "the adapter is gone",
+    EINVAL: "the adapter cannot be set up with this baud, parity or number of stop bits",
     ENOBUFS: "the adapter takes no more bytes: does it hang?",
 }
 
@@ -44,15 +45,7 @@ class SerialPort:
         self._heard = heard
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._port: serial.Serial | None = serial.Serial(
-            address.port,
-            baudrate=address.baud,
-            parity=address.parity,
-            stopbits=address.stop,
-            timeout=0,
-            write_timeout=0,
-            exclusive=True,
-        )
+        self._port: serial.Serial | None = _opened(address)
         self._loop.add_reader(self._port.fileno(), self._read)
 
     def write(self, data: bytes) -> None:
@@ -97,6 +90,21 @@ class SerialPort:
     def _end(self, reason: str) -> None:
         self.close()
         self._lost(reason)
+
+
+def _opened(address: SerialAddress) -> serial.Serial:
+    try:
+        return serial.Serial(
+            address.port,
+            baudrate=address.baud,
+            parity=address.parity,
+            stopbits=address.stop,
+            timeout=0,
+            write_timeout=0,
+            exclusive=True,
+        )
+    except termios.error as error:  # is no OSError, and pyserial lets it through
+        raise OSError(*error.args) from error
 
 
 def in_words(error: OSError) -> str:

@@ -20,7 +20,7 @@ from drivers.device import (
 )
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample, patiently
-from drivers.report import in_force_ma, needed, promised_ma, time_left_ns, vehicle
+from drivers.report import in_force_ma, promised_ma, time_left_ns, vehicle
 from drivers.setpoint import as_written_ma, write_of
 
 READ_EVERY_S = 0.5
@@ -55,7 +55,7 @@ class Trial:
         self._profile = profile
         self._bus = bus
         self._ma = ma
-        self._reader = Reader(profile.name, unit, profile, bus, Rank.CHARGER, needed(profile))
+        self._reader = Reader(profile.name, unit, profile, bus, Rank.CHARGER, profile.reported)
         self._watchdog_ns = profile.watchdog.timeout_ns  # until the charger shows its own
         self._written_s = 0.0
         self._ours_ma: set[int | None] = set()  # what its register holds with nobody else about
@@ -160,14 +160,20 @@ class Trial:
         request = write_of(self._profile.name, self._unit, self._profile, ma)
         self._ours_ma.add(as_written_ma(self._profile, ma))
         name, rank = self._profile.name, Rank.INCREASE
+        await self._write_gap()
         reply = await patiently(lambda: self._bus.exchange(name, lambda: rank, lambda: request))
         assert reply is not None
         self._written_s = asyncio.get_running_loop().time()
 
+    async def _write_gap(self) -> None:
+        """Waits until the device bears another write."""
+        free_s = self._written_s + self._profile.pacing.write_gap_ns / NS_PER_S
+        await asyncio.sleep(free_s - asyncio.get_running_loop().time())
+
     async def _await(self, complaint: Callable[[Sample], str | None]) -> Sample:
         """Reads until it has nothing to complain of, else NotTakenError after the settle time."""
         loop = asyncio.get_running_loop()
-        ends_s = loop.time() + self._profile.settle_ns / NS_PER_S
+        ends_s = loop.time() + (self._profile.settle_ns + self._profile.report_ns) / NS_PER_S
         while found := complaint(sample := await patiently(self._reader.read)):
             if loop.time() >= ends_s:
                 raise self._error(NotTakenError, found)
@@ -213,7 +219,10 @@ class Trial:
             self._watchdog_ns = left_ns
 
     def _register_ma(self, sample: Sample) -> int | None:
-        return sample.ma(self._profile.setpoint.register_name)
+        """What its setpoint register holds or, where that cannot be read, what it applies."""
+        setpoint = self._profile.setpoint
+        written_only = self._profile.registers[setpoint.register_name].write_only
+        return sample.ma(setpoint.applied if written_only else setpoint.register_name)
 
     def _error(self, kind: type[DeviceError], what: str) -> DeviceError:
         request = write_of(self._profile.name, self._unit, self._profile, self._ma)

@@ -23,7 +23,7 @@ from controller.facts import Profiles
 from hil.broker import BrokerError
 from hil.canary import Canary
 from hil.cloud import Ask
-from hil.devices.mbap import Manner
+from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
 from hil.faults.process import PauseFault, ProcessFault, die_with_parent

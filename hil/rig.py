@@ -1,7 +1,8 @@
 """A depot made real: a plant that lives by the clock, behind true protocols and processes.
 
-One Modbus TCP server for each device, a mosquitto, a line to it that can be cut, and the
-product's own two processes, told of all this by a site document of their own.
+One Modbus TCP server for each device, or a serial line with several, a mosquitto, a line to it
+that can be cut, and the product's own two processes, told of all this by a site document of
+their own.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from cext.plant import Plant, PlantCharger
+from controller.document.buses import Bus, SerialAddress
 from controller.document.patterns import expand
 from controller.site import Meter, Site
 from controller.wire import FrameError, StatusReport, ask_status
@@ -25,13 +27,27 @@ from hil.broker import Broker
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
 from hil.devices.em24 import Em24
+from hil.devices.heidelberg import Heidelberg
+from hil.devices.keba import Keba
+from hil.devices.mbap import Server
+from hil.devices.rs485 import Rs485, Slave
+from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
 from hil.service import Service
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
-SIMULATED = {"alfen_eve": Alfen, "carlo_gavazzi_em24_ethernet": Em24}  # by profile
+SIMULATED_CHARGERS: dict[str, type[Alfen] | type[Keba] | type[Heidelberg]] = {
+    "alfen_eve": Alfen,
+    "keba_p40": Keba,
+    "heidelberg_energy_control": Heidelberg,
+}
+SIMULATED_METERS: dict[str, type[Em24] | type[Sdm630]] = {
+    "carlo_gavazzi_em24_ethernet": Em24,
+    "eastron_sdm630_v2": Sdm630,
+}
+SIMULATED = {*SIMULATED_CHARGERS, *SIMULATED_METERS}  # profiles
 _ROOT = Path(__file__).parents[1]
 
 
@@ -49,25 +65,41 @@ class Depot:
     rows: tuple[PlantCharger, ...]  # in the site's order
 
 
+Device = Alfen | Keba | Heidelberg | Em24 | Sdm630
+
+
+class Station(Protocol):
+    """A simulated charger."""
+
+    writes: int  # setpoints that it took
+
+    def reboot(self) -> None:
+        """Its own power was cut."""
+
+
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
     def __init__(self, depot: Depot, directory: Path, watchdog_s: float | None = None) -> None:
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
-        if strange := sorted(used - set(SIMULATED)):
+        if strange := sorted(used - SIMULATED):
             raise RigError(f"the rig has no device that behaves like {', '.join(strange)}")
         self.depot = depot
         self.directory = directory
         self.runtime = directory / "r"
-        self.sockets = {
-            charger.id: Alfen(depot.plant, index, row, self.present, charger.unit)
-            for index, (charger, row) in enumerate(
-                zip(depot.site.chargers, depot.rows, strict=True)
+        self.lines: dict[str, Rs485] = {}  # serial ones, by the bus's URL in the site
+        self.sockets: dict[str, Station] = {}
+        self.chargers: dict[str, Server | Slave] = {}
+        self.meters: dict[str, Server | Slave] = {}
+        for meter in depot.site.meters:
+            self.meters[meter.id] = self._served(self._meter(meter), meter.bus)
+        for index, (charger, row) in enumerate(zip(depot.site.chargers, depot.rows, strict=True)):
+            device = SIMULATED_CHARGERS[charger.profile](
+                depot.plant, index, row, self.present, charger.unit
             )
-        }
-        self.chargers = {id_: socket.serve() for id_, socket in self.sockets.items()}
-        self.meters = {meter.id: self._meter(meter).serve() for meter in depot.site.meters}
+            self.sockets[charger.id] = device
+            self.chargers[charger.id] = self._served(device, charger.bus)
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
@@ -160,19 +192,28 @@ class Rig:
         env = {**os.environ, **env, "PYTHONPATH": path}
         return Child(name, words, self.directory / f"{name}.log", env)
 
-    def _meter(self, meter: Meter) -> Em24:
+    def _served(self, device: Device, bus: Bus) -> Server | Slave:
+        """What carries requests to it: a port of its own, or its place on the line."""
+        if isinstance(bus.address, SerialAddress):
+            if bus.url not in self.lines:
+                self.lines[bus.url] = Rs485.at(bus.address)
+            return Slave(self.lines[bus.url], device)
+        return device.serve()
+
+    def _meter(self, meter: Meter) -> Em24 | Sdm630:
         circuits = [circuit.id for circuit in self.depot.site.circuits]
         ratio = meter.ratio_ppm / 1e6 * (-1 if meter.reversed else 1)
         circuit = circuits.index(meter.circuit)
-        return Em24(self.depot.plant, circuit, self.present, meter.phases, ratio, meter.unit)
+        device = SIMULATED_METERS[meter.profile]
+        return device(self.depot.plant, circuit, self.present, meter.phases, ratio, meter.unit)
 
     def document(self, broker_port: int) -> dict[str, Any]:
-        """The site document with this rig's addresses, a bus for each device."""
+        """The site document with this rig's addresses: a bus for each device, or serial line."""
         document = deepcopy(dict(self.depot.document))
         document["charger"] = [
             member for row in document.get("charger", ()) for member in _members(row)
         ]
-        document["bus"] = []
+        buses: dict[str, dict[str, Any]] = {}
         for section, devices, servers in (
             ("meter", self.depot.site.meters, self.meters),
             ("charger", self.depot.site.chargers, self.chargers),
@@ -180,14 +221,10 @@ class Rig:
             by_id = {device.id: device for device in devices}
             for entry in document.get(section, ()):
                 bus = by_id[entry["id"]].bus
-                entry["bus"] = f"rig-{entry['id']}"
-                document["bus"].append(
-                    {
-                        "id": entry["bus"],
-                        "url": servers[entry["id"]].url,
-                        "timeout_s": bus.timeout_ns / 1e9,
-                    }
-                )
+                url = servers[entry["id"]].url
+                made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
+                entry["bus"] = buses.setdefault(url, made)["id"]
+        document["bus"] = list(buses.values())
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
         return document
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from controller.wire import StatusReport
 from hil.cloud import Ask
-from hil.devices.mbap import Manner
+from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
 from hil.faults.process import Child, ProcessFault

@@ -103,6 +103,11 @@ def charger(**keys: Any) -> Table:
     return {key: value for key, value in (common | keys).items() if value is not None}
 
 
+def clamp(**keys: Any) -> Table:
+    common = {"id": "ct", "circuit": "grid", "format": "rpict7v1", "port": "/dev/ttyAMA0"}
+    return common | keys
+
+
 def source(**keys: Any) -> Table:
     common = {"id": "cloud", "circuit": "grid", "kind": "grid", "lease_s": 300, "failsafe_a": 80}
     return common | keys

@@ -323,11 +323,72 @@ HEIDELBERG = [
     ),
 ]
 
+# KEBA P40: uint32 high word first, one value a request; milliamps, milliwatts, seconds.
+
+
+def keba(why: str, values: dict[int, int], expect: str) -> Case:
+    return Case(
+        why,
+        [read(255, 3, address, struct.pack(">I", value)) for address, value in values.items()],
+        expect,
+    )
+
+
+def keba_values(
+    state: int, cable: int, milliamps: Sequence[int], limit: int, alone: tuple[int, int]
+) -> dict[int, int]:
+    """`alone`: fail-safe current in mA, and its time in s."""
+    first, second, third = milliamps
+    return {
+        1000: state,
+        1008: first,
+        1010: second,
+        1012: third,
+        1100: limit,
+        1004: cable,
+        1600: alone[0],
+        1602: alone[1],
+        1006: 0,
+        1020: 230 * sum(milliamps),
+    }
+
+
+KEBA = [
+    keba(
+        "charging on three phases at 13.3 A",
+        keba_values(3, 7, [13_100, 13_000, 13_250], 13_300, (6_000, 30)),
+        """
+        state 3  cable_state 7  error_code 0  current_l1 13.1  current_l2 13
+        current_l3 13.25  power_total 9050.5  max_current 13.3  failsafe_current 6
+        failsafe_timeout 30  vehicle C  in_force 13.3
+        """,
+    ),
+    keba(
+        "ready, but its cable ends in the air: no vehicle; it may have fallen back before we came",
+        keba_values(2, 3, [0, 0, 0], 0, (10_000, 0)),
+        """
+        state 2  cable_state 3  error_code 0  current_l1 0  current_l2 0  current_l3 0
+        power_total 0  max_current 0  failsafe_current 10  failsafe_timeout 0
+        vehicle A  in_force 10
+        """,
+    ),
+    keba(
+        "interrupted, with a vehicle; the highest current takes more than one word",
+        keba_values(5, 7, [0, 0, 65_536], 70_000, (0, 600)),
+        """
+        state 5  cable_state 7  error_code 0  current_l1 0  current_l2 0
+        current_l3 65.536  power_total 15073.28  max_current 70  failsafe_current 0
+        failsafe_timeout 600  vehicle B  in_force 70
+        """,
+    ),
+]
+
 MADE: dict[str, list[Case]] = {
     "carlo_gavazzi_em24_ethernet": EM24,
     "alfen_eve": ALFEN,
     "eastron_sdm630_v2": SDM630,
     "heidelberg_energy_control": HEIDELBERG,
+    "keba_p40": KEBA,
 }
 
 

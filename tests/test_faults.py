@@ -10,7 +10,8 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
-from hil.devices.mbap import Code, Manner, RefusalError, Server
+from hil.devices.mbap import Server
+from hil.devices.pdu import Code, Manner, RefusalError
 from hil.faults.device import DeviceFault
 from hil.faults.process import Child, ProcessFault
 from hil.faults.proxy import Line, LineFault, Proxy

@@ -16,11 +16,14 @@ from tests.documents import (
     SHELF,
     charger,
     circuit,
+    clamp,
     document,
     problems,
     source,
 )
 
+KEY = "A" * 43 + "="
+ENTRY = {"id": "a", "role": "installer", "ed25519": KEY}
 SERIAL = "rtu:///dev/ttyUSB0?parity=E&baud=19200&stop=1"
 
 REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
@@ -40,7 +43,8 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"charger": [charger(max_ma=1)]}, "charger[0].max_ma (bay)", '"max_a" (amperes)'),
     ({"charger": [charger(fallbck_a=1)]}, "charger[0].fallbck_a (bay)", '"fallback_a" (amperes)'),
     ({"circuit": [circuit("row", rating=1)]}, "circuit[0].rating (row)", '"rating_a" (amperes)'),
-    ({"clamp": []}, "clamp", "unknown key; known here: schema, mode"),
+    ({"clmp": []}, "clmp", 'did you mean "clamp"?'),
+    ({"sheep": []}, "sheep", "unknown key; known here: schema, mode"),
     ({"charger": [charger(**{"a b": 1})]}, 'charger[0]."a b" (bay)', "unknown key"),
     ({"schema": 2}, "schema", "must be 1, found 2"),
     ({"schema": None}, "schema", "is missing"),
@@ -53,6 +57,36 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"site": {"id": "d", "timezone": "Mars/Base"}}, "site.timezone", "Europe/Berlin"),
     ({"site": {"id": "d", "timezone": "../etc"}}, "site.timezone", "Europe/Berlin"),
     ({"site": {"id": "d", "name": "\x1b[31m"}}, "site.name", r'found "\x1b[31m"'),
+    # clamps
+    ({"clamp": [clamp(format="rpict")]}, "clamp[0].format (ct)", "'rpict7v1', 'rpict3v1'"),
+    ({"clamp": [clamp(circuit="attic")]}, "clamp[0].circuit (ct)", "no [[circuit]] has the id"),
+    ({"clamp": [clamp(port="COM3")]}, "clamp[0].port (ct)", "the path of a port in /dev"),
+    ({"clamp": [clamp(port="/dev/../etc/x")]}, "clamp[0].port (ct)", "the path of a port"),
+    ({"clamp": [clamp(id="main")]}, "clamp[0].id (main)", "meter[0] has the id"),
+    ({"clamp": [clamp(), clamp(id="other")]}, "clamp[1].port (other)", 'is the port of "ct", too'),
+    (
+        {"clamp": [clamp(port="/dev/ttyUSB0")], "bus": [{"id": "rs485", "url": SERIAL}]},
+        "clamp[0].port (ct)",
+        'is the port of bus "rs485"',
+    ),
+    (
+        {"clamp": [clamp(port="/dev/ttyUSB0")], "charger": [charger(bus=SERIAL)]},
+        "clamp[0].port (ct)",
+        "is the port of bus",
+    ),
+    ({"clamp": [clamp(baud=True)]}, "clamp[0].baud (ct)", "a whole number"),
+    ({"clamp": [clamp(format="emontx4", node=5)]}, "clamp[0].node (ct)", "must be left out"),
+    ({"clamp": [clamp(assumed_v=230)]}, "clamp[0].assumed_v (ct)", "must be left out"),
+    ({"clamp": [clamp(period_s=9, max_age_s=9)]}, "clamp[0].max_age_s (ct)", "longer than"),
+    ({"clamp": [clamp(ct={"channels": "1 2"})]}, "clamp[0].ct.channels (ct)", "three CTs"),
+    ({"clamp": [clamp(ct={"channels": "1 2 2"})]}, "clamp[0].ct.channels (ct)", "each once"),
+    (
+        {"clamp": [clamp(format="rpict3v1", ct={"channels": "1 2 4"})]},
+        "clamp[0].ct.channels (ct)",
+        "from 1 to 3",
+    ),
+    ({"clamp": [clamp(ct={"reversed": True})]}, "clamp[0].ct.reversed (ct)", "unknown key"),
+    ({"clamp": [clamp(power_factor=0.1)]}, "clamp[0].power_factor (ct)", "between 0.5 and 1"),
     # the tree
     ({"circuit": []}, "circuit", "one circuit must have no parent"),
     ({"circuit": [GRID, circuit("row")]}, "circuit[1].parent (row)", "only the root has no"),
@@ -195,7 +229,12 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
         "limit_source[0].failsafe_a (cloud)",
         'the rating of "grid", 100 A on L2; found 101',
     ),
-    ({"link": {"broker": "mqtts://h"}}, "link.broker", "not supported yet"),
+    ({"link": {"broker": "mqtts://h:0"}}, "link.broker", "mqtts://192.0.2.10:8883"),
+    ({"link": {"broker": "mqtt://h", "tls": {"ca": "ca.pem"}}}, "link.tls", "mqtts://"),
+    ({"link": {"broker": "mqtts://h", "tls": {"cert": "c"}}}, "link.tls", "both cert and key"),
+    ({"key": [{"id": "a", "role": "installer", "ed25519": "AAAA"}]}, "key[0].ed25519 (a)", "32"),
+    ({"key": [{"id": "a", "role": "guest", "ed25519": KEY}]}, "key[0].role (a)", "installer"),
+    ({"key": [ENTRY, ENTRY]}, "key[1].id (a)", "has this id, too"),
     ({"link": {"broker": "h:1883"}}, "link.broker", "must look like mqtt://"),
     ({"link": {"broker": "mqtt://h", "username": "u"}}, "link", "both username and password_file"),
 ]

@@ -50,9 +50,9 @@ def test_the_rig_puts_its_own_addresses_into_the_document(tmp_path: Path) -> Non
 
 
 def test_a_profile_that_no_device_of_the_rig_behaves_like_is_named(tmp_path: Path) -> None:
-    strange = replace(SITE.chargers[0], profile="keba_p40")
+    strange = replace(SITE.chargers[0], profile="abb_terra")
     other = replace(depot(), site=replace(SITE, chargers=(strange, *SITE.chargers[1:])))
-    with pytest.raises(RigError, match="keba_p40"):
+    with pytest.raises(RigError, match="abb_terra"):
         Rig(other, tmp_path)
 
 

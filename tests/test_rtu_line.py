@@ -1,6 +1,7 @@
 """One serial line against slaves of raw bytes: a late or broken reply never becomes a value."""
 
 import asyncio
+import errno
 import random
 import termios
 from collections.abc import Awaitable, Callable
@@ -481,6 +482,22 @@ def test_a_port_that_somebody_else_has_is_said_so(tmp_path: Path) -> None:
         other = RtuLine(wire.address(), PATIENT_S, may_write=False)
         with pytest.raises(NoConnectionError, match="somebody else"):
             await ask(other)
+
+    told(tmp_path, story)
+
+
+def test_an_adapter_that_cannot_be_set_up_is_an_error_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise termios.error(errno.EINVAL, "Invalid argument")
+
+    async def story(line: RtuLine, wire: SerialWire) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(termios, "tcsetattr", refuses)
+            with pytest.raises(NoConnectionError, match="cannot be set up"):
+                await ask(line)
+        assert await ask_until_answered(line, FIRST) == words(FIRST)
 
     told(tmp_path, story)
 

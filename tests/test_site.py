@@ -11,6 +11,7 @@ import pytest
 from cext.rows import NO_PHASE
 from controller.document.text import read_toml
 from controller.site import Charger, json_schema, load
+from controller.tables import Tables
 from drivers.profile import library
 from tests.documents import (
     CHARGERS,
@@ -21,6 +22,7 @@ from tests.documents import (
     S,
     charger,
     circuit,
+    clamp,
     document,
     problems,
     site,
@@ -201,7 +203,7 @@ def test_the_schema_accepts_the_example() -> None:
 @pytest.mark.parametrize(
     "sections",
     [
-        {"clamp": []},
+        {"clmp": []},
         {"charger": [charger(max_ma=32)]},
         {"charger": [charger(max_a=32000)]},
         {"charger": [charger(phases="L1 L4")]},
@@ -221,3 +223,35 @@ def test_the_example_names_real_profiles() -> None:
     depot = load(EXAMPLE, library())
     assert len(depot.chargers) == 20
     assert len({each.bus for each in depot.chargers}) == 20
+
+
+def test_a_clamp_knows_what_its_format_implies() -> None:
+    (rpict,) = site(clamp=[clamp()]).clamps
+    assert (rpict.address.baud, rpict.node, rpict.channels) == (38_400, 11, (1, 2, 3))
+    assert rpict.max_age_ns == 3 * rpict.period_ns
+    (emontx,) = site(clamp=[clamp(format="emontx4", period_s=2)]).clamps
+    assert (emontx.address.baud, emontx.node) == (115_200, None)
+    assert emontx.lag_ns == emontx.period_ns == 2 * S  # it averages over its period
+
+
+def test_what_a_document_says_of_a_clamp_goes_before_its_format() -> None:
+    written = clamp(baud=9600, node=3, period_s=1, lag_s=0.5, max_age_s=4, error_a=0.5)
+    (made,) = site(clamp=[written | {"ct": {"channels": "7 2 3", "phases": "L3 L1 L2"}}]).clamps
+    assert made.address.url == "rtu:///dev/ttyAMA0?baud=9600&parity=N&stop=1"
+    assert (made.node, made.period_ns, made.lag_ns) == (3, S, S // 2)
+    assert (made.max_age_ns, made.error_ma) == (4 * S, 500)
+    assert (made.channels, made.phases) == ((7, 2, 3), (2, 0, 1))
+
+
+def test_the_error_grows_with_the_ratio_but_a_unit_is_no_ratio() -> None:
+    (big,) = site(clamp=[clamp(ct={"ratio": 5})]).clamps
+    (thousandths,) = site(clamp=[clamp(ct={"ratio": 0.001})]).clamps
+    (plain,) = site(clamp=[clamp()]).clamps
+    assert big.error_ma == 5 * plain.error_ma
+    assert thousandths.error_ma == plain.error_ma
+
+
+def test_clamps_are_sources_after_the_meters() -> None:
+    tables = Tables.of(site(clamp=[clamp(ct={"phases": "L3 L1 L2", "ratio": 2})]))
+    assert tables.source_index == {"main": 0, "ct": 1}
+    assert tables.source_wiring[1].to_grid((1000, 2000, 3000)) == (4000, 6000, 2000)

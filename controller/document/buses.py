@@ -83,6 +83,7 @@ class Buses:
         self._draft = draft
         self._by_id: dict[str, Bus] = {}
         self._by_place: dict[str, Bus] = {}
+        self._taken: dict[str, str] = {}  # ports of devices that share theirs with nobody
         for index, entry in draft.buses.items():
             bus = self._bus(entry.id, entry.url, entry.timeout_ns, "bus", index, "url")
             if bus is None:
@@ -108,6 +109,24 @@ class Buses:
             )
             return None
         return same
+
+    def take_port(self, port: str, device: str, *loc: str | int) -> str | None:
+        """A serial port for one device alone; None after a complaint."""
+        if not _PORT.fullmatch(port):
+            self._draft.complain(
+                f"must be the path of a port in /dev, such as /dev/ttyAMA0; found {found(port)}",
+                *loc,
+            )
+            return None
+        bus = self._by_place.get(f"rtu://{port}")
+        if bus is not None:
+            self._draft.complain(f"is the port of bus {found(bus.id)}: one line, one use", *loc)
+            return None
+        other = self._taken.setdefault(port, device)
+        if other != device:
+            self._draft.complain(f"is the port of {found(other)}, too", *loc)
+            return None
+        return port
 
     def _bus(self, name: str, url: str, timeout_ns: int, *loc: str | int) -> Bus | None:
         try:

@@ -16,6 +16,7 @@ from controller.document.entries.base import Entry
 from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
+from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.limit import LimitSource
@@ -47,6 +48,7 @@ class Draft:
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)
         self.meters = self._entries("meter", MeterEntry)
+        self.clamps = self._entries("clamp", ClampEntry)
         self.chargers = self._entries("charger", ChargerEntry)
         self.limit_sources = self._entries("limit_source", LimitSource)
         self.derogations = self._entries("derogation", Derogation)
@@ -58,6 +60,7 @@ class Draft:
         self.link = self._table("link", LinkEntry)
         self._refer_unread("circuit", self.circuits, "parent")
         self._refer_unread("meter", self.meters, "circuit")
+        self._refer_unread("clamp", self.clamps, "circuit")
         self._refer_unread("charger", self.chargers, "circuit")
         self._refer_unread("limit_source", self.limit_sources, "circuit")
         self._refer_unread("output", self.outputs, "drops")

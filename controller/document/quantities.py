@@ -98,6 +98,17 @@ def _wired(least: int) -> _Written:
     return _Written(take, {"type": "string", "pattern": pattern})
 
 
+def _channels(value: object) -> Phases:
+    words = value.split() if isinstance(value, str) else []
+    if len(words) != 3 or len(set(words)) < 3 or not set(words) <= set("1234567"):
+        raise ValueError(
+            "must name three CTs by their numbers, each once, in the order of the terminals, "
+            f'such as "1 2 3"; found {found(value)}'
+        )
+    first, second, third = map(int, words)
+    return first, second, third
+
+
 def _unit_or_pattern(value: object) -> int | str:
     if isinstance(value, str) and 0 < len(value) <= 20:
         return value
@@ -136,6 +147,7 @@ CircuitAmperes = Annotated[Phases, _per_phase(_CIRCUIT)]
 """Currents of a circuit: a number, or one per phase."""
 DeviceAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 1_000)]
 BreakerAmperes = Annotated[int, _quantity("A", MA_PER_A, 1, 10_000)]
+ErrorAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 100)]
 SmallAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 5)]
 StepAmperes = Annotated[int, _quantity("A", MA_PER_A, 0.001, 10)]
 AmperesPerSecond = Annotated[int, _quantity("A/s", MA_PER_A, 0.1, 1_000)]
@@ -145,6 +157,8 @@ DeadManSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.5, 10)]
 PollSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.02, 60)]
 ReplySeconds = Annotated[int, _quantity("s", NS_PER_S, 0.05, 10)]
 ShortSeconds = Annotated[int, _quantity("s", NS_PER_S, 0, 60)]
+PeriodSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 60)]
+MinuteSeconds = Annotated[int, _quantity("s", NS_PER_S, 0, 300)]
 ReleaseSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 60)]
 DebounceSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.01, 1)]
 HourSeconds = Annotated[int, _quantity("s", NS_PER_S, 0, 3_600)]
@@ -154,6 +168,8 @@ HoldSeconds = Annotated[int, _quantity("s", NS_PER_S, 0, 86_400)]
 ClearSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 3_600)]
 
 Percent = Annotated[int, _quantity("%", PPM_PER_PCT, 0, 50)]
+"""Kept in parts per million."""
+PowerFactor = Annotated[int, _quantity("", PPM, 0.5, 1)]
 """Kept in parts per million."""
 Ratio = Annotated[int, _quantity("", PPM, 0.001, 10_000)]
 """Kept in parts per million."""
@@ -166,6 +182,10 @@ Date = Annotated[str, _Written(_date, {"type": "string", "format": "date"})]
 
 AnyTerminals = Annotated[Phases, _wired(1)]
 AllTerminals = Annotated[Phases, _wired(3)]
+
+Channels = Annotated[
+    Phases, _Written(_channels, {"type": "string", "pattern": "^[1-7]( [1-7]){2}$"})
+]
 
 UnitOrPattern = Annotated[
     int | str,

@@ -14,6 +14,7 @@ from controller.facts import ChargerFacts, MeterFacts, Profiles
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 
 CHARGERS_MAX = 5000
+POLL_NS = NS_PER_S
 MIN_MA = 6 * MA_PER_A  # IEC 61851-1: nothing charges below
 Facts = TypeVar("Facts", MeterFacts, ChargerFacts)
 
@@ -52,7 +53,7 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
                 unit=seat.unit,
                 poll_ns=entry.poll_ns,
                 lag_ns=_or(entry.lag_ns, facts.lag_ns),
-                max_age_ns=_max_age_ns(draft, "meter", index, entry, seat.bus),
+                max_age_ns=_max_age_ns(draft, "meter", index, entry, entry.poll_ns, seat.bus),
                 ratio_ppm=entry.ct.ratio_ppm,
                 reversed=entry.ct.reversed,
                 phases=entry.ct.phases,
@@ -74,7 +75,13 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
         row = seats.of_row(index, entry)
         if facts is None or currents is None or not row:
             continue
-        ages = {bus: _max_age_ns(draft, "charger", index, entry, bus) for _, _, bus, _ in row}
+        poll_ns = _poll_ns(draft, index, entry, facts)
+        ages = {
+            bus: _max_age_ns(
+                draft, "charger", index, entry, poll_ns, bus, takes_ns=facts.confirm_gap_ns
+            )
+            for _, _, bus, _ in row
+        }
         chargers += [
             Charger(
                 id=seat.id,
@@ -84,7 +91,7 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
                 facts=facts,
                 bus=seat.bus,
                 unit=seat.unit,
-                poll_ns=entry.poll_ns,
+                poll_ns=poll_ns,
                 phases=entry.phases,
                 **currents._asdict(),
                 tolerance_ppm=_or(entry.tolerance_ppm, facts.tolerance_ppm),
@@ -118,15 +125,36 @@ def _facts(
     return None
 
 
-def _max_age_ns(
-    draft: Draft, section: str, index: int, entry: MeterEntry | ChargerEntry, bus: Bus
-) -> int:
-    """As written, else the longest of 3 polls, 2 time-outs + 1 poll, 1 s."""
-    if entry.max_age_ns is None:
-        return max(3 * entry.poll_ns, 2 * bus.timeout_ns + entry.poll_ns, NS_PER_S)
-    if entry.max_age_ns <= entry.poll_ns:
+def _poll_ns(draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts) -> int:
+    """As written, else 1 s, or as long as one report takes."""
+    takes_ns = facts.confirm_gap_ns
+    if entry.poll_ns is None:
+        return max(POLL_NS, takes_ns)
+    if entry.poll_ns < takes_ns:
         draft.complain(
-            f"must be longer than poll_s, {seconds_text(entry.poll_ns)} s, "
+            f"must be at least {seconds_text(takes_ns)}: {facts.name} bears reads only now and "
+            f"then, and one report takes so long; found {seconds_text(entry.poll_ns)}",
+            *("charger", index, "poll_s"),
+        )
+    return entry.poll_ns
+
+
+def _max_age_ns(
+    draft: Draft,
+    section: str,
+    index: int,
+    entry: MeterEntry | ChargerEntry,
+    poll_ns: int,
+    bus: Bus,
+    takes_ns: int = 0,
+) -> int:
+    """As written, else the longest of 3 polls, 2 time-outs + 1 poll, 1 s; and what one takes."""
+    if entry.max_age_ns is None:
+        return takes_ns + max(3 * poll_ns, 2 * bus.timeout_ns + poll_ns, NS_PER_S)
+    if entry.max_age_ns <= poll_ns + takes_ns:
+        taken = f" and the {seconds_text(takes_ns)} s that one takes" if takes_ns else ""
+        draft.complain(
+            f"must be longer than poll_s, {seconds_text(poll_ns)} s{taken}, "
             f"or nothing is ever fresh; found {seconds_text(entry.max_age_ns)}",
             *(section, index, "max_age_s"),
         )

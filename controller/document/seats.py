@@ -7,6 +7,7 @@ from controller.document.buses import Bus, Buses, SerialAddress
 from controller.document.draft import Draft
 from controller.document.entries.base import SLUG
 from controller.document.entries.charger import ChargerEntry
+from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.meter import MeterEntry
 from controller.document.patterns import expand, is_pattern
 from controller.document.problems import found
@@ -32,6 +33,11 @@ class Seats:
 
     def of_meter(self, index: int, meter: MeterEntry) -> Seat | None:
         return self._seat("meter", index, meter.id, "", meter.bus, meter.unit)
+
+    def of_clamp(self, index: int, clamp: ClampEntry) -> str | None:
+        """The path of its port; None after a complaint. Call it after all buses were named."""
+        self.take_id("clamp", index, clamp.id)
+        return self._buses.take_port(clamp.port, clamp.id, "clamp", index, "port")
 
     def of_row(self, index: int, row: ChargerEntry) -> list[Seat]:
         """One seat for each member; fewer, after a complaint, when one is in the way."""

@@ -8,18 +8,23 @@ know 5.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import ssl
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from controller.credentials import context, password
+from controller.document.link import Link as SiteLink
 from controller.link.inbox import Inbox
 from controller.wire import LIMIT_BYTES
 
@@ -76,6 +81,23 @@ class Account:
     client_id: str
     username: str | None = None
     password: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def account(site: str, link: SiteLink) -> Account:
+    """As a site document has it. Raises CredentialsError."""
+    return Account(
+        host=link.host,
+        port=link.port,
+        client_id=link.client_id or f"loadkeeper-{site}",
+        username=link.username,
+        password=password(link),
+        tls=context(link.tls),
+    )
 
 
 class Broker:
@@ -95,6 +117,7 @@ class Broker:
         self._inbox = inbox
         self._answered = False  # the broker, since the present connection was opened
         self._session = False
+        self._alert: str | None = None  # what TLS said last on the present connection
         self._published: dict[int, str] = {}  # topics by message id, the last ones
         self._client = self._make(MQTTProtocolVersion.MQTTv5)
 
@@ -142,6 +165,8 @@ class Broker:
         )
         if self._account.username is not None:
             client.username_pw_set(self._account.username, self._account.password)
+        if self._account.tls is not None:
+            client.tls_set_context(self._account.tls)
         client.will_set(*self._will, qos=QOS, retain=True)
         client.max_inflight_messages_set(UNACKNOWLEDGED)
         client.max_queued_messages_set(OUTGOING)
@@ -153,6 +178,7 @@ class Broker:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_log = self._on_log
         properties = None
         if five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -172,6 +198,7 @@ class Broker:
     def _on_socket_open(self, client: Client, userdata: object, sock: Any) -> None:
         if client is self._client:
             self._answered = False
+            self._alert = None
         # A limit's answer must not wait for the acknowledgement of what was sent before it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -222,7 +249,10 @@ class Broker:
         self._inbox.tell(Connected("5" if five else "3.1.1"))
 
     def _on_connect_fail(self, client: Client, userdata: object) -> None:
-        self._inbox.tell(Disconnected(f"no broker at {self._account.host}:{self._account.port}"))
+        error = sys.exception()  # paho calls this while it handles the exception
+        if isinstance(error, ssl.SSLError):
+            client.reconnect_delay_set(*REFUSED_S)
+        self._inbox.tell(Disconnected(_no_connection(self._account.where, error)))
 
     def _on_disconnect(
         self,
@@ -236,9 +266,7 @@ class Broker:
             return  # version 5, given up
         if not self._answered:
             client.reconnect_delay_set(*REFUSED_S)
-            where = f"{self._account.host}:{self._account.port}"
-            why = f"{where} hung up before it answered: no broker, or one that wants TLS"
-            self._inbox.tell(Disconnected(why))
+            self._inbox.tell(Disconnected(self._hung_up()))
             return
         if not self._session:
             return  # refused, which was told already
@@ -246,6 +274,20 @@ class Broker:
         if reason == "Session taken over":
             client.reconnect_delay_set(*REFUSED_S)
         self._inbox.tell(Disconnected(f"connection lost: {reason.getName()}"))
+
+    def _hung_up(self) -> str:
+        where = self._account.where
+        if self._alert is not None:
+            return f"{where} refuses our certificate: {self._alert}"
+        if self._account.tls is not None:
+            return f"{where} hung up before it answered: does it want another certificate of us?"
+        return f"{where} hung up before it answered: no broker, or one that wants TLS"
+
+    def _on_log(self, client: Client, userdata: object, level: int, text: str) -> None:
+        """The one place where paho tells why TLS ended."""
+        alert = re.search(r"alert ([a-z ]+)", text) if level == LogLevel.MQTT_LOG_ERR else None
+        if alert is not None and client is self._client:
+            self._alert = alert[1]
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self._inbox.put(
@@ -268,3 +310,17 @@ class Broker:
     ) -> None:
         if reason.is_failure:
             self._inbox.put(Unpublished(mid, reason.getName()))
+
+
+def _no_connection(where: str, error: BaseException | None) -> str:
+    """Why a connection could not be made, in words."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"{where}: the broker's certificate is not accepted: {error.verify_message}"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            return f"{where} does not speak TLS"
+        case ssl.SSLEOFError() | ConnectionResetError():
+            return f"{where} hung up on TLS: does it speak it?"
+        case ssl.SSLError():
+            return f"{where}: no TLS connection: {error.reason or error}"
+    return f"no broker at {where}"

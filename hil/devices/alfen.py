@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from cext.plant import Plant, PlantCharger
 from cext.rows import NO_PHASE, Vehicle
-from hil.devices.mbap import READ_HOLDING, WRITE_MANY, Code, RefusalError, Server
+from hil.devices.mbap import Server
+from hil.devices.pdu import READ_HOLDING, WRITE_MANY, Code, RefusalError
 
 MAX_MASTERS = 2
 IDLE_S = 60.0  # the socket hangs up on a master that is quiet for this long

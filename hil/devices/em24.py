@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from cext.plant import Plant
 from cext.rows import Phases
-from hil.devices.mbap import READ_HOLDING, READ_INPUT, WRITE_ONE, Code, RefusalError, Server
+from hil.devices.mbap import Server
+from hil.devices.pdu import READ_HOLDING, READ_INPUT, WRITE_ONE, Code, RefusalError
 
 MAX_WORDS = 50
 IDENTITY = 11  # its own when read alone; inside a block it belongs to a voltage

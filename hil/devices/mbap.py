@@ -1,63 +1,18 @@
 """A small Modbus TCP server for one device, with honest exceptions and a switch for faults.
 
 Our own because a device's manners are what is simulated: which reads it refuses, how
-many masters it bears, when it hangs up. Framing and exception codes as in the Modbus
-application protocol V1.1b3 and the Modbus TCP implementation guide V1.0b.
+many masters it bears, when it hangs up. Framing as in the Modbus TCP implementation guide V1.0b.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from enum import Enum, IntEnum
-from typing import Protocol
 
-READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
-MAX_READ_WORDS = 125
-MAX_WRITE_WORDS = 123
+from hil.devices.pdu import Code, Manner, Registers, answer
+
 _HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
 _MAX_LENGTH = 254  # unit + PDU
-
-
-class Code(IntEnum):
-    """Exception codes."""
-
-    ILLEGAL_FUNCTION = 1
-    ILLEGAL_ADDRESS = 2
-    ILLEGAL_VALUE = 3
-    DEVICE_FAILURE = 4
-    GATEWAY_NO_RESPONSE = 11
-
-
-class RefusalError(Exception):
-    """The device answers a request with an exception code."""
-
-    def __init__(self, code: Code) -> None:
-        super().__init__(code.name)
-        self.code = code
-
-
-class Manner(Enum):
-    """How a device treats those who talk to it."""
-
-    ANSWERS = "answers"
-    SILENT = "silent"  # accepts connections and requests, never answers
-    GONE = "gone"  # nobody listens, connections are reset
-    SLOW = "slow"  # answers after `Server.delay_s`
-
-
-class Registers(Protocol):
-    """What stands behind a unit id: words in, words out, big-endian bytes."""
-
-    unit: int
-
-    def read(self, function: int, address: int, count: int) -> bytes:
-        """`count` words, or RefusalError."""
-        ...
-
-    def write(self, function: int, address: int, words: bytes) -> None:
-        """Takes whole words, or RefusalError; nothing is taken of a refused request."""
-        ...
 
 
 class Server:
@@ -102,41 +57,9 @@ class Server:
     def answer(self, unit: int, pdu: bytes) -> bytes:
         """The reply to one request, exceptions included."""
         self.requests += 1
-        try:
-            if unit != self.device.unit:
-                raise RefusalError(Code.GATEWAY_NO_RESPONSE)
-            return self._execute(pdu)
-        except RefusalError as refusal:
-            return bytes((pdu[0] | 0x80, refusal.code))
-
-    def _execute(self, pdu: bytes) -> bytes:
-        function = pdu[0]
-        if function in (READ_HOLDING, READ_INPUT):
-            address, count = _fields(pdu, 5)
-            if not 1 <= count <= MAX_READ_WORDS:
-                raise RefusalError(Code.ILLEGAL_VALUE)
-            words = self.device.read(function, address, count)
-            return bytes((function, len(words))) + words
-        if function == WRITE_ONE:
-            address, _ = _fields(pdu, 5)
-            self.device.write(function, address, pdu[3:5])
-            return pdu
-        if function == WRITE_MANY:
-            address, count = _fields(pdu, None)
-            words = pdu[6:]
-            if not 1 <= count <= MAX_WRITE_WORDS or not pdu[5] == len(words) == 2 * count:
-                raise RefusalError(Code.ILLEGAL_VALUE)
-            self.device.write(function, address, words)
-            return pdu[:5]
-        raise RefusalError(Code.ILLEGAL_FUNCTION)
-
-
-def _fields(pdu: bytes, exact: int | None) -> tuple[int, int]:
-    """The two words after the function code; `exact` is the PDU's length where it is fixed."""
-    if len(pdu) < 6 if exact is None else len(pdu) != exact:
-        raise RefusalError(Code.ILLEGAL_VALUE)
-    address, value = struct.unpack_from(">HH", pdu, 1)
-    return address, value
+        if unit != self.device.unit:
+            return bytes((pdu[0] | 0x80, Code.GATEWAY_NO_RESPONSE))
+        return answer(self.device, pdu)
 
 
 class _Session(asyncio.Protocol):

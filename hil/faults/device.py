@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from hil.devices.mbap import Manner, Server
+from typing import Protocol
+
+from hil.devices.pdu import Manner
+
+
+class Behaves(Protocol):
+    """A device that answers, on whatever line."""
+
+    async def behave(self, manner: Manner, delay_s: float = 0.0) -> None: ...
 
 
 class DeviceFault:
     """One device's bad manner, from `begin` to `end`."""
 
-    def __init__(self, server: Server, manner: Manner, delay_s: float = 0.0) -> None:
+    def __init__(self, server: Behaves, manner: Manner, delay_s: float = 0.0) -> None:
         self._server = server
         self._manner = manner
         self._delay_s = delay_s

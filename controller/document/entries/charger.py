@@ -31,7 +31,11 @@ class ChargerEntry(Entry):
         default=None, description="Makes this a row of so many chargers; {n} counts from `first`."
     )
     first: Annotated[StrictInt, Field(ge=0, le=9999)] = 1
-    poll_ns: PollSeconds = optional(1.0, "poll_s", "Period of reports.")
+    poll_ns: PollSeconds | None = Field(
+        default=None,
+        alias="poll_s",
+        description="Period of reports; left out: 1 s, or as long as the device takes for one.",
+    )
     phases: AnyTerminals = optional(
         "L1 L2 L3", "phases", "Grid phases as wired at the charger's terminals 1, 2, 3."
     )
@@ -80,7 +84,8 @@ class ChargerEntry(Entry):
         default=None,
         alias="max_age_s",
         description="A report older than this is none; "
-        "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s.",
+        "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s; "
+        "and, where the device bears reads only now and then, as long as one report takes.",
     )
     weight: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
         default=1, description="Share relative to others."
