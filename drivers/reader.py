@@ -17,6 +17,7 @@ from drivers.profile import Profile
 from drivers.register import Block, Register
 from drivers.silence import Silence
 
+HUSHED = "not asked: it must fall back while there is no decision"
 ATTEMPTS = 3  # where a device itself says that it is busy
 
 Answer = TypeVar("Answer")
@@ -110,6 +111,8 @@ class Reader:
 
         What is not read in each poll is as it was read last.
         """
+        if not self._may_ask():
+            raise HushedError(HUSHED, line=self._bus.url)
         due = next(self._rounds)
         first_ns = None
         for block in self._blocks:
@@ -152,8 +155,7 @@ class Reader:
         finally:
             self._last_s = loop.time()
         if reply is None:
-            what = "not asked: it must fall back while there is no decision"
-            raise HushedError(what, line=self._bus.url, request=request)
+            raise HushedError(HUSHED, line=self._bus.url, request=request)
         return reply.words, reply.at_ns
 
     def _ask(self, request: Request) -> Request | None:
