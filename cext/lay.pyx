@@ -108,6 +108,7 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
     for phase in range(GRID_PHASES):
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
+        circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
     return 0
 

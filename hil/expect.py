@@ -166,6 +166,8 @@ def _not_rising(expected: NotRising, trace: Trace, slack_s: float) -> Measured |
 
 @measure.register
 def _restarts(expected: Restarts, trace: Trace, slack_s: float) -> Measured | None:
+    if not trace.samples:
+        return {"samples": 0}
     instants_s = trace.restarts_s if expected.of == "enforcer" else trace.lapses_s
     begin_s = _begin_s(expected, slack_s)
     end_s = trace.samples[-1].t_s if expected.to_s is None else expected.to_s

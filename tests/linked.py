@@ -329,6 +329,7 @@ class World:
         self.account = Account("127.0.0.1", port, "loadkeeper-test")
         self.drivers: list[FakeDriver] = []
         self.depot: Depot | None = None
+        self.enforcer: Enforcer | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def start_enforcer(self) -> None:
@@ -336,6 +337,7 @@ class World:
         enforcer = Enforcer(
             self.depot, self.places, MonotonicClock(), Wall(), BOOT, notifier=Notifier(ENVIRON)
         )
+        self.enforcer = enforcer
         self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
 

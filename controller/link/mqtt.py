@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,8 @@ class Broker:
         inbox: Inbox[Connected | Disconnected, Message | Unpublished],
     ) -> None:
         """`will`: topic and payload that the broker retains when we are gone."""
+        self.on_acknowledged: Callable[[int], None] = lambda mid: None  # in the caller's loop
+        self._loop = asyncio.get_running_loop()
         self._account = account
         self._subscription = subscription
         self._will = will
@@ -136,9 +139,15 @@ class Broker:
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
     ) -> bool:
+        """See post. False when too much waits already."""
+        return self.post(topic, payload, retain=retain, correlation=correlation) is not None
+
+    def post(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+    ) -> int | None:
         """Hands over to paho's thread, which repeats until the broker acknowledged it.
 
-        False when too much waits for that already.
+        The message's id, for `on_acknowledged`; None when too much waits for that already.
         """
         properties = None
         if correlation is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -149,7 +158,8 @@ class Broker:
         self._published[sent.mid] = topic
         if len(self._published) > UNACKNOWLEDGED + OUTGOING:
             self._published.pop(next(iter(self._published)))
-        return sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        taken = sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        return sent.mid if taken else None
 
     def topic_of(self, mid: int) -> str | None:
         """Where a message went, if that was not long ago."""
@@ -310,6 +320,7 @@ class Broker:
     ) -> None:
         if reason.is_failure:
             self._inbox.put(Unpublished(mid, reason.getName()))
+        self._loop.call_soon_threadsafe(self.on_acknowledged, mid)
 
 
 def _no_connection(where: str, error: BaseException | None) -> str:
