@@ -74,6 +74,7 @@ class Image:
         self.turn = Turn(clock, tables.tuning.dead_man_ns)
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
+        self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
     def clock(self) -> Clock:
@@ -110,6 +111,15 @@ class Image:
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
         """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
         self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
+
+    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
+        """A contact that speaks for a limit source, seen still at `at_ns`."""
+        if self._take_input is not None:
+            self._take_input(contact, at_ns, active)
+
+    def on_input(self, take: Callable[[str, int, bool], None]) -> None:
+        """`take` is called for each contact seen still: its id, when, whether it is active."""
+        self._take_input = take
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
         """What a contactor is to be now; None before the first tick, and after the expiry."""

@@ -64,6 +64,8 @@ class Watch:
         self._chargers = tables.charger_index
         self._circuits = tables.circuit_index
         self._slots = tables.slot_index
+        self._contactors = tables.contactor_index
+        self._closed: dict[str, bool] = {}  # contactors as logged last
         self._told = {charger.id: _Told() for charger in site.chargers}
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
@@ -72,7 +74,7 @@ class Watch:
         self._states: dict[str, str] = {}
 
     def orders(self, now_ns: int) -> None:
-        """Every reduction; of a charger that rises, one line a second."""
+        """Every reduction; of a charger that rises, one line a second; every contactor."""
         for charger, told in self._told.items():
             output = self._kernel.output(self._chargers[charger])
             before, told.newest = told.newest, output
@@ -81,6 +83,18 @@ class Watch:
                 self._tell(charger, told, before, now_ns)
             if output.setpoint_ma != told.ma and (falls or now_ns - told.at_ns >= RISING_EVERY_NS):
                 self._tell(charger, told, output, now_ns)
+
+        for contactor, index in self._contactors.items():
+            state = self._kernel.contactor(index)
+            if state.closed != self._closed.get(contactor):
+                self._closed[contactor] = state.closed
+                log.info(
+                    "contactor",
+                    contactor=contactor,
+                    tick=state.changed_tick,
+                    to="closed" if state.closed else "open",
+                    **self._reasons.fields(state.why),
+                )
 
     def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""

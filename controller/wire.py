@@ -143,6 +143,19 @@ class DeviceReport(_Model):
     error: str | None
 
 
+class PinReport(_Model):
+    """What is on one of the gateway's own pins."""
+
+    id: str
+    name: str
+    kind: Literal["contactor", "health", "dim"]
+    pin: int
+    of: str  # the circuit or charger that it drops, or the limit source that it speaks for
+    state: Literal["closed", "open", "verified open", "holds", "dropped", "dims", "rests", "?"]
+    contact: Literal["closed", "open"] | None  # what an auxiliary contact says; None: nothing
+    why: str | None
+
+
 class DerogationReport(_Model):
     """A line of the commissioning proof that somebody answers for; see the site document."""
 
@@ -175,6 +188,7 @@ class StatusReport(_Model):
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
+    pins: list[PinReport] = []
     derogations: list[DerogationReport] = []
 
 

@@ -23,6 +23,7 @@ from controller.wire import (
     DerogationReport,
     FrameError,
     LimitReport,
+    PinReport,
     StatusReport,
     Three,
     ask_status,
@@ -74,6 +75,7 @@ def screen(report: StatusReport) -> Iterator[str]:
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
     )
+    yield from _table(["pin", "", "for", "state", "why"], map(_pin, report.pins))
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
     ill = [device for device in report.devices if device.error or not device.online]
     yield from _table(
@@ -137,6 +139,11 @@ def _charger(charger: ChargerReport) -> list[str]:
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _pin(pin: PinReport) -> list[str]:
+    state = pin.state if pin.contact is None else f"{pin.state}, contact {pin.contact}"
+    return [f"GPIO{pin.pin}", pin.name or pin.id, pin.of, state, pin.why or ""]
 
 
 def _limit(limit: LimitReport) -> list[str]:
