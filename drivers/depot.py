@@ -69,7 +69,9 @@ def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:
             pin = output(relay.id, relay.pin, rest=False)
-            drivers.append(HealthRelayDriver(relay, pin, image.clock))
+            driver = HealthRelayDriver(relay, pin, image.clock)
+            image.turn.fed(driver.pulse)
+            drivers.append(driver)
         for dim in gpio.inputs:
             drivers.append(DimDriver(dim, contact(dim.id, dim.pin, dim.debounce_ns), image))
         undo.pop_all()
