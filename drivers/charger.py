@@ -11,6 +11,7 @@ unless all workers have taken a decision within the dead-man time.
 import asyncio
 from functools import partial
 
+from cext.rows import Vehicle
 from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
@@ -31,6 +32,7 @@ from drivers.profile import ChargerProfile, Setting
 from drivers.reader import Reader, Sample
 from drivers.report import (
     currents_ma,
+    force_registers,
     in_force_ma,
     remark,
     time_left_ns,
@@ -121,7 +123,11 @@ class ChargerDriver:
             taken = self._taken
             silent = self._silence.lasts
             turn.busy(self._polling)  # the bus answers for it
-            await self._reader.poll(self._health, partial(self._post, taken), self._silence)
+            if self._any_traffic and self._heard_ns is None:
+                only = force_registers(self._profile)
+                await self._reader.poll(self._health, self._post_first, self._silence, only)
+            else:
+                await self._reader.poll(self._health, partial(self._post, taken), self._silence)
             self._write_failed_last = False
             if silent and not self._silence.lasts:
                 self._write_bell.ring()
@@ -129,6 +135,21 @@ class ChargerDriver:
     def _may_ask(self) -> bool:
         """Whether a request may feed its watchdog now."""
         return self._image.turn.fresh or not self._any_traffic
+
+    def _post_first(self, sample: Sample) -> None:
+        """What is in force, and no more: each request keeps alive whatever it was told before us,
+        and may even take it out of its fallback, so its first order must not wait for the rest."""
+        in_force = in_force_ma(self._profile, sample, self._lapsed)
+        fallback_ma = told_fallback_ma(self._profile, sample)
+        report = ChargerReport(sample.at_ns, in_force, None, Vehicle.UNKNOWN, 0, fallback_ma)
+        try:
+            self._image.post_charger(self.id, report)
+        except ValueError as error:
+            name = self._profile.setpoint.applied
+            raise self._reader.bad(name, f"cannot be used: {error}") from error
+        self._heard_ns = sample.at_ns
+        self._in_force_ma = in_force
+        self._poll_bell.ring()
 
     def _post(self, taken: Order | None, sample: Sample) -> str | None:
         self._notice_lapse(sample)
@@ -248,8 +269,9 @@ class ChargerDriver:
         return None
 
     def _owes_write(self) -> bool:
-        """Whether a write is to be tried before the next poll: only in a silence."""
-        if not self._may_write or not self._silence.lasts:
+        """Whether a write is to be tried before the next poll: in a silence, and where a poll
+        could take it out of its fallback, back to what it was told before."""
+        if not self._may_write or not (self._silence.lasts or self._left_alone):
             return False
         order = self._image.order(self.id)
         return order is not None and self._due(order)
@@ -260,13 +282,22 @@ class ChargerDriver:
         since_ns = self._image.clock.now_ns() - self._taken_ns
         if since_ns < REPEAT_NS:
             return False
-        if self._astray_ns is not None or (self._any_traffic and self._lapsed):
+        lapsed = self._any_traffic and (self._lapsed or self._left_alone)
+        if self._astray_ns is not None or lapsed:
             return True
         if self._watchdog_ns is None or (self._any_traffic and self._polls_feed):
             return False
         if since_ns < self._watchdog_ns // 3:
             return False
         return self._image.turn.fresh  # the same order again only feeds
+
+    @property
+    def _left_alone(self) -> bool:
+        """Whether any traffic feeds its watchdog, and there was none for as long as that runs."""
+        if not self._any_traffic or self._watchdog_ns is None or self._heard_ns is None:
+            return False
+        last_ns = max(self._heard_ns, self._taken_ns)
+        return self._image.clock.now_ns() - last_ns >= self._watchdog_ns
 
     @property
     def _polls_feed(self) -> bool:

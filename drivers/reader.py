@@ -76,7 +76,11 @@ class Reader:
         self._known: dict[Block, dict[str, Value]] = {}  # as read last
 
     async def poll(
-        self, health: Health, take: Callable[[Sample], str | None], silence: Silence
+        self,
+        health: Health,
+        take: Callable[[Sample], str | None],
+        silence: Silence,
+        only: Collection[str] = (),
     ) -> None:
         """Reads once and hands the sample to `take`, which may raise BadValueError or remark.
 
@@ -87,7 +91,7 @@ class Reader:
             if not health.now.online:
                 self._known.clear()
                 await self.check()
-            remark = take(await self.read())
+            remark = take(await self.read(only))
         except DeviceError as error:
             silence.failed(error)
             health.bad(error)
@@ -106,16 +110,20 @@ class Reader:
                     f"{check.wrong} (found {value})", line=self._bus.url, request=request
                 )
 
-    async def read(self) -> Sample:
+    async def read(self, only: Collection[str] = ()) -> Sample:
         """One poll. Raises DeviceError when any block fails: half a sample is none.
 
-        What is not read in each poll is as it was read last.
+        What is not read in each poll is as it was read last. Where registers are named, no more
+        is read than they need.
         """
         if not self._may_ask():
             raise HushedError(HUSHED, line=self._bus.url)
-        due = next(self._rounds)
+        blocks = self._blocks
+        if only:
+            blocks = [each for each in blocks if self._within(each).keys() & set(only)]
+        due = blocks if only else next(self._rounds)
         first_ns = None
-        for block in self._blocks:
+        for block in blocks:
             if block in self._known and block not in due:
                 continue
             request = self._request(block.fc, block.start, block.count, self._fewer[block])
@@ -127,7 +135,7 @@ class Reader:
             }
         assert first_ns is not None
         values: dict[str, Value] = {}
-        for block in self._blocks:
+        for block in blocks:
             values |= self._known[block]
         return Sample(first_ns, values)
 
