@@ -101,10 +101,12 @@ class Enforcer:
         self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
         self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons, self.events)
+        depot.image.on_doubt(self._watch.doubted)
         self._reporter = Reporter(
             site=site,
             tables=tables,
             kernel=depot.kernel,
+            image=depot.image,
             limits=self._limits,
             limit_file=self._limit_file,
             drivers=depot.drivers,

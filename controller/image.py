@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
+from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ class Image:
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
         self.turn = Turn(clock, tables.tuning.dead_man_ns)
+        self._sources = tuple(tables.source_index)
+        self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
+        self._plausibility = Plausibility(
+            tables.circuits,
+            tables.sources,
+            tables.chargers,
+            self._doubt,
+            tables.source_spread_ppm,
+        )
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
         self._take_input: Callable[[str, int, bool], None] | None = None
@@ -81,10 +91,13 @@ class Image:
         return self._clock
 
     def post_meter(self, meter: str, reading: MeterReading) -> None:
-        """Raises ValueError for a value that cannot be a current on this circuit."""
+        """Of a meter or clamp. Raises ValueError for what cannot be a current on this circuit."""
         source = self._tables.source_index[meter]
-        wiring = self._tables.source_wiring[source]
-        self._kernel.post_reading(source, reading.at_ns, wiring.to_grid(reading.current_ma))
+        current_ma = self._tables.source_wiring[source].to_grid(reading.current_ma)
+        impossible = self._plausibility.reading(source, reading.at_ns, current_ma)
+        if impossible is not None:
+            raise ValueError(impossible)
+        self._kernel.post_reading(source, reading.at_ns, current_ma)
 
     def post_charger(self, charger: str, report: ChargerReport) -> None:
         index = self._tables.charger_index[charger]
@@ -94,8 +107,21 @@ class Image:
         self._kernel.post_report(
             index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
         )
+        self._plausibility.report(index, report.at_ns, current)
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
+
+    def on_doubt(self, doubted: Callable[[str, Suspicion | None], None]) -> None:
+        """`doubted` is told of a suspicion when it begins, and with None when it has ended."""
+        self._doubted = doubted
+
+    def suspicion(self, source: str) -> Suspicion | None:
+        """What is held against a meter or clamp now."""
+        return self._plausibility.suspicion(self._tables.source_index[source])
+
+    def _doubt(self, source: int, suspicion: Suspicion | None) -> None:
+        self._kernel.distrust(source, suspicion is not None)
+        self._doubted(self._sources[source], suspicion)
 
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""

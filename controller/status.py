@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from cext.rows import Phases, Vehicle
 from controller.clock import WallClock
 from controller.driver import Driver
-from controller.image import Clock
+from controller.image import Clock, Image
 from controller.limit_file import LimitFile
 from controller.limits import Limits
 from controller.reasons import Reasons
@@ -43,6 +43,7 @@ class Reporter:
     site: Site
     tables: Tables
     kernel: Kernel
+    image: Image
     limits: Limits
     limit_file: LimitFile
     drivers: Sequence[Driver]
@@ -179,10 +180,16 @@ class Reporter:
             why=None,
         )
 
-    @staticmethod
-    def _device(driver: Driver) -> DeviceReport:
+    def _device(self, driver: Driver) -> DeviceReport:
         health = driver.health()
-        return DeviceReport(id=health.id, online=health.online, error=health.error)
+        measures = health.id in self.tables.source_index
+        suspicion = self.image.suspicion(health.id) if measures else None
+        return DeviceReport(
+            id=health.id,
+            online=health.online,
+            error=health.error,
+            suspected=None if suspicion is None else str(suspicion),
+        )
 
 
 def _amps(phases: Phases) -> Three:

@@ -60,6 +60,7 @@ class Tables:
     slot_index: dict[str, int]
     contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
+    source_spread_ppm: tuple[int, ...]  # by how much of itself it may show too much
 
     @classmethod
     def of(cls, site: Site, *, observe: bool | None = None) -> Tables:
@@ -103,6 +104,10 @@ class Tables:
             source_wiring=(
                 *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
                 *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
+            ),
+            source_spread_ppm=(
+                *(0 for _ in site.meters),
+                *(clamp.spread_ppm for clamp in site.clamps),
             ),
         )
 

@@ -11,6 +11,7 @@ import structlog
 from cext.rows import CircuitState, Output
 from controller.driver import Driver
 from controller.events import Events
+from controller.plausibility import Suspicion
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -95,6 +96,21 @@ class Watch:
                     to="closed" if state.closed else "open",
                     **self._reasons.fields(state.why),
                 )
+
+    def doubted(self, source: str, suspicion: Suspicion | None) -> None:
+        """At once: a meter or clamp that is not believed any more, or again."""
+        if suspicion is None:
+            log.info("source trusted again", source=source)
+            self._events.happened("source_trusted", source)
+        else:
+            log.warning(
+                "source not believed",
+                source=source,
+                suspicion=suspicion.kind,
+                evidence=suspicion.evidence,
+            )
+            why, since_ns = str(suspicion), suspicion.since_ns
+            self._events.happened("source_suspected", source, why, since_ns)
 
     def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""

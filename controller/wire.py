@@ -141,6 +141,7 @@ class DeviceReport(_Model):
     id: str
     online: bool
     error: str | None
+    suspected: str | None = None  # why what it shows is not believed
 
 
 class PinReport(_Model):

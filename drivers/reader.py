@@ -74,6 +74,7 @@ class Reader:
         self._rounds = cycle(rounds)
         self._blocks = [block for block in profile.blocks if any(block in each for each in rounds)]
         self._known: dict[Block, dict[str, Value]] = {}  # as read last
+        self._forgets = False
 
     async def poll(
         self,
@@ -93,6 +94,7 @@ class Reader:
                 await self.check()
             remark = take(await self.read(only))
         except DeviceError as error:
+            self.forget()  # it may have been without power meanwhile
             silence.failed(error)
             health.bad(error)
         else:
@@ -118,6 +120,9 @@ class Reader:
         """
         if not self._may_ask():
             raise HushedError(HUSHED, line=self._bus.url)
+        if self._forgets:
+            self._known.clear()
+            self._forgets = False
         blocks = self._blocks
         if only:
             blocks = [each for each in blocks if self._within(each).keys() & set(only)]
@@ -138,6 +143,10 @@ class Reader:
         for block in blocks:
             values |= self._known[block]
         return Sample(first_ns, values)
+
+    def forget(self) -> None:
+        """The next poll reads all of it: something has changed, or may have."""
+        self._forgets = True
 
     def bad(self, name: str, what: str) -> BadValueError:
         """The error that a value is unknown or impossible."""

@@ -21,6 +21,7 @@ from controller.wire import (
     ChargerReport,
     CircuitReport,
     DerogationReport,
+    DeviceReport,
     FrameError,
     LimitReport,
     PinReport,
@@ -77,10 +78,10 @@ def screen(report: StatusReport) -> Iterator[str]:
     )
     yield from _table(["pin", "", "for", "state", "why"], map(_pin, report.pins))
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
-    ill = [device for device in report.devices if device.error or not device.online]
+    ill = [each for each in report.devices if each.error or each.suspected or not each.online]
     yield from _table(
         ["device", "", "what is wrong"],
-        ([each.id, "" if each.online else "offline", each.error or ""] for each in ill),
+        map(_device, ill),
     )
 
 
@@ -154,6 +155,12 @@ def _limit(limit: LimitReport) -> list[str]:
         "" if limit.left_s is None else _time(limit.left_s),
         "LOST: fail-safe cap" if limit.state == "lost" else limit.state,
     ]
+
+
+def _device(device: DeviceReport) -> list[str]:
+    wrong = [f"NOT BELIEVED, {device.suspected}"] if device.suspected else []
+    wrong += [device.error] if device.error else []
+    return [device.id, "" if device.online else "offline", "; ".join(wrong)]
 
 
 def _three(amps: Three | None) -> str:
