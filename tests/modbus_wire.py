@@ -122,6 +122,12 @@ class Decisions(Turn):
         if self._timer is None:
             self._decide()
 
+    @property
+    def fresh(self) -> bool:
+        if self._timer is None:  # nobody writes here, and decisions are made all the same
+            self._decide()
+        return super().fresh
+
     def stall(self) -> None:
         self._decides = False
 
