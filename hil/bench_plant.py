@@ -34,7 +34,7 @@ from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
-LEAVE_NS = 1_000_000_000  # from SIGTERM until the last orders are seen in force
+LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force
 START_NS = 1_000_000_000  # from a process's start until it is at work
 
 
