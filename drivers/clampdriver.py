@@ -12,12 +12,13 @@ the parser is time: which line is fresh.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from controller.document.clamps import PERIODS, Clamp
-from controller.image import MeterReading
+from controller.image import Clock, MeterReading
 from controller.units import NS_PER_S, PPM
 from drivers.clamp import Fault, Frame, Kept, Layout, parse
-from drivers.device import BadReplyError, DeviceError, NoConnectionError, NoReplyError, ProcessImage
+from drivers.device import BadReplyError, DeviceError, NoConnectionError, NoReplyError
 from drivers.health import DeviceHealth, Health
 from drivers.pauses import Pauses
 from drivers.serialport import SerialPort, in_words
@@ -28,10 +29,18 @@ QUIET_LEAST_S = 3.0  # after that a silent port is opened anew: adapters hang
 LOST_LINES_MAX = 1000  # a greater gap is a device that was started again
 
 
+class Readings(Protocol):
+    """What it needs of the process image."""
+
+    @property
+    def clock(self) -> Clock: ...
+    def post_meter(self, meter: str, reading: MeterReading) -> None: ...
+
+
 class ClampDriver:
     """One clamp on a port of its own."""
 
-    def __init__(self, clamp: Clamp, image: ProcessImage) -> None:
+    def __init__(self, clamp: Clamp, image: Readings) -> None:
         self.id = clamp.id
         self.lost_lines = 0  # since the start, where lines are numbered
         self._clamp = clamp
