@@ -37,7 +37,7 @@ def add_device_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "profile",
         metavar="PROFILE",
-        help="name of a profile, or path to one; to read, also a clamp's format",
+        help="name of a profile, or path to one; to read, also the format of a clamp's lines",
     )
     parser.add_argument(
         "bus",

@@ -17,7 +17,8 @@ from controller.commands.output import (
     say,
 )
 from controller.document.buses import is_port
-from controller.document.clamps import FORMATS, Clamp, Format, delivered
+from controller.document.clamps import FORMATS, Clamp, delivered
+from controller.document.entries.clamp import Format
 from controller.image import MeterReading
 from controller.units import MA_PER_A, NS_PER_S
 from drivers.clampdriver import ClampDriver
