@@ -71,6 +71,7 @@ class Watch:
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
         self._suspect = dict.fromkeys(self._chargers, False)
+        self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
 
@@ -117,7 +118,9 @@ class Watch:
         for driver in self._drivers:
             self._device(driver, now_ns)
         for charger, index in self._chargers.items():
-            suspect = self._kernel.charger(index).suspect
+            state = self._kernel.charger(index)
+            self._proof(charger, state.unproven)
+            suspect = state.suspect
             if suspect != self._suspect[charger]:
                 self._suspect[charger] = suspect
                 if suspect:
@@ -138,6 +141,18 @@ class Watch:
                 tell("limit state", source=source, state=slot.state, cap_a=cap_a)
                 why = "no cap" if cap_a is None else f"cap {_three(cap_a)} A"
                 self._events.happened(f"limit_{slot.state}", source, why)
+
+    def _proof(self, charger: str, unproven: bool) -> None:
+        if unproven == self._unproven[charger]:
+            return
+        self._unproven[charger] = unproven
+        if unproven:
+            log.warning("charger unproven", charger=charger)
+            why = "it did not answer, or its fallback is not proven: counted at its maximum"
+            self._events.happened("charger_unproven", charger, why)
+        else:
+            log.info("charger proven", charger=charger)
+            self._events.happened("charger_proven", charger)
 
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None
