@@ -22,7 +22,7 @@ Whole milliamps and nanoseconds; time is handed in; every record is bounded.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,6 +151,16 @@ class Plausibility:
 
     def suspicion(self, source: int) -> Suspicion | None:
         return self._told[source]
+
+    def adopt(self, old: Plausibility, sources: Mapping[int, int]) -> None:
+        """Takes over what was held against sources that stay (new index: old index), untold.
+
+        They have to be in order here before they are trusted: the kernel goes on distrusting them.
+        """
+        for new, before in sources.items():
+            for kind, case in old._cases[before].items():
+                self._cases[new][kind].found = case.found
+            self._told[new] = old._told[before]
 
     def reading(self, source: int, at_ns: int, current_ma: Phases) -> str | None:
         """Takes a reading; why it cannot be one at all, if so."""

@@ -117,6 +117,7 @@ def test_there_and_back_at_once_is_a_jump_an_overload_that_stays_is_none() -> No
     assert judge.kinds == []
 
 
+OTHER = {"id": "other", "port": "/dev/ttyUSB7"}
 BESIDE: dict[str, Any] = {"clamp": [clamp(period_s=1, error_a=0.5)]}
 
 
@@ -156,6 +157,17 @@ def test_export_is_no_dispute() -> None:
         judge.it.reading(0, at_ns, (-30_000 + i % 7, 30_000 + i % 5, -20_000))
         judge.it.reading(1, at_ns + 1, (30_000, 30_000, 20_000 + i % 3))
     assert judge.told == []
+
+
+def test_what_is_held_against_a_source_outlives_a_change_of_the_document() -> None:
+    old, new = Judge(**BESIDE), Judge(clamp=[clamp(period_s=1, error_a=0.5), clamp(**OTHER)])
+    beside(old, 26, lambda i: (45_000, 45_000, 45_000))
+    assert old.kinds == [(1, "disputed")]
+    new.it.adopt(old.it, {0: 0, 1: 1})
+    assert new.it.suspicion(1) == old.it.suspicion(1)
+    assert new.told == [], "whoever adopts knows it"
+    beside(new, 30, lambda i: (30_100, 29_800, 30_000 + i), begin=26)
+    assert new.kinds == [(1, None)]
 
 
 # --- depots that live --------------------------------------------------------------------------
