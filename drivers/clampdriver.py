@@ -52,6 +52,7 @@ class ClampDriver:
         self._kept = Kept()
         self._last: Frame | None = None
         self._repeats = 0
+        self._remark: str | None = None  # what is odd about the last line nevertheless
         self._heard_s = 0.0
         self._lost: asyncio.Event = asyncio.Event()
         self._why_lost = ""
@@ -130,16 +131,20 @@ class ClampDriver:
             self._health.bad(BadReplyError(f"cannot be used: {error}", line=self._place))
             return
         self._pauses.answered()
-        self._health.good()
+        self._health.good(self._remark)
 
     def _is_fresh(self, frame: Frame) -> bool:
         before, self._last = self._last, frame
+        self._remark = None
         if before is None:
             return True
         if frame.number is not None and before.number is not None:
             missing = frame.number - before.number - 1
             if 0 < missing <= LOST_LINES_MAX:
                 self.lost_lines += missing
+                self._remark = f"{self._place}: lines are lost, {self.lost_lines} so far"
+            elif missing != 0:
+                self._remark = f"{self._place}: it counts its lines anew: was it started again?"
             return frame.number != before.number
         self._repeats = self._repeats + 1 if frame.text == before.text else 0
         return self._repeats <= REPEATS_MAX

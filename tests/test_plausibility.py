@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from cext.plant import Car
 from cext.rows import Phases
 from controller.history import BUCKETS, SPAN_NS, History, Hull, apart_ma, magnitudes
 from controller.plausibility import Plausibility, Suspicion
 from controller.tables import Tables
+from controller.watch import Watch
 from tests.depots import Depot, Picked, document, meter
 from tests.documents import clamp, site
 
@@ -168,6 +171,40 @@ def test_what_is_held_against_a_source_outlives_a_change_of_the_document() -> No
     assert new.told == [], "whoever adopts knows it"
     beside(new, 30, lambda i: (30_100, 29_800, 30_000 + i), begin=26)
     assert new.kinds == [(1, None)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.integers(0, 20 * S),
+            st.none() | st.tuples(*[st.integers(-(2**31), 2**31)] * 3),
+        ),
+        max_size=120,
+    )
+)
+def test_whatever_comes_nothing_is_raised(story: list[tuple[int, int, Phases | None]]) -> None:
+    judge, at_ns = Judge(**BESIDE), 0
+    for who, later_ns, value in story:
+        at_ns += later_ns
+        if who >= 4 and value is not None:
+            judge.it.reading(who - 4, at_ns, value)
+        elif who < 4:
+            judge.it.report(who, at_ns, value)
+
+
+def test_log_and_event_tell_the_evidence() -> None:
+    told: list[Any] = []
+    events = SimpleNamespace(happened=lambda *what: told.append(what))
+    watch = cast(Watch, SimpleNamespace(_events=events))
+    with capture_logs() as logs:
+        Watch.doubted(watch, "main", Suspicion("frozen", "no digit changed", 7))
+        Watch.doubted(watch, "main", None)
+    assert [each["log_level"] for each in logs] == ["warning", "info"]
+    assert (logs[0]["source"], logs[0]["suspicion"]) == ("main", "frozen")
+    assert logs[0]["evidence"] == "no digit changed"
+    assert told[0] == ("source_suspected", "main", "frozen: no digit changed", 7)
+    assert told[1][0] == "source_trusted"
 
 
 # --- depots that live --------------------------------------------------------------------------
