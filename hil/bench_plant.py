@@ -142,7 +142,7 @@ class PlantBench:
             self.now_ns,
             self._silent,
             self._leases,
-            self._shows,
+            shows=self._shows,
         )
 
 
