@@ -149,6 +149,17 @@ class Plausibility:
         self._told: list[Suspicion | None] = [None] * len(sources)
         self._looked_ns = 0
 
+    def adopt(self, before: Plausibility, sources: Mapping[int, int]) -> None:
+        """Another site: what was held against a source goes on with it (new index to old).
+
+        A dispute with a clamp or meter that is gone is over, and is told so at the next look.
+        """
+        paired = {each for pair in self._pairs for each in (pair.meter, pair.clamp)}
+        for now, was in sources.items():
+            self._cases[now], self._told[now] = before._cases[was], before._told[was]
+            if now not in paired:
+                self._cases[now]["disputed"].drop()
+
     def suspicion(self, source: int) -> Suspicion | None:
         return self._told[source]
 
