@@ -134,12 +134,6 @@ class Image:
         """What is held against a meter or clamp now."""
         return self._plausibility.suspicion(self._tables.source_index[source])
 
-    def adopt_doubts(self, old: Image) -> None:
-        """Beside `Kernel.adopt`: a source that was not believed by the old image's kernel."""
-        here, there = self._tables.source_index, old._tables.source_index
-        same = {index: there[source] for source, index in here.items() if source in there}
-        self._plausibility.adopt(old._plausibility, same)
-
     def _doubt(self, source: int, suspicion: Suspicion | None) -> None:
         self._kernel.distrust(source, suspicion is not None)
         self._doubted(self._sources[source], suspicion)

@@ -163,16 +163,6 @@ class Plausibility:
     def suspicion(self, source: int) -> Suspicion | None:
         return self._told[source]
 
-    def adopt(self, old: Plausibility, sources: Mapping[int, int]) -> None:
-        """Takes over what was held against sources that stay (new index: old index), untold.
-
-        They have to be in order here before they are trusted: the kernel goes on distrusting them.
-        """
-        for new, before in sources.items():
-            for kind, case in old._cases[before].items():
-                self._cases[new][kind].found = case.found
-            self._told[new] = old._told[before]
-
     def reading(self, source: int, at_ns: int, current_ma: Phases) -> str | None:
         """Takes a reading; why it cannot be one at all, if so."""
         witness = self._witnesses[source]
