@@ -41,6 +41,7 @@ from hil.happenings import (
     ClampUnplugged,
     CloudBack,
     CloudCut,
+    Contact,
     Event,
     Kill,
     Limit,
@@ -48,6 +49,9 @@ from hil.happenings import (
     MeterShows,
     MeterSilent,
     PowerCycle,
+    Weld,
+    WireBroken,
+    WireMended,
 )
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
@@ -193,6 +197,8 @@ class RigBench:
 
     async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
         self._stage.plant.advance(time.monotonic_ns())
+        if self._on_pins(event):
+            return
         if self._stage.happens(event):
             if isinstance(event, PowerCycle):
                 for id_ in self._ids(event.charger):
@@ -237,6 +243,26 @@ class RigBench:
                 rig.clamps[clamp].line.plug()
             case _:
                 return False
+        return True
+
+    def _on_pins(self, event: Event) -> bool:
+        """Does what happens to contactors and contacts; False for everything else."""
+        gear = self._rig.supplies.gear
+        if gear is None:
+            return False
+        match event:
+            case Weld(contactor=contactor):
+                gear.weld(contactor)
+            case Contact(input=contact, active=active):
+                gear.ask(contact, active)
+            case WireBroken(pin=pin):
+                gear.break_wire(pin, True)
+            case WireMended(pin=pin):
+                gear.break_wire(pin, False)
+            case _:
+                return False
+        for row in self._stage.site.inputs:
+            self._stage.dims(row.id, gear.dims(row.id))
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:

@@ -63,6 +63,8 @@ class Names(NamedTuple):
     meters: Sequence[str]
     chargers: Sequence[str]
     sources: Sequence[str]
+    contactors: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     clamps: Sequence[str] = ()
 
 
@@ -114,6 +116,9 @@ def check_names(story: Story, site: Names) -> None:
         "meter": site.meters,
         "clamp": site.clamps,
         "source": site.sources,
+        "contactor": site.contactors,
+        "input": site.inputs,
+        "pin": [*site.contactors, *site.inputs],
     }
     problems: list[Problem] = []
     for path, part in _parts(story):
