@@ -115,7 +115,7 @@ class Rig:
     @property
     def hears_cloud(self) -> bool:
         """Whether there is a way from the broker to a running enforcer."""
-        line = self.line is not None and self.line.line is Line.OPEN
+        line = self.line is not None and self.line.line is Line.OPEN and self.broker.answers
         return line and self.link.running and self.enforcer.running
 
     async def __aenter__(self) -> Self:
