@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
-from cext.ring cimport ring_push, ring_since, ring_span
+from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -101,7 +101,7 @@ cdef bint proving(const World* world, const Charger* charger) noexcept nogil:
     """After a start, or with power again: not heard yet, but still expected to answer."""
     if charger.started or charger.cut:
         return False
-    return world.now - max(world.began, charger.powered_at) < PROVING
+    return world.now - max(charger.began_at, charger.powered_at) < PROVING
 
 
 cdef int64_t ordered_draw(
@@ -264,7 +264,8 @@ cdef void count_draw(World* world) noexcept nogil:
 cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
     """A metered charger's least draw in the circuit's window, its credit, what may be shed.
 
-    Nothing is known to be drawn where no report lies inside the window.
+    Nothing is known to be drawn where no report lies inside the window, or none before it: what
+    it drew when the window began is anybody's guess then.
     """
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
@@ -272,7 +273,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     cdef int64_t stays
     cdef int64_t recent = highest_order(charger, now - charger.settle - circuit.credit_ns)
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
-    if charger.report_at >= circuit.window_ns:
+    if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
     if not charger.started:

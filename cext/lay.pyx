@@ -108,6 +108,7 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
     for phase in range(GRID_PHASES):
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
+        circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
     return 0
 
@@ -118,7 +119,8 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
     charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
-    charger.maximum = row.max_ma // row.step_ma * row.step_ma
+    highest = row.max_ma if row.ceiling_ma is None else min(row.max_ma, row.ceiling_ma)
+    charger.maximum = highest // row.step_ma * row.step_ma
     if charger.minimum > charger.maximum:  # no setpoint that it takes is one it may have
         charger.maximum = 0
     charger.ceiling = row.max_ma

@@ -38,6 +38,8 @@ cdef void start(World* world) noexcept nogil:
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
+        if charger.began_at == 0:
+            charger.began_at = world.now
         if charger.started or charger.in_force < 0:
             continue
         if not in_date(charger.report_at, charger.max_age, world.now):

@@ -40,6 +40,12 @@ cdef void ring_span(const Ring* ring, int64_t since, int32_t* lo, int32_t* hi) n
             return
 
 
+cdef bint ring_reaches(const Ring* ring, int64_t since) noexcept nogil:
+    """Whether something is known from then, or from before."""
+    cdef int32_t oldest = (ring.newest + RING - ring.count + 1) % RING
+    return ring.count > 0 and ring.bucket[oldest].first_ns <= since
+
+
 cdef bint ring_since(const Ring* ring, int64_t since, int32_t* hi) noexcept nogil:
     """The most per phase at or after that instant; False, and all 0, where nothing is."""
     cdef int32_t i, phase

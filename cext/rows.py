@@ -115,6 +115,7 @@ class ChargerRow(NamedTuple):
     max_age_ns: int
     weight: int = 1
     class_rank: int = 0  # lower goes first
+    ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
 
 
 class SlotRow(NamedTuple):

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cext.rows import (
     ChargerRow,
@@ -32,6 +32,25 @@ class Kernel:
         tuning: Tuning,
         contactors: Sequence[ContactorRow] = (),
     ) -> None: ...
+    def adopt(
+        self,
+        old: Kernel,
+        circuits: Mapping[int, int],
+        sources: Mapping[int, int],
+        chargers: Mapping[int, int],
+        slots: Mapping[int, int],
+        contactors: Mapping[int, int] | None = None,
+    ) -> None:
+        """Takes over from the kernel of the site before; each map is from new index to old.
+
+        To be called before the first tick, when the old kernel's thread has stopped; ticks go
+        on counting. What stays keeps its readings, orders, limits with their leases, and what
+        was proved, and a contactor is closed or open as it was. A charger above its new
+        maximum comes down in the next tick; one that is new begins in STARTING. A declared
+        worst case that was changed stands; one that was not goes on as it was disproved. Map
+        nothing that means another device now, and no source of which ratio, direction or
+        phases were changed. Raises ValueError or IndexError.
+        """
     def post_reading(self, source: int, at_ns: int, current_ma: Phases) -> None:
         """A whole reading that arrived at `at_ns`. Raises ValueError beyond 2^27 mA.
 

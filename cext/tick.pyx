@@ -20,6 +20,7 @@ from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from cext.adopt cimport refit, take_over
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
@@ -71,6 +72,27 @@ cdef class Kernel:
         free_world(&self.world)
         pthread_mutex_destroy(&self.lock)
 
+    def adopt(self, Kernel old not None, circuits, sources, chargers, slots, contactors=None):
+        cdef World* world = &self.world
+        maps = (
+            index_map("circuit", circuits, world.circuits_n, old.world.circuits_n),
+            index_map("source", sources, world.sources_n, old.world.sources_n),
+            index_map("charger", chargers, world.chargers_n, old.world.chargers_n),
+            index_map("slot", slots, world.slots_n, old.world.slots_n),
+            index_map(
+                "contactor", contactors or {}, world.contactors_n, old.world.contactors_n
+            ),
+        )
+        if old is self or world.tick != 0:
+            raise ValueError("only a kernel that has not ticked yet takes over from another")
+        pthread_mutex_lock(&old.lock)
+        pthread_mutex_lock(&self.lock)
+        try:
+            take_over(world, &old.world, maps)
+        finally:
+            pthread_mutex_unlock(&self.lock)
+            pthread_mutex_unlock(&old.lock)
+
     # --- readings in ----------------------------------------------------------------
 
     def post_reading(self, source, at_ns, current_ma):
@@ -117,6 +139,7 @@ cdef class Kernel:
         cdef int32_t fallback = whole("fallback_ma", fallback_ma, 0, MOST_MA)
         cdef Charger* to = &self.world.chargers[i]
         pthread_mutex_lock(&self.lock)
+        to.told_fallback = fallback
         to.fallback = max(to.declared_fallback, fallback)
         pthread_mutex_unlock(&self.lock)
 
@@ -184,6 +207,7 @@ cdef class Kernel:
         count_slots(world)
         count_readings(world)
         start(world)
+        refit(world)
         count_contactors(world)
         count_draw(world)
         count_base(world)
@@ -312,6 +336,14 @@ cdef object index(str name, value, int32_t count):
     if not isinstance(value, int) or not 0 <= value < count:
         raise IndexError(f"there is no {name} {value!r}, only {count}")
     return value
+
+
+cdef object index_map(str name, value, int32_t count, int32_t old_count):
+    """A dict of new to old indexes, each old one at most once."""
+    pairs = {index(name, i, count): index(f"old {name}", was, old_count) for i, was in value.items()}
+    if len(set(pairs.values())) != len(pairs):
+        raise ValueError(f"two {name}s cannot both take over from one")
+    return pairs
 
 
 cdef int amps(str name, value, least, int32_t* to) except -1:

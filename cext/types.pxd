@@ -76,7 +76,8 @@ cdef struct Circuit:
     int32_t unsigned  # of this tick: only magnitudes count, as import
     int32_t handing  # of this tick: another source knew more lately than what counts now
     int32_t rating[GRID_PHASES]
-    int32_t worst[GRID_PHASES]
+    int32_t declared[GRID_PHASES]
+    int32_t worst[GRID_PHASES]  # as declared, or as measured since
     # of this tick
     int32_t cap[GRID_PHASES]
     int32_t cap_slot[GRID_PHASES]
@@ -133,7 +134,8 @@ cdef struct Charger:
     int32_t ceiling  # as declared: what counts where nothing is known
     int32_t step
     int32_t declared_fallback
-    int32_t fallback  # as declared, or higher as the charger itself says
+    int32_t told_fallback  # as the charger itself says
+    int32_t fallback  # the higher of both
     int32_t power_on
     int32_t tolerance_ppm
     int32_t standby
@@ -149,6 +151,7 @@ cdef struct Charger:
     int64_t calm  # pace.calm, or longer where a change takes longer to show
     int64_t show  # from an order until every meter above must show it
     int32_t failsafe
+    int64_t began_at  # the first tick that knew of it; 0: none yet
     # feedback
     int32_t heard
     int64_t report_at
@@ -307,6 +310,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
+    int32_t adopted  # it took over from another kernel and has not ticked since
     int64_t now
     int64_t tick
     int32_t changed

@@ -16,6 +16,9 @@ COMMANDS = {
     "status": "show what a running enforcer believes and orders",
     "read": "read a meter or charger once, by its profile",
     "set": "try one setpoint on a charger, and put back what was in force",
+    "keys": "make an installer's key",
+    "sign": "sign a site document for its way over MQTT",
+    "verify": "say whether a gateway would take a signed document",
     "bench": "measure the kernel on this machine",
 }
 """Each is a module of `controller.commands` that offers `register(subparsers)` and

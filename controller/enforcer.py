@@ -18,6 +18,7 @@ import structlog
 
 from controller.clock import WallClock
 from controller.driver import Driver
+from controller.events import Events
 from controller.image import Clock, Image
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import Limits, RefusedLimitError, sources_of
@@ -85,6 +86,7 @@ class Enforcer:
         allowed_uids: frozenset[int] = frozenset(),
     ) -> None:
         site, tables = depot.site, depot.tables
+        self.events = Events(clock)
         self._depot = depot
         self._places = places
         self._clock = clock
@@ -92,7 +94,7 @@ class Enforcer:
         self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
         self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
-        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons)
+        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons, self.events)
         self._reporter = Reporter(
             site=site,
             tables=tables,
@@ -120,6 +122,7 @@ class Enforcer:
             log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, self._stopping.set)
+            self._tell_start()
             self._restore()
             self._depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
             self._depot.ticker.start()
@@ -164,6 +167,7 @@ class Enforcer:
         )
 
     def attached(self, attached: bool) -> None:
+        self.events.happened("link_attached" if attached else "link_detached")
         self._attached = attached
         self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(None)
@@ -175,12 +179,15 @@ class Enforcer:
             self._link_changed_ns = self._clock.now_ns()
         self._limits.open_session(nonce)
         log.info("link down" if nonce is None else "link up", nonce=nonce)
+        self.events.happened_again("link_down" if nonce is None else "link_up", "", "")
 
     def take_limit(self, limit: Limit) -> LimitAnswer:
         try:
             taken = self._limits.receive(limit.source, limit.message)
         except RefusedLimitError as error:
             log.warning("limit refused", source=limit.source, code=error.code, why=error.reason)
+            known = limit.source if error.code != "unknown_source" else ""
+            self.events.happened_again("limit_refused", known, f"{error.code}: {error.reason}")
             return LimitAnswer(
                 seq_id=limit.seq_id, accepted=False, code=error.code, reason=error.reason
             )
@@ -246,11 +253,20 @@ class Enforcer:
             if missed > 1:  # twice: after the whole process was held, the kernel may come second
                 raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
 
+    def _tell_start(self) -> None:
+        fields = self._start_fields()
+        told = ("version", "mode", "installation_hash")
+        why = ", ".join(f"{name.replace('_', ' ')} {fields[name]}" for name in told)
+        self.events.happened("started", "", why)
+        for each in self._depot.site.derogations:
+            self.events.happened("derogated", each.place, each.sentence)
+
     def _restore(self) -> None:
         try:
             restored = self._limit_file.restore(self._limits, self._clock.now_ns())
         except LimitFileError as error:  # every source counts as never heard: fail-safe caps
             log.error("saved limits cannot be read", why=str(error))
+            self.events.happened("saved_limits_unreadable", "", str(error))
         else:
             log.info("limits restored", sources=restored)
 

@@ -16,11 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from controller.events import Event as Happening
+from controller.events import Events as Ring
 from controller.places import PlaceError, Places
+from controller.units import NS_PER_S
 from controller.wire import (
     FRAME_BYTES,
     REQUESTS,
+    Asking,
     Channel,
+    Event,
+    Events,
+    EventsTaken,
     FrameError,
     Hello,
     Limit,
@@ -51,7 +58,7 @@ TURNING_AWAY = 8  # connections that are told why at the same time; more are jus
 TURN_AWAY_S = 0.5  # for the other side to read the reason
 
 log: FilteringBoundLogger = structlog.get_logger()
-Visit = Channel[Hello | Session | Limit | StatusRequest]
+Visit = Channel[Asking]
 
 
 class Desk(Protocol):
@@ -64,6 +71,8 @@ class Desk(Protocol):
 
     def open_session(self, nonce: str | None) -> None: ...
     def take_limit(self, limit: Limit) -> LimitAnswer: ...
+    @property
+    def events(self) -> Ring: ...
 
 
 class Server:
@@ -172,11 +181,15 @@ class Server:
             await channel.send(self._desk.welcome())
             log.info("link attached", pid=peer.pid, uid=peer.uid)
             self._desk.attached(True)
-            pushing = self._visits.create_task(self._push(channel, peer))
+            telling = [
+                self._visits.create_task(self._push(channel, peer)),
+                self._visits.create_task(self._carry(channel, peer)),
+            ]
             try:
                 await self._hear_link(channel)
             finally:
-                pushing.cancel()
+                for task in telling:
+                    task.cancel()
         finally:
             self._link = None
             self._desk.attached(False)
@@ -189,6 +202,9 @@ class Server:
                     self._desk.open_session(nonce)
                 case Limit() as limit:
                     await channel.send(self._desk.take_limit(limit))
+                case EventsTaken(run=run, upto=upto):
+                    if run == self._desk.events.run:
+                        self._desk.events.take(upto)
                 case None:
                     return
                 case other:
@@ -208,6 +224,36 @@ class Server:
         except (FrameError, OSError) as error:
             log.warning("link does not take the state", pid=peer.pid, why=_words(error))
             channel.close()
+
+    async def _carry(self, channel: Visit, peer: Peer) -> None:
+        """Events as they come, from the first that no broker has acknowledged."""
+        ring = self._desk.events
+        boot_id = self._desk.welcome().boot_id
+        sent = ring.taken
+        try:
+            while True:
+                ring.news.clear()
+                if found := ring.after(sent):
+                    events = [_event(each) for each in found]
+                    await channel.send(Events(run=ring.run, boot_id=boot_id, events=events))
+                    sent = found[-1].sequence
+                else:
+                    await ring.news.wait()
+        except (FrameError, OSError) as error:
+            log.warning("link does not take events", pid=peer.pid, why=_words(error))
+            channel.close()
+
+
+def _event(each: Happening) -> Event:
+    return Event(
+        sequence=each.sequence,
+        at_s=each.at_ns / NS_PER_S,
+        since_s=each.since_ns / NS_PER_S,
+        what=each.what,
+        subject=each.subject,
+        why=each.why,
+        lost=each.lost,
+    )
 
 
 def _words(error: Exception) -> str:

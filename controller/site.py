@@ -3,23 +3,26 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from controller.document.buses import Bus, host_and_port
+from controller.document.buses import Bus
 from controller.document.circuits import Circuit, resolve_circuits
 from controller.document.clamps import Clamp, resolve_clamps
 from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.derogation import Derogation
+from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
 from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
+from controller.document.link import Link, Tls, resolve_link
 from controller.document.model import Document, json_schema
+from controller.document.operation import lay_over
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
 from controller.document.seats import Seats
@@ -39,17 +42,20 @@ __all__ = [
     "DocumentError",
     "Gpio",
     "HealthRelay",
+    "KeyEntry",
     "LimitSource",
     "Link",
     "Meter",
     "Problem",
     "Site",
+    "Tls",
     "json_schema",
     "load",
+    "operated",
     "parse",
+    "read",
 ]
 
-MQTT_PORT = 1883
 RATING = "rating"  # what binds where no limit source does: no source can have this id
 OPERATION: Any = {
     "site": {"name"},
@@ -57,15 +63,6 @@ OPERATION: Any = {
     "chargers": {"__all__": {"name", "weight", "class_rank"}},
 }
 """What may be changed without the installer, and is not part of the installation hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    host: str
-    port: int
-    client_id: str | None
-    username: str | None
-    password_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,7 @@ class Site:
     derogations: tuple[Derogation, ...]
     gpio: Gpio | None
     link: Link | None
+    keys: tuple[KeyEntry, ...] = ()
 
     @property
     def source_ids(self) -> tuple[str, ...]:
@@ -116,10 +114,14 @@ def load(path: Path, profiles: Profiles) -> Site:
 
     Raises OSError when it cannot be read, DocumentError with every problem found.
     """
+    return parse(read(path), profiles, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A document's plain data. Raises OSError, DocumentError as load."""
     with path.open("rb") as file:
         raw = file.read(BYTES_MAX + 1)
-    data = read_json(raw) if path.suffix.lower() == ".json" else read_toml(raw)
-    return parse(data, profiles, str(path))
+    return read_json(raw) if path.suffix.lower() == ".json" else read_toml(raw)
 
 
 def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site:
@@ -137,7 +139,8 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     _check_limit_sources(draft)
     derogations = resolve_derogations(draft)
     _check_control(draft)
-    link = _link(draft, Path(source).parent)
+    draft.unique("key")
+    link = resolve_link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
         raise DocumentError(draft.problems or [Problem(WHOLE, "cannot be used")])
     document = draft.document
@@ -156,7 +159,17 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         derogations=derogations,
         gpio=gpio,
         link=link,
+        keys=document.keys,
     )
+
+
+def operated(site: Site, operation: Mapping[str, Any]) -> Site:
+    """The site with an operation part laid over it; its installation stays what it was.
+
+    Raises DocumentError with every problem found.
+    """
+    name, circuits, chargers = lay_over(operation, site.name, site.circuits, site.chargers)
+    return replace(site, name=name, circuits=circuits, chargers=chargers)
 
 
 def _check_limit_sources(draft: Draft) -> None:
@@ -190,20 +203,3 @@ def _check_control(draft: Draft) -> None:
                 f"must be a time zone's name, such as Europe/Berlin; found {found(timezone)}",
                 *("site", "timezone"),
             )
-
-
-def _link(draft: Draft, directory: Path) -> Link | None:
-    entry = draft.link
-    if entry is None:
-        return None
-    if (entry.username is None) != (entry.password_file is None):
-        draft.complain("needs both username and password_file, or neither", "link")
-    try:
-        if entry.broker.startswith("mqtts:"):
-            raise ValueError("mqtts is not supported yet, only mqtt://host:port")
-        host, port = host_and_port(entry.broker, "mqtt", MQTT_PORT)
-    except ValueError as error:
-        draft.complain(str(error), "link", "broker")
-        return None
-    password_file = None if entry.password_file is None else directory / entry.password_file
-    return Link(host, port, entry.client_id, entry.username, password_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cext.rows import (
+    NEVER_NS,
     ROOT,
     ChargerRow,
     CircuitRow,
@@ -19,8 +20,10 @@ from cext.tick import Kernel
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
-from controller.site import Control, LimitSource, Site
+from controller.site import Circuit, Control, LimitSource, Site
 from controller.units import PPM, less
+
+OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no source has such an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class Tables:
         if observe is None:
             observe = site.mode == "observe"
         circuits = {circuit.id: i for i, circuit in enumerate(site.circuits)}
+        limited = [circuit for circuit in site.circuits if circuit.limit_ma is not None]
+        sources = [source.id for source in site.limit_sources]
+        own = [OPERATOR + circuit.id for circuit in limited]
         chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
@@ -82,9 +88,9 @@ class Tables:
                 *(_clamp_row(clamp, circuits) for clamp in site.clamps),
             ),
             chargers=tuple(_charger_row(charger, circuits) for charger in site.chargers),
-            slots=tuple(
-                _slot_row(source, circuits, reserves[source.circuit])
-                for source in site.limit_sources
+            slots=(
+                *(_slot_row(each, circuits, reserves[each.circuit]) for each in site.limit_sources),
+                *(_own_slot_row(each, circuits) for each in limited),
             ),
             contactors=tuple(_contactor_row(each, chargers) for each in site.contactors),
             tuning=_tuning(site.control, observe),
@@ -92,7 +98,7 @@ class Tables:
             circuit_index=circuits,
             source_index={name: i for i, name in enumerate(site.source_ids)},
             charger_index=chargers,
-            slot_index={source.id: i for i, source in enumerate(site.limit_sources)},
+            slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
             contactor_index={each.id: i for i, each in enumerate(site.contactors)},
             source_wiring=(
                 *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
@@ -101,9 +107,13 @@ class Tables:
         )
 
     def build_kernel(self) -> Kernel:
-        return Kernel(
+        kernel = Kernel(
             self.circuits, self.sources, self.chargers, self.slots, self.tuning, self.contactors
         )
+        for id_, slot in self.slot_index.items():
+            if id_.startswith(OPERATOR):
+                kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
+        return kernel
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
@@ -146,6 +156,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         max_age_ns=charger.max_age_ns,
         weight=charger.weight,
         class_rank=charger.class_rank,
+        ceiling_ma=charger.ceiling_ma,
     )
 
 
@@ -166,6 +177,17 @@ def _contactor_row(contactor: Contactor, chargers: dict[str, int]) -> ContactorR
         feedback=contactor.feedback is not None,
         opens_ns=contactor.opens_ns,
         opens_alone=contactor.opens_alone,
+    )
+
+
+def _own_slot_row(circuit: Circuit, circuits: dict[str, int]) -> SlotRow:
+    """The operator's lasting limit: as its own fail-safe cap it cannot be lost."""
+    assert circuit.limit_ma is not None
+    return SlotRow(
+        circuit=circuits[circuit.id],
+        kind=Kind.ECONOMIC,
+        failsafe_ma=less(circuit.limit_ma, circuit.reserve_ma),
+        hold_ns=0,
     )
 
 

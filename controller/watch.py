@@ -10,6 +10,7 @@ import structlog
 
 from cext.rows import CircuitState, Output
 from controller.driver import Driver
+from controller.events import Events
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -54,8 +55,10 @@ class Watch:
         kernel: Kernel,
         drivers: Sequence[Driver],
         reasons: Reasons,
+        events: Events,
     ) -> None:
         self._kernel = kernel
+        self._events = events
         self._reasons = reasons
         self._drivers = drivers
         self._chargers = tables.charger_index
@@ -89,10 +92,13 @@ class Watch:
                 self._suspect[charger] = suspect
                 if suspect:
                     log.warning("charger does not do as told", charger=charger)
+                    why = "what was ordered has not shown: counted at its worst and not raised"
+                    self._events.happened("charger_disobeys", charger, why)
                 else:
                     log.info("charger does as told again", charger=charger)
+                    self._events.happened("charger_obeys", charger)
         for circuit, index in self._circuits.items():
-            self._circuit(circuit, self._kernel.circuit(index))
+            self._circuit(circuit, self._kernel.circuit(index), now_ns)
         for source, index in self._slots.items():
             slot = self._kernel.slot(index)
             if slot.state != self._states.get(source):
@@ -100,15 +106,21 @@ class Watch:
                 cap_a = None if slot.cap_ma is None else [ma / MA_PER_A for ma in slot.cap_ma]
                 tell = log.warning if slot.state == "lost" else log.info
                 tell("limit state", source=source, state=slot.state, cap_a=cap_a)
+                why = "no cap" if cap_a is None else f"cap {_three(cap_a)} A"
+                self._events.happened(f"limit_{slot.state}", source, why)
 
-    def _circuit(self, circuit: str, state: CircuitState) -> None:
+    def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None
         if blind != self._blind[circuit]:
             self._blind[circuit] = blind
             if blind:
                 log.warning("circuit blind", circuit=circuit)
+                why = "no fresh reading: its base load counts at its worst"
+                since_ns = state.reading_at_ns or now_ns
+                self._events.happened("circuit_blind", circuit, why, since_ns)
             else:
                 log.info("circuit measured", circuit=circuit)
+                self._events.happened("circuit_measured", circuit)
         if state.worst_base_ma != self._worst_ma[circuit]:
             self._worst_ma[circuit] = state.worst_base_ma
             log.error(
@@ -116,6 +128,9 @@ class Watch:
                 circuit=circuit,
                 worst_base_a=[ma / MA_PER_A for ma in state.worst_base_ma],
             )
+            worst = _three([ma / MA_PER_A for ma in state.worst_base_ma])
+            why = f"more was measured than declared: {worst} A is the worst case from now on"
+            self._events.happened("base_load_disproved", circuit, why)
 
     def _tell(self, charger: str, told: _Told, output: Output, now_ns: int) -> None:
         log.info(
@@ -126,22 +141,36 @@ class Watch:
             to_a=_amps(output.setpoint_ma),
             **self._reasons.fields(output.cause),
         )
+        self._pause(charger, told.ma, output)
         told.ma = output.setpoint_ma
         told.at_ns = now_ns
+
+    def _pause(self, charger: str, before_ma: int | None, output: Output) -> None:
+        """Of all orders, only those that end or begin charging are events."""
+        now_ma = output.setpoint_ma
+        if now_ma == 0 and before_ma:
+            self._events.happened("charger_paused", charger, self._reasons.words(output.cause))
+        elif now_ma and before_ma == 0:
+            self._events.happened("charger_resumed", charger, self._reasons.words(output.cause))
 
     def _device(self, driver: Driver, now_ns: int) -> None:
         """Its coming and going at once; of its errors meanwhile, one line in 10 s."""
         health, told = driver.health(), self._devices[driver.id]
         if health.online != told.online and health.online:
             log.info("device online", device=health.id)
+            self._events.happened("device_online", health.id, "", health.since_ns or None)
             told.online, told.error, told.at_ns = True, None, now_ns
         elif health.online != told.online:
             log.warning("device offline", device=health.id, error=health.error)
+            self._events.happened(
+                "device_offline", health.id, health.error or "", health.since_ns or None
+            )
             told.online, told.error, told.at_ns = False, health.error, now_ns
         elif health.error is None:
             told.error = None
         elif health.error != told.error and now_ns - told.at_ns >= ERROR_EVERY_NS:
             log.warning("device error", device=health.id, online=told.online, error=health.error)
+            self._events.happened("device_error", health.id, health.error, health.since_ns or None)
             told.error, told.at_ns = health.error, now_ns
 
 
@@ -153,3 +182,7 @@ def _falls(before: Output | None, now: Output) -> bool:
 
 def _amps(ma: int | None) -> float | None:
     return None if ma is None else ma / MA_PER_A
+
+
+def _three(amps: Sequence[float]) -> str:
+    return " ".join(f"{each:g}" for each in (amps if len(set(amps)) > 1 else amps[:1]))

@@ -57,6 +57,14 @@ class Limit(_Model):
     message: Annotated[str, Field(max_length=LIMIT_BYTES)]
 
 
+class EventsTaken(_Model):
+    """The broker has acknowledged all events of this run up to this one."""
+
+    type: Literal["events_taken"] = "events_taken"
+    run: Name
+    upto: int
+
+
 class StatusRequest(_Model):
     type: Literal["status_request"] = "status_request"
 
@@ -170,15 +178,36 @@ class StatusReport(_Model):
     derogations: list[DerogationReport] = []
 
 
+class Event(_Model):
+    """See controller.events; times are monotonic seconds of this boot."""
+
+    sequence: int
+    at_s: float
+    since_s: float
+    what: str
+    subject: str
+    why: str
+    lost: int = 0  # how many events this one stands for
+
+
+class Events(_Model):
+    """What happened, in order, for the link to publish."""
+
+    type: Literal["events"] = "events"
+    run: str
+    boot_id: str
+    events: list[Event]
+
+
 class State(_Model):
     type: Literal["state"] = "state"
     report: StatusReport
 
 
-Request = Annotated[Hello | Session | Limit | StatusRequest, Field(discriminator="type")]
-Reply = Annotated[Welcome | Refused | LimitAnswer | State, Field(discriminator="type")]
-REQUESTS: TypeAdapter[Hello | Session | Limit | StatusRequest] = TypeAdapter(Request)
-REPLIES: TypeAdapter[Welcome | Refused | LimitAnswer | State] = TypeAdapter(Reply)
+Asking = Hello | Session | Limit | EventsTaken | StatusRequest
+Answering = Welcome | Refused | LimitAnswer | Events | State
+REQUESTS: TypeAdapter[Asking] = TypeAdapter(Annotated[Asking, Field(discriminator="type")])
+REPLIES: TypeAdapter[Answering] = TypeAdapter(Annotated[Answering, Field(discriminator="type")])
 
 Incoming = TypeVar("Incoming")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
@@ -269,9 +298,7 @@ class Channel(Generic[Incoming]):
         self._writer.transport.abort()
 
 
-async def connect(
-    path: Path, role: Literal["link", "cli"]
-) -> Channel[Welcome | Refused | LimitAnswer | State]:
+async def connect(path: Path, role: Literal["link", "cli"]) -> Channel[Answering]:
     """A channel to the enforcer, hello said. Raises OSError, also when it is not ours to trust."""
     reader, writer = await asyncio.open_unix_connection(path, limit=FRAME_BYTES)
     channel = Channel(reader, writer, REPLIES)

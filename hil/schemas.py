@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.commands.output import FINE, say
 from controller.document import model
+from controller.document.operation import Operation
 from hil import story
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -18,6 +19,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     """What each file in docs/ must hold."""
     return {
         "site.schema.json": model.json_schema(),
+        "operation.schema.json": model.json_schema(Operation),
         "story.schema.json": story.json_schema(),
     }
 

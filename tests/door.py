@@ -21,17 +21,23 @@ from tests.oracle.site import MS, ROTATIONS, Charger, Circuit, Meter, S, Site, S
 from tests.oracle.world import World
 
 
+def kernel_of(site: Site) -> Kernel:
+    """A kernel for a site of the oracle's."""
+    return Kernel(
+        [CircuitRow(*row) for row in site.circuits],
+        [SourceRow(*row) for row in site.meters],
+        [ChargerRow(*row) for row in site.chargers],
+        [SlotRow(row.circuit, Kind.GRID, row.failsafe_ma, row.hold_ns) for row in site.slots],
+        Tuning(*site.pace),
+    )
+
+
 class Door:
     """One kernel for one site of the oracle's."""
 
     def __init__(self, site: Site) -> None:
-        self.kernel = Kernel(
-            [CircuitRow(*row) for row in site.circuits],
-            [SourceRow(*row) for row in site.meters],
-            [ChargerRow(*row) for row in site.chargers],
-            [SlotRow(row.circuit, Kind.GRID, row.failsafe_ma, row.hold_ns) for row in site.slots],
-            Tuning(*site.pace),
-        )
+        self.site = site
+        self.kernel = kernel_of(site)
 
     def reading(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         self.kernel.post_reading(meter, at_ns, current_ma)

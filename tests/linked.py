@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import json
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -19,10 +20,12 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from cext.rows import Vehicle
 from cext.thread import KernelThread
 from controller.clock import MonotonicClock
+from controller.document.link import Tls
 from controller.enforcer import Depot, Enforcer
 from controller.image import ChargerReport, Image, MeterReading
 from controller.link.mqtt import Account
@@ -145,9 +148,23 @@ def make_depot() -> tuple[Depot, list[FakeDriver]]:
 class Mosquitto:
     """A real broker on a loopback port that it keeps over restarts."""
 
-    def __init__(self, directory: Path, port: int, users: Mapping[str, str], acl: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        users: Mapping[str, str],
+        acl: str,
+        tls: Tls | None = None,
+        certified: bool = False,
+    ) -> None:
+        """`tls`: its own certificate; `certified`: who has none of its `ca` is sent away."""
         self.port = port
         lines = [f"listener {port} 127.0.0.1", f"user {getpass.getuser()}"]
+        if tls is not None:
+            lines += [f"cafile {tls.ca}", f"certfile {tls.cert}", f"keyfile {tls.key}"]
+            lines.append("tls_version tlsv1.3")
+        if certified:
+            lines += ["require_certificate true", "use_identity_as_username true"]
         lines.append("set_tcp_nodelay true")
         if users:
             passwords = directory / "passwords"
@@ -188,7 +205,14 @@ class Cloud:
 
     ANSWERS = "cloud/answers"
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.refused: list[str] = []  # why the broker did not take what was published
         self.latest: dict[str, Any] = {}
         self.history: list[tuple[str, Any]] = []
         self.answers: list[tuple[bytes | None, Any]] = []
@@ -196,7 +220,12 @@ class Cloud:
         self._client = Client(
             CallbackAPIVersion.VERSION2, "cloud", protocol=MQTTProtocolVersion.MQTTv5
         )
+        if username is not None:
+            self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_message = self._heard
+        self._client.on_publish = self._taken
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe(
             [("loadkeeper/#", 1), (self.ANSWERS, 1)]
@@ -244,6 +273,14 @@ class Cloud:
             f"loadkeeper/test/limit/{source}", payload, 1, retain, properties=properties
         )
 
+    def desire(self, message: object, retain: bool = True) -> None:
+        """Publishes a document, as plain data or as it is."""
+        payload = message if isinstance(message, str | bytes) else json.dumps(message)
+        self._client.publish("loadkeeper/test/site/desired", payload, 1, retain)
+
+    def reported(self) -> dict[str, Any]:
+        return dict(self.latest.get("loadkeeper/test/site/reported") or {})
+
     async def ask(self, payload: bytes | str | None = None, **changes: object) -> Any:
         """Publishes a limit, and returns its answer."""
         before = len(self.answers)
@@ -251,8 +288,14 @@ class Cloud:
         await until(lambda: len(self.answers) > before)
         return self.answers[before][1]
 
+    def _taken(
+        self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: object
+    ) -> None:
+        if reason.is_failure:
+            self.refused.append(reason.getName())
+
     def _heard(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        if "/limit/" in message.topic:
+        if "/limit/" in message.topic or message.topic.endswith("/desired"):
             return
         content = json.loads(message.payload) if message.payload else None
         if message.topic == self.ANSWERS:
@@ -270,17 +313,27 @@ def _send_at_once(client: Client, userdata: object, sock: Any) -> None:
 class World:
     """Parts that can be started and ended by themselves."""
 
-    def __init__(self, directory: Path, port: int, users: Mapping[str, str], acl: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        users: Mapping[str, str],
+        acl: str = "",
+        tls: Tls | None = None,
+        certified: bool = False,
+    ) -> None:
         self.places = Places(directory / "r", directory / "s")
-        self.broker = Mosquitto(directory, port, users, acl)
+        self.broker = Mosquitto(directory, port, users, acl, tls, certified)
         self.account = Account("127.0.0.1", port, "loadkeeper-test")
         self.drivers: list[FakeDriver] = []
         self.depot: Depot | None = None
+        self.enforcer: Enforcer | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def start_enforcer(self) -> None:
         self.depot, self.drivers = make_depot()
         enforcer = Enforcer(self.depot, self.places, MonotonicClock(), Wall(), BOOT)
+        self.enforcer = enforcer
         self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
 
@@ -317,10 +370,12 @@ async def world(
     parts: str = "enforcer link",
     users: Mapping[str, str] | None = None,
     acl: str = "",
+    tls: Tls | None = None,
+    certified: bool = False,
 ) -> AsyncIterator[World]:
     """The broker and the named parts; all gone when left."""
     with tempfile.TemporaryDirectory() as directory:  # short: a socket's path has 107 bytes
-        made = World(Path(directory), free_port, users or {}, acl)
+        made = World(Path(directory), free_port, users or {}, acl, tls, certified)
         await made.broker.start()
         try:
             if "enforcer" in parts:

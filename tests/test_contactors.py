@@ -52,14 +52,14 @@ class Depot:
         charger: ChargerRow = CHARGER,
         tuning: Tuning = TUNING,
     ) -> None:
-        circuits = [CircuitRow(-1, (cap_ma,) * 3, (20_000,) * 3)]
-        source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
-        self.kernel = Kernel(circuits, [source], [charger] * count, [], tuning, contactors)
         self.row = charger
         self.rows = list(contactors)
+        self.cap_ma = cap_ma
+        self.tuning = tuning
+        self.wants_ma = [32_000] * count
+        self.kernel = self.build()
         self.now_ns = BEGIN
         self.base_ma = 0
-        self.wants_ma = [32_000] * count
         self.offered_ma = [0] * count
         self.stuck_ma: dict[int, int] = {}  # draws that, and confirms what it is told
         self.silent: set[int] = set()
@@ -69,6 +69,13 @@ class Depot:
         self.boot_ns = 3 * S
         self._woken = [-(10**18) if self.powered(i) else 0 for i in range(count)]
         self.closings: list[tuple[float, int]] = []
+
+    def build(self) -> Kernel:
+        """A kernel that knows nothing yet."""
+        circuits = [CircuitRow(-1, (self.cap_ma,) * 3, (20_000,) * 3)]
+        source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
+        chargers = [self.row] * len(self.wants_ma)
+        return Kernel(circuits, [source], chargers, [], self.tuning, self.rows)
 
     def contactor(self, index: int = 0) -> ContactorState:
         return self.kernel.contactor(index)

@@ -18,6 +18,7 @@ from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.commands import status
 from controller.enforcer import BROKEN, BrokenInvariantError, Enforcer, hold
+from controller.events import Events
 from controller.places import PlaceError
 from controller.reasons import Reasons
 from controller.watch import ERROR_EVERY_NS, RISING_EVERY_NS, Watch
@@ -175,7 +176,7 @@ def test_every_fall_is_logged_and_a_rise_once_a_second() -> None:
     depot, _ = make_depot()
     board = Board()
     names = Reasons(["grid", "row"], ["cloud", "price"])
-    watch = Watch(depot.site, depot.tables, board, [], names)  # type: ignore[arg-type]
+    watch = Watch(depot.site, depot.tables, board, [], names, Events(MonotonicClock()))  # type: ignore[arg-type]
     moves = [(0, 6), (1, 7), (2, 8), (11, 9), (12, 10), (13, 8), (14, 7), (15, None)]
     with capture_logs() as logs:
         for tenths, amps in moves:
@@ -191,7 +192,7 @@ def test_every_fall_is_logged_and_a_rise_once_a_second() -> None:
 def test_another_error_of_a_device_is_logged_and_at_most_one_in_ten_seconds() -> None:
     depot, drivers = make_depot()
     names = Reasons(["grid", "row"], ["cloud", "price"])
-    watch = Watch(depot.site, depot.tables, depot.kernel, drivers, names)
+    watch = Watch(depot.site, depot.tables, depot.kernel, drivers, names, Events(MonotonicClock()))
     health = drivers[1].health()
     second = ERROR_EVERY_NS // 10
     with capture_logs() as logs:

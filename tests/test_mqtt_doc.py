@@ -11,7 +11,9 @@ from tests.test_wire import REPORT, FakeDesk
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
-STATUS, LIMIT, ANSWER, LIMITS = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+STATUS, LIMIT, ANSWER, LIMITS, EVENT = map(
+    json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+)
 
 
 def test_the_limit_shown_is_a_good_one() -> None:

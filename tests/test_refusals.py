@@ -22,6 +22,8 @@ from tests.documents import (
     source,
 )
 
+KEY = "A" * 43 + "="
+ENTRY = {"id": "a", "role": "installer", "ed25519": KEY}
 SERIAL = "rtu:///dev/ttyUSB0?parity=E&baud=19200&stop=1"
 
 REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
@@ -227,7 +229,12 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
         "limit_source[0].failsafe_a (cloud)",
         'the rating of "grid", 100 A on L2; found 101',
     ),
-    ({"link": {"broker": "mqtts://h"}}, "link.broker", "not supported yet"),
+    ({"link": {"broker": "mqtts://h:0"}}, "link.broker", "mqtts://192.0.2.10:8883"),
+    ({"link": {"broker": "mqtt://h", "tls": {"ca": "ca.pem"}}}, "link.tls", "mqtts://"),
+    ({"link": {"broker": "mqtts://h", "tls": {"cert": "c"}}}, "link.tls", "both cert and key"),
+    ({"key": [{"id": "a", "role": "installer", "ed25519": "AAAA"}]}, "key[0].ed25519 (a)", "32"),
+    ({"key": [{"id": "a", "role": "guest", "ed25519": KEY}]}, "key[0].role (a)", "installer"),
+    ({"key": [ENTRY, ENTRY]}, "key[1].id (a)", "has this id, too"),
     ({"link": {"broker": "h:1883"}}, "link.broker", "must look like mqtt://"),
     ({"link": {"broker": "mqtt://h", "username": "u"}}, "link", "both username and password_file"),
 ]

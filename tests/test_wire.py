@@ -16,6 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.clock import MonotonicClock
+from controller.events import Events
 from controller.places import PlaceError, Places, places, trusted_owners
 from controller.server import Server, bound
 from controller.strictjson import JsonError, loads
@@ -66,6 +68,7 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.events = Events(MonotonicClock())
 
     def welcome(self) -> Welcome:
         return Welcome(

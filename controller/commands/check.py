@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from controller import credentials
 from controller.commands.output import (
     FINE,
     MISUSED,
@@ -48,17 +49,23 @@ def run(args: Namespace) -> int:
         complain(f"loadkeeper check: {args.site}: {error.strerror or error}")
         return MISUSED
     except DocumentError as error:
-        if args.json:
-            answer_json({"passed": False, "problems": [_problem(each) for each in error.problems]})
-        else:
-            _say_problems(args.site, error.problems)
-        return NO
+        return _refuse(args, error.problems)
+    if site.link is not None and (unusable := credentials.problems(site.link)):
+        return _refuse(args, unusable)
     proof = prove(site)
     if args.json:
         answer_json(_answer(site, proof))
     else:
         _say_proof(site, proof)
     return FINE if proof.passed else NO
+
+
+def _refuse(args: Namespace, problems: Sequence[Problem]) -> int:
+    if args.json:
+        answer_json({"passed": False, "problems": [_problem(each) for each in problems]})
+    else:
+        _say_problems(args.site, problems)
+    return NO
 
 
 def _say_problems(path: Path, problems: Sequence[Problem]) -> None:

@@ -7,12 +7,11 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from controller.clock import SystemWallClock
 from controller.commands.output import NO, add_json_option, complain
 from controller.commands.processes import add_options, places_of, site_of
-from controller.link.mqtt import Account
+from controller.credentials import CredentialsError
+from controller.link.mqtt import Account, account
 from controller.link.process import serve
 from controller.log import configure
 from controller.site import Site
-
-PASSWORD_BYTES = 4096
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -37,17 +36,11 @@ def run(args: Namespace) -> int:
 
 def _account(site: Site) -> Account | None:
     """Who we are at the broker; None after saying why that is not known."""
-    link = site.link
-    if link is None:
+    if site.link is None:
         complain("the site document has no [link]: there is no broker to connect to")
         return None
-    password = None
-    if link.password_file is not None:
-        try:
-            with link.password_file.open(encoding="utf-8") as file:
-                password = file.read(PASSWORD_BYTES).rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            complain(f"link.password_file: {link.password_file}: {error}")
-            return None
-    client_id = link.client_id or f"loadkeeper-{site.id}"
-    return Account(link.host, link.port, client_id, link.username, password)
+    try:
+        return account(site.id, site.link)
+    except CredentialsError as error:
+        complain(str(error))
+        return None

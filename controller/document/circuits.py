@@ -25,6 +25,7 @@ class Circuit:
     credit_export: bool
     clear_within_ns: int | None  # of an excess over the rating
     reserve_ma: Phases  # kept free below every cap
+    limit_ma: Phases | None = None  # the operator's own, no more than the rating; None: none
 
     @property
     def phase_mv(self) -> int:

@@ -52,6 +52,7 @@ class Charger:
     max_age_ns: int
     weight: int
     class_rank: int
+    ceiling_ma: int | None = None  # the highest setpoint the operator permits; None: max_ma
 
     @property
     def alone_ma(self) -> int:

@@ -17,10 +17,12 @@ UNITS = {"a": "amperes", "s": "seconds", "v": "volts", "pct": "percent"}
 Loc = Sequence[str | int]
 
 
-def explain(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """Every refusal as a problem, up to one more than anybody is shown."""
+def explain(
+    error: ValidationError, data: Mapping[str, Any], whole: type[Entry] = Document
+) -> list[Problem]:
+    """Every refusal as a problem, up to one more than anybody is shown; `whole` refused `data`."""
     return [
-        Problem(place(data, detail["loc"]), _message(detail))
+        Problem(place(data, detail["loc"]), _message(detail, whole))
         for detail in error.errors(include_url=False)[: PROBLEMS_MAX + 1]
     ]
 
@@ -49,17 +51,17 @@ def _key(key: str) -> str:
     return key if key.isidentifier() and key.isascii() else found(key)
 
 
-def _message(detail: ErrorDetails) -> str:
+def _message(detail: ErrorDetails, whole: type[Entry]) -> str:
     ctx = detail.get("ctx", {})
     match detail["type"]:
         case "value_error":
             return str(ctx["error"])
         case "missing":
-            field = _fields(detail["loc"][:-1]).get(str(detail["loc"][-1]))
+            field = _fields(detail["loc"][:-1], whole).get(str(detail["loc"][-1]))
             about = (field.description or "") if field else ""
             return f"is missing: {about[:1].lower()}{about[1:]}" if about else "is missing"
         case "extra_forbidden":
-            return _unknown(str(detail["loc"][-1]), list(_fields(detail["loc"][:-1])))
+            return _unknown(str(detail["loc"][-1]), list(_fields(detail["loc"][:-1], whole)))
         case "string_pattern_mismatch":
             wanted = ctx["pattern"]
             if wanted.startswith("^[a-z0-9]"):
@@ -76,6 +78,7 @@ def _message(detail: ErrorDetails) -> str:
 def _wanted(kind: str, ctx: Mapping[str, Any]) -> str:
     wanted = {
         "model_type": "must be a table of keys and values",
+        "dict_type": "must be a table of keys and values",
         "tuple_type": "must be a list of tables",
         "string_type": "must be text in quotes",
         "int_type": "must be a whole number",
@@ -102,9 +105,9 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return f'unknown key; did you mean "{near[0]}"{f" ({unit})" if unit else ""}?'
 
 
-def _fields(loc: Loc) -> dict[str, FieldInfo]:
+def _fields(loc: Loc, whole: type[Entry]) -> dict[str, FieldInfo]:
     """The fields that may stand in the table at `loc`, by the key people write."""
-    models: list[type[Entry]] = [Document]
+    models: list[type[Entry]] = [whole]
     for part in loc:
         field = _keys(models).get(part) if isinstance(part, str) else None
         if field is not None:

@@ -17,6 +17,7 @@ from controller.document.entries.circuit import CircuitEntry
 from controller.document.entries.clamp import ClampEntry
 from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
+from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.link import LinkEntry
 from controller.document.entries.meter import MeterEntry
@@ -42,6 +43,7 @@ class Document(Entry):
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
     )
+    keys: tuple[KeyEntry, ...] = Field(default=(), alias="key", max_length=100)
     derogations: tuple[Derogation, ...] = Field(default=(), alias="derogation", max_length=1000)
     gpio: GpioEntry | None = None
     outputs: tuple[OutputEntry, ...] = Field(default=(), alias="output", max_length=100)
@@ -56,9 +58,9 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) published as docs/site.schema.json."""
+def json_schema(whole: type[Entry] = Document) -> dict[str, Any]:
+    """The JSON Schema (2020-12) published in docs/, of the site document unless told otherwise."""
     return {
         "$schema": _Untitled.schema_dialect,
-        **Document.model_json_schema(schema_generator=_Untitled),
+        **whole.model_json_schema(schema_generator=_Untitled),
     }

@@ -8,18 +8,24 @@ know 5.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import ssl
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from controller.credentials import context, password
+from controller.document.link import Link as SiteLink
 from controller.link.inbox import Inbox
 from controller.wire import LIMIT_BYTES
 
@@ -76,6 +82,23 @@ class Account:
     client_id: str
     username: str | None = None
     password: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def account(site: str, link: SiteLink) -> Account:
+    """As a site document has it. Raises CredentialsError."""
+    return Account(
+        host=link.host,
+        port=link.port,
+        client_id=link.client_id or f"loadkeeper-{site}",
+        username=link.username,
+        password=password(link),
+        tls=context(link.tls),
+    )
 
 
 class Broker:
@@ -89,12 +112,15 @@ class Broker:
         inbox: Inbox[Connected | Disconnected, Message | Unpublished],
     ) -> None:
         """`will`: topic and payload that the broker retains when we are gone."""
+        self.on_acknowledged: Callable[[int], None] = lambda mid: None  # in the caller's loop
+        self._loop = asyncio.get_running_loop()
         self._account = account
         self._subscription = subscription
         self._will = will
         self._inbox = inbox
         self._answered = False  # the broker, since the present connection was opened
         self._session = False
+        self._alert: str | None = None  # what TLS said last on the present connection
         self._published: dict[int, str] = {}  # topics by message id, the last ones
         self._client = self._make(MQTTProtocolVersion.MQTTv5)
 
@@ -113,9 +139,15 @@ class Broker:
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
     ) -> bool:
+        """See post. False when too much waits already."""
+        return self.post(topic, payload, retain=retain, correlation=correlation) is not None
+
+    def post(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+    ) -> int | None:
         """Hands over to paho's thread, which repeats until the broker acknowledged it.
 
-        False when too much waits for that already.
+        The message's id, for `on_acknowledged`; None when too much waits for that already.
         """
         properties = None
         if correlation is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -126,7 +158,8 @@ class Broker:
         self._published[sent.mid] = topic
         if len(self._published) > UNACKNOWLEDGED + OUTGOING:
             self._published.pop(next(iter(self._published)))
-        return sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        taken = sent.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        return sent.mid if taken else None
 
     def topic_of(self, mid: int) -> str | None:
         """Where a message went, if that was not long ago."""
@@ -142,6 +175,8 @@ class Broker:
         )
         if self._account.username is not None:
             client.username_pw_set(self._account.username, self._account.password)
+        if self._account.tls is not None:
+            client.tls_set_context(self._account.tls)
         client.will_set(*self._will, qos=QOS, retain=True)
         client.max_inflight_messages_set(UNACKNOWLEDGED)
         client.max_queued_messages_set(OUTGOING)
@@ -153,6 +188,7 @@ class Broker:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_log = self._on_log
         properties = None
         if five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -172,6 +208,7 @@ class Broker:
     def _on_socket_open(self, client: Client, userdata: object, sock: Any) -> None:
         if client is self._client:
             self._answered = False
+            self._alert = None
         # A limit's answer must not wait for the acknowledgement of what was sent before it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -222,7 +259,10 @@ class Broker:
         self._inbox.tell(Connected("5" if five else "3.1.1"))
 
     def _on_connect_fail(self, client: Client, userdata: object) -> None:
-        self._inbox.tell(Disconnected(f"no broker at {self._account.host}:{self._account.port}"))
+        error = sys.exception()  # paho calls this while it handles the exception
+        if isinstance(error, ssl.SSLError):
+            client.reconnect_delay_set(*REFUSED_S)
+        self._inbox.tell(Disconnected(_no_connection(self._account.where, error)))
 
     def _on_disconnect(
         self,
@@ -236,9 +276,7 @@ class Broker:
             return  # version 5, given up
         if not self._answered:
             client.reconnect_delay_set(*REFUSED_S)
-            where = f"{self._account.host}:{self._account.port}"
-            why = f"{where} hung up before it answered: no broker, or one that wants TLS"
-            self._inbox.tell(Disconnected(why))
+            self._inbox.tell(Disconnected(self._hung_up()))
             return
         if not self._session:
             return  # refused, which was told already
@@ -246,6 +284,20 @@ class Broker:
         if reason == "Session taken over":
             client.reconnect_delay_set(*REFUSED_S)
         self._inbox.tell(Disconnected(f"connection lost: {reason.getName()}"))
+
+    def _hung_up(self) -> str:
+        where = self._account.where
+        if self._alert is not None:
+            return f"{where} refuses our certificate: {self._alert}"
+        if self._account.tls is not None:
+            return f"{where} hung up before it answered: does it want another certificate of us?"
+        return f"{where} hung up before it answered: no broker, or one that wants TLS"
+
+    def _on_log(self, client: Client, userdata: object, level: int, text: str) -> None:
+        """The one place where paho tells why TLS ended."""
+        alert = re.search(r"alert ([a-z ]+)", text) if level == LogLevel.MQTT_LOG_ERR else None
+        if alert is not None and client is self._client:
+            self._alert = alert[1]
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self._inbox.put(
@@ -268,3 +320,18 @@ class Broker:
     ) -> None:
         if reason.is_failure:
             self._inbox.put(Unpublished(mid, reason.getName()))
+        self._loop.call_soon_threadsafe(self.on_acknowledged, mid)
+
+
+def _no_connection(where: str, error: BaseException | None) -> str:
+    """Why a connection could not be made, in words."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"{where}: the broker's certificate is not accepted: {error.verify_message}"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            return f"{where} does not speak TLS"
+        case ssl.SSLEOFError() | ConnectionResetError():
+            return f"{where} hung up on TLS: does it speak it?"
+        case ssl.SSLError():
+            return f"{where}: no TLS connection: {error.reason or error}"
+    return f"no broker at {where}"

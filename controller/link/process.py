@@ -11,6 +11,7 @@ import itertools
 import json
 import secrets
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,17 @@ from controller.clock import WallClock
 from controller.link.bulletin import OFFLINE, Bulletin, news
 from controller.link.inbox import Inbox
 from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message, Unpublished
+from controller.link.post import Post
 from controller.link.topics import CORRELATION_BYTES, Topics
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
     LIMIT_BYTES,
     NAME_CHARS,
+    Answering,
     Channel,
+    Events,
+    EventsTaken,
     FrameError,
     Limit,
     LimitAnswer,
@@ -51,7 +56,7 @@ UNANSWERED = 64
 BROKEN = 70  # EX_SOFTWARE of sysexits.h
 
 log: FilteringBoundLogger = structlog.get_logger()
-Enforcer = Channel[Welcome | Refused | LimitAnswer | State]
+Enforcer = Channel[Answering]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,12 @@ class Link:
         self._inbox: Inbox[Connected | Disconnected, Message | Unpublished] = Inbox()
         will = self._topics.status, _json(OFFLINE)
         self._broker = Broker(account, self._topics.every_limit, will, self._inbox)
-        self._own = (self._topics.status, self._topics.limits)
+        self._own = (self._topics.status, self._topics.limits, self._topics.event)
+        self._broker.on_acknowledged = self._acknowledged
+        self._post = Post(time.monotonic_ns, wall)
+        self._mqtt = ""  # the version that the broker spoke last
+        self._taken: tuple[str, int] | None = None  # events that the enforcer is to be told of
+        self._mail = asyncio.Event()
         self._online = False
         self._nonce: str | None = None
         self._enforcer: Enforcer | None = None
@@ -96,7 +106,8 @@ class Link:
         self._broker.start()
         try:
             async with asyncio.TaskGroup() as group:
-                parts = (self._serve_broker(), self._serve_enforcer(), self._tell(), first_death())
+                parts = [self._serve_broker(), self._serve_enforcer(), self._tell()]
+                parts += [self._carry(), first_death()]
                 tasks = [group.create_task(part) for part in parts]
                 await self._stopping.wait()
                 for task in tasks:
@@ -122,6 +133,10 @@ class Link:
                     known = ""
                     refused.clear()
                     self._online = True
+                    if version != self._mqtt:  # another client, which knows nothing of the last one
+                        self._mqtt = version
+                        self._post.again()
+                    self._mail.set()
                     self._told = None  # the broker may have published our will
                     self._bulletin.came_online()
                     await self._renew_session()
@@ -205,6 +220,9 @@ class Link:
                     raise ConnectionError(reason)
                 case LimitAnswer() as answer:
                     self._answered(answer)
+                case Events() as events:
+                    self._post.receive(events)
+                    self._mail.set()
                 case State(report=report):
                     if news(self._report, report):
                         self._news.set()
@@ -219,7 +237,7 @@ class Link:
             self._refuse(each, "no_enforcer", "the enforcer went before it answered")
         await self._renew_session()
 
-    async def _send(self, message: Session | Limit) -> None:
+    async def _send(self, message: Session | Limit | EventsTaken) -> None:
         enforcer = self._enforcer  # by the time a send fails, its reader may have let go of it
         if enforcer is None:
             return
@@ -273,6 +291,25 @@ class Link:
                 self._news.set()
             self._publish(self._topics.limits, self._bulletin.limits(self._report), retain=True)
             await asyncio.sleep(GATHER_S)
+
+    async def _carry(self) -> None:
+        """Events out as the broker takes them; the enforcer is told how far, now and then."""
+        while True:
+            await self._mail.wait()
+            self._mail.clear()
+            while self._online and (letter := self._post.next()) is not None:
+                mid = self._broker.post(self._topics.event, _json(self._post.content(letter)))
+                if mid is None:
+                    break  # too much waits; an acknowledgement brings us back
+                self._post.published(mid)
+            if self._taken is not None and self._enforcer is not None:
+                (run, upto), self._taken = self._taken, None
+                await self._send(EventsTaken(run=run, upto=upto))
+            await asyncio.sleep(GATHER_S)
+
+    def _acknowledged(self, mid: int) -> None:
+        self._taken = self._post.acknowledged(mid) or self._taken
+        self._mail.set()
 
     def _publish(
         self,

@@ -28,6 +28,10 @@ class Topics:
         return self._root + "limits"
 
     @property
+    def event(self) -> str:
+        return self._root + "event"
+
+    @property
     def every_limit(self) -> str:
         return self._root + "limit/+"
 

@@ -177,6 +177,16 @@ class Beliefs:
         for index, meter in enumerate(site.meters):
             self.meters_of.setdefault(meter.circuit, []).append(index)
 
+    def rebuild(self, site: Site) -> None:
+        """Another document about the same depot, with more chargers at its end perhaps."""
+        self.site = site
+        for belief, row in zip(self.chargers, site.chargers, strict=False):
+            belief.row = row
+        self.chargers += [ChargerBelief(row) for row in site.chargers[len(self.chargers) :]]
+        for slot, limits in zip(self.slots, site.slots, strict=True):
+            slot.row = limits
+        self.below = [site.below(c) for c in range(len(site.circuits))]
+
     def read(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         if meter in self.distrusted:
             return

@@ -71,6 +71,11 @@ class Depot:
         ]
         self._below = [site.below(c) for c in range(len(site.circuits))]
 
+    def rebuild(self, site: Site) -> None:
+        """Another document about the same depot."""
+        self.site = site
+        self._below = [site.below(c) for c in range(len(site.circuits))]
+
     def base(self, circuit: int) -> Triple:
         """Everything below the circuit that is not a managed charger."""
         return plus(*(self.own_base[c] for c in self._inside[circuit]))

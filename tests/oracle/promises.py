@@ -9,6 +9,7 @@ from tests.oracle.beliefs import Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
 
 UNPROVEN_AFTER = 10 * S
+NEVER_LOWERED = (-(10**12) * S, "")
 
 
 class BrokenPromiseError(AssertionError):
@@ -30,7 +31,7 @@ class Watch:
         self._changed = [0] * len(site.chargers)  # when its setpoint last changed
         self._heard: set[int] = set()  # circuits that were ever read
         self._used: dict[int, int] = {}  # arrival of each meter's last reading that counted
-        self._lowered = [(-(10**12) * S, "")] * len(site.chargers)  # when last lowered for a cap
+        self._lowered = [NEVER_LOWERED] * len(site.chargers)  # when last lowered for a cap
 
     # -- what goes in --------------------------------------------------------------------------
 
@@ -56,6 +57,14 @@ class Watch:
     def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None:
         self.beliefs.slots[slot].tell(ma, until_ns, alive_until_ns)
         self.port.limit(slot, ma, until_ns, alive_until_ns)
+
+    def rebuild(self, site: Site) -> None:
+        """From now on another document holds; the chargers that were there are still there."""
+        self.site = site
+        self.beliefs.rebuild(site)
+        new = len(site.chargers) - len(self._changed)
+        self._changed += [0] * new
+        self._lowered += [NEVER_LOWERED] * new
 
     # -- what comes out ------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tests.oracle.beliefs import DOUBT_SETTLES, Report
-from tests.oracle.depot import Car, Depot
+from tests.oracle.depot import Car, Depot, Device
 from tests.oracle.promises import BrokenPromiseError, Watch
 from tests.oracle.site import MS, Port, S, Site, Triple, plus
 
@@ -123,6 +123,19 @@ class World:
         self._base_then.clear()
         self._stir()
         self.honest = False
+
+    def rebuild(self, site: Site) -> None:
+        """The same controller goes on with another document. New chargers stand at its end."""
+        self.site = site
+        self.watch.rebuild(site)
+        for index, row in enumerate(site.chargers):
+            if index < len(self.depot.devices):
+                self.depot.devices[index].row = row
+            else:
+                self.depot.devices.append(Device(row, offered_ma=row.power_on_ma))
+                self.after(self._share(row.poll_ns), self._poller(index))
+        self.depot.rebuild(site)
+        self._stir()
 
     def _stir(self) -> None:
         self.cause_ns = self.now_ns

@@ -1,0 +1,284 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""A kernel of a changed site takes over from the one that ran: what stays goes on as it was.
+
+Carried is what was heard, ordered, limited and proved. What moved, or is wired or measured
+otherwise now, is carried so that it counts for no less: its orders and what may be in force
+stay, its rings begin anew, and until they reach back far enough it is known to draw nothing.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
+
+from cext.orders cimport order
+from cext.targets cimport blame, set_failsafe, to_step
+from cext.types cimport (
+    GRID_PHASES,
+    RULE_MAXIMUM,
+    Charger,
+    Circuit,
+    Contactor,
+    Ring,
+    Slot,
+    Source,
+    Why,
+    World,
+)
+
+
+cdef int take_over(World* world, const World* old, maps) except -1:
+    """`maps` are the new indexes' old ones, checked: of circuits, sources, chargers, slots and
+    contactors."""
+    circuits, sources, chargers, slots, contactors = maps
+    now_circuit = {was: i for i, was in circuits.items()}
+    now_slot = {was: i for i, was in slots.items()}
+    world.tick = old.tick
+    world.now = old.now
+    world.began = old.began
+    for i, was in circuits.items():
+        take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
+    for i, was in sources.items():
+        take_source(world, i, &old.sources[<int32_t>was], now_circuit)
+    for i, was in slots.items():
+        take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
+    for i, was in chargers.items():
+        take_charger(world, i, old, &old.chargers[<int32_t>was], now_circuit, now_slot)
+    take_contactors(world, old, chargers, contactors, now_circuit, now_slot)
+    world.adopted = 1
+    set_failsafe(world)
+    return 0
+
+
+cdef void take_ring(Ring* to, const Ring* ring) noexcept nogil:
+    """What was seen, whatever span the ring has from now on."""
+    cdef int64_t span = to.span_ns
+    to[0] = ring[0]
+    to.span_ns = span
+
+
+cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
+    """What was proved of its base load stands, where the declaration is still the same."""
+    cdef int32_t phase
+    to.heard = circuit.heard
+    to.judged_at = circuit.judged_at
+    to.unseen_at = circuit.unseen_at
+    take_ring(&to.drawn, &circuit.drawn)
+    to.fresh = circuit.fresh
+    to.reading_at = circuit.reading_at
+    for phase in range(GRID_PHASES):
+        to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
+        to.cap_slot[phase] = -1
+        to.reading[phase] = circuit.reading[phase]
+        to.base_hi[phase] = circuit.base_hi[phase]
+        to.excess[phase] = circuit.excess[phase]
+        to.draw_hi[phase] = circuit.draw_hi[phase]
+        if to.declared[phase] == circuit.declared[phase]:
+            to.worst[phase] = circuit.worst[phase]
+            to.disproofs[phase] = circuit.disproofs[phase]
+            to.proved[phase] = circuit.proved[phase]
+
+
+cdef int take_source(World* world, int32_t i, const Source* source, now_circuit) except -1:
+    """One that moved, or shows something else now, begins anew; distrusted it stays."""
+    cdef Source* to = &world.sources[i]
+    to.distrusted = source.distrusted
+    if now_circuit.get(source.circuit) != to.circuit or to.unsigned != source.unsigned:
+        return 0
+    to.known = source.known
+    to.at = source.at
+    memcpy(to.reading, source.reading, sizeof(to.reading))
+    to.fresh = source.fresh
+    to.counts = source.counts
+    to.counted_at = source.counted_at
+    take_ring(&to.ring, &source.ring)
+    return 0
+
+
+cdef int take_slot(World* world, int32_t i, const Slot* slot, now_circuit) except -1:
+    """A limit with its lease. Where the slot moved its source counts as lost: what it said was
+    for another circuit, and only a fresh limit lifts the fail-safe cap here."""
+    cdef Slot* to = &world.slots[i]
+    to.known = slot.known
+    to.unlimited = slot.unlimited
+    memcpy(to.limit, slot.limit, sizeof(to.limit))
+    to.limit_until = slot.limit_until
+    to.alive_until = slot.alive_until
+    to.state = slot.state
+    if now_circuit.get(slot.circuit) != to.circuit:
+        to.alive_until = min(to.alive_until, world.now)
+    return 0
+
+
+cdef int take_charger(
+    World* world, int32_t i, const World* old, const Charger* charger, now_circuit, now_slot
+) except -1:
+    """Its feedback, and where orders still mean the same, its orders."""
+    cdef Charger* to = &world.chargers[i]
+    cdef bint moved = now_circuit.get(charger.circuit) != to.circuit
+    take_feedback(to, charger)
+    if to.observed == charger.observed:
+        take_orders(to, charger)
+        to.bound = charger.bound
+        to.why = charger.why
+        to.cause = charger.cause
+        rename(&to.bound, now_circuit, now_slot)
+        rename(&to.why, now_circuit, now_slot)
+        rename(&to.cause, now_circuit, now_slot)
+    if moved or rewired(to, charger):
+        start_rings_anew(to, charger)
+    return 0
+
+
+cdef int take_contactors(
+    World* world, const World* old, chargers, contactors, now_circuit, now_slot
+) except -1:
+    """Each is ordered as it was. One whose chargers are others now is not about to close, and
+    what its old chargers' reports showed proves nothing about it."""
+    cdef Contactor* to
+    cdef const Contactor* contactor
+    cdef int32_t charger, i
+    for i, was in contactors.items():
+        to = &world.contactors[i]
+        contactor = &old.contactors[<int32_t>was]
+        to.closed = contactor.closed
+        to.changed_tick = contactor.changed_tick
+        to.changed_at = contactor.changed_at
+        to.least_open = contactor.least_open
+        to.openings = contactor.openings
+        to.tried_at = contactor.tried_at
+        to.contact_known = contactor.contact_known
+        to.contact_closed = contactor.contact_closed
+        to.contact_at = contactor.contact_at
+        to.verified = contactor.verified
+        to.why = contactor.why
+        to.cause = contactor.cause
+        rename(&to.why, now_circuit, now_slot)
+        rename(&to.cause, now_circuit, now_slot)
+    for i, was in chargers.items():
+        charger = was
+        if {contactors.get(c, -1) for c in before(world, i)} == set(before(old, charger)):
+            take_parting(&world.chargers[i], &old.chargers[charger])
+    for i, was in contactors.items():
+        members = [chargers.get(charger, -1) for charger in behind(world, i)]
+        if was == old.last_closed:
+            world.last_closed = i
+        if was == old.closing and members == behind(old, was):
+            world.closing = i
+            world.closing_at = old.closing_at
+            for charger in behind(world, i):
+                world.chargers[charger].reserved = old.chargers[<int32_t>chargers[charger]].reserved
+    return 0
+
+
+cdef list behind(const World* world, int32_t contactor):
+    """The chargers behind a contactor."""
+    cdef const Contactor* c = &world.contactors[contactor]
+    cdef int32_t n
+    return [world.members[c.first + n] for n in range(c.count)]
+
+
+cdef list before(const World* world, int32_t charger):
+    """The contactors that a charger is behind."""
+    cdef int32_t i
+    return [i for i in range(world.contactors_n) if charger in behind(world, i)]
+
+
+cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
+    to.parted = charger.parted
+    to.parted_at = charger.parted_at
+    to.cut = charger.cut
+    to.disputed = charger.disputed
+    to.steady_ma = charger.steady_ma
+    to.dropped = charger.dropped
+
+
+cdef int rename(Why* why, now_circuit, now_slot) except -1:
+    """A reason under the new indexes; what is gone is nobody's."""
+    why.slot = now_slot.get(why.slot, -1)
+    why.circuit = now_circuit.get(why.circuit, -1)
+    if why.circuit < 0:
+        why.phase = -1
+    return 0
+
+
+cdef bint rewired(const Charger* to, const Charger* charger) noexcept nogil:
+    """Its reports are about other phases now, or it reports another way."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        if to.wired[phase] != charger.wired[phase]:
+            return True
+    return to.metered != charger.metered or to.error != charger.error
+
+
+cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
+    to.began_at = charger.began_at
+    to.told_fallback = charger.told_fallback
+    to.fallback = max(to.declared_fallback, to.told_fallback)
+    to.heard = charger.heard
+    to.report_at = charger.report_at
+    to.in_force = charger.in_force
+    to.current_known = charger.current_known
+    memcpy(to.current, charger.current, sizeof(to.current))
+    to.vehicle = charger.vehicle
+    to.written_tick = charger.written_tick
+    take_ring(&to.ring, &charger.ring)
+    to.peak_now = charger.peak_now
+    to.peak_before = charger.peak_before
+    to.peak_since = charger.peak_since
+    to.grace_until = charger.grace_until
+    to.powered_at = charger.powered_at
+    to.fresh = charger.fresh
+    memcpy(to.draw_hi, charger.draw_hi, sizeof(to.draw_hi))
+
+
+cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
+    """One that was never ordered may have anything in force, the new maximum too."""
+    to.started = charger.started
+    to.order = charger.order
+    to.order_tick = charger.order_tick
+    to.changed_at = charger.changed_at
+    to.shed_at = charger.shed_at
+    to.in_force_hi = charger.in_force_hi
+    if not charger.started and to.ceiling > charger.ceiling:
+        to.in_force_hi = max(to.in_force_hi, to.ceiling)
+    to.confirmed = charger.confirmed
+    to.confirmed_at = charger.confirmed_at
+    take_ring(&to.orders, &charger.orders)
+    to.suspect = charger.suspect
+    to.stubborn = charger.stubborn
+    to.beyond_at = charger.beyond_at
+    to.within_at = charger.within_at
+    to.doubted_at = charger.doubted_at
+    to.idle = charger.idle
+    to.idle_turn = charger.idle_turn
+    to.calm_since = charger.calm_since
+    to.calm_most = charger.calm_most
+    to.demand = charger.demand
+    to.target = charger.target
+
+
+cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
+    """What it drew counts as what it may draw; it is known to draw nothing until it reports."""
+    cdef int32_t bucket, phase
+    for bucket in range(to.ring.count):
+        for phase in range(GRID_PHASES):
+            to.in_force_hi = max(to.in_force_hi, charger.ring.bucket[bucket].hi[phase])
+    to.in_force_hi = max(to.in_force_hi, to.order)
+    to.confirmed = 0
+    to.current_known = 0
+    to.ring.count = 0
+    to.ring.newest = 0
+
+
+cdef void refit(World* world) noexcept nogil:
+    """After a change of site: an order that its charger may not have any more comes down."""
+    cdef int32_t i, fits
+    cdef Charger* charger
+    if not world.adopted:
+        return
+    world.adopted = 0
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        fits = to_step(charger, min(charger.order, charger.maximum))
+        if charger.started and fits < charger.order:
+            blame(world, &charger.why, RULE_MAXIMUM, -1, -1)
+            order(world, charger, fits)

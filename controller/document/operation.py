@@ -1,0 +1,161 @@
+"""The operation part: what those who run a depot change without its installer.
+
+Names, weights and classes as they like; currents only downwards. It is laid over the installed
+document and names circuits and chargers by their ids, those of rows counted out.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, StrictInt, ValidationError
+
+from cext.rows import Phases
+from controller.document.circuits import Circuit
+from controller.document.devices import Charger
+from controller.document.diagnosis import explain, place
+from controller.document.entries.base import Entry, Slug, Title
+from controller.document.problems import DocumentError, Problem, found
+from controller.document.quantities import CircuitAmperes, DeviceAmperes
+from controller.units import amperes_text
+
+
+class OperationSite(Entry):
+    name: Title | None = None
+
+
+class OperationCircuit(Entry):
+    id: Slug
+    name: Title | None = None
+    limit_ma: CircuitAmperes | None = Field(
+        default=None,
+        alias="limit_a",
+        description="A lasting limit, no more than the rating; 0 is a limit.",
+    )
+
+
+class OperationCharger(Entry):
+    id: Slug
+    name: Title | None = None
+    weight: Annotated[StrictInt, Field(ge=1, le=1000)] | None = None
+    class_rank: Annotated[StrictInt, Field(ge=0, le=100)] | None = Field(
+        default=None, alias="class", description="Lower goes first."
+    )
+    max_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="max_a",
+        description="The highest setpoint it may get, no more than the installed max_a; "
+        "below its min_a it gets none.",
+    )
+
+
+class Operation(Entry):
+    """The operation part of a document that comes over MQTT."""
+
+    site: OperationSite = Field(default_factory=OperationSite)
+    circuits: tuple[OperationCircuit, ...] = Field(default=(), alias="circuit", max_length=1000)
+    chargers: tuple[OperationCharger, ...] = Field(default=(), alias="charger", max_length=5000)
+
+
+Named = TypeVar("Named", OperationCircuit, OperationCharger)
+
+
+class _Overlay:
+    """The entries by what they name, and everything wrong with them."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+        self.problems: list[Problem] = []
+        self.operation = Operation()
+        try:
+            self.operation = Operation.model_validate(dict(data))
+        except ValidationError as error:
+            self.problems += explain(error, data, Operation)
+
+    def complain(self, message: str, *loc: str | int) -> None:
+        self.problems.append(Problem(place(self._data, loc), message))
+
+    def by_id(
+        self, section: str, entries: Sequence[Named], known: Collection[str]
+    ) -> dict[str, tuple[int, Named]]:
+        """Entries with their positions; complains of ids that nobody has, or that stand twice."""
+        first: dict[str, tuple[int, Named]] = {}
+        for index, entry in enumerate(entries):
+            if entry.id not in known:
+                self.complain(f"this site has no {section} {found(entry.id)}", section, index, "id")
+            elif entry.id in first:
+                self.complain("stands twice; every id may stand once", section, index, "id")
+            else:
+                first[entry.id] = index, entry
+        return first
+
+
+def faults(data: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with its form, whatever the site."""
+    return _Overlay(data).problems
+
+
+def lay_over(
+    data: Mapping[str, Any],
+    name: str,
+    circuits: tuple[Circuit, ...],
+    chargers: tuple[Charger, ...],
+) -> tuple[str, tuple[Circuit, ...], tuple[Charger, ...]]:
+    """The site's name, circuits and chargers with the operation part laid over them.
+
+    Raises DocumentError with every problem found.
+    """
+    overlay = _Overlay(data)
+    stated = overlay.operation
+    of_circuits = overlay.by_id("circuit", stated.circuits, {each.id for each in circuits})
+    of_chargers = overlay.by_id("charger", stated.chargers, {each.id for each in chargers})
+    changed_circuits = tuple(
+        _circuit(overlay, circuit, *of_circuits[circuit.id])
+        if circuit.id in of_circuits
+        else circuit
+        for circuit in circuits
+    )
+    changed_chargers = tuple(
+        _charger(overlay, charger, *of_chargers[charger.id])
+        if charger.id in of_chargers
+        else charger
+        for charger in chargers
+    )
+    if overlay.problems:
+        raise DocumentError(overlay.problems)
+    return _or(stated.site.name, name), changed_circuits, changed_chargers
+
+
+def _circuit(overlay: _Overlay, circuit: Circuit, index: int, entry: OperationCircuit) -> Circuit:
+    limit_ma: Phases | None = entry.limit_ma
+    if limit_ma is not None and any(map(int.__gt__, limit_ma, circuit.rating_ma)):
+        overlay.complain(
+            f"can only lower: the rating is {_amperes(circuit.rating_ma)} A; "
+            f"found {_amperes(limit_ma)}",
+            *("circuit", index, "limit_a"),
+        )
+    return replace(circuit, name=_or(entry.name, circuit.name), limit_ma=limit_ma)
+
+
+def _charger(overlay: _Overlay, charger: Charger, index: int, entry: OperationCharger) -> Charger:
+    if entry.max_ma is not None and entry.max_ma > charger.max_ma:
+        overlay.complain(
+            f"can only lower: {amperes_text(charger.max_ma)} A are installed; "
+            f"found {amperes_text(entry.max_ma)}",
+            *("charger", index, "max_a"),
+        )
+    return replace(
+        charger,
+        name=_or(entry.name, charger.name),
+        weight=_or(entry.weight, charger.weight),
+        class_rank=_or(entry.class_rank, charger.class_rank),
+        ceiling_ma=entry.max_ma,
+    )
+
+
+def _amperes(each_ma: Phases) -> str:
+    return " ".join(dict.fromkeys(map(amperes_text, each_ma)))
+
+
+def _or(stated: Any, installed: Any) -> Any:
+    return installed if stated is None else stated
