@@ -7,7 +7,7 @@ message must be is checked by the same code as in the enforcer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,16 +15,21 @@ from controller.facts import Profiles
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
 from hil.happenings import (
+    BrokerIll,
     ChargerBack,
     ChargerSilent,
     CloudBack,
     CloudCut,
+    Connection,
     Event,
     Kill,
     Limit,
     MeterBack,
     MeterSilent,
+    Misrouted,
+    SerialLine,
 )
+from hil.mishaps import silenced
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
 
@@ -95,8 +100,18 @@ class PlantBench:
                 self._silent.difference_update(self._ids(charger))
             case Kill():
                 self._kill(event)
+            case BrokerIll(for_s=for_s):
+                self._cloud.lose("broker")
+                self._after(for_s, partial(self._cloud.regain, "broker"))
+            case SerialLine() | Misrouted() | Connection():
+                silent = silenced(event, self.stage)
+                self._silent.update(silent)
+                self._after(event.for_s, partial(self._silent.difference_update, silent))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _after(self, for_s: float, act: Callable[[], None]) -> None:
+        self.agenda.at(self.now_ns + nanoseconds(for_s), act)
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]

@@ -40,6 +40,7 @@ from hil.happenings import (
     MeterSilent,
     PowerCycle,
 )
+from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
@@ -104,7 +105,7 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory) as rig:
+        async with Rig(depot, directory, proxied=proxied(stage)) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -161,6 +162,7 @@ class RigBench:
                 await asyncio.sleep(SAMPLE_EVERY_S)
         finally:
             happening.cancel()
+            await asyncio.gather(happening, return_exceptions=True)
 
     @property
     def _t_s(self) -> float:
@@ -180,9 +182,9 @@ class RigBench:
     async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
         self._stage.plant.advance(time.monotonic_ns())
         if self._stage.happens(event):
-            if isinstance(event, PowerCycle):
-                for id_ in self._ids(event.charger):
-                    self._rig.sockets[id_].reboot()
+            self._reboot(event)
+            return
+        if self._goes_wrong(event, group):
             return
         match event:
             case Limit():
@@ -203,6 +205,18 @@ class RigBench:
                 await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _reboot(self, event: Event) -> None:
+        """The plant knows when a charger is without power; its registers must, too."""
+        for id_ in self._ids(event.charger) if isinstance(event, PowerCycle) else ():
+            self._rig.sockets[id_].reboot()
+
+    def _goes_wrong(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens on lines and to the broker; False for everything else."""
+        if not isinstance(event, Mishap):
+            return False
+        group.create_task(_lasting(event.for_s, fault_of(event, self._rig, self._stage)))
+        return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self._stage.chargers[index] for index in chosen(patterns, self._stage.chargers)]
@@ -230,6 +244,15 @@ class RigBench:
         await fault.begin()
         if event.restart_after_s is not None:
             group.create_task(_later(event.restart_after_s, fault))
+
+
+async def _lasting(for_s: float, fault: Fault) -> None:
+    """From now on for so long, or until the story ends."""
+    try:
+        await fault.begin()
+        await asyncio.sleep(for_s)
+    finally:
+        await fault.end()
 
 
 async def _later(after_s: float, fault: Fault) -> None:

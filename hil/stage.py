@@ -101,7 +101,8 @@ class Stage:
         self.chargers = [charger.id for charger in self.site.chargers]
         meters = [meter.id for meter in self.site.meters]
         sources = [source.id for source in self.site.limit_sources]
-        check_names(story, Names(self.circuits, meters, self.chargers, sources))
+        buses = [bus.id for bus in self.site.buses]
+        check_names(story, Names(self.circuits, meters, self.chargers, sources, buses))
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
         self.truth = Truth(self.site)

@@ -63,6 +63,7 @@ class Names(NamedTuple):
     meters: Sequence[str]
     chargers: Sequence[str]
     sources: Sequence[str]
+    buses: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -108,7 +109,15 @@ def parse(data: Mapping[str, Any], source: str = "story") -> Story:
 
 def check_names(story: Story, site: Names) -> None:
     """Raises StoryError with every name that the site does not know."""
-    known = {"circuit": site.circuits, "meter": site.meters, "source": site.sources}
+    devices = (*site.meters, *site.chargers)
+    known = {
+        "circuit": site.circuits,
+        "meter": site.meters,
+        "source": site.sources,
+        "bus": site.buses,
+        "device": devices,
+        "by": devices,
+    }
     problems: list[Problem] = []
     for path, part in _parts(story):
         for field, ids in known.items():
