@@ -37,6 +37,7 @@ cdef struct Station:
     int32_t offered_ma
     int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys
     int32_t obeys
+    int32_t dark  # its supply is cut: it offers nothing, and takes no setpoint
     int32_t current_ma  # on each phase in use
     int32_t in_use  # phases
     int64_t settled_at  # energy is counted up to here

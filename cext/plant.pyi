@@ -76,6 +76,9 @@ class Plant:
         """Its supply is cut and returns at once."""
     def set_alone(self, charger: int, fallback_ma: int, watchdog_ns: int) -> None:
         """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
+    def set_supply(self, charger: int, supplied: bool) -> None:
+        """A contactor before it opens or closes. Without supply it offers and draws nothing and
+        takes no setpoint; with it again it begins at its power-on current."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
     # what a controller can do and see

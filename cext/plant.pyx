@@ -211,6 +211,8 @@ cdef class Plant:
     def power_cycle(self, charger):
         """Its supply is cut and returns at once."""
         cdef Station* station = self._station(charger)
+        if station.dark:
+            return
         stop(&self.depot, station)
         station.deadline = 0
         station.offered_ma = station.pilot_ma = min(station.power_on_ma, station.max_ma)
@@ -224,6 +226,18 @@ cdef class Plant:
         if not station.watchdog:
             station.deadline = 0
 
+    def set_supply(self, charger, supplied):
+        """A contactor before it opens or closes; with power again it begins as after any cut."""
+        cdef Station* station = self._station(charger)
+        if bool(station.dark) != bool(supplied):
+            return
+        station.dark = 0 if supplied else 1
+        stop(&self.depot, station)
+        station.deadline = 0
+        station.offered_ma = station.pilot_ma = (
+            min(station.power_on_ma, station.max_ma) if supplied else 0)
+        greet(station, self.depot.now)
+
     def set_obeys(self, charger, obeys):
         """False: goes on drawing what it drew, whatever is written."""
         cdef Station* station = self._station(charger)
@@ -236,7 +250,10 @@ cdef class Plant:
     def write_setpoint(self, charger, ma):
         """Accepted by the charger's register: takes effect, feeds its watchdog."""
         cdef Station* station = self._station(charger)
-        offer(station, whole(ma, 0, MOST_MA, "setpoint"), self.depot.now)
+        cdef int32_t setpoint_ma = whole(ma, 0, MOST_MA, "setpoint")
+        if station.dark:
+            return
+        offer(station, setpoint_ma, self.depot.now)
         if station.watchdog:
             station.deadline = self.depot.now + station.watchdog
             station.next_at = min(station.next_at, station.deadline)

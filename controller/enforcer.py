@@ -95,10 +95,12 @@ class Enforcer:
         self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
         reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
         self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons, self.events)
+        depot.image.on_doubt(self._watch.doubted)
         self._reporter = Reporter(
             site=site,
             tables=tables,
             kernel=depot.kernel,
+            image=depot.image,
             limits=self._limits,
             limit_file=self._limit_file,
             drivers=depot.drivers,
@@ -110,6 +112,7 @@ class Enforcer:
             started_ns=clock.now_ns(),
         )
         self._server = Server(allowed_uids, self)
+        depot.image.on_input(self.take_contact)
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
@@ -205,6 +208,12 @@ class Enforcer:
         return LimitAnswer(
             seq_id=limit.seq_id, accepted=True, code="accepted", reason="; ".join(taken.remarks)
         )
+
+    def take_contact(self, contact: str, at_ns: int, active: bool) -> None:
+        """A contact was seen still: it renews the limit of the source that it speaks for."""
+        if self._limits.take_contact(contact, at_ns, active):
+            self._limit_file.save(self._limits)
+            asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
 
     # What runs.
 

@@ -32,6 +32,10 @@ class ChargerFacts:
     has_fallback: bool  # False: keeps its last setpoint, or does what nobody knows
     watchdog_armed_after_power_on: bool
     power_on_is_fallback: bool  # after its own power was cut it starts with its fallback
+    sets_fallback: bool = False  # its fallback can be set and read back over its line
+    sets_timeout: bool = False  # likewise its watchdog's time
+    timeout_least_ns: int = 0  # that its watchdog can be set to
+    timeout_most_ns: int | None = None  # likewise; None: anything
     writable_ma: int | None = None  # the most its setpoint register can hold; None: anything
     any_traffic: bool = False  # every request feeds its watchdog, polls included
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction

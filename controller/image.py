@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
+from controller.plausibility import Plausibility, Suspicion
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -70,18 +71,31 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self._sources = tuple(tables.source_index)
+        self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
+        self._plausibility = Plausibility(
+            tables.circuits,
+            tables.sources,
+            tables.chargers,
+            self._doubt,
+            tables.source_spread_ppm,
+        )
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
+        self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
     def clock(self) -> Clock:
         return self._clock
 
     def post_meter(self, meter: str, reading: MeterReading) -> None:
-        """Raises ValueError for a value that cannot be a current on this circuit."""
+        """Of a meter or clamp. Raises ValueError for what cannot be a current on this circuit."""
         source = self._tables.source_index[meter]
-        wiring = self._tables.source_wiring[source]
-        self._kernel.post_reading(source, reading.at_ns, wiring.to_grid(reading.current_ma))
+        current_ma = self._tables.source_wiring[source].to_grid(reading.current_ma)
+        impossible = self._plausibility.reading(source, reading.at_ns, current_ma)
+        if impossible is not None:
+            raise ValueError(impossible)
+        self._kernel.post_reading(source, reading.at_ns, current_ma)
 
     def post_charger(self, charger: str, report: ChargerReport) -> None:
         index = self._tables.charger_index[charger]
@@ -91,8 +105,21 @@ class Image:
         self._kernel.post_report(
             index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
         )
+        self._plausibility.report(index, report.at_ns, current)
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
+
+    def on_doubt(self, doubted: Callable[[str, Suspicion | None], None]) -> None:
+        """`doubted` is told of a suspicion when it begins, and with None when it has ended."""
+        self._doubted = doubted
+
+    def suspicion(self, source: str) -> Suspicion | None:
+        """What is held against a meter or clamp now."""
+        return self._plausibility.suspicion(self._tables.source_index[source])
+
+    def _doubt(self, source: int, suspicion: Suspicion | None) -> None:
+        self._kernel.distrust(source, suspicion is not None)
+        self._doubted(self._sources[source], suspicion)
 
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""
@@ -108,6 +135,15 @@ class Image:
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
         """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
         self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
+
+    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
+        """A contact that speaks for a limit source, seen still at `at_ns`."""
+        if self._take_input is not None:
+            self._take_input(contact, at_ns, active)
+
+    def on_input(self, take: Callable[[str, int, bool], None]) -> None:
+        """`take` is called for each contact seen still: its id, when, whether it is active."""
+        self._take_input = take
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
         """What a contactor is to be now; None before the first tick, and after the expiry."""

@@ -55,6 +55,8 @@ class Source:
     nominal_mv: int  # line to line
     lease_ns: int
     reserve_ma: Phases = (0, 0, 0)  # kept free below its limits
+    contact: str | None = None  # the input that alone speaks for it
+    dimmed_ma: Phases | None = None  # what that contact asks for while active
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Limits:
         self, sources: Sequence[Source], slots: Slots, clock: Clock, wall: WallClock
     ) -> None:
         self._sources = {source.id: source for source in sources}
+        self._by_contact = {source.contact: source for source in sources if source.contact}
         self._slots = slots
         self._clock = clock
         self._wall = wall
@@ -134,6 +137,10 @@ class Limits:
             raise RefusedLimitError(
                 "unknown_source", f"this site has no limit source {source_id!a}"
             )
+        if source.contact is not None:
+            raise RefusedLimitError(
+                "not_by_message", f"for {source.id} speaks the contact {source.contact} alone"
+            )
         if message.circuit != source.circuit:
             raise RefusedLimitError(
                 "wrong_circuit", f"{source.id} limits {source.circuit}, not {message.circuit!a}"
@@ -143,6 +150,17 @@ class Limits:
         self._newest[source.id] = (message.epoch, message.sequence)
         self._apply(source, taken.lease)
         return taken
+
+    def take_contact(self, contact: str, at_ns: int, active: bool) -> bool:
+        """A contact seen still at `at_ns` renews its source; whether it asks for something else.
+
+        Only the source that the site document gives to the contact: it speaks for no other.
+        """
+        source = self._by_contact[contact]
+        before = self._leases.get(source.id)
+        lease = Lease(source.dimmed_ma if active else None, NEVER_NS, at_ns + source.lease_ns)
+        self._apply(source, lease)
+        return before is None or before.limit_ma != lease.limit_ma
 
     def restore(self, source_id: str, circuit: str, lease: Lease) -> bool:
         """Goes on with a lease from before a restart; False when it fits no source any more."""
@@ -240,6 +258,7 @@ def _utc_ns(moment: datetime) -> int:
 def sources_of(site: Site, tables: Tables) -> list[Source]:
     """The site's limit sources with their kernel slots."""
     circuits = {circuit.id: circuit for circuit in site.circuits}
+    contacts = {contact.source: contact for contact in site.inputs}
     return [
         Source(
             id=source.id,
@@ -249,6 +268,8 @@ def sources_of(site: Site, tables: Tables) -> list[Source]:
             nominal_mv=circuits[source.circuit].nominal_v * 1_000,
             lease_ns=source.lease_ns,
             reserve_ma=circuits[source.circuit].reserve_ma,
+            contact=contacts[source.id].id if source.id in contacts else None,
+            dimmed_ma=contacts[source.id].limit_ma if source.id in contacts else None,
         )
         for source in site.limit_sources
     ]

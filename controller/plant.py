@@ -14,6 +14,7 @@ from itertools import count
 
 from cext.plant import Plant, PlantCharger
 from cext.rows import ROOT, Phases
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.image import ChargerReport, Image, MeterReading, Order
 from controller.limits import Lease, Limits, sources_of
@@ -97,8 +98,9 @@ class Agenda:
 class VirtualEnforcer:
     """The enforcer process on a plant, from its start at `now_ns` until it is forgotten.
 
-    Devices whose id is in `silent` do not answer. `leases` are the limits saved by the
-    enforcer before this one.
+    Devices whose id is in `silent` do not answer. Meters and clamps in `shows` show another thing
+    than there is: a function of the currents at their terminals. `leases` are the limits saved by
+    the enforcer before this one.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class VirtualEnforcer:
         now_ns: int,
         silent: Set[str] = frozenset(),
         leases: Mapping[str, Lease] | None = None,
+        shows: Mapping[str, Callable[[Phases], Phases]] | None = None,
     ) -> None:
         tables = Tables.of(site)
         self.clock = VirtualClock(now_ns)
@@ -117,6 +120,7 @@ class VirtualEnforcer:
         self.agenda = Agenda(self._go_on)
         self.plant = plant
         self.silent = silent
+        self.shows = {} if shows is None else shows
         self.setpoint_writes = 0
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
@@ -127,6 +131,8 @@ class VirtualEnforcer:
         for index, meter in enumerate(site.meters):
             begin_ns = now_ns + EXCHANGE_NS + index * meter.poll_ns // len(site.meters)
             self.agenda.at(begin_ns, _MeterLoop(self, meter, tables).poll)
+        for clamp in site.clamps:
+            self.agenda.at(now_ns + clamp.period_ns, _ClampLoop(self, clamp, tables).send)
         for index, charger in enumerate(site.chargers):
             begin_ns = now_ns + EXCHANGE_NS + index * charger.poll_ns // len(site.chargers)
             self.agenda.at(begin_ns, _ChargerLoop(self, charger, index).poll)
@@ -138,6 +144,16 @@ class VirtualEnforcer:
     def _go_on(self, now_ns: int) -> None:
         self.plant.advance(now_ns)
         self.clock.at_ns = now_ns
+
+    def post_reading(self, source: str, shown_ma: Phases) -> None:
+        """As its driver does: what cannot be a reading is none."""
+        if source in self.shows:
+            shown_ma = self.shows[source](shown_ma)
+        try:
+            self.image.post_meter(source, MeterReading(self.clock.at_ns, shown_ma))
+        except ValueError:
+            return
+        self.tick_early()
 
     def tick_early(self) -> None:
         """A meter reading arrived: decides now, or as soon as an early tick may be."""
@@ -170,8 +186,26 @@ class _MeterLoop:
         enforcer.agenda.at(now_ns + meter.poll_ns, self.poll)
         if meter.id not in enforcer.silent:
             shown_ma = at_terminals(meter, enforcer.plant.meter(self._circuit))
-            enforcer.image.post_meter(meter.id, MeterReading(now_ns, shown_ma))
-            enforcer.tick_early()
+            enforcer.post_reading(meter.id, shown_ma)
+
+
+class _ClampLoop:
+    """A clamp: one line each period, of what flows at that moment."""
+
+    def __init__(self, enforcer: VirtualEnforcer, clamp: Clamp, tables: Tables) -> None:
+        self._enforcer = enforcer
+        self._clamp = clamp
+        self._circuit = tables.circuit_index[clamp.circuit]
+
+    def send(self) -> None:
+        enforcer, clamp = self._enforcer, self._clamp
+        enforcer.agenda.at(enforcer.clock.at_ns + clamp.period_ns, self.send)
+        if clamp.id not in enforcer.silent:
+            load_ma = enforcer.plant.load(self._circuit)
+            first, second, third = (
+                abs(load_ma[phase]) * PPM // clamp.ratio_ppm for phase in clamp.phases
+            )
+            enforcer.post_reading(clamp.id, (first, second, third))
 
 
 class _ChargerLoop:

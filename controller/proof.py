@@ -2,7 +2,8 @@
 
 Sums of whole milliamps, per circuit and phase. What is unknown counts at its worst: a
 charger whose fallback nobody knows counts at its maximum, and every charger draws its
-tolerance and its standby current on top of what it is set to.
+tolerance and its standby current on top of what it is set to. What is behind a relay that
+drops it without us counts nothing.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from controller.document.devices import Charger
 from controller.document.entries.derogation import Derogation
 from controller.document.lines import Line
 from controller.reaction import Reaction, reactions
+from controller.relays import Relay, Unsafe, relays, unsafe
 from controller.remedies import Excess, Group, Remedy, Setting, remedies
 from controller.site import Site
 
@@ -66,6 +68,8 @@ class Proof:
     watchdogs: tuple[Watchdogs, ...]
     reactions: tuple[Reaction, ...] = ()
     derogations: tuple[Derogation, ...] = ()
+    relays: tuple[Relay, ...] = ()  # that drop chargers without us
+    unsafe: tuple[Unsafe, ...] = ()  # named, and not relied upon
 
     @property
     def failed(self) -> tuple[Finding | Reaction, ...]:
@@ -120,6 +124,7 @@ class Counted(NamedTuple):
     known: bool
     setpoint_ma: int
     floor_ma: int  # lower than this the setting alone cannot bring it
+    relay: str = ""  # what drops it
 
 
 Count = Callable[[Charger], Counted]
@@ -141,6 +146,8 @@ def prove(site: Site) -> Proof:
         ),
         reactions(site),
         site.derogations,
+        relays(site),
+        unsafe(site),
     )
 
 
@@ -150,12 +157,31 @@ class _Depot:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.circuits = {circuit.id: circuit for circuit in site.circuits}
+        self._relays: dict[str, Relay] = {}
+        for relay in sorted(relays(site), key=lambda relay: relay.recloses_together, reverse=True):
+            self._relays |= dict.fromkeys(relay.chargers, relay)  # contactors last: they count
         self._below: dict[str, list[Charger]] = {circuit.id: [] for circuit in site.circuits}
         for charger in site.chargers:
             above: str | None = charger.circuit
             while above is not None:
                 self._below[above].append(charger)
                 above = self.circuits[above].parent
+
+    def alone(self, charger: Charger) -> Counted:
+        relay = self._relays.get(charger.id)
+        return _alone(charger) if relay is None else _dropped(relay)
+
+    def restarted(self, charger: Charger) -> Counted:
+        """A relay that recloses for all together gives them their power-on currents.
+
+        What they do alone comes only after the relay has dropped them again.
+        """
+        relay = self._relays.get(charger.id)
+        if relay is None:
+            return _restarted(charger)
+        if not relay.recloses_together:
+            return _dropped(relay)
+        return Counted(Setting.POWER_ON, charger.power_on_ma is not None, charger.restart_ma, 0)
 
     def finding(
         self,
@@ -213,7 +239,9 @@ def _unattended(depot: _Depot) -> Iterator[Finding]:
     """Line 1: worst-case base load and what chargers do alone, against the rating."""
     for circuit in depot.site.circuits:
         for phase in range(3):
-            yield depot.finding(Line.UNATTENDED, circuit, phase, _alone, circuit.rating_ma[phase])
+            yield depot.finding(
+                Line.UNATTENDED, circuit, phase, depot.alone, circuit.rating_ma[phase]
+            )
 
 
 def _after_power_cut(depot: _Depot) -> Iterator[Finding]:
@@ -225,7 +253,7 @@ def _after_power_cut(depot: _Depot) -> Iterator[Finding]:
     for circuit in depot.site.circuits:
         for phase in range(3):
             yield depot.finding(
-                Line.POWER_CUT, circuit, phase, _restarted, circuit.rating_ma[phase]
+                Line.POWER_CUT, circuit, phase, depot.restarted, circuit.rating_ma[phase]
             )
 
 
@@ -240,13 +268,17 @@ def _failsafe_caps(depot: _Depot) -> Iterator[Finding]:
         circuit = depot.circuits[source.circuit]
         for phase in range(3):
             yield depot.finding(
-                Line.FAILSAFE_CAP, circuit, phase, _alone, source.failsafe_ma[phase], source.id
+                Line.FAILSAFE_CAP, circuit, phase, depot.alone, source.failsafe_ma[phase], source.id
             )
 
 
 def _alone(charger: Charger) -> Counted:
     setting = Setting.FALLBACK if charger.facts.has_fallback else Setting.NONE
     return Counted(setting, charger.fallback_ma is not None, charger.alone_ma, 0)
+
+
+def _dropped(relay: Relay) -> Counted:
+    return Counted(Setting.DROPPED, known=True, setpoint_ma=0, floor_ma=0, relay=relay.id)
 
 
 def _restarted(charger: Charger) -> Counted:

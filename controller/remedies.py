@@ -19,6 +19,7 @@ class Setting(StrEnum):
     POWER_ON = "power-on current"
     BOTH = "fallback and power-on current"
     NONE = "maximum"  # nothing but its maximum
+    DROPPED = "relay"  # a relay that drops it without us
 
 
 class Cost(IntEnum):
@@ -52,9 +53,12 @@ class Group:
     known: bool  # False: counted at the maximum because nobody said
     counted_ma: int  # as a setpoint
     floor_ma: int  # lower than this the setting alone cannot bring it
+    relay: str = ""  # what drops them
 
     @property
     def each_ma(self) -> int:
+        if self.setting is Setting.DROPPED:
+            return 0  # not even its own consumption
         return self.like.draw_ma(self.counted_ma)
 
     @property
@@ -65,6 +69,8 @@ class Group:
 
     @property
     def what(self) -> str:
+        if self.setting is Setting.DROPPED:
+            return f"dropped by {self.relay}"
         value = f"{amperes_text(self.counted_ma)} A"
         if self.setting is Setting.NONE:
             return f"no fallback, so their maximum, {value}"
@@ -117,7 +123,8 @@ def _settings(excess: Excess) -> Iterator[Remedy]:
     """Lower settings, those that save most first, until it is enough; then let chargers stop."""
     lacks_ma = excess.over_ma
     lowest = []
-    for group in _by_saving(group for group in excess.groups if group.setting is not Setting.NONE):
+    fixed = (Setting.NONE, Setting.DROPPED)
+    for group in _by_saving(group for group in excess.groups if group.setting not in fixed):
         lower = group.lowered(lacks_ma) if lacks_ma > 0 else group
         lowest.append(lower)
         if lower.counted_ma < group.counted_ma:

@@ -93,6 +93,14 @@ class Site:
         return () if self.gpio is None else self.gpio.contactors
 
     @property
+    def health_relays(self) -> tuple[HealthRelay, ...]:
+        return () if self.gpio is None else self.gpio.relays
+
+    @property
+    def inputs(self) -> tuple[DimInput, ...]:
+        return () if self.gpio is None else self.gpio.inputs
+
+    @property
     def buses(self) -> tuple[Bus, ...]:
         """Those that devices hang on."""
         used = [meter.bus for meter in self.meters] + [charger.bus for charger in self.chargers]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, cast
 from cext.rows import Phases, Vehicle
 from controller.clock import WallClock
 from controller.driver import Driver
-from controller.image import Clock
+from controller.image import Clock, Image
 from controller.limit_file import LimitFile
 from controller.limits import Limits
 from controller.reasons import Reasons
-from controller.site import Circuit, LimitSource, Site
+from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.wire import (
@@ -23,6 +23,7 @@ from controller.wire import (
     DeviceReport,
     LimitReport,
     LinkReport,
+    PinReport,
     StatusReport,
     Three,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cext.tick import Kernel
     from controller.tables import Tables
 
+PinState = Literal["closed", "open", "verified open", "holds", "dropped", "dims", "rests", "?"]
 SlotState = Literal["live", "unlimited", "ended", "lost"]
 
 
@@ -41,6 +43,7 @@ class Reporter:
     site: Site
     tables: Tables
     kernel: Kernel
+    image: Image
     limits: Limits
     limit_file: LimitFile
     drivers: Sequence[Driver]
@@ -74,6 +77,11 @@ class Reporter:
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
             devices=devices,
+            pins=[
+                *map(self._contactor, self.site.contactors),
+                *(self._relay(relay, relay.id in online) for relay in self.site.health_relays),
+                *(self._dim(contact, now_ns) for contact in self.site.inputs),
+            ],
             derogations=[DerogationReport(**each.terms()) for each in self.site.derogations],
         )
 
@@ -125,10 +133,63 @@ class Reporter:
             cap_a=_maybe_amps(slot.cap_ma),
         )
 
+    def _contactor(self, contactor: Contactor) -> PinReport:
+        """In `observe` nothing is driven: the order is only what would be."""
+        state = self.kernel.contactor(self.tables.contactor_index[contactor.id])
+        ordered: PinState = "closed" if state.closed else "open"
+        contact: Literal["closed", "open"] | None = None
+        if state.contact is not None:
+            contact = "closed" if state.contact else "open"
+        return PinReport(
+            id=contactor.id,
+            name=contactor.name,
+            kind="contactor",
+            pin=contactor.pin,
+            of=contactor.drops,
+            state="verified open" if state.verified_open else ordered,
+            contact=contact,
+            why=self.reasons.words(state.why),
+        )
+
     @staticmethod
-    def _device(driver: Driver) -> DeviceReport:
+    def _relay(relay: HealthRelay, holds: bool) -> PinReport:
+        return PinReport(
+            id=relay.id,
+            name=relay.name,
+            kind="health",
+            pin=relay.pin,
+            of=relay.drops,
+            state="holds" if holds else "dropped",
+            contact=None,
+            why=None,
+        )
+
+    def _dim(self, contact: DimInput, now_ns: int) -> PinReport:
+        lease = self.limits.leases.get(contact.source)
+        state: PinState = "?"
+        if lease is not None and now_ns < lease.alive_until_ns:
+            state = "rests" if lease.limit_ma is None else "dims"
+        return PinReport(
+            id=contact.id,
+            name=contact.name,
+            kind="dim",
+            pin=contact.pin,
+            of=contact.source,
+            state=state,
+            contact=None,
+            why=None,
+        )
+
+    def _device(self, driver: Driver) -> DeviceReport:
         health = driver.health()
-        return DeviceReport(id=health.id, online=health.online, error=health.error)
+        measures = health.id in self.tables.source_index
+        suspicion = self.image.suspicion(health.id) if measures else None
+        return DeviceReport(
+            id=health.id,
+            online=health.online,
+            error=health.error,
+            suspected=None if suspicion is None else str(suspicion),
+        )
 
 
 def _amps(phases: Phases) -> Three:

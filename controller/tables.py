@@ -60,6 +60,7 @@ class Tables:
     slot_index: dict[str, int]
     contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
+    source_spread_ppm: tuple[int, ...]  # by how much of itself it may show too much
 
     @classmethod
     def of(cls, site: Site, *, observe: bool | None = None) -> Tables:
@@ -80,6 +81,7 @@ class Tables:
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
                     clear_within_ns=circuit.clear_within_ns,
+                    base_step_ma=circuit.base_step_ma,
                 )
                 for circuit in site.circuits
             ),
@@ -103,6 +105,10 @@ class Tables:
             source_wiring=(
                 *(Wiring(meter.phases, meter.ratio_ppm, meter.reversed) for meter in site.meters),
                 *(Wiring(clamp.phases, clamp.ratio_ppm, False) for clamp in site.clamps),
+            ),
+            source_spread_ppm=(
+                *(0 for _ in site.meters),
+                *(clamp.spread_ppm for clamp in site.clamps),
             ),
         )
 
@@ -156,6 +162,8 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         max_age_ns=charger.max_age_ns,
         weight=charger.weight,
         class_rank=charger.class_rank,
+        write_gap_ns=charger.facts.write_gap_ns,
+        confirm_gap_ns=charger.facts.confirm_gap_ns,
         ceiling_ma=charger.ceiling_ma,
     )
 

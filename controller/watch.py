@@ -11,6 +11,7 @@ import structlog
 from cext.rows import CircuitState, Output
 from controller.driver import Driver
 from controller.events import Events
+from controller.plausibility import Suspicion
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -64,15 +65,18 @@ class Watch:
         self._chargers = tables.charger_index
         self._circuits = tables.circuit_index
         self._slots = tables.slot_index
+        self._contactors = tables.contactor_index
+        self._closed: dict[str, bool] = {}  # contactors as logged last
         self._told = {charger.id: _Told() for charger in site.chargers}
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
         self._suspect = dict.fromkeys(self._chargers, False)
+        self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
 
     def orders(self, now_ns: int) -> None:
-        """Every reduction; of a charger that rises, one line a second."""
+        """Every reduction; of a charger that rises, one line a second; every contactor."""
         for charger, told in self._told.items():
             output = self._kernel.output(self._chargers[charger])
             before, told.newest = told.newest, output
@@ -82,12 +86,41 @@ class Watch:
             if output.setpoint_ma != told.ma and (falls or now_ns - told.at_ns >= RISING_EVERY_NS):
                 self._tell(charger, told, output, now_ns)
 
+        for contactor, index in self._contactors.items():
+            state = self._kernel.contactor(index)
+            if state.closed != self._closed.get(contactor):
+                self._closed[contactor] = state.closed
+                log.info(
+                    "contactor",
+                    contactor=contactor,
+                    tick=state.changed_tick,
+                    to="closed" if state.closed else "open",
+                    **self._reasons.fields(state.why),
+                )
+
+    def doubted(self, source: str, suspicion: Suspicion | None) -> None:
+        """At once: a meter or clamp that is not believed any more, or again."""
+        if suspicion is None:
+            log.info("source trusted again", source=source)
+            self._events.happened("source_trusted", source)
+        else:
+            log.warning(
+                "source not believed",
+                source=source,
+                suspicion=suspicion.kind,
+                evidence=suspicion.evidence,
+            )
+            why, since_ns = str(suspicion), suspicion.since_ns
+            self._events.happened("source_suspected", source, why, since_ns)
+
     def others(self, now_ns: int) -> None:
         """Devices, chargers, circuits and limits."""
         for driver in self._drivers:
             self._device(driver, now_ns)
         for charger, index in self._chargers.items():
-            suspect = self._kernel.charger(index).suspect
+            state = self._kernel.charger(index)
+            self._proof(charger, state.unproven)
+            suspect = state.suspect
             if suspect != self._suspect[charger]:
                 self._suspect[charger] = suspect
                 if suspect:
@@ -108,6 +141,18 @@ class Watch:
                 tell("limit state", source=source, state=slot.state, cap_a=cap_a)
                 why = "no cap" if cap_a is None else f"cap {_three(cap_a)} A"
                 self._events.happened(f"limit_{slot.state}", source, why)
+
+    def _proof(self, charger: str, unproven: bool) -> None:
+        if unproven == self._unproven[charger]:
+            return
+        self._unproven[charger] = unproven
+        if unproven:
+            log.warning("charger unproven", charger=charger)
+            why = "it did not answer, or its fallback is not proven: counted at its maximum"
+            self._events.happened("charger_unproven", charger, why)
+        else:
+            log.info("charger proven", charger=charger)
+            self._events.happened("charger_proven", charger)
 
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None

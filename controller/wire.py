@@ -141,6 +141,20 @@ class DeviceReport(_Model):
     id: str
     online: bool
     error: str | None
+    suspected: str | None = None  # why what it shows is not believed
+
+
+class PinReport(_Model):
+    """What is on one of the gateway's own pins."""
+
+    id: str
+    name: str
+    kind: Literal["contactor", "health", "dim"]
+    pin: int
+    of: str  # the circuit or charger that it drops, or the limit source that it speaks for
+    state: Literal["closed", "open", "verified open", "holds", "dropped", "dims", "rests", "?"]
+    contact: Literal["closed", "open"] | None  # what an auxiliary contact says; None: nothing
+    why: str | None
 
 
 class DerogationReport(_Model):
@@ -175,6 +189,7 @@ class StatusReport(_Model):
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
+    pins: list[PinReport] = []
     derogations: list[DerogationReport] = []
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
+from drivers.arming import Arming
 from drivers.bell import Bell
 from drivers.bus import Bus
 from drivers.device import (
@@ -26,7 +27,7 @@ from drivers.device import (
     Request,
 )
 from drivers.health import DeviceHealth, Health
-from drivers.profile import ChargerProfile, Setting
+from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
 from drivers.report import (
     currents_ma,
@@ -35,14 +36,12 @@ from drivers.report import (
     time_left_ns,
     time_set_ns,
     told_fallback_ma,
-    unset,
     vehicle,
 )
-from drivers.setpoint import as_written_ma, setting_of, write_of
+from drivers.setpoint import as_written_ma, write_of
 from drivers.silence import Silence
 
 ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one refused is tried again
-SETTINGS_MAX = 3  # writes in a row that did not help: they wear its memory out
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 AFTER_GAP_S = 0.001  # a timer may be early by its clock's resolution
 UNSENT = (NoConnectionError, BusFullError, BadValueError)  # what was asked for never left
@@ -87,8 +86,7 @@ class ChargerDriver:
         self._lapsed = True  # its watchdog may have run out since the last write
         self._write_gap_ns = profile.pacing.write_gap_ns
         self._next_write_ns = 0  # it takes none before
-        self._unset: tuple[Setting, ...] = ()  # as read last
-        self._settings_left = SETTINGS_MAX
+        self._arming = Arming(charger, profile, image.clock.now_ns)
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -111,9 +109,9 @@ class ChargerDriver:
             if not self._silence.may_ask or (self._owes_write() and not self._write_failed_last):
                 continue
             # Before anything is asked: only what is read from now on shows the order's effect.
-            taken = self._taken
+            taken, armed = self._taken, self._arming.writes
             silent = self._silence.lasts
-            await self._reader.poll(self._health, partial(self._post, taken), self._silence)
+            await self._reader.poll(self._health, partial(self._post, taken, armed), self._silence)
             self._write_failed_last = False
             if silent and not self._silence.lasts:
                 self._write_bell.ring()
@@ -124,7 +122,7 @@ class ChargerDriver:
         self._decided = self._decided or live
         return live or not (self._any_traffic and self._decided)
 
-    def _post(self, taken: Order | None, sample: Sample) -> str | None:
+    def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
         self._notice_lapse(sample)
         in_force = in_force_ma(self._profile, sample, self._lapsed)
         report = ChargerReport(
@@ -141,13 +139,13 @@ class ChargerDriver:
             name = self._profile.setpoint.applied
             raise self._reader.bad(name, f"cannot be used: {error}") from error
         self._in_force_ma = in_force
-        self._unset = unset(self._profile, sample)
-        if not self._unset:
-            self._settings_left = SETTINGS_MAX
+        if armed == self._arming.writes:
+            self._arming.read(sample)
         astray = None
         if taken is not None and taken is self._taken:
             astray = self._compare(taken, sample)
-        return self._refusal or astray or remark(self._charger, self._profile, sample)
+        lacks = self._arming.remark
+        return self._refusal or astray or lacks or remark(self._charger, self._profile, sample)
 
     def _notice_lapse(self, sample: Sample) -> None:
         """Whether its watchdog may have run out since its last report."""
@@ -168,6 +166,7 @@ class ChargerDriver:
             return None
         if self._astray_ns is None:
             self._astray_ns = sample.at_ns
+            self._reader.forget()  # has it been without power, and lost more than its setpoint?
         if sample.at_ns - self._astray_ns < self._charger.settle_ns:
             return None
         assert self._in_force_ma is not None
@@ -189,7 +188,7 @@ class ChargerDriver:
             except DeviceError as error:
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
-                self._settings_left -= self._offered is None
+                    self._noted()
                 self._silence.failed(error)
                 self._write_failed_last = True
                 self._refusal = str(error)
@@ -198,13 +197,19 @@ class ChargerDriver:
             if reply is not None:
                 self._pace()
                 self._silence.answered()
-                self._settings_left -= self._offered is None
+                self._noted()
                 if self._offered is not None:
                     self._taken = self._offered
                     self._taken_ns = reply.at_ns
                     self._lapsed = False
                 self._refusal = None
                 self._poll_bell.ring()
+
+    def _noted(self) -> None:
+        """What went out, if it was no order, was for its memory."""
+        if self._offered is None:
+            self._arming.wrote()
+            self._reader.forget()
 
     def _pace(self) -> None:
         """A write may have arrived: the next one waits, and goes out the moment that it may."""
@@ -228,10 +233,18 @@ class ChargerDriver:
                 return write_of(self.id, self._charger.unit, self._profile, order.ma)
             except ValueError as error:
                 raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
-        if self._unset and self._settings_left > 0 and not self._silence.lasts:
-            self._offered = None
-            return setting_of(self.id, self._charger.unit, self._profile, self._unset[0])
-        return None
+        self._offered = None
+        if self._silence.lasts or self._owes_again:
+            return None
+        return self._arming.due()
+
+    @property
+    def _owes_again(self) -> bool:
+        """Whether something else than was written is in force, and nothing was written since.
+
+        After a reboot its setpoint goes first: whatever else is written may delay it.
+        """
+        return self._astray_ns is not None and self._taken_ns <= self._astray_ns
 
     def _owes_write(self) -> bool:
         """Whether a write is to be tried before the next poll: only in a silence."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
-from controller.image import ChargerReport, Clock, MeterReading, Order
+from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 
 WRITE_ONE = 6
 WRITE_MANY = 16
@@ -57,6 +57,10 @@ class ProcessImage(Protocol):
     def post_charger(self, charger: str, report: ChargerReport) -> None: ...
     def order(self, charger: str) -> Order | None: ...
     def on_change(self, charger: str, wake: Callable[[], None]) -> None: ...
+    def contactor_order(self, contactor: str) -> ContactorOrder | None: ...
+    def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None: ...
+    def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None: ...
+    def post_input(self, contact: str, at_ns: int, active: bool) -> None: ...
 
 
 class Line(Protocol):
@@ -104,6 +108,10 @@ class BusFullError(DeviceError):
 
 class HushedError(DeviceError):
     """Nothing was asked, for any request would feed its watchdog."""
+
+
+class PinError(DeviceError):
+    """A pin of the gateway that cannot be had, read or written; `line` names it."""
 
 
 class BadReplyError(DeviceError):

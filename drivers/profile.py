@@ -16,6 +16,7 @@ from pydantic import Field, StrictBool, StrictInt, ValidationError, model_valida
 
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
+from controller.units import NS_MAX
 from drivers.decode import greatest
 from drivers.register import (
     Amperes,
@@ -208,6 +209,11 @@ class Watchdog(Part):
     timeout: str | None = None  # register of its time as set; 0: it is off
     remaining: str | None = None  # register of the time left; 0: it has run out
     fallback: str | None = None  # register of the current it then applies
+    timeout_set: str | None = None  # register that sets `timeout`
+    timeout_least_ns: Seconds = Field(0, alias="timeout_least_s")  # that it takes
+    timeout_most_ns: Seconds | None = Field(None, alias="timeout_most_s")  # likewise
+    fallback_set: str | None = None  # register that sets `fallback`
+    fc: Literal[6, 16] = 6  # they are written with
     armed_after_power_on: StrictBool = False
     power_on_is_fallback: StrictBool = False
 
@@ -274,11 +280,25 @@ class ChargerProfile(Profile):
             has_fallback=self.watchdog.kind != "none",
             watchdog_armed_after_power_on=self.watchdog.armed_after_power_on,
             power_on_is_fallback=self.watchdog.power_on_is_fallback,
+            sets_fallback=self.watchdog.fallback_set is not None,
+            sets_timeout=self.watchdog.timeout_set is not None,
+            timeout_least_ns=self.watchdog.timeout_least_ns,
+            timeout_most_ns=self._timeout_most_ns,
             writable_ma=greatest(self.registers[self.setpoint.register_name]),
             any_traffic=self.watchdog.kind == "any_traffic",
             write_gap_ns=self.pacing.write_gap_ns,
             confirm_gap_ns=self.report_ns,
         )
+
+    @property
+    def _timeout_most_ns(self) -> int | None:
+        """The longest time that its watchdog can be set to."""
+        name = self.watchdog.timeout_set
+        holds_ms = None if name is None else greatest(self.registers[name])
+        stated_ns = self.watchdog.timeout_most_ns
+        if holds_ms is None:
+            return stated_ns
+        return min(holds_ms * 1_000_000, NS_MAX if stated_ns is None else stated_ns)
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
@@ -305,6 +325,14 @@ class ChargerProfile(Profile):
         ):
             if name is not None:
                 yield from self.wants(f"watchdog.{key}", name, unit)
+        for key, name, shown, unit in (
+            ("timeout_set", watchdog.timeout_set, watchdog.timeout, "s"),
+            ("fallback_set", watchdog.fallback_set, watchdog.fallback, "A"),
+        ):
+            if name is not None:
+                yield from self.wants(f"watchdog.{key}", name, unit, written=True)
+                if shown is None:
+                    yield Problem(f"watchdog.{key}", "is set blindly: nothing reads it back")
 
 
 AnyProfile = MeterProfile | ChargerProfile

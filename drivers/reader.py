@@ -73,6 +73,7 @@ class Reader:
         self._rounds = cycle(rounds)
         self._blocks = [block for block in profile.blocks if any(block in each for each in rounds)]
         self._known: dict[Block, dict[str, Value]] = {}  # as read last
+        self._forgets = False
 
     async def poll(
         self, health: Health, take: Callable[[Sample], str | None], silence: Silence
@@ -88,6 +89,7 @@ class Reader:
                 await self.check()
             remark = take(await self.read())
         except DeviceError as error:
+            self.forget()  # it may have been without power meanwhile
             silence.failed(error)
             health.bad(error)
         else:
@@ -110,6 +112,9 @@ class Reader:
 
         What is not read in each poll is as it was read last.
         """
+        if self._forgets:
+            self._known.clear()
+            self._forgets = False
         due = next(self._rounds)
         first_ns = None
         for block in self._blocks:
@@ -127,6 +132,10 @@ class Reader:
         for block in self._blocks:
             values |= self._known[block]
         return Sample(first_ns, values)
+
+    def forget(self) -> None:
+        """The next poll reads all of it: something has changed, or may have."""
+        self._forgets = True
 
     def bad(self, name: str, what: str) -> BadValueError:
         """The error that a value is unknown or impossible."""

@@ -3,7 +3,7 @@
 from cext.rows import NO_PHASE, Vehicle
 from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
-from drivers.profile import ChargerProfile, Setting
+from drivers.profile import ChargerProfile
 from drivers.reader import Sample
 
 TERMINALS = (1, 2, 3)
@@ -104,21 +104,10 @@ def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
     return None if set_ms is None else set_ms * _NS_PER_MS
 
 
-def unset(profile: ChargerProfile, sample: Sample) -> tuple[Setting, ...]:
-    """Settings that are known to differ from what the profile needs."""
-    return tuple(
-        setting
-        for setting in profile.settings
-        if sample.number(setting.register_name) not in (None, setting.value)
-    )
-
-
 def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
     """Where the charger is set up otherwise than the site document says, on the unsafe side."""
     if in_force_ma(profile, sample) is None:
         return "it does not say what current is in force"
-    for setting in unset(profile, sample):
-        return setting.wrong
     timing = _timing_remark(charger, profile, sample)
     if timing is not None:
         return timing

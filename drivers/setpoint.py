@@ -1,9 +1,9 @@
-"""A charger's setpoint and settings on the wire. Pure."""
+"""A charger's setpoint on the wire. Pure."""
 
 from controller.units import NS_PER_S
 from drivers.decode import decode, encode
 from drivers.device import Request
-from drivers.profile import ChargerProfile, Setting
+from drivers.profile import ChargerProfile
 
 
 def write_of(device: str, unit: int, profile: ChargerProfile, ma: int) -> Request:
@@ -12,13 +12,6 @@ def write_of(device: str, unit: int, profile: ChargerProfile, ma: int) -> Reques
     words, gap_s = encode(register, ma), profile.gap_ns / NS_PER_S
     fc = profile.setpoint.fc
     return Request(device, unit, fc, register.addr, len(words), words, gap_s=gap_s)
-
-
-def setting_of(device: str, unit: int, profile: ChargerProfile, setting: Setting) -> Request:
-    """The request that sets it as the profile needs it."""
-    address = profile.registers[setting.register_name].addr
-    gap_s = profile.gap_ns / NS_PER_S
-    return Request(device, unit, setting.fc, address, 1, (setting.value,), gap_s=gap_s)
 
 
 def as_written_ma(profile: ChargerProfile, ma: int) -> int:

@@ -36,8 +36,11 @@ HEADLESS_S = 20.0
 FRAME_S = 0.25
 METER_LAG_NS = 100_000_000
 # Without a viewer the demo breaks things by itself: seconds into each half minute, and a key.
-SCRIPT = ((4.0, "m"), (7.0, "m"), (8.0, "k"), (17.0, "c"), (18.5, "c"), (21.0, "b"), (24.0, "l"))
-SCRIPT_S, SCRIPT_NEEDS_S = 30.0, 20.0
+SCRIPT = (
+    *((2.0, "m"), (5.5, "m"), (6.0, "a"), (9.5, "a"), (10.0, "k")),
+    *((19.0, "c"), (22.5, "c"), (23.0, "b"), (25.0, "l")),
+)
+SCRIPT_S, SCRIPT_NEEDS_S = 32.0, 24.0
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -73,7 +76,10 @@ def _seconds(text: str) -> float:
 
 async def _demo(seconds: float | None, as_json: bool) -> int:
     depot = _depot()
-    say(f"Bringing up {len(depot.rows)} chargers, a meter, a broker, the enforcer and the link …")
+    say(
+        f"Bringing up {len(depot.rows)} chargers, {len(depot.site.meters)} meters, a broker, "
+        "the enforcer and the link …"
+    )
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         async with Rig(depot, Path(directory)) as rig:
@@ -104,6 +110,8 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
         how = f"by {worst_a:.1f} A at most, {longest_s:.1f} s at a stretch" if worst_a else "never"
         yield f"Above a {what}: {how}."
     yield f"Faults that Loadkeeper noticed: {', '.join(result['faults']) or 'none'}."
+    for missed in result["missed"]:
+        yield f"Not noticed: {missed}."
     for death in result["died"]:
         yield f"Ended unasked: {death}."
     yield f"The enforcer used {result['enforcer_rss_mb']:.0f} MB at most."

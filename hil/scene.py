@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cext.rows import Phases
 from controller.wire import LinkReport
+from hil.bays import ChargerTruth
 from hil.show import Show
-from hil.view import ChargerTruth, CircuitTruth, Part, Scene
+from hil.view import CircuitTruth, Key, Part, Scene
 
 BASE_KEY, QUIT_KEY = "b", "q"
 
@@ -52,27 +53,31 @@ def scene(show: Show) -> Scene:
         report=show.report,
         stale=show.stale,
         events=list(show.events),
-        keys=_legend(show),
+        keys=_keys(show),
     )
 
 
 def _parts(show: Show) -> list[Part]:
-    rig, report = show.rig, show.report
-    troubles = show.troubles
-    left_s = {key: (each.ends_s or 0) - show.t_s for key, each in troubles.items() if each.on}
-    link = report.link if report and not show.stale else None
-    age_s = report.circuits[0].reading_age_s if report and not show.stale else None
+    """The processes, and what they hang on; a fault of the viewer's is named where it is."""
+    rig, report = show.rig, None if show.stale else show.report
+    on = {key: (each.ends_s or 0) - show.t_s for key, each in show.troubles.items() if each.on}
+    link = report.link if report else None
     memory = rig.enforcer.resident_mb()
+    online = {device.id: device.online for device in report.devices} if report else {}
     return [
-        Part("enforcer", False, f"back in {left_s['k']:.0f} s")
-        if "k" in left_s
+        Part("enforcer", False, f"back in {on['k']:.0f} s")
+        if "k" in on
         else Part("enforcer", not show.stale, f"{memory:.0f} MB" if memory else "gone"),
-        Part("link", False, f"back in {left_s['l']:.0f} s")
-        if "l" in left_s
+        Part("link", False, f"back in {on['l']:.0f} s")
+        if "l" in on
         else Part("link", bool(link and link.connected), _link_words(link)),
-        Part("cloud", not troubles["c"].on, "cut off" if troubles["c"].on else "reachable"),
-        Part("meter", not troubles["m"].on, _meter_words(troubles["m"].on, age_s)),
+        Part("cloud", "c" not in on, "cut off" if "c" in on else "reachable"),
+        *(Part(meter, online.get(meter, False), _heard(online.get(meter))) for meter in rig.meters),
     ]
+
+
+def _heard(online: bool | None) -> str:
+    return {None: "?", True: "heard", False: "not heard"}[online]
 
 
 def _link_words(link: LinkReport | None) -> str:
@@ -81,21 +86,11 @@ def _link_words(link: LinkReport | None) -> str:
     return "connected" if link.connected else "no broker" if link.attached else "gone"
 
 
-def _meter_words(silent: bool, age_s: float | None) -> str:
-    if age_s is None:
-        return "silent" if silent else "?"
-    return f"silent {age_s:.1f} s" if silent else f"{age_s:.1f} s old"
-
-
-def _legend(show: Show) -> list[tuple[str, str]]:
-    on = {key for key, trouble in show.troubles.items() if trouble.on}
+def _keys(show: Show) -> list[Key]:
     return [
-        ("c", "mend cloud" if "c" in on else "cut cloud"),
-        ("m", "mend meter" if "m" in on else "stop meter"),
-        ("k", "start enforcer" if "k" in on else "kill enforcer"),
-        ("l", "start link" if "l" in on else "kill link"),
-        (BASE_KEY, "base off" if show.life.step else "base up"),
-        (QUIT_KEY, "quit"),
+        *(Key(key, each.word, each.on) for key, each in show.troubles.items()),
+        Key(BASE_KEY, "base load", show.life.step),
+        Key(QUIT_KEY, "quit"),
     ]
 
 

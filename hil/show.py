@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from controller.wire import StatusReport
 from hil.cloud import Ask
-from hil.devices.pdu import Manner
-from hil.faults import Fault
-from hil.faults.device import DeviceFault
-from hil.faults.process import Child, ProcessFault
-from hil.faults.proxy import LineFault
+from hil.faults.process import Child
 from hil.life import Life
 from hil.narrator import Narrator
 from hil.ratings import Ratings
 from hil.rig import Rig
+from hil.troubles import Trouble, troubles
 from hil.truth import Truth
 
-METER, SOURCE = "meter", "cloud"
-LIMITS_A = (220.0, 175.0, 200.0, 165.0)  # the network operator's, one after the other
+SOURCE = "cloud"
+LIMITS_A = (340.0, 300.0, 325.0, 295.0)  # the network operator's, one after the other
 LIMIT_EVERY_S, RENEW_EVERY_S, TTL_S = 25.0, 4.0, 12.0
 LOOK_EVERY_S, ASK_EVERY_S = 0.05, 0.25
 # Over a rating for at most: 1 s, the meter's lag, the slowest vehicle's reaction, and some
@@ -30,20 +25,6 @@ LOOK_EVERY_S, ASK_EVERY_S = 0.05, 0.25
 REACTION_S = 5.0
 REACTION_ALONE_S = 10.0
 EVENTS = 200
-
-
-@dataclass(slots=True)
-class Trouble:
-    """A fault that can be switched, and whether Loadkeeper has noticed it."""
-
-    name: str
-    fault: Fault
-    begins: str
-    ends: str
-    notices: Callable[[StatusReport | None], bool]
-    lasts_s: float | None = None  # ends by itself; None: when switched again
-    on: bool = False
-    ends_s: float | None = None
 
 
 class Show:
@@ -54,7 +35,7 @@ class Show:
         depot = rig.depot
         self.rig = rig
         self.life = life
-        self.troubles = _troubles(rig)
+        self.troubles = troubles(rig)
         self.report: StatusReport | None = None
         self.stale = True  # Loadkeeper gives no report now
         self.events: deque[str] = deque(maxlen=EVENTS)
@@ -64,6 +45,7 @@ class Show:
         self._narrator = Narrator(rig)
         self._began_ns = rig.present()
         self._seen: list[str] = []
+        self._missed: list[str] = []
         self._deaths: list[str] = []
         self._rss_mb = 0.0
 
@@ -81,7 +63,7 @@ class Show:
         if trouble.on:
             await self._end(trouble)
             return
-        trouble.on = True
+        trouble.on, trouble.began_s = True, self.t_s
         trouble.ends_s = None if trouble.lasts_s is None else self.t_s + trouble.lasts_s
         await trouble.fault.begin()
         self.tell(trouble.begins)
@@ -112,6 +94,7 @@ class Show:
             "setpoint_writes": sum(socket.writes for socket in self.rig.sockets.values()),
             "faults_seen": len(self._seen),
             "faults": self._seen,
+            "missed": self._missed,
             "died": self._deaths,
             "enforcer_rss_mb": round(self._rss_mb, 1),
         }
@@ -121,13 +104,14 @@ class Show:
         return sum(self.rig.depot.plant.charger(index).energy_mwh for index in chargers) / 1e6
 
     def went_well(self) -> bool:
-        """Never above a rating or a cap for longer than it takes to react; nobody died unasked."""
+        """Never above a rating or a cap for longer than it takes to react, no fault unnoticed, and
+        nobody died unasked."""
         killed = any(name == "enforcer killed" for name in self._seen)
         allowed_s = REACTION_ALONE_S if killed else REACTION_S
         plant, circuits = self.rig.depot.plant, range(len(self.rig.depot.site.circuits))
         over_ns = max(plant.over(circuit).longest_ns for circuit in circuits)
         longest_ns = max(over_ns, self.ratings.longest_ns)
-        return longest_ns / 1e9 <= allowed_s and not self._deaths
+        return longest_ns / 1e9 <= allowed_s and not self._deaths and not self._missed
 
     def sent(self, ask: Ask) -> None:
         """The cloud published a limit; it holds if somebody was there to hear it."""
@@ -162,6 +146,8 @@ class Show:
                 await child.start()
 
     async def _end(self, trouble: Trouble) -> None:
+        if self.t_s - trouble.began_s > trouble.within_s and trouble.name not in self._seen:
+            self._missed.append(trouble.name)
         trouble.on, trouble.ends_s = False, None
         await trouble.fault.end()
         self.tell(trouble.ends)
@@ -191,39 +177,3 @@ class Show:
             self.rig.cloud.hold(ask, RENEW_EVERY_S)
             turn += 1
             await asyncio.sleep(LIMIT_EVERY_S)
-
-
-def _troubles(rig: Rig) -> dict[str, Trouble]:
-    assert rig.line is not None
-    return {
-        "c": Trouble(
-            "cloud cut",
-            LineFault(rig.line),
-            "cloud cut: the broker cannot be reached",
-            "the line to the broker is restored",
-            lambda report: report is not None and not report.link.connected,
-        ),
-        "m": Trouble(
-            "meter silent",
-            DeviceFault(rig.meters[METER], Manner.SILENT),
-            "the meter falls silent",
-            "the meter answers again",
-            lambda report: report is not None and report.circuits[0].blind,
-        ),
-        "k": Trouble(
-            "enforcer killed",
-            ProcessFault(rig.enforcer),
-            "enforcer killed (SIGKILL): nobody controls the chargers",
-            "the enforcer is started again, as systemd would",
-            lambda report: report is None,
-            lasts_s=8.0,  # long enough to see the chargers fall back alone
-        ),
-        "l": Trouble(
-            "link killed",
-            ProcessFault(rig.link),
-            "link killed (SIGKILL)",
-            "the link is started again, as systemd would",
-            lambda report: report is not None and not report.link.attached,
-            lasts_s=4.0,
-        ),
-    }

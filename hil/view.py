@@ -6,15 +6,16 @@ A pure function of a scene and the terminal's size; 80 columns by 24 lines are e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.wire import ChargerReport, CircuitReport, LimitReport, StatusReport
+from controller.wire import CircuitReport, LimitReport, StatusReport
+from hil.bays import BELIEF, QUIET, TRUTH, Bay, ChargerTruth, bays, lines_of
 
-TRUTH, BELIEF, QUIET = "bold", "cyan", "bright_black"
+_EVENTS_AT_LEAST = 2
 _NAME_WIDTH = 13
 _PHASES = ("L1", "L2", "L3")
 _NEAR = 0.95  # of the cap: amber
@@ -42,14 +43,12 @@ class CircuitTruth:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargerTruth:
-    """A charger as the plant has it, in amperes on its highest phase."""
+class Key:
+    """A key of the viewer's: what it switches, and whether that is on."""
 
-    id: str
-    vehicle: str
-    charged: float | None  # of what it wants, 0 to 1
-    offers_a: float
-    draws_a: float
+    key: str
+    word: str
+    on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,22 @@ class Scene:
     report: StatusReport | None  # the last that Loadkeeper gave
     stale: bool  # and it gives none now
     events: Sequence[str] = ()
-    keys: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    keys: Sequence[Key] = ()
 
 
 def picture(scene: Scene, width: int, height: int) -> RenderableType:
     """The whole screen; the newest events take the lines that are left."""
+    keys = _keys(scene.keys, width)
+    limits = _limits(scene)
+    taken = 2 + 1 + 2 * len(scene.circuits) + len(limits) + len(keys)
+    room = max(2, height - taken - _EVENTS_AT_LEAST)
     blocks = [
         [_head(scene, width), _parts(scene.parts)],
         _circuits(scene, width),
-        [_chargers(scene, width)],
-        _limits(scene),
+        [bays(_shown(scene), width, room)],
+        limits,
     ]
-    lines = 2 + 1 + 2 * len(scene.circuits) + 1 + len(scene.chargers) + len(blocks[3])
-    spare = height - lines - 1
+    spare = height - taken - lines_of(len(scene.chargers), width, room)
     gap = 1 if spare >= 10 else 0  # air between the blocks where there is room for it
     shown = max(0, spare - 5 * gap)
     events = [Text(event, style=QUIET, no_wrap=True, overflow="ellipsis") for event in scene.events]
@@ -87,7 +89,7 @@ def picture(scene: Scene, width: int, height: int) -> RenderableType:
     pieces: list[RenderableType] = []
     for block in blocks:
         pieces += [*block, *[Text("")] * gap]
-    return Group(*pieces, _keys(scene.keys))
+    return Group(*pieces, *keys)
 
 
 def _head(scene: Scene, width: int) -> RenderableType:
@@ -175,46 +177,12 @@ def _bound(circuit: CircuitTruth, belief: CircuitReport | None, stale: bool) -> 
     )
 
 
-def _chargers(scene: Scene, width: int) -> RenderableType:
-    believed = {charger.id: charger for charger in scene.report.chargers} if scene.report else {}
-    table = Table.grid(padding=(0, 1, 0, 0))
-    names = max((len(charger.id) for charger in scene.chargers), default=3)
-    sizes = (max(3, min(names, width // 12)), 11, 4, 5, 6, 5, 5)
-    for size, side in zip(sizes, ("left", "left", *["right"] * 5), strict=True):
-        table.add_column(width=size, no_wrap=True, justify=side, overflow="ellipsis")  # type: ignore[arg-type]
-    table.add_column(
-        width=max(1, width - sum(sizes) - len(sizes)), no_wrap=True, overflow="ellipsis"
-    )
-    heads = ("bay", "vehicle", "full", "draws", "offers", "told", "seen", "why")
-    styles = (*[QUIET] * 5, *[BELIEF] * 3)
-    table.add_row(*(Text(head, style=style) for head, style in zip(heads, styles, strict=True)))
-    for charger in scene.chargers:
-        table.add_row(*_charger(charger, believed.get(charger.id), scene.stale))
-    return table
-
-
-def _charger(truth: ChargerTruth, belief: ChargerReport | None, stale: bool) -> list[Text]:
-    row = [
-        Text(truth.id),
-        Text(truth.vehicle or "-", style="" if truth.vehicle else QUIET),
-        Text("" if truth.charged is None else f"{truth.charged:.0%}", style=QUIET),
-        Text(f"{truth.draws_a:.1f}", style=TRUTH if truth.draws_a else QUIET),
-        Text(f"{truth.offers_a:.1f}", style=TRUTH if truth.offers_a else QUIET),
-    ]
-    if belief is None or stale:
-        return [*row, Text("?", style=BELIEF), Text("?", style=BELIEF), Text("")]
-    seen = None if belief.current_a is None else max(belief.current_a)
-    return [
-        *row,
-        Text(_amps(belief.setpoint_a), style=BELIEF),
-        Text(_amps(seen), style=BELIEF),
-        Text(
-            belief.reason if belief.online else f"offline: {belief.reason}",
-            style=BELIEF if belief.online else "bold magenta",
-            no_wrap=True,
-            overflow="ellipsis",
-        ),
-    ]
+def _shown(scene: Scene) -> list[Bay]:
+    """Each charger with what is believed of it now."""
+    believed = {}
+    if scene.report is not None and not scene.stale:
+        believed = {charger.id: charger for charger in scene.report.chargers}
+    return [Bay(charger, believed.get(charger.id)) for charger in scene.chargers]
 
 
 def _limits(scene: Scene) -> list[RenderableType]:
@@ -239,12 +207,17 @@ def _limit(limit: LimitReport) -> Text:
     return Text(where + words, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _keys(keys: Sequence[tuple[str, str]]) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    for key, what in keys:
-        line.append(f" {key} ", style="reverse")
-        line.append(f"{what} ")
-    return line
+def _keys(keys: Sequence[Key], width: int) -> list[Text]:
+    """Every key with its word, over as many lines as they take; what is on stands out."""
+    lines = [Text(no_wrap=True, overflow="ellipsis")]
+    for key in keys:
+        cell = Text.assemble(
+            (f" {key.key} ", "reverse"), (f"{key.word} ", "bold red" if key.on else "")
+        )
+        if len(lines[-1]) and len(lines[-1]) + len(cell) > width:
+            lines.append(Text(no_wrap=True, overflow="ellipsis"))
+        lines[-1].append_text(cell)
+    return lines
 
 
 def _sides(left: Text, right: Text) -> Table:
@@ -253,10 +226,6 @@ def _sides(left: Text, right: Text) -> Table:
     table.add_column(no_wrap=True, justify="right")
     table.add_row(left, right)
     return table
-
-
-def _amps(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1f}"
 
 
 def _three(values: tuple[float, float, float]) -> str:

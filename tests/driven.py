@@ -142,6 +142,8 @@ def charger(port: int, **changes: Any) -> Charger:
         fallback_ma=6_000,
         fallback_delay_ns=60 * NS_PER_S,
         power_on_ma=6_000,
+        set_fallback_ma=None,
+        set_delay_ns=None,
         tolerance_ppm=0,
         standby_ma=0,
         settle_ns=NS_PER_S // 10,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from controller.clock import MonotonicClock
-from controller.image import ChargerReport, MeterReading, Order
+from controller.image import ChargerReport, ContactorOrder, MeterReading, Order
 from controller.units import NS_PER_S
 from tests.patience import until
 
@@ -110,7 +110,10 @@ class Board:
         self.clock = MonotonicClock()
         self.meters: list[tuple[str, MeterReading]] = []
         self.chargers: list[tuple[str, ChargerReport]] = []
+        self.contacts: list[tuple[str, int, bool]] = []  # of contactors
+        self.inputs: list[tuple[str, int, bool]] = []
         self._orders: dict[str, Order] = {}
+        self._contactors: dict[str, ContactorOrder] = {}
         self._wake: dict[str, Callable[[], None]] = {}
         self._tick = 0
 
@@ -137,3 +140,23 @@ class Board:
 
     def expire(self, charger: str) -> None:
         self._orders[charger] = replace(self._orders[charger], expires_ns=0)
+
+    def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
+        self.contacts.append((contactor, at_ns, closed))
+
+    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
+        self.inputs.append((contact, at_ns, active))
+
+    def contactor_order(self, contactor: str) -> ContactorOrder | None:
+        order = self._contactors.get(contactor)
+        return None if order is None or self.clock.now_ns() >= order.expires_ns else order
+
+    def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None:
+        self._wake[contactor] = wake
+
+    def switch(self, contactor: str, closed: bool, lasts_s: float = 60) -> None:
+        """Gives a new order and wakes the driver."""
+        self._tick += 1
+        expires_ns = self.clock.now_ns() + int(lasts_s * NS_PER_S)
+        self._contactors[contactor] = ContactorOrder(closed, self._tick, expires_ns)
+        self._wake.get(contactor, lambda: None)()

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cext.rows import Vehicle
 from controller.image import ChargerReport
 from controller.units import NS_PER_S
+from drivers.arming import IN_A_ROW
 from drivers.bus import Bus
-from drivers.charger import SETTINGS_MAX, ChargerDriver
+from drivers.charger import ChargerDriver
 from drivers.modbus import TcpLine
 from drivers.profile import library
 from tests.driven import charger
@@ -51,14 +53,14 @@ class Heidelberg:
 Story = Callable[[Board, ChargerDriver, Heidelberg], Awaitable[None]]
 
 
-def told(story: Story, shown: Heidelberg) -> None:
+def told(story: Story, shown: Heidelberg, *, write: bool = True, **changes: Any) -> None:
     async def whole() -> None:
         board = Board()
         async with serving(shown) as wire:
-            line = TcpLine("127.0.0.1", wire.port, 5, may_write=True)
+            line = TcpLine("127.0.0.1", wire.port, 5, may_write=write)
             its = charger(wire.port, profile=PROFILE.name, facts=PROFILE.facts, max_ma=16_000)
-            its = replace(its, fallback_ma=8_000, fallback_delay_ns=15 * NS_PER_S)
-            driver = ChargerDriver(its, PROFILE, Bus(line, board.clock), board, write=True)
+            its = replace(its, fallback_ma=8_000, fallback_delay_ns=15 * NS_PER_S, **changes)
+            driver = ChargerDriver(its, PROFILE, Bus(line, board.clock), board, write=write)
             task = asyncio.create_task(driver.run())
             try:
                 await story(board, driver, shown)
@@ -138,9 +140,9 @@ def test_its_standby_is_forbidden_once_there_is_an_order_and_not_for_ever() -> N
         assert shown.written == []
         shown.obeys = False
         board.command("bay-01", 10_000)
-        await until(lambda: shown.written.count((258, 4)) == SETTINGS_MAX)
+        await until(lambda: shown.written.count((258, 4)) == IN_A_ROW)
         await asyncio.sleep(0.6)
-        assert shown.written.count((258, 4)) == SETTINGS_MAX
+        assert shown.written.count((258, 4)) == IN_A_ROW
         shown.registers[258] = 4
         await until(lambda: "standby" not in str(driver.health().error))
 

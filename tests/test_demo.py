@@ -17,10 +17,11 @@ from controller.wire import (
     StatusReport,
 )
 from drivers.profile import library
+from hil.bays import ChargerTruth
 from hil.life import Life
 from hil.ratings import Ratings
 from hil.story import SITES
-from hil.view import ChargerTruth, CircuitTruth, Part, Scene, picture
+from hil.view import CircuitTruth, Key, Part, Scene, picture
 
 SITE: Site = load(SITES / "demo.toml", library())
 SECOND_NS = 1_000_000_000
@@ -55,7 +56,7 @@ def test_the_building_never_draws_more_than_the_site_declares() -> None:
 def test_ratings_count_what_stands_above_them_and_for_how_long() -> None:
     plant = build_plant(SITE, seed=1)
     ratings = Ratings(plant, [circuit.rating_ma for circuit in SITE.circuits])
-    for second, load_ma in enumerate((100_000, 260_000, 255_000, 250_400, 100_000)):
+    for second, load_ma in enumerate((100_000, 410_000, 405_000, 400_400, 100_000)):
         plant.advance(second * SECOND_NS)
         plant.set_base(0, (0, load_ma, 0))
         ratings.look(second * SECOND_NS)
@@ -98,9 +99,9 @@ def _report() -> StatusReport:
                 circuit=charger.circuit,
                 setpoint_a=16.0,
                 in_force_a=16.0,
-                current_a=None if charger.id == "bay-2" else (15.0, 16.0, 15.0),
+                current_a=None if charger.id == "a2" else (15.0, 16.0, 15.0),
                 vehicle="C",
-                online=charger.id != "bay-2",
+                online=charger.id != "a2",
                 reason="a long reason that nobody can read on a narrow terminal, but starts well",
                 draw_hi_a=17.0,
             )
@@ -135,7 +136,7 @@ def _scene() -> Scene:
                 (99.0, 120.0, 251.0),
                 (250.0,) * 3,
                 (250.0,) * 3,
-                metered=circuit.id != "row-b",
+                metered=circuit.id != "row-k",
             )
             for circuit in SITE.circuits
         ],
@@ -145,7 +146,7 @@ def _scene() -> Scene:
         report=_report(),
         stale=False,
         events=[f"{n:7.1f} s  something happened" for n in range(99)],
-        keys=[("c", "cut cloud"), ("q", "quit")],
+        keys=[Key("c", "cut cloud"), Key("q", "quit")],
     )
 
 
@@ -172,14 +173,23 @@ def test_a_terminal_that_is_too_small_breaks_nothing() -> None:
 
 
 def test_the_picture_shows_truth_and_belief_side_by_side() -> None:
-    text = "\n".join(_lines(_scene(), 80, 24))
+    text = "\n".join(_lines(_scene(), 130, 45))
     assert "99 of 250 seen 100" in text
     assert "not seen" in text  # a meter that is silent
     assert "99 of 250 max 200" in text  # a row without a meter: base load and draw at most
     assert "limit cloud on transformer: 160 A, 12 s left" in text
-    assert re.search(r"bay-1 +hybrid 4 kW +100% +31\.9 +32\.0 +16\.0 +16\.0 a long reason", text)
-    assert re.search(r"bay-2 .* 16\.0 +\? offline: a long", text)
+    assert re.search(r"a1 +hybrid 4 kW +100% +31\.9 +32\.0 +16\.0 +16\.0 a long reason", text)
+    assert re.search(r"a2 .* 16\.0 +\? offline: a long", text)
     assert "98.0 s  something happened" in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (130, 45), (200, 60)])
+def test_every_charger_is_to_be_seen_with_what_it_draws_and_is_told(
+    width: int, height: int
+) -> None:
+    text = "\n".join(_lines(_scene(), width, height))
+    for charger in SITE.chargers:
+        assert re.search(rf"\b{charger.id} .*?31\.9 +32\.0 +16\.0", text), charger.id
 
 
 def test_what_is_not_known_now_is_not_shown_as_if_it_were() -> None:
@@ -187,7 +197,7 @@ def test_what_is_not_known_now_is_not_shown_as_if_it_were() -> None:
     assert "seen ?" in text
     assert "limit cloud" not in text
     assert "Loadkeeper does not answer" in text
-    assert re.search(r"bay-1 .* 32\.0 +\? +\?", text)
+    assert re.search(r"a1 .* 32\.0 +\?", text)
 
 
 def test_a_lost_limit_shows_the_cap_that_replaces_it() -> None:

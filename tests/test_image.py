@@ -2,11 +2,22 @@
 
 from typing import Any, ClassVar, cast
 
-from cext.rows import NO_PHASE, Output, Phases, Rule, Vehicle, Why
+from cext.rows import (
+    NO_PHASE,
+    ROOT,
+    ChargerRow,
+    CircuitRow,
+    Output,
+    Rule,
+    SourceRow,
+    Vehicle,
+    Why,
+)
 from cext.tick import Kernel
 from controller.image import ChargerReport, Image, MeterReading
 from controller.tables import Tables, Wiring
 
+S = 1_000_000_000
 NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
 
 
@@ -17,10 +28,28 @@ class Rows:
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}
 
-    class _Charger:
-        phases: Phases = (1, 2, NO_PHASE)
-
-    chargers = (_Charger, _Charger)
+    source_spread_ppm = (0,)
+    circuits = (CircuitRow(ROOT, (100_000,) * 3, (20_000,) * 3),)
+    sources = (SourceRow(0, 100, 0, S, S),)
+    chargers = (
+        ChargerRow(
+            circuit=0,
+            phases=(1, 2, NO_PHASE),
+            min_ma=6_000,
+            max_ma=32_000,
+            step_ma=100,
+            fallback_ma=6_000,
+            power_on_ma=6_000,
+            tolerance_ppm=0,
+            standby_ma=0,
+            settle_ns=S,
+            metered=True,
+            error_ma=100,
+            lag_ns=0,
+            poll_ns=S,
+            max_age_ns=S,
+        ),
+    ) * 2
 
 
 class Notes:

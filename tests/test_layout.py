@@ -24,6 +24,7 @@ WORLDS = {
     "pymodbus": "drivers/modbus.py",
     "paho": "controller/link/mqtt.py",
     "serial": "drivers/serialport.py",
+    "gpiozero": "drivers/pins.py",
     "cryptography": "controller/trust.py",
 }
 TOOLS = {"pydantic", "pydantic_core", "structlog"}
@@ -93,8 +94,19 @@ def test_the_product_imports_only_what_it_declares() -> None:
 @pytest.mark.parametrize(
     ("command", "never"),
     [
-        ("run", {"paho", "numpy", "scipy", "cryptography"}),
-        ("link", {"pymodbus", "drivers.modbus", "cext.tick", "numpy", "scipy", "cryptography"}),
+        ("run", {"paho", "gpiozero", "numpy", "scipy", "cryptography"}),
+        (
+            "link",
+            {
+                "pymodbus",
+                "gpiozero",
+                "drivers.modbus",
+                "cext.tick",
+                "numpy",
+                "scipy",
+                "cryptography",
+            },
+        ),
     ],
 )
 def test_each_process_loads_only_its_own_world(command: str, never: set[str]) -> None:

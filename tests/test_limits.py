@@ -300,3 +300,38 @@ def test_no_message_does_more_than_be_taken_or_refused(
 @given(st.text(max_size=300))
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     assert Bench().refused_text(text) == "malformed"
+
+
+# --- a source that a contact speaks for --------------------------------------------------------
+
+CONTACT = replace(CLOUD, lease_ns=2 * SECOND, contact="dim", dimmed_ma=(16_000, 16_000, 16_000))
+
+
+def test_a_contact_renews_its_source_and_says_when_it_asks_for_something_else() -> None:
+    bench = Bench(source=CONTACT)
+    assert bench.limits.take_contact("dim", NOW, True)
+    assert not bench.limits.take_contact("dim", NOW + 1, True)
+    assert bench.limits.take_contact("dim", NOW + 2, False)
+    lease_ns = CONTACT.lease_ns
+    assert bench.slots.told == [
+        (3, (16_000, 16_000, 16_000), NEVER_NS, NOW + lease_ns),
+        (3, (16_000, 16_000, 16_000), NEVER_NS, NOW + 1 + lease_ns),
+        (3, None, NEVER_NS, NOW + 2 + lease_ns),
+    ]
+    assert bench.limits.leases["cloud"].limit_ma is None
+
+
+def test_no_message_speaks_for_a_contacts_source_and_no_contact_for_another() -> None:
+    bench = Bench(source=CONTACT)
+    assert bench.refused() == "not_by_message"
+    assert bench.refused(amps="unlimited") == "not_by_message"
+    other = Bench()
+    with pytest.raises(KeyError):
+        other.limits.take_contact("dim", NOW, False)
+    assert not other.slots.told
+
+
+def test_what_a_contact_asks_for_keeps_the_circuits_reserve_free() -> None:
+    bench = Bench(source=replace(CONTACT, reserve_ma=(1_000, 0, 20_000)))
+    bench.limits.take_contact("dim", NOW, True)
+    assert bench.slots.told[0][1] == (15_000, 16_000, 0)

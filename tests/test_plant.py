@@ -197,6 +197,27 @@ def test_after_a_power_cut_it_offers_its_power_on_current() -> None:
     assert depot.charger(0).offered_ma == 20_000
 
 
+def test_behind_an_open_contactor_it_draws_nothing_and_takes_nothing() -> None:
+    depot = charging(8_000, power_on_ma=20_000, fallback_ma=6_000, watchdog_ns=5 * S)
+    depot.set_obeys(0, False)  # not even one that does not obey
+    depot.set_supply(0, False)
+    depot.set_supply(0, False)
+    for now_ns in (0, 6 * S, 60 * S):  # no watchdog runs out without power
+        depot.advance(now_ns)
+        depot.write_setpoint(0, 16_000)
+        depot.power_cycle(0)
+        state = depot.charger(0)
+        assert (state.offered_ma, state.valid_ns, current(depot)) == (0, 0, 0)
+    depot.set_obeys(0, True)
+    depot.set_supply(0, True)
+    assert depot.charger(0).offered_ma == 20_000
+    depot.advance(70 * S)
+    assert current(depot) == 20_000
+    depot.write_setpoint(0, 7_000)
+    depot.advance(72 * S)
+    assert current(depot) == 7_000
+
+
 def test_a_charger_starts_with_its_power_on_current() -> None:
     depot = plant(charger(power_on_ma=13_000))
     depot.plug(0, CAR)

@@ -40,6 +40,7 @@ happenings = st.one_of(
     st.tuples(st.just("plug"), chargers, cars),
     st.tuples(st.just("unplug"), chargers),
     st.tuples(st.just("power_cycle"), chargers),
+    st.tuples(st.just("set_supply"), chargers, st.booleans()),
     st.tuples(st.just("set_obeys"), chargers, st.booleans()),
     st.tuples(st.just("write_setpoint"), chargers, currents),
     st.tuples(st.just("advance"), st.sampled_from([40, 1, 5])),

@@ -37,10 +37,13 @@ def test_the_rig_puts_its_own_addresses_into_the_document(tmp_path: Path) -> Non
         for server in (*rig.chargers.values(), *rig.meters.values()):
             await server.open()
         site = parse(rig.document(1883), library())
-        assert [charger.id for charger in site.chargers] == [f"bay-{n}" for n in range(1, 9)]
+        assert [charger.id for charger in site.chargers] == [
+            f"{row}{n}" for row in "akh" for n in range(1, 9)
+        ]
         for charger in site.chargers:
             assert charger.bus.url == rig.chargers[charger.id].url
-        assert [meter.bus.url for meter in site.meters] == [rig.meters["meter"].url]
+        for meter in site.meters:
+            assert meter.bus.url == rig.meters[meter.id].url
         assert site.link is not None
         assert site.link.port == 1883
         for server in (*rig.chargers.values(), *rig.meters.values()):

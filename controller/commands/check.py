@@ -22,6 +22,7 @@ from controller.document.problems import DocumentError, Problem
 from controller.document.quantities import GRID_PHASES
 from controller.proof import Finding, Line, Proof, Watchdogs, prove
 from controller.reaction import Reaction
+from controller.relays import Relay, Unsafe
 from controller.remedies import Cost, Remedy
 from controller.site import Site, load
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
@@ -85,6 +86,8 @@ def _say_proof(site: Site, proof: Proof) -> None:
         for text in columns([HEADER, *rows], right=frozenset({2, 3, 4, 5, 6})):
             say(f"   {text}")
         say()
+        if line is Line.UNATTENDED:
+            _say_relays(proof.relays)
         if line is Line.POWER_CUT:
             _say_watchdogs(proof.watchdogs)
         for phases, finding in same:
@@ -93,6 +96,7 @@ def _say_proof(site: Site, proof: Proof) -> None:
                 _say_failure(phases, finding, told.setdefault(sums, line))
                 _say_derogation(proof.concerning(finding), finding, proof)
     _say_reactions(proof)
+    _say_unsafe(proof.unsafe)
     _say_needless(proof.needless)
     say(_verdict(proof))
 
@@ -141,6 +145,29 @@ def _say_watchdogs(watchdogs: Sequence[Watchdogs]) -> None:
         armed = "arm it by themselves" if dogs.armed else "wait for the gateway to arm it"
         say(f"   watchdog after a reboot: {dogs.count} x {dogs.profile} in {dogs.circuit} {armed}")
     if watchdogs:
+        say()
+
+
+def _say_relays(relays: Sequence[Relay]) -> None:
+    for relay in relays:
+        say(
+            f"   {relay.id} drops {_count(relay)} without us, "
+            f"at most {seconds_text(relay.holds_ns)} s after the last decision"
+        )
+    if relays:
+        say()
+
+
+def _count(relay: Relay) -> str:
+    return relay.chargers[0] if len(relay.chargers) == 1 else f"{len(relay.chargers)} chargers"
+
+
+def _say_unsafe(every: Sequence[Unsafe]) -> None:
+    if every:
+        say("Not safe by itself, and not relied upon:")
+    for each in every:
+        say(f"   {each.id} (GPIO{each.pin}) {each.what}")
+    if every:
         say()
 
 
@@ -256,6 +283,15 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "derogations": [
             {**each.terms(), "needed": each not in proof.needless} for each in proof.derogations
         ],
+        "relays": [
+            {
+                "id": relay.id,
+                "chargers": relay.chargers,
+                "holds_s": relay.holds_ns / NS_PER_S,
+            }
+            for relay in proof.relays
+        ],
+        "unsafe": [{"id": each.id, "pin": each.pin, "what": each.what} for each in proof.unsafe],
         "watchdogs": [
             {
                 "circuit": dogs.circuit,

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from cext.thread import KernelThread
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
 from controller.commands import check
-from controller.commands.output import MISUSED, add_json_option, complain
+from controller.commands.output import MISUSED, NO, add_json_option, complain
 from controller.commands.processes import add_options, places_of, site_of
 from controller.enforcer import Depot, Enforcer, hold
 from controller.image import Image
@@ -17,6 +17,7 @@ from controller.proof import prove
 from controller.site import Site
 from controller.tables import Tables
 from drivers.depot import build
+from drivers.device import PinError
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -54,9 +55,14 @@ def run(args: Namespace) -> int:
     try:
         clock = MonotonicClock()
         allowed = frozenset(uid for uid in users.values() if uid is not None)
+        try:
+            depot = _depot(site, clock, observe=observe)
+        except PinError as error:
+            complain(f"not started: {error}")
+            return NO
         return hold(
             Enforcer(
-                _depot(site, clock, observe=observe),
+                depot,
                 places_of(args),
                 clock,
                 SystemWallClock(),

@@ -21,8 +21,10 @@ from controller.wire import (
     ChargerReport,
     CircuitReport,
     DerogationReport,
+    DeviceReport,
     FrameError,
     LimitReport,
+    PinReport,
     StatusReport,
     Three,
     ask_status,
@@ -74,11 +76,12 @@ def screen(report: StatusReport) -> Iterator[str]:
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
     )
+    yield from _table(["pin", "", "for", "state", "why"], map(_pin, report.pins))
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
-    ill = [device for device in report.devices if device.error or not device.online]
+    ill = [each for each in report.devices if each.error or each.suspected or not each.online]
     yield from _table(
         ["device", "", "what is wrong"],
-        ([each.id, "" if each.online else "offline", each.error or ""] for each in ill),
+        map(_device, ill),
     )
 
 
@@ -139,6 +142,11 @@ def _charger(charger: ChargerReport) -> list[str]:
     ]
 
 
+def _pin(pin: PinReport) -> list[str]:
+    state = pin.state if pin.contact is None else f"{pin.state}, contact {pin.contact}"
+    return [f"GPIO{pin.pin}", pin.name or pin.id, pin.of, state, pin.why or ""]
+
+
 def _limit(limit: LimitReport) -> list[str]:
     return [
         f"{limit.source} ({limit.kind})",
@@ -147,6 +155,12 @@ def _limit(limit: LimitReport) -> list[str]:
         "" if limit.left_s is None else _time(limit.left_s),
         "LOST: fail-safe cap" if limit.state == "lost" else limit.state,
     ]
+
+
+def _device(device: DeviceReport) -> list[str]:
+    wrong = [f"NOT BELIEVED, {device.suspected}"] if device.suspected else []
+    wrong += [device.error] if device.error else []
+    return [device.id, "" if device.online else "offline", "; ".join(wrong)]
 
 
 def _three(amps: Three | None) -> str:

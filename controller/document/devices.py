@@ -46,6 +46,8 @@ class Charger:
     fallback_ma: int | None  # None: unknown
     fallback_delay_ns: int | None  # None: it has no watchdog, or nobody knows its time
     power_on_ma: int | None  # None: unknown
+    set_fallback_ma: int | None  # to be written into the device; None: it is set there
+    set_delay_ns: int | None  # likewise
     tolerance_ppm: int
     standby_ma: int
     settle_ns: int

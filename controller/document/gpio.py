@@ -120,6 +120,10 @@ class Gpio:
     relays: tuple[HealthRelay, ...] = ()
     inputs: tuple[DimInput, ...] = ()
 
+    @property
+    def used(self) -> bool:
+        return bool(self.contactors or self.relays or self.inputs)
+
 
 @dataclass(slots=True)
 class _Behind:

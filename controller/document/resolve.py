@@ -26,6 +26,8 @@ class _Currents(NamedTuple):
     fallback_ma: int | None
     fallback_delay_ns: int | None
     power_on_ma: int | None
+    set_fallback_ma: int | None
+    set_delay_ns: int | None
 
 
 def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Meter, ...]:
@@ -196,7 +198,41 @@ def _currents(
     power_on_ma = entry.power_on_ma
     if power_on_ma is None and facts.power_on_is_fallback:
         power_on_ma = entry.fallback_ma
-    return _Currents(min_ma, max_ma, step_ma, entry.fallback_ma, delay_ns, power_on_ma)
+    fallback_ma = entry.fallback_ma
+    to_set = _to_set(draft, index, entry, facts)
+    return _Currents(min_ma, max_ma, step_ma, fallback_ma, delay_ns, power_on_ma, *to_set)
+
+
+def _to_set(
+    draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts
+) -> tuple[int | None, int | None]:
+    """Fallback and watchdog's time to be written into the device: only what stands here."""
+    if entry.program and not (facts.sets_fallback or facts.sets_timeout):
+        draft.complain(
+            f"must be left out: the fallback of {facts.name} can only be set in the device itself",
+            *("charger", index, "program"),
+        )
+    if entry.program is False:
+        return None, None
+    fallback_ma = entry.fallback_ma if facts.sets_fallback else None
+    delay_ns = entry.fallback_delay_ns if facts.sets_timeout else None
+    if fallback_ma is not None and 0 < fallback_ma < facts.min_ma:
+        draft.complain(
+            f"must be 0 or at least {amperes_text(facts.min_ma)} A to be written into "
+            f"{facts.name} (or program = false); found {amperes_text(fallback_ma)}",
+            *("charger", index, "fallback_a"),
+        )
+    most_ns = facts.timeout_most_ns
+    if delay_ns is not None and (
+        delay_ns < facts.timeout_least_ns or (most_ns is not None and delay_ns > most_ns)
+    ):
+        upto = "" if most_ns is None else f" to {seconds_text(most_ns)}"
+        draft.complain(
+            f"{facts.name} can be set to {seconds_text(facts.timeout_least_ns)}{upto} s "
+            f"(or program = false); found {seconds_text(delay_ns)}",
+            *("charger", index, "fallback_delay_s"),
+        )
+    return fallback_ma, delay_ns
 
 
 def _delay_ns(draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts) -> int | None:

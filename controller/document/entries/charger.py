@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from controller.document.entries.base import Entry, Pattern, Slug, Text, Title, optional
 from controller.document.quantities import (
@@ -62,6 +62,12 @@ class ChargerEntry(Entry):
         default=None,
         alias="fallback_delay_s",
         description="Its watchdog's time, as set in the device.",
+    )
+    program: StrictBool | None = Field(
+        default=None,
+        description="Whether fallback_a and fallback_delay_s, where they stand here, are written "
+        "into the device when it says otherwise; left out: if its profile knows how. "
+        "false: the installer sets them, and they are only compared.",
     )
     power_on_ma: DeviceAmperes | None = Field(
         default=None,

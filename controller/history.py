@@ -1,0 +1,112 @@
+"""What was seen lately: least and most per phase over a stretch of time, in bounded space."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cext.rows import Phases
+
+SPAN_NS = 250_000_000  # values closer together share a bucket
+BUCKETS = 160  # 40 s of a fast source
+
+
+class Hull(NamedTuple):
+    """All that was seen lies between."""
+
+    lo: Phases
+    hi: Phases
+
+    def width_ma(self) -> int:
+        return max(hi - lo for lo, hi in zip(self.lo, self.hi, strict=True))
+
+
+class _Bucket:
+    __slots__ = ("first_ns", "hi", "last_ns", "lo")
+
+    def __init__(self, at_ns: int, value: Phases) -> None:
+        self.first_ns = self.last_ns = at_ns
+        self.lo = self.hi = value
+
+
+class History:
+    """Values in the order of their arrival; each holds until the next."""
+
+    def __init__(self) -> None:
+        self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
+        self.last: Phases | None = None
+        self.begun_ns = 0  # of the first value after the last clear
+
+    def clear(self) -> None:
+        """What was seen before has nothing to do with what comes."""
+        self._buckets.clear()
+        self.last = None
+
+    def add(self, at_ns: int, value: Phases) -> None:
+        if self.last is None:
+            self.begun_ns = at_ns
+        self.last = value
+        newest = self._buckets[-1] if self._buckets else None
+        if newest is None or at_ns - newest.first_ns >= SPAN_NS:
+            self._buckets.append(_Bucket(at_ns, value))
+            return
+        newest.last_ns = at_ns
+        newest.lo = _least(newest.lo, value)
+        newest.hi = _most(newest.hi, value)
+
+    def held(self, since_ns: int, until_ns: int) -> Hull | None:
+        """All that held at any time between; None where that is not known from its beginning."""
+        if not self._buckets or self._buckets[0].first_ns > since_ns:
+            return None
+        return _hull(self._back(since_ns, until_ns))
+
+    def within(self, since_ns: int, until_ns: int) -> Hull | None:
+        """What arrived between and at no other time; None where nothing did."""
+        return _hull(
+            each
+            for each in self._back(since_ns, until_ns)
+            if each.first_ns >= since_ns and each.last_ns <= until_ns
+        )
+
+    def _back(self, since_ns: int, until_ns: int) -> Iterator[_Bucket]:
+        """From the newest to the one that held at the beginning."""
+        for each in reversed(self._buckets):
+            if each.first_ns <= until_ns:
+                yield each
+            if each.first_ns <= since_ns:
+                return
+
+
+def magnitudes(of: Hull) -> Hull:
+    """Of signed values, as what has no direction sees them."""
+    lo, hi = [], []
+    for least, most in zip(of.lo, of.hi, strict=True):
+        ends = sorted((abs(least), abs(most)))
+        lo.append(0 if least <= 0 <= most else ends[0])
+        hi.append(ends[1])
+    return Hull((lo[0], lo[1], lo[2]), (hi[0], hi[1], hi[2]))
+
+
+def apart_ma(one: Hull, other: Hull) -> Phases:
+    """How far they are apart per phase: + where all of `other` is higher, 0 where they meet."""
+    first, second, third = (
+        max(0, other.lo[p] - one.hi[p]) - max(0, one.lo[p] - other.hi[p]) for p in range(3)
+    )
+    return first, second, third
+
+
+def _hull(buckets: Iterator[_Bucket]) -> Hull | None:
+    lo = hi = None
+    for each in buckets:
+        lo = each.lo if lo is None else _least(lo, each.lo)
+        hi = each.hi if hi is None else _most(hi, each.hi)
+    return None if lo is None or hi is None else Hull(lo, hi)
+
+
+def _least(one: Phases, other: Phases) -> Phases:
+    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
+
+
+def _most(one: Phases, other: Phases) -> Phases:
+    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])

@@ -1,0 +1,166 @@
+"""What must stand in a charger before it can be relied upon alone: read, and written if it differs.
+
+Those are the settings that its profile needs and, where the site document declares them and the
+device can be told, its fallback and its watchdog's time, in this order: the watchdog is armed
+last. Nothing is written that reads as it should, and seldom at all: such registers wear out.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from controller.document.devices import Charger
+from controller.units import NS_PER_S, amperes_text, seconds_text
+from drivers.decode import decode, encode
+from drivers.device import Request
+from drivers.profile import ChargerProfile
+from drivers.reader import Sample
+
+IN_A_ROW = 3  # writes that did not help; then it is left alone for a while
+PAUSE_NS = 600 * NS_PER_S
+A_DAY = 50  # writes to one charger, whatever happens
+DAY_NS = 86_400 * NS_PER_S
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A value that must stand in a register; `number` as it reads back."""
+
+    register_name: str
+    address: int  # where it is written
+    fc: int
+    words: tuple[int, ...]
+    number: int
+    wrong: Callable[[int], str]  # what it means that another number stands there
+
+
+def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
+    """In the order in which they are written. Raises ValueError for what a register cannot hold."""
+    made = [
+        Want(
+            setting.register_name,
+            profile.registers[setting.register_name].addr,
+            setting.fc,
+            (setting.value,),
+            setting.value,
+            partial(_always, setting.wrong),
+        )
+        for setting in profile.settings
+    ]
+    watchdog, fallback_ma, delay_ns = (
+        profile.watchdog,
+        charger.set_fallback_ma,
+        charger.set_delay_ns,
+    )
+    if fallback_ma is not None and watchdog.fallback and watchdog.fallback_set:
+        names = watchdog.fallback, watchdog.fallback_set
+        made.append(_want(profile, *names, fallback_ma, _falls))
+    if delay_ns is not None and watchdog.timeout and watchdog.timeout_set:
+        names = watchdog.timeout, watchdog.timeout_set
+        made.append(_want(profile, *names, delay_ns // _NS_PER_MS, _waits))
+    return tuple(made)
+
+
+def _want(
+    profile: ChargerProfile, read: str, written: str, number: int, wrong: Callable[[int, int], str]
+) -> Want:
+    """In steps of the register, rounded down: falls no higher and no later than declared."""
+    register = profile.registers[written]
+    words = encode(register, number)
+    stands = decode(register, words)
+    assert isinstance(stands, int)
+    return Want(
+        read,
+        register.addr,
+        profile.watchdog.fc,
+        words,
+        stands,
+        lambda found: wrong(found, number),
+    )
+
+
+def _always(text: str, found: int) -> str:
+    return text
+
+
+def _falls(found_ma: int, declared_ma: int) -> str:
+    return (
+        f"it falls back to {amperes_text(found_ma)} A, "
+        f"the site document says {amperes_text(declared_ma)} A"
+    )
+
+
+def _waits(found_ms: int, declared_ms: int) -> str:
+    if found_ms == 0:
+        return "its watchdog is off: it would never fall back"
+    return (
+        f"its watchdog is set to {seconds_text(found_ms * _NS_PER_MS)} s, "
+        f"the site document says {seconds_text(declared_ms * _NS_PER_MS)} s"
+    )
+
+
+class Arming:
+    """Knows what one charger still lacks, and when it may be told."""
+
+    def __init__(
+        self, charger: Charger, profile: ChargerProfile, now_ns: Callable[[], int]
+    ) -> None:
+        self.writes = 0  # so far: a sample begun before the last of them shows nothing
+        self._charger = charger
+        self._gap_s = profile.gap_ns / NS_PER_S
+        self._now_ns = now_ns
+        self._wants = wants(charger, profile)
+        self._lacks: tuple[tuple[Want, int], ...] = ()
+        self._waits_for_read = False
+        self._left = IN_A_ROW
+        self._not_before_ns = 0
+        self._recent: deque[int] = deque(maxlen=A_DAY)
+
+    def read(self, sample: Sample) -> None:
+        """What a report shows that was begun after the last write."""
+        found = ((want, sample.number(want.register_name)) for want in self._wants)
+        self._lacks = tuple(
+            (want, number) for want, number in found if number not in (None, want.number)
+        )
+        self._waits_for_read = False
+        if not self._lacks:
+            self._left = IN_A_ROW
+
+    def due(self) -> Request | None:
+        """The next write, if one may go out now."""
+        now_ns = self._now_ns()
+        if not self._lacks or self._waits_for_read or now_ns < self._not_before_ns:
+            return None
+        if len(self._recent) == A_DAY and now_ns - self._recent[0] < DAY_NS:
+            return None
+        want, _ = self._lacks[0]
+        return Request(
+            self._charger.id,
+            self._charger.unit,
+            want.fc,
+            want.address,
+            len(want.words),
+            want.words,
+            gap_s=self._gap_s,
+        )
+
+    def wrote(self) -> None:
+        """It may have arrived: nothing more before a report shows what became of it."""
+        now_ns = self._now_ns()
+        self.writes += 1
+        self._waits_for_read = True
+        self._recent.append(now_ns)
+        self._left -= 1
+        if self._left <= 0:
+            self._left = 1  # once more after each pause
+            self._not_before_ns = now_ns + PAUSE_NS
+
+    @property
+    def remark(self) -> str | None:
+        """The first thing that it lacks."""
+        if not self._lacks:
+            return None
+        want, number = self._lacks[0]
+        return want.wrong(number)

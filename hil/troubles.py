@@ -1,0 +1,115 @@
+"""What the demo's viewer can break, a key each, and whether Loadkeeper has noticed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from controller.wire import StatusReport
+from hil.devices.pdu import Manner
+from hil.devices.rs485 import Rs485
+from hil.faults import Fault
+from hil.faults.device import DeviceFault
+from hil.faults.process import ProcessFault
+from hil.faults.proxy import LineFault
+from hil.rig import Rig
+
+METER, FEEDER = "meter", "feeder"  # of the demo's site
+Notices = Callable[[StatusReport | None], bool]
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A fault that can be switched."""
+
+    key: str
+    word: str  # on the screen's last line
+    name: str
+    fault: Fault
+    begins: str
+    ends: str
+    notices: Notices
+    within_s: float = 3.0  # a fault that lasts longer must have been noticed
+    lasts_s: float | None = None  # ends by itself; None: when switched again
+    on: bool = False
+    began_s: float = 0.0
+    ends_s: float | None = None
+
+
+def troubles(rig: Rig) -> dict[str, Trouble]:
+    """By key, in the order in which they are shown. The rig must be up."""
+    return {each.key: each for each in (*_lines(rig), *_processes(rig))}
+
+
+def _lines(rig: Rig) -> Iterable[Trouble]:
+    assert rig.line is not None
+    yield Trouble(
+        "c",
+        "cloud",
+        "cloud cut",
+        LineFault(rig.line),
+        "cloud cut: the broker cannot be reached",
+        "the line to the broker is restored",
+        lambda report: report is not None and not report.link.connected,
+    )
+    yield Trouble(
+        "m",
+        "meter",
+        "meter silent",
+        DeviceFault(rig.meters[METER], Manner.SILENT),
+        "the transformer's meter falls silent",
+        "the transformer's meter answers again",
+        _offline(METER),
+    )
+    (line,) = rig.lines.values()
+    yield Trouble(
+        "a",
+        "adapter",
+        "RS-485 adapter unplugged",
+        AdapterFault(line),
+        "the RS-485 adapter is pulled out: the feeder's meter and row-h go with it",
+        "the RS-485 adapter is back in its socket",
+        _offline(FEEDER),
+    )
+
+
+def _processes(rig: Rig) -> Iterable[Trouble]:
+    yield Trouble(
+        "k",
+        "kill enforcer",
+        "enforcer killed",
+        ProcessFault(rig.enforcer),
+        "enforcer killed (SIGKILL): nobody controls the chargers",
+        "the enforcer is started again, as systemd would",
+        lambda report: report is None,
+        lasts_s=8.0,  # long enough to see the chargers fall back alone
+    )
+    yield Trouble(
+        "l",
+        "kill link",
+        "link killed",
+        ProcessFault(rig.link),
+        "link killed (SIGKILL)",
+        "the link is started again, as systemd would",
+        lambda report: report is not None and not report.link.attached,
+        lasts_s=4.0,
+    )
+
+
+def _offline(device: str) -> Notices:
+    return lambda report: (
+        report is not None and any(each.id == device and not each.online for each in report.devices)
+    )
+
+
+class AdapterFault:
+    """A serial line's adapter, out of its socket from `begin` to `end`."""
+
+    def __init__(self, line: Rs485) -> None:
+        self._line = line
+
+    async def begin(self) -> None:
+        self._line.pull()
+
+    async def end(self) -> None:
+        self._line.plug()

@@ -1,0 +1,260 @@
+"""Fallback and watchdog: read, written where they differ, seldom, and only what is declared."""
+
+import asyncio
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.document.devices import Charger
+from controller.site import DocumentError, parse
+from controller.units import NS_PER_S
+from drivers.arming import A_DAY, DAY_NS, IN_A_ROW, PAUSE_NS, Arming
+from drivers.charger import ChargerDriver
+from drivers.profile import ChargerProfile, ProfileError, library
+from drivers.profile import parse as parse_profile
+from drivers.reader import Sample
+from tests.driven import charger
+from tests.modbus_wire import Board
+from tests.patience import until
+from tests.test_any_traffic import Heidelberg, told
+
+HEIDELBERG = library().charger_profile("heidelberg_energy_control")
+KEBA = library().charger_profile("keba_p40")
+DECLARED: dict[str, Any] = {"set_fallback_ma": 8_000, "set_delay_ns": 15 * NS_PER_S}
+RIGHT = {"watchdog_time": 15_000, "failsafe_current": 8_000, "standby": 4}
+
+
+def wished(profile: ChargerProfile, **changes: Any) -> Charger:
+    its = charger(502, profile=profile.name, facts=profile.facts)
+    return replace(its, **(DECLARED | changes))
+
+
+class Time:
+    def __init__(self) -> None:
+        self.ns = 10**12
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+def armed(profile: ChargerProfile = HEIDELBERG, **changes: Any) -> tuple[Arming, Time]:
+    time = Time()
+    return Arming(wished(profile, **changes), profile, time.now_ns), time
+
+
+def sample(shown: Mapping[str, int | None]) -> Sample:
+    return Sample(0, dict(shown))
+
+
+def written(made: Arming) -> tuple[int, tuple[int, ...]] | None:
+    request = made.due()
+    return None if request is None else (request.address, request.words)
+
+
+def test_what_reads_as_declared_is_not_written() -> None:
+    made, _ = armed()
+    assert made.due() is None  # nothing was read yet
+    made.read(sample(RIGHT))
+    assert made.due() is None
+    assert made.remark is None
+
+
+def test_the_watchdog_is_armed_last() -> None:
+    made, _ = armed()
+    shown = {"watchdog_time": 0, "failsafe_current": 16_000, "standby": 0}
+    order = []
+    for name in ("standby", "failsafe_current", "watchdog_time"):
+        made.read(sample(shown))
+        order.append(written(made))
+        made.wrote()
+        shown[name] = RIGHT[name]
+    made.read(sample(shown))
+    assert order == [(258, (4,)), (262, (80,)), (257, (15_000,))]
+    assert made.due() is None
+
+
+def test_a_keba_is_set_at_other_registers_than_it_shows() -> None:
+    made, _ = armed(KEBA)
+    made.read(sample({"failsafe_timeout": 15_000, "failsafe_current": 0}))
+    assert written(made) == (5016, (8_000,))
+    made.wrote()
+    made.read(sample({"failsafe_timeout": 0, "failsafe_current": 8_000}))
+    assert written(made) == (5018, (15,))
+    assert made.remark == "its watchdog is off: it would never fall back"
+
+
+def test_what_is_unknown_is_not_written_over() -> None:
+    made, _ = armed()
+    made.read(sample({**RIGHT, "failsafe_current": None}))
+    assert made.due() is None
+
+
+def test_after_a_write_nothing_goes_out_before_it_was_read() -> None:
+    made, _ = armed()
+    made.read(sample({**RIGHT, "watchdog_time": 0}))
+    made.wrote()
+    assert made.due() is None
+    made.read(sample({**RIGHT, "watchdog_time": 0}))
+    assert made.due() is not None
+
+
+def test_what_does_not_help_is_tried_three_times_and_then_seldom() -> None:
+    made, time = armed()
+    wrong = sample({**RIGHT, "watchdog_time": 0})
+
+    def tries() -> int:
+        count = 0
+        made.read(wrong)
+        while made.due() is not None:
+            made.wrote()
+            made.read(wrong)
+            count += 1
+        return count
+
+    assert tries() == IN_A_ROW
+    time.ns += PAUSE_NS - 1
+    assert tries() == 0
+    time.ns += 1
+    assert tries() == 1
+    made.read(sample(RIGHT))
+    time.ns += PAUSE_NS
+    assert tries() == IN_A_ROW  # it had helped
+
+
+def test_a_charger_that_forgets_again_and_again_is_not_worn_out() -> None:
+    made, time = armed()
+    count = 0
+    for _ in range(500):
+        made.read(sample({**RIGHT, "watchdog_time": 0}))
+        if made.due() is not None:
+            made.wrote()
+            count += 1
+        made.read(sample(RIGHT))
+        time.ns += PAUSE_NS
+    assert count <= A_DAY * (1 + 500 * PAUSE_NS // DAY_NS)
+    assert count >= A_DAY
+
+
+def test_nothing_declared_means_nothing_written() -> None:
+    made, _ = armed(set_fallback_ma=None, set_delay_ns=None)
+    made.read(sample({"watchdog_time": 0, "failsafe_current": 16_000, "standby": 4}))
+    assert made.due() is None
+
+
+# --- the driver --------------------------------------------------------------------------------
+
+
+def forgetful() -> Heidelberg:
+    shown = Heidelberg()
+    shown.registers |= {257: 0, 262: 0}
+    return shown
+
+
+def test_it_is_programmed_once_there_is_an_order_and_no_more_than_once() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        await until(lambda: len(board.chargers) >= 3)
+        assert shown.written == []  # while STARTING
+        assert "watchdog is off" in str(driver.health().error) or "falls back" in str(
+            driver.health().error
+        )
+        board.command("bay-01", 10_000)
+        await until(lambda: driver.health().error is None and driver.health().online)
+        assert shown.written == [(261, 100), (262, 80), (257, 15_000)]
+        polls = shown.polls
+        await until(lambda: shown.polls > polls + 30)
+        assert [each for each in shown.written if each[0] != 261] == [(262, 80), (257, 15_000)]
+
+    told(story, forgetful(), **DECLARED)
+
+
+def test_after_a_reboot_it_is_written_again_and_its_watchdog_armed_again() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: driver.health().error is None and driver.health().online)
+        shown.written.clear()
+        shown.registers |= {257: 0, 261: 160, 262: 0}  # back as delivered, and at full power
+        await until(lambda: board.chargers[-1][1].in_force_ma == 16_000)  # so it counts
+        await until(lambda: len(shown.written) == 3)
+        await until(lambda: driver.health().error is None)
+        assert shown.written == [(261, 100), (262, 80), (257, 15_000)]
+
+    told(story, Heidelberg(), **DECLARED)
+
+
+def test_who_only_observes_programs_nothing() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: len(board.chargers) >= 10)
+        assert shown.written == []
+
+    told(story, forgetful(), write=False, **DECLARED)
+
+
+def test_what_the_installer_sets_himself_is_only_compared() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: "watchdog is off" in str(driver.health().error))
+        await asyncio.sleep(0.3)
+        assert [each for each in shown.written if each[0] != 261] == []
+
+    told(story, forgetful())
+
+
+# --- the document ------------------------------------------------------------------------------
+
+
+def entry(profile: str, **keys: Any) -> dict[str, Any]:
+    line = "tcp://192.0.2.9:502"
+    common = {"id": "bay", "circuit": "grid", "profile": profile, "bus": line, "max_a": 16}
+    grid = {"id": "grid", "rating_a": 100, "worst_base_a": 20}
+    whole = {"schema": 1, "site": {"id": "depot"}, "circuit": [grid], "charger": [common | keys]}
+    if profile.startswith("heidelberg"):
+        whole["charger"][0]["bus"] = "rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1"  # type: ignore[index]
+    return whole
+
+
+def declared(profile: str, **keys: Any) -> tuple[int | None, int | None]:
+    its = parse(entry(profile, **keys), library()).chargers[0]
+    return its.set_fallback_ma, its.set_delay_ns
+
+
+def refused(profile: str, **keys: Any) -> dict[str, str]:
+    with pytest.raises(DocumentError) as caught:
+        parse(entry(profile, **keys), library())
+    return {each.path.split(" ")[0]: each.message for each in caught.value.problems}
+
+
+def test_only_what_the_document_declares_is_programmed() -> None:
+    heidelberg = "heidelberg_energy_control"
+    both = {"fallback_a": 8, "fallback_delay_s": 15}
+    assert declared(heidelberg, **both) == (8_000, 15 * NS_PER_S)
+    assert declared(heidelberg, fallback_a=8) == (8_000, None)  # the time is as delivered
+    assert declared(heidelberg) == (None, None)
+    assert declared(heidelberg, **both, program=False) == (None, None)
+    assert declared("alfen_eve", **both) == (None, None)  # only its installer's app can
+
+
+def test_what_cannot_be_programmed_is_refused_with_the_document() -> None:
+    assert (
+        "can only be set in the device itself"
+        in refused("alfen_eve", program=True)["charger[0].program"]
+    )
+    told = refused("keba_p40", fallback_a=8, fallback_delay_s=3)["charger[0].fallback_delay_s"]
+    assert told == "keba_p40 can be set to 5 to 600 s (or program = false); found 3"
+    told = refused("heidelberg_energy_control", fallback_a=8, fallback_delay_s=70)[
+        "charger[0].fallback_delay_s"
+    ]
+    assert told.endswith("can be set to 0 to 65.535 s (or program = false); found 70")
+    told = refused("keba_p40", fallback_a=4, fallback_delay_s=10)["charger[0].fallback_a"]
+    assert told.startswith("must be 0 or at least 6 A to be written into keba_p40")
+    assert declared("keba_p40", fallback_a=4, fallback_delay_s=3, program=False) == (None, None)
+
+
+def test_a_profile_that_sets_blindly_is_refused() -> None:
+    data = tomllib.loads(library().names()["keba_p40"].read_text(encoding="utf-8"))
+    del data["watchdog"]["timeout"]
+    with pytest.raises(ProfileError, match="is set blindly: nothing reads it back"):
+        parse_profile(data, "keba")
