@@ -172,6 +172,8 @@ def test_a_half_open_line_delivers_what_is_said() -> None:
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             said.append(await reader.read(5))
             writer.write(b"yes")
+            await reader.read()
+            writer.close()
 
         server = await asyncio.start_server(listen, "127.0.0.1", 0)
         proxy = Proxy(server.sockets[0].getsockname()[1])
