@@ -93,6 +93,7 @@ class ChargerDriver:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._bus.join()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch())
