@@ -7,7 +7,7 @@ message must be is checked by the same code as in the enforcer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,6 +16,7 @@ from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.happenings import (
+    BrokerIll,
     ChargerBack,
     ChargerSilent,
     ClampBack,
@@ -26,6 +27,7 @@ from hil.happenings import (
     ClampUnplugged,
     CloudBack,
     CloudCut,
+    Connection,
     Contact,
     CrashLoop,
     Event,
@@ -35,12 +37,15 @@ from hil.happenings import (
     MeterBack,
     MeterShows,
     MeterSilent,
+    Misrouted,
+    SerialLine,
     Stall,
     Stop,
     Weld,
     WireBroken,
     WireMended,
 )
+from hil.mishaps import silenced
 from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
@@ -146,6 +151,13 @@ class PlantBench:
                 self._silent.difference_update(self._ids(charger))
             case Weld(contactor=contactor):
                 self.stage.plant.set_welded(self.stage.contactors.index(contactor), True)
+            case BrokerIll(for_s=for_s):
+                self._cloud.lose("broker")
+                self._after(for_s, partial(self._cloud.regain, "broker"))
+            case SerialLine() | Misrouted() | Connection():
+                silent = silenced(event, self.stage)
+                self._silent.update(silent)
+                self._after(event.for_s, partial(self._silent.difference_update, silent))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
 
@@ -180,6 +192,9 @@ class PlantBench:
             case _:
                 return False
         return True
+
+    def _after(self, for_s: float, act: Callable[[], None]) -> None:
+        self.agenda.at(self.now_ns + nanoseconds(for_s), act)
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]

@@ -58,6 +58,7 @@ from hil.happenings import (
     WireBroken,
     WireMended,
 )
+from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Problem, Story, StoryError, chosen
@@ -138,7 +139,7 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory, stage.story.watchdog_s) as rig:
+        async with Rig(depot, directory, stage.story.watchdog_s, proxied=proxied(stage)) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -218,9 +219,9 @@ class RigBench:
         if self._on_pins(event):
             return
         if self._stage.happens(event):
-            if isinstance(event, PowerCycle):
-                for id_ in self._ids(event.charger):
-                    self._rig.sockets[id_].reboot()
+            self._reboot(event)
+            return
+        if self._goes_wrong(event, group):
             return
         if await self._is_measured(event) or await self._to_processes(event, group):
             return
@@ -297,6 +298,18 @@ class RigBench:
                 return False
         for row in self._stage.site.inputs:
             self._stage.dims(row.id, gear.dims(row.id))
+        return True
+
+    def _reboot(self, event: Event) -> None:
+        """The plant knows when a charger is without power; its registers must, too."""
+        for id_ in self._ids(event.charger) if isinstance(event, PowerCycle) else ():
+            self._rig.sockets[id_].reboot()
+
+    def _goes_wrong(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens on lines and to the broker; False for everything else."""
+        if not isinstance(event, Mishap):
+            return False
+        group.create_task(_lasting(event.for_s, fault_of(event, self._rig, self._stage)))
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:

@@ -7,11 +7,12 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -52,6 +53,7 @@ class Cloud:
             CallbackAPIVersion.VERSION2, "rig-cloud", protocol=MQTTProtocolVersion.MQTTv5
         )
         self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
     @property
@@ -139,6 +141,22 @@ class Cloud:
         properties: Properties | None,
     ) -> None:
         client.subscribe([(f"{self._root}/status", 1), (self._answers_to, 1)])
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has ended before us
+            self._loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        """Nothing is known of the link's session any more."""
+        self.status = {}
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         """In paho's thread: only hands over."""

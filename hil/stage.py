@@ -104,8 +104,9 @@ class Stage:
         self.contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
         clamps = [clamp.id for clamp in self.site.clamps]
+        buses = [bus.id for bus in self.site.buses]
         names = Names(
-            self.circuits, meters, self.chargers, sources, self.contactors, inputs, clamps
+            self.circuits, meters, self.chargers, sources, self.contactors, inputs, clamps, buses
         )
         check_names(story, names)
         self.rows = self._hardware()
