@@ -97,9 +97,11 @@ class Watch:
         self._devices.update((id_, before._devices[id_]) for id_ in stays)
         for charger in self._chargers.keys() & before._chargers.keys():
             self._told[charger] = before._told[charger]
-            self._suspect[charger] = before._suspect[charger]
+            self._obedience[charger] = before._obedience[charger]
+            self._unproven[charger] = before._unproven[charger]
         for circuit in self._circuits.keys() & before._circuits.keys():
             self._blind[circuit] = before._blind[circuit]
+            self._beyond[circuit] = before._beyond[circuit]
         self._states = {id_: state for id_, state in before._states.items() if id_ in self._slots}
 
     def orders(self, now_ns: int) -> None:
