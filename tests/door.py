@@ -61,6 +61,9 @@ class Door:
     def distrust(self, meter: int, distrusted: bool) -> None:
         self.kernel.distrust(meter, distrusted)
 
+    def prove(self, charger: int, proven: bool | None) -> None:
+        self.kernel.prove(charger, proven)
+
     def tick(self, now_ns: int) -> bool:
         return self.kernel.tick(now_ns)
 

@@ -8,7 +8,7 @@ from tests.oracle.site import Charger, Port, S, Site, flat, random_site
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
-TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
+TROUBLE = (*PEACE, "meter", "distrust", "prove", "silence", "power", "restart")
 FOR_EVER_S = 1e6
 
 
@@ -71,6 +71,8 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
+    elif kind == "prove":
+        world.prove(charger)
     elif kind == "silence":
         world.silence(charger, world.depot.devices[charger].online)
     elif kind == "power":
