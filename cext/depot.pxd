@@ -33,6 +33,8 @@ cdef struct Station:
     int32_t power_on_ma
     int32_t fallback_ma
     int64_t watchdog  # 0: none
+    int64_t write_gap  # a write so soon after another is lost
+    int64_t next_write  # the first step at which one is taken again
     int64_t deadline  # 0: it has run out, or there is none
     int32_t offered_ma
     int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys

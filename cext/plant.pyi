@@ -91,8 +91,15 @@ class Plant:
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
     # what a controller can do and see
-    def write_setpoint(self, charger: int, ma: int) -> None:
-        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+    def write_setpoint(self, charger: int, ma: int) -> bool:
+        """Accepted by the charger's register: takes effect, feeds its watchdog.
+
+        False: it came within the gap after another, and is lost.
+        """
+    def set_write_gap(self, charger: int, gap_ns: int) -> None:
+        """From now on it takes no write so soon after another."""
+    def feed(self, charger: int) -> None:
+        """A request that feeds its watchdog and changes nothing, where any request does."""
     def answers(self, charger: int) -> bool:
         """Whether it has power, and has had it long enough to speak."""
     def charger(self, charger: int) -> PlantChargerState: ...

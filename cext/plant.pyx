@@ -301,13 +301,29 @@ cdef class Plant:
     # What a controller can do and see
 
     def write_setpoint(self, charger, ma):
-        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+        """Accepted by the charger's register: takes effect, feeds its watchdog.
+
+        False: it came within the gap after another, and is lost.
+        """
         cdef Station* station = self._station(charger)
         cdef int32_t setpoint_ma = whole(ma, 0, MOST_MA, "setpoint")
         if not self._answers(station):
-            return
+            return True
+        if self.depot.now < station.next_write:
+            return False
+        station.next_write = self.depot.now + station.write_gap
         offer(station, setpoint_ma, self.depot.now)
-        if station.watchdog:
+        self.feed(charger)
+        return True
+
+    def set_write_gap(self, charger, gap_ns):
+        """From now on it takes no write so soon after another."""
+        self._station(charger).write_gap = self._steps(gap_ns)
+
+    def feed(self, charger):
+        """A request that feeds its watchdog and changes nothing, where any request does."""
+        cdef Station* station = self._station(charger)
+        if station.watchdog and self._answers(station):
             station.deadline = self.depot.now + station.watchdog
             station.next_at = min(station.next_at, station.deadline)
 

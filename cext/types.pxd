@@ -228,6 +228,7 @@ cdef struct Charger:
     int32_t target
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
+    Why held  # what keeps its demand below what it could use; rule -1: nothing
     Why bound  # what bounds the target
     Why why  # what keeps the order there now
     Why cause  # what changed it last

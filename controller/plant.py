@@ -275,6 +275,7 @@ class _ChargerLoop:
         self._poll_ns = charger.poll_ns
         self._next_poll_ns = 0
         self._write_gap_ns = charger.facts.write_gap_ns
+        enforcer.plant.set_write_gap(index, self._write_gap_ns)
         self._next_write_ns = 0  # the device takes none before
         self._waiting = False  # for that instant
         self._writing = False
@@ -309,7 +310,7 @@ class _ChargerLoop:
         enforcer = self._enforcer
         state = enforcer.plant.charger(self._index)
         if state.valid_ns and self._answers() and enforcer.image.order(self._id):
-            enforcer.plant.write_setpoint(self._index, state.offered_ma)
+            enforcer.plant.feed(self._index)
 
     def _report(self, now_ns: int) -> None:
         state = self._enforcer.plant.charger(self._index)
@@ -357,7 +358,8 @@ class _ChargerLoop:
         if not self._answers():
             return
         now_ns = self._enforcer.clock.at_ns
-        self._enforcer.plant.write_setpoint(self._index, order.ma)
+        if not self._enforcer.plant.write_setpoint(self._index, order.ma):
+            return  # lost: too soon after another; its read-back will tell
         self._next_write_ns = now_ns + self._write_gap_ns
         self._enforcer.setpoint_writes += 1
         self._written_before, self._written = self._written[0], (order.tick, now_ns)

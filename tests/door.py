@@ -76,6 +76,9 @@ class Door:
     def contact(self, contactor: int, at_ns: int, closed: bool) -> None:
         self.kernel.post_contactor(contactor, at_ns, closed)
 
+    def prove(self, charger: int, proven: bool | None) -> None:
+        self.kernel.prove(charger, proven)
+
     def tick(self, now_ns: int) -> bool:
         return self.kernel.tick(now_ns)
 

@@ -84,6 +84,10 @@ class Twins(Door):
         super().distrust(*args)
         self.replaced.distrust(*args)
 
+    def prove(self, *args: Any) -> None:
+        super().prove(*args)
+        self.replaced.prove(*args)
+
 
 @stories
 @given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))

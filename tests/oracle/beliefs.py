@@ -11,6 +11,7 @@ from tests.oracle.site import Charger, S, Site, Slot, Triple
 
 FREED_AFTER = 30 * S
 KEPT = 10 * S
+UNPROVEN_AFTER = 10 * S
 
 # Read strictly, what a charger may have done before its first report, or while it was
 # silent, is an "older and higher" setpoint too, that its vehicle follows until it settled.
@@ -35,6 +36,7 @@ class ChargerBelief:
         self.cut = False  # and is known to be
         self.powered_ns = 0  # when it last got its power back by an order
         self._confirmed: int | None = None
+        self.missing_ns: int | None = None  # since then its fallback should be proven and is not
         self._sent: list[tuple[int, int]] = []  # tick, setpoint
         self._settling: list[tuple[int, int]] = []  # until, setpoint
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
@@ -92,7 +94,19 @@ class ChargerBelief:
     def highest(self, now_ns: int) -> int:
         """The highest setpoint that may still be followed."""
         settling = {ma for until, ma in self._settling if until > now_ns}
+        if self.unproven(now_ns):
+            settling.add(self.row.max_ma)
         return max(self._standing(now_ns) | settling)
+
+    def prove(self, now_ns: int, proven: bool | None) -> None:
+        if proven is not False:
+            self.missing_ns = None
+        elif self.missing_ns is None:
+            self.missing_ns = now_ns
+
+    def unproven(self, now_ns: int) -> bool:
+        """It had its ten seconds to prove its fallback."""
+        return self.missing_ns is not None and now_ns - self.missing_ns > UNPROVEN_AFTER
 
     def draw_hi(self, phase: int, now_ns: int) -> int:
         if phase not in self.row.phases or self.cut:

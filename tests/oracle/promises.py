@@ -5,11 +5,10 @@ Every check is a sentence of the rules; a broken one raises with instant, place 
 
 from typing import NoReturn
 
-from tests.oracle.beliefs import Beliefs, Report
+from tests.oracle.beliefs import UNPROVEN_AFTER, Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
 from tests.oracle.switches import Switches
 
-UNPROVEN_AFTER = 10 * S
 NEVER_LOWERED = (-(10**12) * S, "")
 
 
@@ -44,6 +43,10 @@ class Watch:
     def distrust(self, meter: int, distrusted: bool) -> None:
         self.beliefs.distrust(meter, distrusted)
         self.port.distrust(meter, distrusted)
+
+    def prove(self, charger: int, now_ns: int, proven: bool | None) -> None:
+        self.beliefs.chargers[charger].prove(now_ns, proven)
+        self.port.prove(charger, proven)
 
     def report(self, charger: int, report: Report, written_tick: int) -> None:
         self.beliefs.chargers[charger].report(report, written_tick)
@@ -145,6 +148,8 @@ class Watch:
             self._broken(f"{where} while silent")
         if belief.parted:
             self._broken(f"{where} behind an open contactor")
+        if belief.missing_ns is not None:
+            self._broken(f"{where} while its fallback is not proven")
         lowered_ns, cause = self._lowered[i]
         if now - lowered_ns < self.site.pace.dwell_ns:
             self._broken(f"{where}, lowered {(now - lowered_ns) / S:.2f} s ago for {cause}")

@@ -8,7 +8,7 @@ from tests.oracle.site import Charger, Port, S, Site, flat, random_site, with_co
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
-TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
+TROUBLE = (*PEACE, "meter", "distrust", "prove", "silence", "power", "restart")
 SWITCHED = (*PEACE, "silence", "stubborn", "squeeze", "squeeze", "squeeze", "weld", "meter")
 FOR_EVER_S = 1e6
 
@@ -71,10 +71,19 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         slot = rng.randrange(len(site.slots))
         ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
         world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
-    elif kind == "meter":
+    else:
+        _break(world, rng, kind, charger)
+
+
+def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
+    """What goes wrong, somewhere."""
+    site = world.site
+    if kind == "meter":
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
+    elif kind == "prove":
+        world.prove(charger)
     elif kind == "silence":
         world.silence(charger, world.depot.devices[charger].online)
     elif kind == "stubborn":

@@ -117,6 +117,11 @@ class World:
         """Somebody begins, or ends, to doubt what a meter says."""
         self.watch.distrust(meter, meter not in self.watch.beliefs.distrusted)
 
+    def prove(self, charger: int) -> None:
+        """A charger's fallback can no longer be read back, or can again."""
+        missing = self.watch.beliefs.chargers[charger].missing_ns is not None
+        self.watch.prove(charger, self.now_ns, missing)
+
     def power_cycle(self, charger: int) -> None:
         device = self.depot.devices[charger]
         device.offer(self.now_ns, device.row.power_on_ma)
