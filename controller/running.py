@@ -145,6 +145,9 @@ class Running:
     def online(self) -> frozenset[str]:
         return frozenset(each.id for each in self.depot.drivers if each.health().online)
 
+    def linked(self) -> bool:
+        return self.limits.session is not None
+
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 

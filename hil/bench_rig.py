@@ -33,6 +33,7 @@ from hil.happenings import (
     ChargerSilent,
     CloudBack,
     CloudCut,
+    Desired,
     Event,
     Kill,
     Limit,
@@ -149,7 +150,7 @@ class RigBench:
             while True:
                 self._stage.sample(time.monotonic_ns())
                 if self._t_s >= self._stage.story.duration_s:
-                    return ""
+                    return "\n".join(self._rig.installer.unmet)
                 if happening.done():
                     happening.result()
                 for child in (self._rig.enforcer, self._rig.link):
@@ -189,10 +190,11 @@ class RigBench:
                 self._hold(event)
             case Kill():
                 await self._kill(event, group)
-            case CloudCut():
-                await self._cut.begin()
-            case CloudBack():
-                await self._cut.end()
+            case Desired():
+                publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
+                group.create_task(publishing)
+            case CloudCut() | CloudBack():
+                await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
             case MeterSilent(meter=meter):
                 await self._silence(meter).begin()
             case MeterBack(meter=meter):

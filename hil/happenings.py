@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from hil.words import (
     Amps,
@@ -173,6 +173,22 @@ class Kill(Event):
     restart_after_s: NotNegative | None = None
 
 
+class Desired(Event):
+    """Somebody publishes a document; the story fails when something else becomes of it."""
+
+    do: Literal["desired"]
+    revision: Annotated[int, Field(strict=True, ge=1)]
+    operation: dict[str, JsonValue] = Field(default_factory=dict)
+    change: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="the installation part: the site's own with keys set by path, as in "
+        '"circuit.row-a.rating_a"; none: left out',
+    )
+    signed_by: Literal["installer", "stranger", "nobody"] = "nobody"
+    becomes: Literal["active", "rejected", "rolled_back"]
+    within_s: Positive = 15.0
+
+
 Happening = Annotated[
     SetBase
     | Plug
@@ -188,6 +204,7 @@ Happening = Annotated[
     | Disobey
     | Obey
     | PowerCycle
-    | Kill,
+    | Kill
+    | Desired,
     Field(discriminator="do"),
 ]

@@ -34,6 +34,7 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.installer import Installer
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
@@ -100,6 +101,8 @@ class Rig:
             self.sockets[charger.id] = device
             self.chargers[charger.id] = self._served(device, charger.bus)
         self.broker = Broker(directory)
+        self.installer = Installer(depot.site.id)
+        self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
         document = directory / "site.json"
@@ -165,7 +168,8 @@ class Rig:
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
-        (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        self.written = self.document(self.line.port)
+        (self.directory / "site.json").write_text(json.dumps(self.written))
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)
@@ -222,6 +226,7 @@ class Rig:
                 made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
                 entry["bus"] = buses.setdefault(url, made)["id"]
         document["bus"] = list(buses.values())
+        document["key"] = [self.installer.entry]
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
         return document
 
