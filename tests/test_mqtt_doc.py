@@ -36,7 +36,7 @@ def test_what_is_published_has_the_keys_shown() -> None:
 
 def test_every_refusal_is_explained() -> None:
     told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| `.*", PAGE, re.MULTILINE))))
-    sources = [ROOT / "controller" / "limits.py", ROOT / "controller" / "link" / "process.py"]
+    sources = [ROOT / "controller" / "limits.py", ROOT / "controller" / "link" / "errands.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     codes = set(re.findall(r"(?:RefusedLimitError\(|_refuse\(asked,)\s*\"(\w+)\"", text))
     assert len(codes) > 10
