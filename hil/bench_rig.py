@@ -33,6 +33,7 @@ from hil.happenings import (
     ChargerSilent,
     CloudBack,
     CloudCut,
+    Contact,
     Desired,
     Event,
     Kill,
@@ -40,6 +41,9 @@ from hil.happenings import (
     MeterBack,
     MeterSilent,
     PowerCycle,
+    Weld,
+    WireBroken,
+    WireMended,
 )
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
@@ -178,8 +182,10 @@ class RigBench:
         if self._rig.hears_cloud:
             self._stage.publish(time.monotonic_ns(), self._held[ask.source])
 
-    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
+    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:  # noqa: PLR0912
         self._stage.plant.advance(time.monotonic_ns())
+        if self._on_pins(event):
+            return
         if self._stage.happens(event):
             if isinstance(event, PowerCycle):
                 for id_ in self._ids(event.charger):
@@ -205,6 +211,26 @@ class RigBench:
                 await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _on_pins(self, event: Event) -> bool:
+        """Does what happens to contactors and contacts; False for everything else."""
+        gear = self._rig.supplies.gear
+        if gear is None:
+            return False
+        match event:
+            case Weld(contactor=contactor):
+                gear.weld(contactor)
+            case Contact(input=contact, active=active):
+                gear.ask(contact, active)
+            case WireBroken(pin=pin):
+                gear.break_wire(pin, True)
+            case WireMended(pin=pin):
+                gear.break_wire(pin, False)
+            case _:
+                return False
+        for row in self._stage.site.inputs:
+            self._stage.dims(row.id, gear.dims(row.id))
+        return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self._stage.chargers[index] for index in chosen(patterns, self._stage.chargers)]

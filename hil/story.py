@@ -63,6 +63,8 @@ class Names(NamedTuple):
     meters: Sequence[str]
     chargers: Sequence[str]
     sources: Sequence[str]
+    contactors: Sequence[str] = ()
+    inputs: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -108,7 +110,14 @@ def parse(data: Mapping[str, Any], source: str = "story") -> Story:
 
 def check_names(story: Story, site: Names) -> None:
     """Raises StoryError with every name that the site does not know."""
-    known = {"circuit": site.circuits, "meter": site.meters, "source": site.sources}
+    known = {
+        "circuit": site.circuits,
+        "meter": site.meters,
+        "source": site.sources,
+        "contactor": site.contactors,
+        "input": site.inputs,
+        "pin": [*site.contactors, *site.inputs],
+    }
     problems: list[Problem] = []
     for path, part in _parts(story):
         for field, ids in known.items():
