@@ -44,6 +44,7 @@ from hil.happenings import (
     CloudCut,
     Contact,
     CrashLoop,
+    Desired,
     Event,
     Kill,
     Leave,
@@ -185,7 +186,7 @@ class RigBench:
             while True:
                 self._stage.sample(time.monotonic_ns())
                 if self._t_s >= self._stage.story.duration_s:
-                    return ""
+                    return "\n".join(self._rig.installer.unmet)
                 if happening.done():
                     happening.result()
                 for child in (self._rig.enforcer, self._rig.link):
@@ -228,10 +229,11 @@ class RigBench:
         match event:
             case Limit():
                 self._hold(event)
-            case CloudCut():
-                await self._cut.begin()
-            case CloudBack():
-                await self._cut.end()
+            case Desired():
+                publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
+                group.create_task(publishing)
+            case CloudCut() | CloudBack():
+                await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
             case ChargerSilent(charger=charger):
                 await asyncio.gather(*(self._silence(id_).begin() for id_ in self._ids(charger)))
             case ChargerBack(charger=charger):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from hil.faults.view import How
 from hil.words import (
@@ -323,6 +323,22 @@ class BrokerIll(Event):
     for_s: Positive
 
 
+class Desired(Event):
+    """Somebody publishes a document; the story fails when something else becomes of it."""
+
+    do: Literal["desired"]
+    revision: Annotated[int, Field(strict=True, ge=1)]
+    operation: dict[str, JsonValue] = Field(default_factory=dict)
+    change: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="the installation part: the site's own with keys set by path, as in "
+        '"circuit.row-a.rating_a"; none: left out',
+    )
+    signed_by: Literal["installer", "stranger", "nobody"] = "nobody"
+    becomes: Literal["active", "rejected", "rolled_back"]
+    within_s: Positive = 15.0
+
+
 Happening = Annotated[
     SetBase
     | Plug
@@ -357,6 +373,7 @@ Happening = Annotated[
     | SerialLine
     | Misrouted
     | Connection
-    | BrokerIll,
+    | BrokerIll
+    | Desired,
     Field(discriminator="do"),
 ]

@@ -35,6 +35,7 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.installer import Installer
 from hil.service import Service
 from hil.supply import Supplies
 from hil.wiring import FACTORY
@@ -120,6 +121,8 @@ class Rig:
         self.proxies: dict[str, Proxy] = {}
         self._proxied = proxied
         self.broker = Broker(directory)
+        self.installer = Installer(depot.site.id)
+        self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
         self.service = Service(directory, watchdog_s)
@@ -204,7 +207,8 @@ class Rig:
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
-        (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        self.written = self.document(self.line.port)
+        (self.directory / "site.json").write_text(json.dumps(self.written))
         await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
@@ -270,6 +274,7 @@ class Rig:
         document["bus"] = list(buses.values())
         for entry in document.get("clamp", ()):
             entry["port"] = self.clamps[entry["id"]].port
+        document["key"] = [self.installer.entry]
         if "gpio" in document:
             document["gpio"] = {"factory": FACTORY}
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}

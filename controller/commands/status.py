@@ -61,6 +61,7 @@ def run(args: Namespace) -> int:
 def screen(report: StatusReport) -> Iterator[str]:
     """The report as lines for people."""
     yield f"{report.site}: {_mode(report)}, up {_time(report.uptime_s)}, {report.version}"
+    yield _document(report)
     yield _link(report)
     if report.tick_age_s > 1:
         yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
@@ -102,6 +103,11 @@ def _derogation(each: DerogationReport) -> str:
         f"what is allowed, which trips after {_time(each.trips_after_s)}, by {each.by} on "
         f"{each.date}: {each.reason}"
     )
+
+
+def _document(report: StatusReport) -> str:
+    which = "the installer's file" if report.revision is None else f"revision {report.revision}"
+    return f"document: {which}, installation {report.installation_hash[:12]}"
 
 
 def _link(report: StatusReport) -> str:
