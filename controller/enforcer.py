@@ -8,7 +8,6 @@ own fallbacks take over.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
@@ -20,16 +19,19 @@ from controller.clock import WallClock
 from controller.driver import Driver
 from controller.events import Events
 from controller.image import Clock, Image
+from controller.leaving import leave
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import Limits, RefusedLimitError, sources_of
+from controller.notify import Notifier
 from controller.places import PlaceError, Places
 from controller.reasons import Reasons
 from controller.server import Server, bound
 from controller.site import Site
 from controller.status import Reporter
-from controller.threads import first_death, log_what_nobody_awaits
+from controller.threads import Signal, first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
+from controller.vigil import Vigil
 from controller.watch import Watch
 from controller.wire import Limit, LimitAnswer, LinkReport, StatusReport, Welcome
 
@@ -55,6 +57,8 @@ class Ticker(Protocol):
 
     @property
     def changed_fd(self) -> int: ...
+    @property
+    def ticked_fd(self) -> int: ...
     def start(self) -> None: ...
     def stop(self) -> None:
         """May be called twice, and before start."""
@@ -84,8 +88,10 @@ class Enforcer:
         wall: WallClock,
         boot_id: str,
         allowed_uids: frozenset[int] = frozenset(),
+        notifier: Notifier | None = None,
     ) -> None:
         site, tables = depot.site, depot.tables
+        self._notifier = notifier or Notifier({})
         self.events = Events(clock)
         self._depot = depot
         self._places = places
@@ -116,6 +122,10 @@ class Enforcer:
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
+        self._stopping_at_once = asyncio.Event()
+        self._vigil = Vigil(
+            depot.image.turn, depot.kernel, clock, self._notifier, site.control.dead_man_ns
+        )
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises PlaceError before anything was touched."""
@@ -124,7 +134,7 @@ class Enforcer:
             loop = asyncio.get_running_loop()
             log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(name, self._stopping.set)
+                loop.add_signal_handler(name, self._stop)
             self._tell_start()
             self._restore()
             self._depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
@@ -133,10 +143,11 @@ class Enforcer:
             try:
                 async with asyncio.TaskGroup() as group:
                     work = [self._server.run(listening), self._follow(), self._look()]
-                    work += [first_death()]
+                    work += [first_death(), self._vigil.run(self._depot.ticker.ticked_fd)]
                     work += [self._drive(driver) for driver in self._depot.drivers]
                     tasks = [group.create_task(self._guarded(each)) for each in work]
                     await self._stopping.wait()
+                    await self._leave()
                     self._depot.ticker.stop()
                     for task in tasks:
                         task.cancel()
@@ -144,6 +155,26 @@ class Enforcer:
                 self._depot.ticker.stop()
                 self._limit_file.close()
         log.info("stopped")
+
+    def _stop(self) -> None:
+        """The first time in order, the second time at once."""
+        if self._stopping.is_set():
+            self._stopping_at_once.set()
+        self._stopping.set()
+
+    async def _leave(self) -> None:
+        self._notifier.stopping()
+        if self._depot.mode == "observe":
+            return
+        log.info("stopping: chargers go to their fail-safe setpoints")
+        self._notifier.status("stopping: chargers go to their fail-safe setpoints")
+        leaving = asyncio.ensure_future(leave(self._depot.kernel, self._depot.tables.charger_index))
+        at_once = asyncio.ensure_future(self._stopping_at_once.wait())
+        try:
+            await asyncio.wait((leaving, at_once), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            at_once.cancel()
 
     # What the server asks.
 
@@ -230,37 +261,21 @@ class Enforcer:
 
     async def _follow(self) -> None:
         """Hands changed orders to the drivers."""
-        fd = self._depot.ticker.changed_fd
-        changed = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def take() -> None:
-            os.eventfd_read(fd)  # here and not later: the loop would call again meanwhile
-            changed.set()
-
-        loop.add_reader(fd, take)
-        try:
+        with Signal(self._depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
-                changed.clear()
                 self._depot.image.announce()
                 self._watch.orders(self._clock.now_ns())
-        finally:
-            loop.remove_reader(fd)
 
     async def _look(self) -> None:
-        """Each second: what changed without an order, and whether the kernel still ticks."""
-        missed = 0
+        """Each second: what changed without an order, and whether turns complete."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = self._clock.now_ns()
             self._watch.orders(now_ns)
             self._watch.others(now_ns)
-            late_ns = now_ns - self._depot.kernel.now_ns
-            dead_man_ns = self._depot.site.control.dead_man_ns
-            missed = missed + 1 if late_ns > dead_man_ns else 0
-            if missed > 1:  # twice: after the whole process was held, the kernel may come second
-                raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
+            if (wrong := self._vigil.look()) is not None:
+                raise BrokenInvariantError(wrong)
 
     def _tell_start(self) -> None:
         fields = self._start_fields()

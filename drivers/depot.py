@@ -28,7 +28,7 @@ def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
     buses: dict[str, Bus] = {}
     for each in site.buses:
         line = line_at(each.address, each.timeout_ns / NS_PER_S, may_write=write)
-        buses[each.url] = Bus(line, image.clock)
+        buses[each.url] = Bus(line, image.clock, image.turn)
     drivers: list[Driver] = []
     for meter in site.meters:
         profile = library().meter_profile(meter.profile)
@@ -69,7 +69,9 @@ def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:
             pin = output(relay.id, relay.pin, rest=False)
-            drivers.append(HealthRelayDriver(relay, pin, image.clock))
+            driver = HealthRelayDriver(relay, pin, image.clock)
+            image.turn.fed(driver.pulse)
+            drivers.append(driver)
         for dim in gpio.inputs:
             drivers.append(DimDriver(dim, contact(dim.id, dim.pin, dim.debounce_ns), image))
         undo.pop_all()

@@ -30,6 +30,7 @@ from controller.enforcer import Depot, Enforcer
 from controller.image import ChargerReport, Image, MeterReading
 from controller.link.mqtt import Account
 from controller.link.process import Link
+from controller.notify import Notifier
 from controller.places import Places
 from controller.site import Site, parse
 from controller.tables import Tables
@@ -72,6 +73,7 @@ DOCUMENT: dict[str, Any] = {
     ],
 }
 BOOT = "boot-of-the-test"
+ENVIRON: dict[str, str] = {}  # as the service manager gives it
 
 
 def site() -> Site:
@@ -102,12 +104,12 @@ class FakeDriver:
     def __init__(self, device: str, post: Callable[[], None]) -> None:
         self.id = device
         self.fault: Exception | None = None
+        self.post = post
         self._health = Health(device)
-        self._post = post
 
     async def run(self) -> None:
         while self.fault is None:
-            self._post()
+            self.post()
             await asyncio.sleep(0.02)
         raise self.fault
 
@@ -332,7 +334,9 @@ class World:
 
     async def start_enforcer(self) -> None:
         self.depot, self.drivers = make_depot()
-        enforcer = Enforcer(self.depot, self.places, MonotonicClock(), Wall(), BOOT)
+        enforcer = Enforcer(
+            self.depot, self.places, MonotonicClock(), Wall(), BOOT, notifier=Notifier(ENVIRON)
+        )
         self.enforcer = enforcer
         self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
@@ -13,6 +14,7 @@ from controller.commands.processes import add_options, places_of, site_of
 from controller.enforcer import Depot, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
+from controller.notify import Notifier
 from controller.proof import prove
 from controller.site import Site
 from controller.tables import Tables
@@ -68,6 +70,7 @@ def run(args: Namespace) -> int:
                 SystemWallClock(),
                 boot_id(),
                 allowed,
+                Notifier(os.environ),
             )
         )
     finally:
