@@ -27,7 +27,7 @@ class OutputPin(Protocol):
 
 
 class ContactorDriver:
-    """Looks on absolute instants, at each new order, and at each edge of the auxiliary contact."""
+    """Looks on absolute instants, at each new order and turn, and at each edge of its contact."""
 
     def __init__(
         self,

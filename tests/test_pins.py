@@ -496,6 +496,47 @@ def test_the_health_relay_is_pulsed_by_completed_turns_and_by_nothing_else(
     asyncio.run(whole())
 
 
+def wire(pin: int) -> bool:
+    return bool(pins_of("mock")._factory.pin(pin).state)
+
+
+def test_completed_turns_pulse_the_health_relay_and_nothing_else_does(
+    installed: dict[str, str],
+) -> None:
+    async def story() -> None:
+        board = Board()
+        drivers = build(depot(output=OUTPUTS, input=[DIM]), board, write=True)[1:]
+        relay = next(each for each in drivers if each.id == "health")
+        levels = pins_of("mock")._factory.pin(22).states
+        async with Running(*drivers):
+            await until(lambda: len(levels) > 4)  # each change is one entry
+            assert relay.health().online
+            board.turn.stall()
+            await asyncio.sleep(0.1)
+            seen = len(levels)
+            await asyncio.sleep(0.3)
+            assert len(levels) == seen  # no decision, no turn, no pulse
+            board.turn.go_on()
+            await until(lambda: len(levels) > seen)
+
+    asyncio.run(story())
+
+
+def test_a_contactor_takes_each_decision_also_with_a_pin_that_fails() -> None:
+    async def story(bench: Bench) -> None:
+        driver = bench.contactor(PLAIN)
+        turn = bench.board.turn
+        async with Running(driver):
+            await until(lambda: driver.health().online)
+            bench.factory.pin(17).function = "input"
+            await until(lambda: not driver.health().online)
+            failed_ns = bench.board.clock.now_ns()
+            await until(lambda: (turn.last_ns() or 0) > failed_ns)
+        assert turn.missing() == []
+
+    told(story)
+
+
 def test_when_one_pin_cannot_be_had_all_are_let_go(installed: dict[str, str]) -> None:
     pins = pins_of("mock")
     taken = pins.output("other", 23, rest=False)
