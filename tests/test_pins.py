@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpiozero.pins.mock import MockFactory
+from gpiozero import PinEdgeDetectUnsupported
+from gpiozero.pins.mock import MockFactory, MockPin
 
 from controller.__main__ import main
 from controller.clock import MonotonicClock
@@ -363,6 +364,26 @@ def test_an_edge_between_two_looks_starts_the_wait_anew() -> None:
         await until(lambda: len(rung) >= 2)  # rung again when it can be believed
         contact.close()
 
+    told(story)
+
+
+def test_where_no_edges_are_told_a_contact_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def deaf(self: object) -> None:
+        raise PinEdgeDetectUnsupported("no edges here")
+
+    async def story(bench: Bench) -> None:
+        driver = bench.dim()
+        bench.ground(23, connected=True)
+        async with Running(driver):
+            await until(lambda: bench.board.inputs and not bench.board.inputs[-1][2])
+            bench.ground(23, connected=False)
+            await until(lambda: bench.board.inputs[-1][2])
+            assert "does not tell its edges: no edges here" in str(driver.health().error)
+            assert driver.health().online
+
+    monkeypatch.setattr(MockPin, "_enable_event_detect", deaf)
     told(story)
 
 
