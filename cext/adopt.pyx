@@ -226,6 +226,9 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.peak_since = charger.peak_since
     to.grace_until = charger.grace_until
     to.powered_at = charger.powered_at
+    to.proof = charger.proof
+    to.proof_at = charger.proof_at
+    to.unproven = charger.unproven
     to.fresh = charger.fresh
     memcpy(to.draw_hi, charger.draw_hi, sizeof(to.draw_hi))
 

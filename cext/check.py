@@ -88,6 +88,8 @@ def _table_problems(
     yield from _parent_problems([row.parent for row in circuits])
     for i, circuit in enumerate(circuits):
         yield from _amps(f"circuit {i}", circuit, "rating_ma", "worst_base_ma")
+        if circuit.base_step_ma is not None:
+            yield from _amps(f"circuit {i}", circuit, "base_step_ma")
         yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
     for i, source in enumerate(sources):
         where = f"source {i}"
@@ -117,6 +119,7 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
         *("min_ma", "max_ma", "fallback_ma", "power_on_ma", "standby_ma", "error_ma"),
     )
     yield from _times(where, charger, "settle_ns", "lag_ns", "poll_ns", "max_age_ns")
+    yield from _times(where, charger, "write_gap_ns", "confirm_gap_ns")
     yield from _range(where, "step_ma", charger.step_ma, 1, MOST_MA)
     yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, 1_000_000)
     yield from _range(where, "weight", charger.weight, 1, MOST_WEIGHT)

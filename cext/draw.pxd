@@ -7,6 +7,7 @@ cdef int64_t ordered_draw(
     const World* world, const Charger* charger, int32_t phase
 ) noexcept nogil
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil
+cdef bint listens(const Charger* charger) noexcept nogil
 cdef bint obeys(const Charger* charger) noexcept nogil
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil
 cdef void take_report(

@@ -8,6 +8,7 @@ from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
+    PROOF_MISSING,
     Charger,
     Circuit,
     World,
@@ -93,7 +94,12 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
 
 
 cdef bint obeys(const Charger* charger) noexcept nogil:
-    """Whether an order to it counts: started, in touch, with power, and not suspected."""
+    """Whether an order to it counts: it listens, and is proven."""
+    return listens(charger) and not charger.unproven
+
+
+cdef bint listens(const Charger* charger) noexcept nogil:
+    """Whether it does as told: started, in touch, with power, and not suspected."""
     return charger.started and charger.fresh and not charger.suspect and not charger.parted
 
 
@@ -121,12 +127,23 @@ cdef int64_t ordered_draw(
     return worst_draw(charger, charger.order)
 
 
+cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
+    """It had its time: to answer, or to prove that its fallback is what was declared."""
+    cdef int64_t since = max(charger.began_at, charger.powered_at)
+    if charger.cut:
+        return False
+    if not charger.started:
+        return now - since >= PROVING
+    return charger.proof == PROOF_MISSING and now - max(since, charger.proof_at) >= PROVING
+
+
 cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
     """Freshness, what may be in force, and the upper end of the draw."""
     cdef int32_t phase
     cdef int32_t hi[GRID_PHASES]
     cdef int64_t measured
     charger.fresh = charger.heard and in_date(charger.report_at, charger.max_age, now)
+    charger.unproven = is_unproven(charger, now)
     if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
         charger.in_force_hi = max(
             charger.in_force_hi, max(charger.fallback, charger.power_on)
@@ -139,6 +156,8 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
     if charger.cut:
         wait_for_power(charger)
         return
+    if charger.unproven:
+        charger.in_force_hi = max(charger.in_force_hi, charger.ceiling)
     ring_since(&charger.ring, now - charger.window, hi)
     for phase in range(GRID_PHASES):
         charger.may_shed[phase] = 0
@@ -185,7 +204,8 @@ cdef int64_t tolerated(const Charger* charger, int64_t setpoint) noexcept nogil:
 
 
 cdef void watch_stubborn(Charger* charger, int32_t most) noexcept nogil:
-    """Stubborn: measured above all it might draw in the last 7 s, for 7 s without pause.
+    """Stubborn: measured above all it might draw in the last 7 s (and the time until it took
+    a write), for 7 s without pause.
 
     It ends when it was measured within its order for 7 s without pause, and confirms it.
     """
@@ -199,7 +219,9 @@ cdef void watch_stubborn(Charger* charger, int32_t most) noexcept nogil:
     charger.within_at = 0
     charger.beyond_at = charger.beyond_at or at
     if at - charger.beyond_at >= stubborn_after():
-        if most > tolerated(charger, highest_order(charger, at - stubborn_after())):
+        if most > tolerated(
+            charger, highest_order(charger, at - stubborn_after() - charger.write_gap)
+        ):
             charger.stubborn = charger.suspect = 1
 
 
@@ -209,7 +231,10 @@ cdef void watch_suspect(Charger* charger, int64_t now) noexcept nogil:
     It is cleared when it does as told; a stubborn one, when it has done so for 7 s.
     """
     cdef int32_t phase, most = 0
-    cdef int64_t due = charger.settle + charger.lag + charger.poll + WRITING
+    cdef int64_t due = (
+        charger.write_gap + charger.settle + charger.lag + charger.poll + charger.confirm_gap
+        + WRITING
+    )
     cdef bint obedient = charger.confirmed
     if not charger.started or not charger.fresh or charger.observed:
         charger.beyond_at = charger.within_at = 0
@@ -245,6 +270,8 @@ cdef void count_draw(World* world) noexcept nogil:
             circuit.draw_hi[phase] = 0
             circuit.credit[phase] = 0
             circuit.may_shed[phase] = 0
+            circuit.quick_shed[phase] = 0
+            circuit.slow_hi[phase] = 0
             circuit.suspect_draw[phase] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
@@ -256,9 +283,20 @@ cdef void count_draw(World* world) noexcept nogil:
             circuit = &world.circuits[node]
             for phase in range(GRID_PHASES):
                 circuit.draw_hi[phase] += charger.draw_hi[phase]
+            if world.paced:
+                count_slow(charger, circuit)
             if circuit.fresh and charger.fresh and charger.current_known:
                 count_measured(charger, circuit, world.now)
             node = circuit.parent
+
+
+cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:
+    """What is drawn still, once everybody who takes a write at once was told 0."""
+    cdef int32_t phase
+    cdef bint slow = charger.write_gap > 0 or not obeys(charger)
+    for phase in range(GRID_PHASES):
+        if charger.wired[phase]:
+            circuit.slow_hi[phase] += charger.draw_hi[phase] if slow else charger.standby
 
 
 cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
@@ -271,7 +309,9 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     cdef int32_t hi[GRID_PHASES]
     cdef int32_t phase
     cdef int64_t stays
-    cdef int64_t recent = highest_order(charger, now - charger.settle - circuit.credit_ns)
+    cdef int64_t recent = highest_order(
+        charger, now - charger.write_gap - charger.settle - circuit.credit_ns
+    )
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
     if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
@@ -289,4 +329,6 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             if stays < NOTHING_MA:
                 continue
             circuit.may_shed[phase] += stays
+            if not charger.write_gap:
+                circuit.quick_shed[phase] += stays
         charger.may_shed[phase] = max(charger.may_shed[phase], stays)

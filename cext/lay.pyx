@@ -108,6 +108,9 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
     for phase in range(GRID_PHASES):
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
+        circuit.base_step[<int32_t>phase] = (
+            0x7FFFFFFF if row.base_step_ma is None else row.base_step_ma[phase]
+        )
         circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
     return 0
@@ -132,6 +135,9 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     charger.tolerance_ppm = row.tolerance_ppm
     charger.standby = row.standby_ma
     charger.settle = row.settle_ns
+    charger.write_gap = row.write_gap_ns
+    charger.confirm_gap = row.confirm_gap_ns
+    world.paced = world.paced or charger.write_gap > 0
     charger.metered = row.metered
     charger.error = row.error_ma
     charger.lag = row.lag_ns
@@ -227,7 +233,7 @@ cdef void lay_windows(World* world) noexcept nogil:
     for k in range(world.chargers_n):
         charger = &world.chargers[k]
         charger.window = charger.lag + charger.poll
-        charger.show = charger.settle + charger.lag + charger.poll
+        charger.show = charger.write_gap + charger.settle + charger.lag + charger.poll
     for i in range(world.sources_n):
         lay_source_window(world, &world.sources[i])
     for i in range(world.circuits_n):
@@ -237,8 +243,12 @@ cdef void lay_windows(World* world) noexcept nogil:
     for k in range(world.chargers_n):
         charger = &world.chargers[k]
         charger.ring.span_ns = span_of(charger.window)
-        charger.orders.span_ns = span_of(max(2 * charger.show, stubborn_after()))
-        charger.calm = max(world.pace.calm, charger.window)
+        charger.orders.span_ns = span_of(max(
+            2 * charger.show + charger.confirm_gap, stubborn_after() + charger.write_gap
+        ))
+        charger.calm = max(
+            max(world.pace.calm, charger.window), 2 * (charger.write_gap + charger.confirm_gap)
+        )
         charger.observed = world.pace.observe
         calm = max(calm, charger.calm)
     world.pace.turn = max(world.pace.turn, 2 * calm + world.pace.dwell)
@@ -264,7 +274,8 @@ cdef void lay_source_window(World* world, Source* source) noexcept nogil:
         )
         charger.show = max(
             charger.show,
-            charger.settle + charger.lag + charger.poll + source.lag + source.poll,
+            charger.write_gap + charger.settle + charger.lag + charger.poll
+            + source.lag + source.poll,
         )
     source.ring.span_ns = span_of(source.max_age + source.lag + source.charger_lag)
 

@@ -10,9 +10,9 @@ from libc.stdint cimport int32_t
 from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
 from cext.orders cimport order
-from cext.rise cimport rise
+from cext.rise cimport rise, worth_a_write
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
-from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, WORTH_MA, Charger, World
+from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World
 
 
 cdef void decide(World* world) noexcept nogil:
@@ -43,7 +43,9 @@ cdef void lower_calmly(World* world) noexcept nogil:
             continue
         charger.calm_most = max(charger.calm_most, charger.target)
         charger.why = charger.bound
-        worth = charger.calm_most == 0 or charger.order - charger.calm_most >= WORTH_MA
+        worth = (
+            charger.calm_most == 0 or charger.order - charger.calm_most >= worth_a_write(charger)
+        )
         if charger.bound.rule == RULE_NO_VEHICLE:
             order(world, charger, charger.target)
         elif worth and world.now - charger.calm_since >= charger.calm:

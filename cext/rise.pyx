@@ -8,19 +8,25 @@ from cext.orders cimport order
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     GRID_PHASES,
+    PROOF_MISSING,
     RULE_DWELL,
+    RULE_PACED,
     RULE_RAMP,
     RULE_SILENT,
     RULE_SLACK,
     RULE_STARTING,
     RULE_STUBBORN,
     RULE_SUSPECT,
+    RULE_UNPROVEN,
     WORTH_MA,
     Charger,
     Circuit,
     Why,
     World,
 )
+
+cdef enum:
+    PACED_WORTH_MA = 2000  # of a change that forfeits the next one for a whole gap
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t RAISE_GAP = SECOND  # between two rises of one charger
@@ -40,13 +46,17 @@ cdef void rise(World* world) noexcept nogil:
         if charger.parted:
             continue  # its contactor's reason stands
         if not charger.started:
-            blame(world, &charger.why, RULE_STARTING, -1, -1)
+            blame(
+                world, &charger.why, RULE_UNPROVEN if charger.unproven else RULE_STARTING, -1, -1
+            )
         elif not charger.fresh:
             blame(world, &charger.why, RULE_SILENT, -1, -1)
         elif charger.suspect:
             blame(
                 world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
             )
+        elif charger.proof == PROOF_MISSING:
+            blame(world, &charger.why, RULE_UNPROVEN, -1, -1)
         elif charger.target > charger.order:
             rise_one(world, charger)
         elif charger.target == charger.order:
@@ -71,14 +81,68 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
         charger.why = where
     else:
         charger.why = charger.bound
+    if charger.write_gap:
+        setpoint = paced(world, charger, setpoint)
     if ramp < setpoint:
         setpoint = to_step(charger, ramp)
         blame(world, &charger.why, RULE_RAMP, -1, -1)
     if world.now - charger.changed_at < RAISE_GAP:
         return
-    if setpoint - charger.order >= WORTH_MA or setpoint == charger.maximum > charger.order:
+    if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
+
+
+cdef int32_t worth_a_write(const Charger* charger) noexcept nogil:
+    """A smaller change waits for more, unless a cap asks for it."""
+    return PACED_WORTH_MA if charger.write_gap else WORTH_MA
+
+
+cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:
+    """The step to its maximum may be small; one that takes a whole gap only after a rest."""
+    if charger.write_gap and world.now - charger.changed_at < charger.calm:
+        return False
+    return setpoint == charger.maximum > charger.order
+
+
+cdef int32_t paced(World* world, Charger* charger, int32_t setpoint) noexcept nogil:
+    """A rise that forfeits the next reduction for a whole gap: as far as nothing needs one then.
+
+    Not while the gap of the change before may still run.
+    """
+    cdef Why where
+    cdef int32_t spared = to_step(charger, setpoint_for(charger, spare_above(world, charger, &where)))
+    if world.now - charger.changed_at < charger.write_gap + charger.confirm_gap:
+        blame(world, &charger.why, RULE_PACED, -1, -1)
+        return charger.order
+    if spared < setpoint:
+        charger.why = where
+        return spared
+    return setpoint
+
+
+cdef int64_t spare_above(World* world, Charger* charger, Why* where) noexcept nogil:
+    """The draw a paced charger may rise to, so that every cap holds through a step of the base
+    load and one gap, with nobody lowered but those who take a write at once."""
+    cdef int32_t node = charger.circuit, phase
+    cdef int64_t base, slack, most = NO_CAP
+    cdef Circuit* circuit
+    blame(world, where, RULE_PACED, -1, -1)
+    while node >= 0:
+        circuit = &world.circuits[node]
+        for phase in range(GRID_PHASES):
+            if not charger.wired[phase]:
+                continue
+            base = min(circuit.base_hi[phase] + circuit.base_step[phase], <int64_t>circuit.worst[phase])
+            base = max(base, circuit.base_hi[phase])
+            slack = circuit.cap[phase] - base - circuit.slow_hi[phase]
+            if slack < 0:
+                slack = -charger.draw_hi[phase]
+            if charger.draw_hi[phase] + slack < most:
+                most = charger.draw_hi[phase] + slack
+                blame(world, where, RULE_PACED, node, phase)
+        node = circuit.parent
+    return most
 
 
 cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil:
@@ -142,8 +206,10 @@ cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
     What a rest allows is bounded, but never to less than one change that is worth a write.
     """
     cdef int64_t rested_ms = min((world.now - charger.changed_at) // MILLISECOND, HOUR_MS)
+    cdef int64_t span_ms = (RAISE_SPAN + charger.write_gap) // MILLISECOND
     cdef int64_t most = max(
-        world.pace.ramp_ma_per_s * RAISE_SPAN // SECOND, <int64_t>charger.step + WORTH_MA
+        world.pace.ramp_ma_per_s * span_ms // 1000,
+        <int64_t>charger.step + worth_a_write(charger),
     )
     return max(
         <int64_t>charger.minimum,
@@ -167,6 +233,8 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
         while node >= 0:
             circuit = &world.circuits[node]
             circuit.draw_hi[phase] += more
+            if charger.write_gap:
+                circuit.slow_hi[phase] += more
             if circuit.fresh and not charger.metered:
                 circuit.unseen_at = world.now
                 circuit.base_hi[phase] = max(

@@ -55,8 +55,8 @@ class Rule(IntEnum):
     PAUSED = 16  # does not do as told while circuit and phase are over their cap: told to stop
     OPENED = 17  # a contactor before it is ordered open; of a contactor: against an excess
     RECLOSING = 18  # of a contactor: waits until its power-on currents fit circuit and phase
-    PACED = 19  # the device takes no further write yet, and an increase could not be taken back
-    UNPROVEN = 20  # its fallback is not proven: counted at its worst
+    PACED = 19  # its writes are paced: waits until an increase need not be taken back at once
+    UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
 
 
@@ -78,6 +78,7 @@ class CircuitRow(NamedTuple):
     worst_base_ma: Phases  # declared; includes the children's
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
+    base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
 
 
 class SourceRow(NamedTuple):
@@ -115,6 +116,8 @@ class ChargerRow(NamedTuple):
     max_age_ns: int
     weight: int = 1
     class_rank: int = 0  # lower goes first
+    write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
+    confirm_gap_ns: int = 0  # how long a read-back may take beyond lag and poll
     ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
 
 
@@ -194,6 +197,7 @@ class ChargerState(NamedTuple):
     suspect: bool  # does not do as told; a stubborn one is suspected, too
     stubborn: bool
     cut_off: bool  # behind a contactor that is verified open
+    unproven: bool  # did not answer in time, or its fallback is not proven
 
 
 class ContactorState(NamedTuple):

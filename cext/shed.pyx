@@ -8,7 +8,7 @@ cap that fell, or a blind circuit that does not fit, asks all below it to go to 
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport obeys, ordered_draw
+from cext.draw cimport listens, ordered_draw
 from cext.orders cimport shed_to
 from cext.shares cimport fill
 from cext.targets cimport blame
@@ -26,6 +26,12 @@ from cext.types cimport (
     Wish,
     World,
 )
+
+# In this order a net excess is asked for.
+cdef enum:
+    QUICK = 0
+    PACED = 1
+    SUSPECTS = 2
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
 
@@ -71,7 +77,9 @@ cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcep
 cdef void shed_excess(World* world) noexcept nogil:
     """Lowers what is drawn, fairly, until what is ordered takes every net excess away.
 
-    First what obeys; what is left then asks suspects, each once in the time it takes to show.
+    First what takes a write at once; then what its own pacing may delay: what was lowered in its
+    place rises again once targets have moved it, calmly. What is left asks suspects, each once
+    in the time it takes to show.
     """
     cdef int32_t i, phase
     cdef bint over = False
@@ -81,8 +89,10 @@ cdef void shed_excess(World* world) noexcept nogil:
     if not over:
         return
     shed_unseen(world)
-    shed_seen(world, False)
-    shed_seen(world, True)
+    shed_seen(world, QUICK)
+    if world.paced:
+        shed_seen(world, PACED)
+    shed_seen(world, SUSPECTS)
 
 
 cdef int64_t keeps(const Charger* charger) noexcept nogil:
@@ -113,31 +123,41 @@ cdef void shed_unseen(World* world) noexcept nogil:
             shed_to(world, charger, keeps(charger), RULE_SHED, where.circuit, where.phase)
 
 
-cdef int64_t still_allowed(const Circuit* circuit, int32_t phase, bint suspects) noexcept nogil:
-    """How much of the draw that may be shed may stay."""
-    if circuit.excess[phase] <= 0:
+cdef int64_t still_allowed(const Circuit* circuit, int32_t phase, int32_t who) noexcept nogil:
+    """How much of the draw of those that may stay, when those before them gave all they can."""
+    cdef int64_t before = 0, own = circuit.quick_shed[phase]
+    if who == PACED:
+        before = circuit.quick_shed[phase]
+        own = circuit.may_shed[phase] - before
+    elif who == SUSPECTS:
+        before = circuit.may_shed[phase]
+        own = circuit.suspect_draw[phase]
+    if circuit.excess[phase] <= before:
         return NO_CAP
-    if not suspects:
-        return circuit.may_shed[phase] - circuit.excess[phase]
-    if circuit.excess[phase] <= circuit.may_shed[phase]:
-        return NO_CAP
-    return circuit.suspect_draw[phase] - (circuit.excess[phase] - circuit.may_shed[phase])
+    return own - (circuit.excess[phase] - before)
 
 
-cdef void shed_seen(World* world, bint suspects) noexcept nogil:
+cdef int32_t whose(const Charger* charger) noexcept nogil:
+    if charger.suspect:
+        return SUSPECTS
+    return PACED if charger.write_gap else QUICK
+
+
+cdef void shed_seen(World* world, int32_t who) noexcept nogil:
     """One fair-share run with what is drawn as maxima; what was not granted is taken off."""
     cdef int32_t i, phase, count = 0
     cdef int64_t taken
+    cdef bint suspects = who == SUSPECTS
     cdef Charger* charger
     cdef Wish* wish
     for i in range(world.circuits_n):
         for phase in range(GRID_PHASES):
             world.filler.cap[i * GRID_PHASES + phase] = still_allowed(
-                &world.circuits[i], phase, suspects
+                &world.circuits[i], phase, who
             )
     for i in range(world.chargers_n):
         charger = &world.chargers[world.turn_order[i]]
-        if (charger.suspect != 0) == suspects and wish_to_keep(charger, &world.wishes[count]):
+        if whose(charger) == who and wish_to_keep(charger, &world.wishes[count]):
             world.wisher[count] = world.turn_order[i]
             count += 1
     if count == 0:
@@ -193,7 +213,7 @@ cdef void fall_to_targets(World* world) noexcept nogil:
             circuit = &world.circuits[node]
             for phase in range(GRID_PHASES):
                 if charger.wired[phase] and must_fall(circuit, phase):
-                    shed_to(world, charger, charger.target if obeys(charger) else 0,
+                    shed_to(world, charger, charger.target if listens(charger) else 0,
                             RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
             node = circuit.parent
 

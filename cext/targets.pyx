@@ -128,6 +128,7 @@ cdef void set_targets(World* world) noexcept nogil:
     for i in range(n):
         charger = &world.chargers[world.wisher[i]]
         if not at_table(world, charger):
+            charger.target = min(charger.order, charger.failsafe)
             continue
         world.wisher[count] = world.wisher[i]
         wish_of(charger, &world.wishes[count],

@@ -78,6 +78,14 @@ class Kernel:
     def set_fallback(self, charger: int, fallback_ma: int) -> None:
         """What the charger itself says it does alone: the higher of this and what was declared
         counts. It never lifts the fail-safe setpoint."""
+    def prove(self, charger: int, proven: bool | None) -> None:
+        """Whether its fallback was read back and is at most what was declared.
+
+        False: not yet, or it is not. From then on the charger is not raised; after 10 s it is
+        *unproven*, counted at its maximum, and the others go on. None, and before anybody told:
+        the device cannot tell, and that it answers is proof enough. To be called with False when
+        a driver begins that can read it back, and after each reboot of the charger.
+        """
     def post_contactor(self, contactor: int, at_ns: int, closed: bool) -> None:
         """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
     def set_limit(

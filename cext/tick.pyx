@@ -30,6 +30,9 @@ from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport (
+    PROOF_GIVEN,
+    PROOF_MISSING,
+    PROOF_NOT_ASKED,
     GRID_PHASES,
     VEHICLE_E,
     Charger,
@@ -141,6 +144,18 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         to.told_fallback = fallback
         to.fallback = max(to.declared_fallback, fallback)
+        pthread_mutex_unlock(&self.lock)
+
+    def prove(self, charger, proven):
+        cdef int32_t i = index("charger", charger, self.world.chargers_n)
+        cdef int32_t proof = PROOF_NOT_ASKED
+        cdef Charger* to = &self.world.chargers[i]
+        if proven is not None:
+            proof = PROOF_GIVEN if proven else PROOF_MISSING
+        pthread_mutex_lock(&self.lock)
+        if to.proof != proof:
+            to.proof = proof
+            to.proof_at = self.world.now
         pthread_mutex_unlock(&self.lock)
 
     def post_contactor(self, contactor, at_ns, closed):
@@ -279,7 +294,7 @@ cdef class Kernel:
             three(c.current) if c.fresh and c.current_known else None,
             VEHICLES[c.vehicle if c.fresh else 0],
             max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-            bool(c.cut),
+            bool(c.cut), bool(c.unproven),
         )
 
     def contactor(self, contactor):

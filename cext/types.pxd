@@ -15,6 +15,12 @@ cdef enum:
     SLOT_ENDED = 2
     SLOT_LOST = 3
 
+# What is known of a charger's fallback.
+cdef enum:
+    PROOF_NOT_ASKED = 0  # the device cannot tell: that it answers has to do
+    PROOF_GIVEN = 1
+    PROOF_MISSING = 2
+
 # rows.Vehicle
 cdef enum:
     VEHICLE_UNKNOWN = 0
@@ -76,6 +82,7 @@ cdef struct Circuit:
     int32_t unsigned  # of this tick: only magnitudes count, as import
     int32_t handing  # of this tick: another source knew more lately than what counts now
     int32_t rating[GRID_PHASES]
+    int32_t base_step[GRID_PHASES]  # the most that the base load rises at once
     int32_t declared[GRID_PHASES]
     int32_t worst[GRID_PHASES]  # as declared, or as measured since
     # of this tick
@@ -103,6 +110,8 @@ cdef struct Circuit:
     int32_t beyond_control
     int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
     int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
+    int64_t quick_shed[GRID_PHASES]  # the part of it that goes with the next write
+    int64_t slow_hi[GRID_PHASES]  # most that is drawn once all that obeys at once was told 0
     int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
     int64_t wakes[GRID_PHASES]  # scratch: most that is drawn once a contactor has closed
     int32_t asked  # scratch: whether that contactor's chargers are fed from here
@@ -151,6 +160,8 @@ cdef struct Charger:
     int64_t calm  # pace.calm, or longer where a change takes longer to show
     int64_t show  # from an order until every meter above must show it
     int32_t failsafe
+    int64_t write_gap
+    int64_t confirm_gap
     int64_t began_at  # the first tick that knew of it; 0: none yet
     # feedback
     int32_t heard
@@ -176,6 +187,9 @@ cdef struct Charger:
     int32_t stubborn  # suspected, too
     int64_t beyond_at  # since then it was measured above its order without pause; 0: it is not
     int64_t within_at  # since then it was not; 0: it is
+    int32_t proof  # of its fallback, as PROOF_*
+    int64_t proof_at  # since when
+    int32_t unproven  # of this tick
     int64_t doubted_at  # since then no read-back has confirmed the order
     # contactors
     int32_t own  # the contactor of its own; -1: none
@@ -310,6 +324,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
+    int32_t paced  # some charger takes no second write within a gap
     int32_t adopted  # it took over from another kernel and has not ticked since
     int64_t now
     int64_t tick

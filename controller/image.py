@@ -6,7 +6,7 @@ device's own terminals; the kernel speaks of grid phases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -75,16 +75,33 @@ class Image:
         self.turn = Turn(clock, tables.tuning.dead_man_ns)
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
-        self._plausibility = Plausibility(
+        self._plausibility = self._judge()
+        self._wake_contactor: dict[str, Callable[[], None]] = {}
+        self._sent_contactor: dict[str, bool] = {}
+        self._take_input: Callable[[str, int, bool], None] | None = None
+
+    def switch(self, tables: Tables, kernel: Kernel, sources: Mapping[int, int]) -> None:
+        """Another document is in force; `sources` are new indexes and old ones of what stayed.
+
+        No driver of a device that is gone may run any more.
+        """
+        self._tables, self._kernel = tables, kernel
+        self._sources = tuple(tables.source_index)
+        before, self._plausibility = self._plausibility, self._judge()
+        self._plausibility.adopt(before, sources)
+        for charger in self._wake.keys() - tables.charger_index.keys():
+            del self._wake[charger]
+            self._sent.pop(charger, None)
+
+    def _judge(self) -> Plausibility:
+        tables = self._tables
+        return Plausibility(
             tables.circuits,
             tables.sources,
             tables.chargers,
             self._doubt,
             tables.source_spread_ppm,
         )
-        self._wake_contactor: dict[str, Callable[[], None]] = {}
-        self._sent_contactor: dict[str, bool] = {}
-        self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
     def clock(self) -> Clock:

@@ -106,7 +106,7 @@ def _reaction(
         poll_ns=0 if meter is None else meter.poll_ns,
         takes_ns=detect_ns + slowest.takes_ns,
         allowed_ns=allowed_ns,
-        step_ma=circuit.worst_base_ma,
+        step_ma=circuit.step_ma,
         slow=_slow(answers, left_ns),
     )
     yield Reaction(

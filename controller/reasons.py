@@ -28,8 +28,8 @@ _WORDS = {
     Rule.PAUSED: "stopped: does not do as told, and {place} is over its cap ({limit})",
     Rule.OPENED: "contactor open: {place} was over its cap ({limit})",
     Rule.RECLOSING: "contactor open: its power-on currents wait for room on {place}",
-    Rule.PACED: "may not rise: it takes no further write yet, and {place} leaves no reserve",
-    Rule.UNPROVEN: "unproven: counted at its worst",
+    Rule.PACED: "may not rise: its writes are paced, and {place} could need the next one",
+    Rule.UNPROVEN: "unproven: did not answer, or its fallback is not proven; at its worst",
     Rule.CLOSED: "closed",
 }
 

@@ -81,6 +81,7 @@ class Tables:
                     worst_base_ma=circuit.worst_base_ma,
                     credit_export=circuit.credit_export,
                     clear_within_ns=circuit.clear_within_ns,
+                    base_step_ma=circuit.base_step_ma,
                 )
                 for circuit in site.circuits
             ),
@@ -161,6 +162,8 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         max_age_ns=charger.max_age_ns,
         weight=charger.weight,
         class_rank=charger.class_rank,
+        write_gap_ns=charger.facts.write_gap_ns,
+        confirm_gap_ns=charger.facts.confirm_gap_ns,
         ceiling_ma=charger.ceiling_ma,
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cext.tick import Kernel
     from controller.image import Clock
+    from controller.running import Ticker
     from controller.turn import Turn
 
 GIVE_UP_NS = 30 * NS_PER_S  # nothing is fed meanwhile: there is no hurry
@@ -31,11 +32,8 @@ log: FilteringBoundLogger = structlog.get_logger()
 class Vigil:
     """From the start of the enforcer to its end."""
 
-    def __init__(
-        self, turn: Turn, kernel: Kernel, clock: Clock, notifier: Notifier, dead_man_ns: int
-    ) -> None:
+    def __init__(self, turn: Turn, clock: Clock, notifier: Notifier, dead_man_ns: int) -> None:
         self._turn = turn
-        self._kernel = kernel
         self._clock = clock
         self._notifier = notifier
         self._dead_man_ns = dead_man_ns
@@ -44,15 +42,15 @@ class Vigil:
         self._missed = 0
         turn.fed(self._completed)
 
-    async def run(self, ticked_fd: int) -> None:
+    async def run(self, kernel: Kernel, ticker: Ticker) -> None:
         """Until cancelled. Each decision of the kernel's thread may begin a turn."""
-        with Signal(ticked_fd) as ticked:
+        with Signal(ticker.ticked_fd) as ticked:
             while True:
                 await ticked.wait()
-                at_ns = self._kernel.now_ns  # first: then it is never younger than its tick
-                self._turn.decided(self._kernel.ticks, at_ns)
+                at_ns = kernel.now_ns  # first: then it is never younger than its tick
+                self._turn.decided(kernel.ticks, at_ns)
 
-    def look(self) -> str | None:
+    def look(self, kernel: Kernel) -> str | None:
         """Each second. Says what is wrong when it is time to give up."""
         now_ns = self._clock.now_ns()
         last_ns = self._turn.last_ns()
@@ -61,7 +59,7 @@ class Vigil:
         self._missed = self._missed + 1 if late_ns > self._dead_man_ns else 0
         if self._missed < 2:
             return None
-        why = self._why(now_ns)
+        why = self._why(now_ns - kernel.now_ns)
         if self._well:
             self._well = False
             log.error("turns do not complete: nothing is fed", why=why)
@@ -78,8 +76,7 @@ class Vigil:
             self._notifier.status("in control")
         self._notifier.feed()
 
-    def _why(self, now_ns: int) -> str:
-        tick_age_ns = now_ns - self._kernel.now_ns
+    def _why(self, tick_age_ns: int) -> str:
         if tick_age_ns > self._dead_man_ns:
             return f"the kernel's thread has not ticked for {seconds_text(tick_age_ns)} s"
         missing = self._turn.missing()

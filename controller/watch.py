@@ -57,7 +57,9 @@ class Watch:
         drivers: Sequence[Driver],
         reasons: Reasons,
         events: Events,
+        before: Watch | None = None,
     ) -> None:
+        """`before`: the watch of the document before; what it has told is told."""
         self._kernel = kernel
         self._events = events
         self._reasons = reasons
@@ -71,8 +73,21 @@ class Watch:
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
         self._suspect = dict.fromkeys(self._chargers, False)
+        self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
+        if before is not None:
+            self._remember(before)
+
+    def _remember(self, before: Watch) -> None:
+        stays = [driver.id for driver in self._drivers if driver in before._drivers]
+        self._devices.update((id_, before._devices[id_]) for id_ in stays)
+        for charger in self._chargers.keys() & before._chargers.keys():
+            self._told[charger] = before._told[charger]
+            self._suspect[charger] = before._suspect[charger]
+        for circuit in self._circuits.keys() & before._circuits.keys():
+            self._blind[circuit] = before._blind[circuit]
+        self._states = {id_: state for id_, state in before._states.items() if id_ in self._slots}
 
     def orders(self, now_ns: int) -> None:
         """Every reduction; of a charger that rises, one line a second; every contactor."""
@@ -117,7 +132,9 @@ class Watch:
         for driver in self._drivers:
             self._device(driver, now_ns)
         for charger, index in self._chargers.items():
-            suspect = self._kernel.charger(index).suspect
+            state = self._kernel.charger(index)
+            self._proof(charger, state.unproven)
+            suspect = state.suspect
             if suspect != self._suspect[charger]:
                 self._suspect[charger] = suspect
                 if suspect:
@@ -138,6 +155,18 @@ class Watch:
                 tell("limit state", source=source, state=slot.state, cap_a=cap_a)
                 why = "no cap" if cap_a is None else f"cap {_three(cap_a)} A"
                 self._events.happened(f"limit_{slot.state}", source, why)
+
+    def _proof(self, charger: str, unproven: bool) -> None:
+        if unproven == self._unproven[charger]:
+            return
+        self._unproven[charger] = unproven
+        if unproven:
+            log.warning("charger unproven", charger=charger)
+            why = "it did not answer, or its fallback is not proven: counted at its maximum"
+            self._events.happened("charger_unproven", charger, why)
+        else:
+            log.info("charger proven", charger=charger)
+            self._events.happened("charger_proven", charger)
 
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None

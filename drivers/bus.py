@@ -39,6 +39,7 @@ class Bus:
         self._longest_ns = round(line.longest_s * NS_PER_S)
         self._taken = False
         self._waiting: list[_Waiter] = []
+        self._users = 0
         self._silent: str | None = None  # who had the line last, and got no answer
 
     @property
@@ -83,9 +84,15 @@ class Bus:
                 self._pass_on()
             raise
 
+    def join(self) -> None:
+        """One more device is on this line."""
+        self._users += 1
+
     def close(self) -> None:
-        """Ends the connection; the next exchange makes a new one."""
-        self._line.close()
+        """One less. With the last one the connection ends; the next exchange makes a new one."""
+        self._users = max(0, self._users - 1)
+        if self._users == 0:
+            self._line.close()
 
     def _pass_on(self) -> None:
         self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]

@@ -95,6 +95,7 @@ class ChargerDriver:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._bus.join()
         turn = self._image.turn
         if self._may_write:
             turn.join(self.id, self._write_bell.ring)

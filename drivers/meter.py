@@ -33,6 +33,7 @@ class MeterDriver:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._bus.join()
         bell = Bell(self.id, self._period_s)
         turn = self._image.turn
         try:

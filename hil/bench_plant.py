@@ -38,7 +38,7 @@ from hil.story import Story, chosen
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
 LOOK_NS = 100_000_000  # a contact is looked at this often
-LEAVE_NS = 1_000_000_000  # from SIGTERM until the last orders are seen in force
+LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force
 START_NS = 1_000_000_000  # from a process's start until it is at work
 
 

@@ -24,9 +24,9 @@ from tests.oracle.world import World
 def kernel_of(site: Site) -> Kernel:
     """A kernel for a site of the oracle's."""
     return Kernel(
-        [CircuitRow(*row) for row in site.circuits],
+        [CircuitRow(**row._asdict()) for row in site.circuits],
         [SourceRow(*row) for row in site.meters],
-        [ChargerRow(*row) for row in site.chargers],
+        [ChargerRow(**row._asdict()) for row in site.chargers],
         [SlotRow(row.circuit, Kind.GRID, row.failsafe_ma, row.hold_ns) for row in site.slots],
         Tuning(*site.pace),
     )

@@ -25,7 +25,13 @@ class Circuit:
     credit_export: bool
     clear_within_ns: int | None  # of an excess over the rating
     reserve_ma: Phases  # kept free below every cap
+    base_step_ma: Phases | None = None  # what the base load rises at once; None: all of it
     limit_ma: Phases | None = None  # the operator's own, no more than the rating; None: none
+
+    @property
+    def step_ma(self) -> Phases:
+        """The largest step of base load."""
+        return self.worst_base_ma if self.base_step_ma is None else self.base_step_ma
 
     @property
     def phase_mv(self) -> int:
@@ -46,6 +52,7 @@ def resolve_circuits(draft: Draft) -> tuple[Circuit, ...]:
         _check_protection(draft, index, entry)
         _check_base(draft, index, entry, children.get(entry.id, []))
         _check_reserve(draft, index, entry)
+        _check_step(draft, index, entry)
     return _planted(draft, children)
 
 
@@ -75,6 +82,7 @@ def _planted(draft: Draft, children: Mapping[str | None, list[int]]) -> tuple[Ci
             credit_export=entry.credit_export,
             clear_within_ns=entry.clear_within_ns,
             reserve_ma=entry.reserve_ma,
+            base_step_ma=entry.base_step_ma,
         )
         waiting += [(child, nominal_v) for child in reversed(children.get(entry.id, []))]
     return tuple(planted.values())
@@ -144,5 +152,18 @@ def _check_reserve(draft: Draft, index: int, entry: CircuitEntry) -> None:
                 f"must not exceed the rating, {amperes_text(entry.rating_ma[phase])} A on "
                 f"L{phase + 1}; found {amperes_text(entry.reserve_ma[phase])}",
                 *("circuit", index, "reserve_a"),
+            )
+            return
+
+
+def _check_step(draft: Draft, index: int, entry: CircuitEntry) -> None:
+    step_ma = entry.base_step_ma or entry.worst_base_ma
+    for phase in range(3):
+        if step_ma[phase] > entry.worst_base_ma[phase]:
+            draft.complain(
+                f"must not exceed the worst base load, "
+                f"{amperes_text(entry.worst_base_ma[phase])} A on L{phase + 1}; "
+                f"found {amperes_text(step_ma[phase])}",
+                *("circuit", index, "base_step_a"),
             )
             return

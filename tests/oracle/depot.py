@@ -29,6 +29,7 @@ class Device:
     online: bool = True
     contact_ns: int = 0
     acknowledged: int = 0
+    next_write_ns: int = 0  # it takes none sooner
 
     def offer(self, now_ns: int, ma: int) -> None:
         if ma != self.offered_ma:

@@ -144,6 +144,8 @@ class Watch:
             self._check_handed_over(circuit, where)
             for phase in {p for p in row.phases if p >= 0}:
                 self._check_slack(circuit, phase, where)
+                if row.write_gap_ns:
+                    self._check_reserve(circuit, phase, where)
 
     def _check_handed_over(self, circuit: int, where: str) -> None:
         """What one meter knew before it was lost is not forgotten for one that lags behind it."""
@@ -166,6 +168,28 @@ class Watch:
         for _, _, amps in self.beliefs.fresh(circuit, self.now_ns):
             if amps[phase] > cap:
                 self._broken(f"{where}; {circuit}.{phase} reads {amps[phase]} > cap {cap}")
+
+    def _check_reserve(self, circuit: int, phase: int, where: str) -> None:
+        """A step of base load would fit until the next reduction that its pacing permits, with
+        nobody lowered meanwhile but those who take a write at any moment."""
+        row, now = self.site.circuits[circuit], self.now_ns
+        base, worst = self.beliefs.base_hi(circuit, phase, now), row.worst_base_ma[phase]
+        step = worst if row.base_step_ma is None else row.base_step_ma[phase]
+        base = max(base, min(base + step, worst))
+        held = sum(self._held(i, phase) for i in self.beliefs.below[circuit])
+        cap = self.beliefs.cap(circuit, phase, now)
+        if base + held > max(cap, 0):
+            self._broken(f"{where}; a step on {circuit}.{phase} to {base} + {held} > cap {cap}")
+
+    def _held(self, charger: int, phase: int) -> int:
+        """What it draws for a whole gap, whatever it is told now."""
+        belief = self.beliefs.chargers[charger]
+        if phase not in belief.row.phases:
+            return 0
+        quick = belief.ordered is not None and not belief.silent(self.now_ns)
+        if quick and not belief.row.write_gap_ns:
+            return belief.row.standby_ma
+        return belief.draw_hi(phase, self.now_ns)
 
     def _check_circuit(self, circuit: int, phase: int, raised: list[int]) -> None:
         now, state = self.now_ns, self.port.circuit(circuit)

@@ -17,6 +17,7 @@ class Circuit(NamedTuple):
     rating_ma: Triple
     worst_base_ma: Triple
     credit_export: bool = False
+    base_step_ma: Triple | None = None  # None: the declared worst case
 
 
 class Meter(NamedTuple):
@@ -46,6 +47,7 @@ class Charger(NamedTuple):
     max_age_ns: int = 2 * S
     weight: int = 1
     class_rank: int = 0
+    write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
 
 
 class Slot(NamedTuple):
@@ -130,7 +132,8 @@ def random_site(rng: random.Random, chargers: int, circuits: int, metered: bool)
         worst = sum(own_base[c] for c in range(circuits) if index in bare.path(c))
         wanted = sum(rows[i].max_ma for i in bare.below(index))
         rating = worst + int(wanted * rng.choice([0.15, 0.3, 0.6, 1.1])) + rng.randrange(9000)
-        built.append(Circuit(parent, flat(rating), flat(worst)))
+        step = rng.choice([None, None, flat(rng.randint(0, worst))])
+        built.append(Circuit(parent, flat(rating), flat(worst), base_step_ma=step))
     meters = [_random_meter(rng, c) for c in range(circuits) if c == 0 or rng.random() < 0.5]
     if rng.random() < 0.1:
         meters = meters[1:]
@@ -172,4 +175,5 @@ def _random_charger(rng: random.Random, circuit: int, metered: bool) -> Charger:
         poll_ns=poll,
         max_age_ns=max(3 * poll, S),
         weight=rng.choice([1, 1, 1, 3]),
+        write_gap_ns=rng.choice([0, 0, 0, 2 * S, 5 * S]),
     )

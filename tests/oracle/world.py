@@ -212,6 +212,11 @@ class World:
         if out.setpoint_ma is None or settled or index in self._writing or not device.online:
             return
         self._writing.add(index)
+        if self.now_ns < device.next_write_ns:  # the newest order is written when the gap ends
+            self._writing.discard(index)
+            self.at(device.next_write_ns, lambda: self._write(index))
+            return
+        device.next_write_ns = self.now_ns + WRITE_AT_MOST + device.row.write_gap_ns
         takes = self._share(WRITE_AT_MOST // 2)
 
         def effect() -> None:
@@ -297,5 +302,5 @@ class World:
         rows = [self.site.chargers[i] for i in self.watch.beliefs.below[circuit]]
         meters = [m for m in self.site.meters if m.circuit in self.site.path(circuit)]
         seen = max((max(m.poll_ns + m.lag_ns, m.max_age_ns) for m in meters), default=0)
-        obeyed = max((row.settle_ns for row in rows), default=0)
+        obeyed = max((row.write_gap_ns + row.settle_ns for row in rows), default=0)
         return 2 * TICK + seen + WRITE_AT_MOST + obeyed

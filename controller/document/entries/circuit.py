@@ -50,6 +50,12 @@ class CircuitEntry(Entry):
         description="The most that everything but the managed chargers can draw here, "
         "that of the circuits below included; write 0 where there is nothing.",
     )
+    base_step_ma: CircuitAmperes | None = Field(
+        default=None,
+        alias="base_step_a",
+        description="The most that this base load rises at once; left out: all of it. Chargers "
+        "that take writes only now and then rise only where so much stays free.",
+    )
     nominal_v: Annotated[StrictInt, Field(ge=100, le=1000)] | None = Field(
         default=None, description="Volts line to line; left out: the parent's, 400 at the root."
     )
