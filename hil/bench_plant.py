@@ -37,8 +37,8 @@ from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
-LOOK_NS = 100_000_000  # a contact is looked at this often
 LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force
+LOOK_NS = 100_000_000  # a contact is looked at this often
 START_NS = 1_000_000_000  # from a process's start until it is at work
 
 
@@ -119,7 +119,7 @@ class PlantBench:
         return True
 
     def _happens(self, event: Event) -> None:
-        if self._on_pins(event) or self.stage.happens(event) or self._to_processes(event):
+        if self.stage.happens(event) or self._to_processes(event) or self._on_pins(event):
             return
         match event:
             case Limit():

@@ -218,6 +218,24 @@ class RigBench:
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
 
+    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                await self._kill(event, group)
+            case Leave():
+                group.create_task(self._leave(event))
+            case CrashLoop():
+                group.create_task(self._crash(event))
+            case Stall():
+                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
+                group.create_task(_lasting(event.for_s, fault))
+            case Stop():
+                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
+            case _:
+                return False
+        return True
+
     def _on_pins(self, event: Event) -> bool:
         """Does what happens to contactors and contacts; False for everything else."""
         gear = self._rig.supplies.gear
@@ -236,24 +254,6 @@ class RigBench:
                 return False
         for row in self._stage.site.inputs:
             self._stage.dims(row.id, gear.dims(row.id))
-        return True
-
-    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
-        """Does what happens to the product's own processes; False for everything else."""
-        match event:
-            case Kill():
-                await self._kill(event, group)
-            case Leave():
-                group.create_task(self._leave(event))
-            case CrashLoop():
-                group.create_task(self._crash(event))
-            case Stall():
-                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
-                group.create_task(_lasting(event.for_s, fault))
-            case Stop():
-                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
-            case _:
-                return False
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:

@@ -83,6 +83,15 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Restarts(Window):
+    """How often the enforcer was started anew, or a charger's watchdog ran out."""
+
+    kind: Literal["restarts"]
+    of: Literal["enforcer", "chargers"]
+    least: Count = 0
+    most: Count = 0
+
+
 class Apart(Window):
     """No two of the chargers begin to offer current within `at_least_s` of each other."""
 
@@ -94,16 +103,7 @@ class Apart(Window):
     )
 
 
-class Restarts(Window):
-    """How often the enforcer was started anew, or a charger's watchdog ran out."""
-
-    kind: Literal["restarts"]
-    of: Literal["enforcer", "chargers"]
-    least: Count = 0
-    most: Count = 0
-
-
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered | Restarts | Apart,
+    Over | Down | Energy | NotRising | Settles | Offered | Apart | Restarts,
     Field(discriminator="kind"),
 ]

@@ -105,13 +105,14 @@ class Rig:
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
         self.supplies = Supplies(
             depot.site.gpio, directory, self.sockets, self.chargers, self._supply
         )
-        self.service = Service(directory, watchdog_s)
         document = directory / "site.json"
-        env = {**self.service.env, **self.supplies.environment}
-        self.enforcer = self._child("run", "enforcer", document, env)
+        self.enforcer = self._child(
+            "run", "enforcer", document, {**self.supplies.environment, **self.service.env}
+        )
         self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
