@@ -157,10 +157,11 @@ def _not_rising(expected: NotRising, trace: Trace, slack_s: float) -> Measured |
     which = chosen(expected.charger, trace.chargers)
     if not window:
         return {"samples": 0}
+    alone_ma = round(expected.alone_a * 1000)
     for index in which:
         lowest_ma = window[0].offered_ma[index]
         for sample in window:
-            if sample.offered_ma[index] > lowest_ma:
+            if sample.offered_ma[index] > max(lowest_ma, alone_ma):
                 return {
                     "charger": trace.chargers[index],
                     "from_a": lowest_ma / 1000,

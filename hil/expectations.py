@@ -62,6 +62,9 @@ class NotRising(Window):
 
     kind: Literal["not_rising"]
     charger: Chargers = ("*",)
+    alone_a: NotNegative = Field(
+        0.0, description="its fallback: so far it may rise by itself, when nobody speaks to it"
+    )
 
 
 class Settles(Window):
