@@ -103,7 +103,8 @@ class Stage:
         sources = [source.id for source in self.site.limit_sources]
         contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
-        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs)
+        clamps = [clamp.id for clamp in self.site.clamps]
+        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs, clamps)
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
@@ -174,7 +175,8 @@ class Stage:
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        measured = measure(self.story, self.trace, ratings_ma)
+        alone_ma = [row.fallback_ma for row in self.rows]
+        measured = measure(self.story, self.trace, ratings_ma, alone_ma)
         remarks = [each.sentence for each in self.site.derogations]
         name = self.story.name
         return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)
