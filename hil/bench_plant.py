@@ -14,9 +14,16 @@ from functools import partial
 from controller.facts import Profiles
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
+    ClampBack,
+    ClampNoise,
+    ClampShows,
+    ClampSilent,
+    ClampText,
+    ClampUnplugged,
     CloudBack,
     CloudCut,
     Contact,
@@ -26,6 +33,7 @@ from hil.happenings import (
     Leave,
     Limit,
     MeterBack,
+    MeterShows,
     MeterSilent,
     Stall,
     Stop,
@@ -61,6 +69,7 @@ class PlantBench:
         self.now_ns = 0
         self.agenda = Agenda(self._go_on)
         self._silent: set[str] = set()
+        self._shows: dict[str, View] = {}
         self._leases: dict[str, Lease] = {}
         self._stalled: set[str] = set()
         self._fed_ns: int | None = None  # systemd's watchdog, once the enforcer is at work
@@ -119,7 +128,10 @@ class PlantBench:
         return True
 
     def _happens(self, event: Event) -> None:
-        if self.stage.happens(event) or self._to_processes(event) or self._on_pins(event):
+        measured = self._is_measured(event)
+        if measured or self.stage.happens(event) or self._to_processes(event):
+            return
+        if self._on_pins(event):
             return
         match event:
             case Limit():
@@ -128,10 +140,6 @@ class PlantBench:
                 self._cloud.lose("cloud")
             case CloudBack():
                 self._cloud.regain("cloud")
-            case MeterSilent(meter=meter):
-                self._silent.add(meter)
-            case MeterBack(meter=meter):
-                self._silent.discard(meter)
             case ChargerSilent(charger=charger):
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
@@ -152,6 +160,21 @@ class PlantBench:
                 self._stall({thread}, event.for_s)
             case Stop():
                 self._stall({"kernel", "io"}, event.for_s)
+            case _:
+                return False
+        return True
+
+    def _is_measured(self, event: Event) -> bool:
+        """Whether it happens to a meter or clamp; one that sends no lines is as good as silent."""
+        match event:
+            case MeterSilent(meter=source) | ClampSilent(clamp=source):
+                self._silent.add(source)
+            case ClampUnplugged(clamp=source) | ClampText(clamp=source) | ClampNoise(clamp=source):
+                self._silent.add(source)
+            case MeterBack(meter=source) | ClampBack(clamp=source):
+                self._silent.discard(source)
+            case MeterShows(meter=source) | ClampShows(clamp=source):
+                self._shows[source] = view(event.how, event.scale)
             case _:
                 return False
         return True
@@ -203,6 +226,7 @@ class PlantBench:
             self._silent,
             self._leases,
             self._stalled,
+            shows=self._shows,
         )
         self._fed_ns = None
         self.enforcer.image.turn.fed(self._feed)
