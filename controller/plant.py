@@ -250,6 +250,8 @@ class _ContactorLoop:
     def look(self) -> None:
         now_ns = self._enforcer.clock.at_ns
         self._enforcer.agenda.at(now_ns + LOOK_NS, self.look)
+        if "io" in self._enforcer.stalled:
+            return  # its pin stays as it was
         self._obey()
         if self._feedback:
             closed = self._enforcer.plant.contactor(self._index)

@@ -45,7 +45,8 @@ def test_any_switched_depot_with_chargers_that_do_not_obey(
 @stories
 @given(seed=a_seed, **a_size)
 def test_any_switched_depot_in_trouble(seed: int, chargers: int, circuits: int) -> None:
-    tell(Door, seed, (*TROUBLE, "stubborn", "weld"), chargers, circuits, beats=8, contactors=True)
+    kinds = [kind for kind in TROUBLE if kind != "prove"]
+    tell(Door, seed, (*kinds, "stubborn", "weld"), chargers, circuits, beats=8, contactors=True)
 
 
 @stories
