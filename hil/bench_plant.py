@@ -21,6 +21,7 @@ from hil.happenings import (
     CloudBack,
     CloudCut,
     Connection,
+    Contact,
     Event,
     Kill,
     Limit,
@@ -28,12 +29,15 @@ from hil.happenings import (
     MeterSilent,
     Misrouted,
     SerialLine,
+    WireBroken,
+    WireMended,
 )
 from hil.mishaps import silenced
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
+LOOK_NS = 100_000_000  # a contact is looked at this often
 START_NS = 1_000_000_000  # from a process's start until it is at work
 
 
@@ -58,6 +62,8 @@ class PlantBench:
         self._silent: set[str] = set()
         self._leases: dict[str, Lease] = {}
         self._cloud = VirtualCloud(self)
+        self._asks = {contact.id: False for contact in stage.site.inputs}
+        self._broken: set[str] = set()
 
     def run(self) -> Outcome:
         story = self.stage.story
@@ -66,6 +72,8 @@ class PlantBench:
         self._cloud.open_session()
         for event in story.events():
             self.agenda.at(nanoseconds(event.t_s), partial(self._happens, event))
+        if self._asks:
+            self._look_at_contacts()
         for i in range(1, round(story.duration_s / SAMPLE_S) + 1):
             self.agenda.at(nanoseconds(i * SAMPLE_S), self._sample)
         self.agenda.run_until(nanoseconds(story.duration_s))
@@ -80,8 +88,34 @@ class PlantBench:
     def _sample(self) -> None:
         self.stage.sample(self.now_ns)
 
+    def _look_at_contacts(self) -> None:
+        """What the driver of a contact does: renews what its source asks for, while still."""
+        self.agenda.at(self.now_ns + LOOK_NS, self._look_at_contacts)
+        for contact in self._asks:
+            if self.enforcer is not None:
+                self.enforcer.limits.take_contact(contact, self.now_ns, self._dims(contact))
+
+    def _dims(self, contact: str) -> bool:
+        row = next(each for each in self.stage.site.inputs if each.id == contact)
+        return row.active_open if contact in self._broken else self._asks[contact]
+
+    def _on_pins(self, event: Event) -> bool:
+        """Does what happens to contacts; False for everything else."""
+        match event:
+            case Contact(input=contact, active=active):
+                self._asks[contact] = active
+            case WireBroken(pin=pin) if pin in self._asks:
+                self._broken.add(pin)
+            case WireMended(pin=pin) if pin in self._asks:
+                self._broken.discard(pin)
+            case _:
+                return False
+        for contact in self._asks:
+            self.stage.dims(contact, self._dims(contact))
+        return True
+
     def _happens(self, event: Event) -> None:
-        if self.stage.happens(event):
+        if self.stage.happens(event) or self._on_pins(event):
             return
         match event:
             case Limit():

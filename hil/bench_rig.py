@@ -33,12 +33,16 @@ from hil.happenings import (
     ChargerSilent,
     CloudBack,
     CloudCut,
+    Contact,
     Event,
     Kill,
     Limit,
     MeterBack,
     MeterSilent,
     PowerCycle,
+    Weld,
+    WireBroken,
+    WireMended,
 )
 from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
@@ -181,6 +185,8 @@ class RigBench:
 
     async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
         self._stage.plant.advance(time.monotonic_ns())
+        if self._on_pins(event):
+            return
         if self._stage.happens(event):
             self._reboot(event)
             return
@@ -216,6 +222,26 @@ class RigBench:
         if not isinstance(event, Mishap):
             return False
         group.create_task(_lasting(event.for_s, fault_of(event, self._rig, self._stage)))
+        return True
+
+    def _on_pins(self, event: Event) -> bool:
+        """Does what happens to contactors and contacts; False for everything else."""
+        gear = self._rig.supplies.gear
+        if gear is None:
+            return False
+        match event:
+            case Weld(contactor=contactor):
+                gear.weld(contactor)
+            case Contact(input=contact, active=active):
+                gear.ask(contact, active)
+            case WireBroken(pin=pin):
+                gear.break_wire(pin, True)
+            case WireMended(pin=pin):
+                gear.break_wire(pin, False)
+            case _:
+                return False
+        for row in self._stage.site.inputs:
+            self._stage.dims(row.id, gear.dims(row.id))
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:

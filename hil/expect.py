@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from cext.plant import Plant
 from cext.rows import Phases
-from hil.expectations import Down, Energy, Expect, NotRising, Offered, Over, Settles, Window
+from hil.expectations import Apart, Down, Energy, Expect, NotRising, Offered, Over, Settles, Window
 from hil.story import chosen
 
 RIG_SLACK_S = 0.5
@@ -174,6 +175,22 @@ def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None
         if not wrong:
             return None
     return dict(wrong)
+
+
+@measure.register
+def _apart(expected: Apart, trace: Trace, slack_s: float) -> Measured | None:
+    """From offering nothing to offering anything; what a sample shows is up to one sample old."""
+    window = trace.between(_begin_s(expected, slack_s), expected.to_s)
+    begun = sorted(
+        after.t_s
+        for before, after in pairwise(window)
+        for i in chosen(expected.charger, trace.chargers)
+        if before.offered_ma[i] == 0 < after.offered_ma[i]
+    )
+    gaps = [later - earlier for earlier, later in pairwise(begun)]
+    if len(begun) < expected.count:
+        return {"begun": len(begun)}
+    return None if min(gaps) >= expected.at_least_s - slack_s else {"apart_s": min(gaps)}
 
 
 def excesses(trace: Trace, from_s: float = 0.0, to_s: float | None = None) -> list[Excess]:

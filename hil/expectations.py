@@ -81,6 +81,17 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Apart(Window):
+    """No two of the chargers begin to offer current within `at_least_s` of each other."""
+
+    kind: Literal["apart"]
+    charger: Chargers = ("*",)
+    at_least_s: Positive
+    count: Annotated[int, Field(strict=True, ge=2)] = Field(
+        2, description="so many must begin, or more"
+    )
+
+
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered, Field(discriminator="kind")
+    Over | Down | Energy | NotRising | Settles | Offered | Apart, Field(discriminator="kind")
 ]

@@ -165,6 +165,33 @@ class PowerCycle(Event):
     charger: Chargers
 
 
+class Weld(Event):
+    """A contactor's main contacts weld: it opens no more."""
+
+    do: Literal["weld"]
+    contactor: Id
+
+
+class Contact(Event):
+    """Whoever holds a contact on the gateway's pins asks to dim, or no longer."""
+
+    do: Literal["contact"]
+    input: Id
+    active: bool
+
+
+class WireBroken(Event):
+    """The wire of a contact breaks: one that asks to dim, or a contactor's auxiliary one."""
+
+    do: Literal["wire_broken"]
+    pin: Annotated[Id, Field(description="the id of the input or contactor")]
+
+
+class WireMended(Event):
+    do: Literal["wire_mended"]
+    pin: Id
+
+
 class Kill(Event):
     """A process is killed (SIGKILL), and started again after `restart_after_s` if given."""
 
@@ -223,6 +250,10 @@ Happening = Annotated[
     | Disobey
     | Obey
     | PowerCycle
+    | Weld
+    | Contact
+    | WireBroken
+    | WireMended
     | Kill
     | SerialLine
     | Misrouted

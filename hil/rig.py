@@ -34,6 +34,8 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.supply import Supplies
+from hil.wiring import FACTORY
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
@@ -105,9 +107,12 @@ class Rig:
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.supplies = Supplies(
+            depot.site.gpio, directory, self.sockets, self.chargers, self._supply
+        )
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document)
-        self.link = self._child("link", "link", document)
+        self.enforcer = self._child("run", "enforcer", document, self.supplies.environment)
+        self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
         """Brings the plant up to this instant and returns it."""
@@ -133,6 +138,7 @@ class Rig:
         """Ends everything, in spite of whatever fails on the way."""
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
+        await self.supplies.close()
         rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
         rest += [proxy.close() for proxy in self.proxies.values()]
         if self.cloud is not None:
@@ -170,6 +176,7 @@ class Rig:
                 raise RigError(f"{id_} hangs on a serial line, not on a network")
             self.proxies[id_] = Proxy(server.port)
             await self.proxies[id_].open()
+        await self.supplies.open()
         await self.broker.start()
         self.line = Proxy(self.broker.port)
         await self.line.open()
@@ -191,13 +198,17 @@ class Rig:
         except TimeoutError:
             raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
 
-    def _child(self, command: str, name: str, document: Path) -> Child:
+    def _supply(self, charger: str, supplied: bool) -> None:
+        self.present()
+        self.depot.plant.set_supply(list(self.chargers).index(charger), supplied)
+
+    def _child(self, command: str, name: str, document: Path, env: dict[str, str]) -> Child:
         words = [sys.executable, "-m", "controller", command, str(document)]
         words += ["--runtime", str(self.runtime), "--state", str(self.directory / "s")]
-        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        return Child(
-            name, words, self.directory / f"{name}.log", {**os.environ, "PYTHONPATH": path}
-        )
+        plugins = self.supplies.plugins
+        paths = (str(_ROOT), str(plugins or ""), os.environ.get("PYTHONPATH"))
+        env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        return Child(name, words, self.directory / f"{name}.log", env)
 
     def _served(self, device: Device, bus: Bus) -> Server | Slave:
         """What carries requests to it: a port of its own, or its place on the line."""
@@ -234,6 +245,8 @@ class Rig:
                 made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
                 entry["bus"] = buses.setdefault(url, made)["id"]
         document["bus"] = list(buses.values())
+        if "gpio" in document:
+            document["gpio"] = {"factory": FACTORY}
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
         return document
 

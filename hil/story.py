@@ -63,6 +63,8 @@ class Names(NamedTuple):
     meters: Sequence[str]
     chargers: Sequence[str]
     sources: Sequence[str]
+    contactors: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     buses: Sequence[str] = ()
 
 
@@ -117,6 +119,9 @@ def check_names(story: Story, site: Names) -> None:
         "bus": site.buses,
         "device": devices,
         "by": devices,
+        "contactor": site.contactors,
+        "input": site.inputs,
+        "pin": [*site.contactors, *site.inputs],
     }
     problems: list[Problem] = []
     for path, part in _parts(story):

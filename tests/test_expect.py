@@ -5,7 +5,7 @@ import pytest
 from cext.plant import Car, Plant, PlantCharger
 from cext.rows import ROOT
 from hil.expect import Sample, Trace, excesses, judge
-from hil.expectations import Down, Energy, Expect, NotRising, Offered, Over, Settles
+from hil.expectations import Apart, Down, Energy, Expect, NotRising, Offered, Over, Settles
 
 CAP_MA = 100_000
 
@@ -190,3 +190,21 @@ def test_a_trace_keeps_what_happened_between_two_samples() -> None:
         (10_000,),
     )
     assert excesses(made)[0][1:3] == (20, 2)
+
+
+# Charger 2 begins at 2 s, charger 1 at 5 s.
+BEGIN = trace((0, 9, (0, 0)), (1, 9, (0, 0)), (2, 9, (0, 6)), (4, 9, (0, 7)), (5, 9, (6, 0)))
+
+
+def test_apart_measures_the_least_time_between_two_beginnings() -> None:
+    def apart(**changes: object) -> Apart:
+        usual = {"kind": "apart", "why": "w", "at_least_s": 3}
+        return Apart.model_validate(usual | changes)
+
+    assert failed(apart(), BEGIN) == {}
+    assert failed(apart(at_least_s=3.1), BEGIN) == {"apart_s": 3}
+    assert failed(apart(at_least_s=3.1), BEGIN, slack_s=0.5) == {}
+    assert failed(apart(count=3), BEGIN) == {"begun": 2}
+    assert failed(apart(charger="bay-1"), BEGIN) == {"begun": 1}
+    assert failed(apart(from_s=3), BEGIN) == {"begun": 1}
+    assert failed(apart()) == {"begun": 0}  # all were there from the start

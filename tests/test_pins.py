@@ -1,6 +1,7 @@
 """What is on the gateway's pins, on gpiozero's mock factory: contactors, the relay, contacts."""
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.commands import status
 from controller.document.gpio import Contactor, DimInput, Feedback, HealthRelay
@@ -31,6 +33,7 @@ from drivers.pins import Pins, pins_of
 from drivers.profile import library
 from drivers.relay import HealthRelayDriver
 from tests.documents import circuit
+from tests.linked import DOCUMENT
 from tests.modbus_wire import Board
 from tests.patience import until
 
@@ -478,6 +481,16 @@ def test_when_one_pin_cannot_be_had_all_are_let_go(installed: dict[str, str]) ->
         build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)
     taken.close()
     assert len(build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)) == 4
+
+
+def test_run_refuses_a_pin_factory_that_cannot_be_had(
+    installed: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "site.json"
+    written = {**DOCUMENT, "gpio": {"factory": "lgpoi"}, "output": OUTPUTS}
+    path.write_text(json.dumps(written))
+    assert main(["run", str(path), "--runtime", str(tmp_path), "--state", str(tmp_path)]) == 1
+    assert 'not started: gpio.factory "lgpoi": there is no such' in capsys.readouterr().err
 
 
 # --- what is told of them ----------------------------------------------------------------------
