@@ -104,7 +104,10 @@ class Stage:
         buses = [bus.id for bus in self.site.buses]
         contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
-        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs, buses)
+        clamps = [clamp.id for clamp in self.site.clamps]
+        names = Names(
+            self.circuits, meters, self.chargers, sources, contactors, inputs, buses, clamps
+        )
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)

@@ -66,6 +66,7 @@ class Names(NamedTuple):
     contactors: Sequence[str] = ()
     inputs: Sequence[str] = ()
     buses: Sequence[str] = ()
+    clamps: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -115,6 +116,7 @@ def check_names(story: Story, site: Names) -> None:
     known = {
         "circuit": site.circuits,
         "meter": site.meters,
+        "clamp": site.clamps,
         "source": site.sources,
         "bus": site.buses,
         "device": devices,
