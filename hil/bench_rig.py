@@ -27,8 +27,9 @@ from hil.devices.clamp import Speech
 from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import ProcessFault, die_with_parent
+from hil.faults.process import PauseFault, ProcessFault, die_with_parent
 from hil.faults.proxy import LineFault
+from hil.faults.thread import ThreadFault
 from hil.faults.view import view
 from hil.happenings import (
     ChargerBack,
@@ -42,13 +43,16 @@ from hil.happenings import (
     CloudBack,
     CloudCut,
     Contact,
-    Event,
+    CrashLoop,
     Kill,
+    Leave,
     Limit,
     MeterBack,
     MeterShows,
     MeterSilent,
     PowerCycle,
+    Stall,
+    Stop,
     Weld,
     WireBroken,
     WireMended,
@@ -57,8 +61,10 @@ from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
+from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
+LEAVES_WITHIN_S = 12.0
 TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
 SPEECH: dict[type[Event], Speech] = {
     ClampSilent: Speech.NOTHING,
@@ -123,7 +129,8 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory, proxied=proxied(stage)) as rig:
+        watchdog_s, between = stage.story.watchdog_s, proxied(stage)
+        async with Rig(depot, directory, watchdog_s, proxied=between) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -158,6 +165,7 @@ class RigBench:
         self._cloud = rig.cloud
         self._cloud.on_sent = self._sent
         self._cut = LineFault(rig.line)
+        rig.service.on_restart = self._restarted
 
     async def run(self) -> str:
         """To the end, or until a process ends unasked: then what is to be told of it."""
@@ -206,13 +214,11 @@ class RigBench:
             return
         if self._goes_wrong(event, group):
             return
-        if await self._is_measured(event):
+        if await self._is_measured(event) or await self._to_processes(event, group):
             return
         match event:
             case Limit():
                 self._hold(event)
-            case Kill():
-                await self._kill(event, group)
             case CloudCut():
                 await self._cut.begin()
             case CloudBack():
@@ -259,6 +265,24 @@ class RigBench:
                 return False
         return True
 
+    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                await self._kill(event, group)
+            case Leave():
+                group.create_task(self._leave(event))
+            case CrashLoop():
+                group.create_task(self._crash(event))
+            case Stall():
+                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
+                group.create_task(_lasting(event.for_s, fault))
+            case Stop():
+                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
+            case _:
+                return False
+        return True
+
     def _on_pins(self, event: Event) -> bool:
         """Does what happens to contactors and contacts; False for everything else."""
         gear = self._rig.supplies.gear
@@ -300,11 +324,32 @@ class RigBench:
         return DeviceFault(servers[device], Manner.SILENT)
 
     async def _kill(self, event: Kill, group: asyncio.TaskGroup) -> None:
-        child = self._rig.enforcer if event.process == "enforcer" else self._rig.link
-        fault = ProcessFault(child)
+        ours = event.process == "enforcer"
+        fault = ProcessFault(self._rig.enforcer if ours else self._rig.link)
         await fault.begin()
+        if event.restart_after_s is None:
+            return
+        after_s = event.restart_after_s
+        group.create_task(self._start(after_s) if ours else _later(after_s, fault))
+
+    async def _start(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._rig.enforcer.start()
+        self._restarted()
+
+    async def _leave(self, event: Leave) -> None:
+        await self._rig.enforcer.stop(LEAVES_WITHIN_S)
         if event.restart_after_s is not None:
-            group.create_task(_later(event.restart_after_s, fault))
+            await self._start(event.restart_after_s)
+
+    async def _crash(self, event: CrashLoop) -> None:
+        for _ in range(event.times):
+            await self._rig.enforcer.kill()
+            await self._start(event.restart_after_s)
+            await asyncio.sleep(event.lives_s)
+
+    def _restarted(self) -> None:
+        self._stage.trace.restarts_s.append(self._t_s)
 
 
 async def _lasting(for_s: float, fault: Fault) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hil.faults.view import How
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
     Chargers,
+    Event,
     Id,
-    Instant,
     NotNegative,
     Number,
     Part,
@@ -60,12 +61,6 @@ class ChargerTruth(Part):
     fallback_a: NotNegative | None = None
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
-
-
-class Event(Part):
-    """Something that happens at an instant."""
-
-    t_s: Instant
 
 
 class SetBase(Event, BaseLoad):
@@ -254,39 +249,37 @@ class Kill(Event):
     restart_after_s: NotNegative | None = None
 
 
-class SerialLine(Event):
-    """A serial line goes wrong, with all that hangs on it, and is well again."""
+class Stall(Event):
+    """One thread of the enforcer stands still, its others go on."""
 
-    do: Literal["line"]
-    bus: Id
-    fault: Literal["cut", "noise", "wrong_speed", "stuck", "echo", "unplugged"]
+    do: Literal["stall"]
+    thread: Annotated[
+        Literal["kernel", "io"], Field(description="that decides, or that talks to the devices")
+    ]
     for_s: Positive
 
 
-class Misrouted(Event):
-    """What is asked of a device on a serial line is answered by another one there."""
+class Stop(Event):
+    """The enforcer stands still as a whole (SIGSTOP), and goes on."""
 
-    do: Literal["misrouted"]
-    device: Id
-    by: Id
+    do: Literal["stop"]
     for_s: Positive
 
 
-class Connection(Event):
-    """The network between the gateway and a device goes wrong, and is well again."""
+class CrashLoop(Event):
+    """The enforcer is killed, started again, killed again …; after the last time it lives on."""
 
-    do: Literal["connection"]
-    device: Id
-    fault: Literal["closed", "black_hole", "half_open", "reset", "late", "slow", "corrupt"]
-    for_s: Positive
+    do: Literal["crash_loop"]
+    times: Annotated[int, Field(strict=True, ge=2, le=100)]
+    lives_s: Positive = Field(description="from a start to the next death")
+    restart_after_s: NotNegative = 0.1
 
 
-class BrokerIll(Event):
-    """The broker dies, stands still or refuses everybody, and is well again."""
+class Leave(Event):
+    """The enforcer is asked to end (SIGTERM): a planned stop."""
 
-    do: Literal["broker"]
-    fault: Literal["killed", "frozen", "refusing"]
-    for_s: Positive
+    do: Literal["leave"]
+    restart_after_s: NotNegative | None = None
 
 
 Happening = Annotated[
@@ -316,6 +309,10 @@ Happening = Annotated[
     | WireBroken
     | WireMended
     | Kill
+    | Stall
+    | Stop
+    | CrashLoop
+    | Leave
     | SerialLine
     | Misrouted
     | Connection

@@ -35,6 +35,7 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.service import Service
 from hil.supply import Supplies
 from hil.wiring import FACTORY
 
@@ -82,7 +83,14 @@ class Station(Protocol):
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
-    def __init__(self, depot: Depot, directory: Path, *, proxied: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        depot: Depot,
+        directory: Path,
+        watchdog_s: float | None = None,
+        *,
+        proxied: Collection[str] = (),
+    ) -> None:
         """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each."""
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
@@ -114,11 +122,14 @@ class Rig:
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
         self.supplies = Supplies(
             depot.site.gpio, directory, self.sockets, self.chargers, self._supply
         )
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document, self.supplies.environment)
+        self.enforcer = self._child(
+            "run", "enforcer", document, {**self.supplies.environment, **self.service.env}
+        )
         self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
@@ -143,6 +154,7 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends everything, in spite of whatever fails on the way."""
+        await self.service.close()
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
         await self.supplies.close()
@@ -193,6 +205,7 @@ class Rig:
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
         (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)

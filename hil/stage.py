@@ -17,7 +17,6 @@ from hil.happenings import (
     CarMax,
     ChargerTruth,
     Disobey,
-    Event,
     Limit,
     MeterTruth,
     Obey,
@@ -30,7 +29,7 @@ from hil.happenings import (
 from hil.measure import measure
 from hil.story import Bench, Names, Story, check_names, chosen
 from hil.truth import Truth
-from hil.words import Three
+from hil.words import Event, Three
 
 MA_PER_A = 1000
 NS_PER_S = 1_000_000_000
@@ -178,7 +177,8 @@ class Stage:
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        measured = measure(self.story, self.trace, ratings_ma)
+        alone_ma = [row.fallback_ma for row in self.rows]
+        measured = measure(self.story, self.trace, ratings_ma, alone_ma)
         remarks = [each.sentence for each in self.site.derogations]
         name = self.story.name
         return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)
