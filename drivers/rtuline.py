@@ -55,6 +55,7 @@ class RtuLine:
         self._unit_free_s: dict[int, float] = {}  # likewise to a unit that needs a gap
         self._debts: defaultdict[int, Debts] = defaultdict(Debts)
         self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
+        self._unsounded: set[int] = set()  # those that refuse to be
         self._heard = b""
         self._echoes: bool | None = None  # whether the adapter hears itself; None: not known yet
         self._echo = b""  # of the request under way, still to be left out
@@ -116,12 +117,13 @@ class RtuLine:
         """What to ask first, as the unit may still answer something else in the same words."""
         now_s = asyncio.get_running_loop().time()
         sounding = debts.sounding()
-        if request.unit not in self._forgive_s and sounding is not None:
+        if sounding is not None and request.unit not in self._unsounded:
             return sounding
         if now_s < self._forgive_s.setdefault(request.unit, now_s + LATEST_S):
             what = f"not asked for {LATEST_S:g} s: a late answer could be taken for another"
             raise NoReplyError(what, line=self.url, request=request)
         del self._forgive_s[request.unit]
+        self._unsounded.discard(request.unit)
         debts.forgive()
         return None
 
@@ -151,6 +153,7 @@ class RtuLine:
                 self._forgive_s.pop(request.unit, None)
             elif reply[2] in _NEVER and not (request.writes or request.fewer):
                 self._forgive_s.setdefault(request.unit, self._free_s + LATEST_S)
+                self._unsounded.add(request.unit)
             raise refusal(reply[2], self.url, request)
         debts.answered(request)
         self._forgive_s.pop(request.unit, None)

@@ -10,9 +10,10 @@ from hil.faults.broker import BrokerFault
 from hil.faults.proxy import Line, LineFault, Proxy, ResetFault, Weather, WeatherFault
 from hil.faults.serial import Misrouted as MisroutedUnit
 from hil.faults.serial import SerialFault
-from hil.happenings import BrokerIll, Connection, Event, Misrouted, SerialLine
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.rig import Rig, RigError
 from hil.stage import Stage
+from hil.words import Event
 
 Mishap = SerialLine | Misrouted | Connection | BrokerIll
 LINES = {"closed": Line.CLOSED, "black_hole": Line.BLACK_HOLE, "half_open": Line.HALF_OPEN}

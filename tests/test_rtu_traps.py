@@ -8,7 +8,7 @@ import pytest
 from drivers.device import DeviceError, NoReplyError, Request
 from drivers.rtuline import RtuLine
 from tests.patience import WITHIN_S, until
-from tests.serial_wire import Heard, SerialWire, sealed
+from tests.serial_wire import Heard, SerialWire, good, sealed
 from tests.test_rtu_line import (
     FIRST,
     NEIGHBOUR,
@@ -77,6 +77,25 @@ def test_with_every_reply_late_no_value_lands_in_a_wrong_place(
                     pass
 
     told(tmp_path, story, in_time, TIMEOUT_S)
+
+
+def test_a_unit_that_could_not_be_sounded_is_as_soon_as_it_can(tmp_path: Path) -> None:
+    """Its write was lost before anything longer was read: it is not left alone for that."""
+
+    async def lost(heard: Heard, wire: SerialWire) -> None:
+        pass
+
+    async def story(line: RtuLine, wire: SerialWire) -> None:
+        wire.behave = lost
+        for request in (WRITE, WRITE, FIRST, FIRST):
+            with pytest.raises(NoReplyError):
+                await ask(line, request)
+        wire.behave = good
+        assert await ask(line, WRITE) == ()
+        assert [each.function for each in wire.heard] == [6, 4, 4, 4, 6]
+        assert [each.count for each in wire.heard[1:4]] == [3, 2, 2]
+
+    told(tmp_path, story, timeout_s=TIMEOUT_S)
 
 
 def test_an_echo_is_no_answer_to_a_read_nor_to_a_write(tmp_path: Path) -> None:
