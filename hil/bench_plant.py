@@ -14,9 +14,16 @@ from functools import partial
 from controller.facts import Profiles
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
+    ClampBack,
+    ClampNoise,
+    ClampShows,
+    ClampSilent,
+    ClampText,
+    ClampUnplugged,
     CloudBack,
     CloudCut,
     Contact,
@@ -24,6 +31,7 @@ from hil.happenings import (
     Kill,
     Limit,
     MeterBack,
+    MeterShows,
     MeterSilent,
     WireBroken,
     WireMended,
@@ -55,6 +63,7 @@ class PlantBench:
         self.now_ns = 0
         self.agenda = Agenda(self._go_on)
         self._silent: set[str] = set()
+        self._shows: dict[str, View] = {}
         self._leases: dict[str, Lease] = {}
         self._cloud = VirtualCloud(self)
         self._asks = {contact.id: False for contact in stage.site.inputs}
@@ -110,7 +119,8 @@ class PlantBench:
         return True
 
     def _happens(self, event: Event) -> None:
-        if self.stage.happens(event) or self._on_pins(event):
+        done = self.stage.happens(event) or self._is_measured(event) or self._on_pins(event)
+        if done:
             return
         match event:
             case Limit():
@@ -119,10 +129,6 @@ class PlantBench:
                 self._cloud.lose("cloud")
             case CloudBack():
                 self._cloud.regain("cloud")
-            case MeterSilent(meter=meter):
-                self._silent.add(meter)
-            case MeterBack(meter=meter):
-                self._silent.discard(meter)
             case ChargerSilent(charger=charger):
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
@@ -131,6 +137,21 @@ class PlantBench:
                 self._kill(event)
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _is_measured(self, event: Event) -> bool:
+        """Whether it happens to a meter or clamp; one that sends no lines is as good as silent."""
+        match event:
+            case MeterSilent(meter=source) | ClampSilent(clamp=source):
+                self._silent.add(source)
+            case ClampUnplugged(clamp=source) | ClampText(clamp=source) | ClampNoise(clamp=source):
+                self._silent.add(source)
+            case MeterBack(meter=source) | ClampBack(clamp=source):
+                self._silent.discard(source)
+            case MeterShows(meter=source) | ClampShows(clamp=source):
+                self._shows[source] = view(event.how, event.scale)
+            case _:
+                return False
+        return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]
@@ -151,7 +172,12 @@ class PlantBench:
 
     def _start_enforcer(self) -> None:
         self.enforcer = VirtualEnforcer(
-            self.stage.site, self.stage.plant, self.now_ns, self._silent, self._leases
+            self.stage.site,
+            self.stage.plant,
+            self.now_ns,
+            self._silent,
+            self._leases,
+            shows=self._shows,
         )
 
 

@@ -23,14 +23,22 @@ from controller.facts import Profiles
 from hil.broker import BrokerError
 from hil.canary import Canary
 from hil.cloud import Ask
+from hil.devices.clamp import Speech
 from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
 from hil.faults.process import ProcessFault, die_with_parent
 from hil.faults.proxy import LineFault
+from hil.faults.view import view
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
+    ClampBack,
+    ClampNoise,
+    ClampShows,
+    ClampSilent,
+    ClampText,
+    ClampUnplugged,
     CloudBack,
     CloudCut,
     Contact,
@@ -39,6 +47,7 @@ from hil.happenings import (
     Kill,
     Limit,
     MeterBack,
+    MeterShows,
     MeterSilent,
     PowerCycle,
     Weld,
@@ -51,6 +60,11 @@ from hil.story import Story, chosen
 
 SAMPLE_EVERY_S = 0.015
 TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
+SPEECH: dict[type[Event], Speech] = {
+    ClampSilent: Speech.NOTHING,
+    ClampText: Speech.TEXT,
+    ClampNoise: Speech.NOISE,
+}
 AT_ONCE = 2  # stories; each keeps three processes awake
 
 
@@ -182,7 +196,7 @@ class RigBench:
         if self._rig.hears_cloud:
             self._stage.publish(time.monotonic_ns(), self._held[ask.source])
 
-    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:  # noqa: PLR0912
+    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
         self._stage.plant.advance(time.monotonic_ns())
         if self._on_pins(event):
             return
@@ -190,6 +204,8 @@ class RigBench:
             if isinstance(event, PowerCycle):
                 for id_ in self._ids(event.charger):
                     self._rig.sockets[id_].reboot()
+            return
+        if await self._is_measured(event):
             return
         match event:
             case Limit():
@@ -201,16 +217,35 @@ class RigBench:
                 group.create_task(publishing)
             case CloudCut() | CloudBack():
                 await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
-            case MeterSilent(meter=meter):
-                await self._silence(meter).begin()
-            case MeterBack(meter=meter):
-                await self._silence(meter).end()
             case ChargerSilent(charger=charger):
                 await asyncio.gather(*(self._silence(id_).begin() for id_ in self._ids(charger)))
             case ChargerBack(charger=charger):
                 await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    async def _is_measured(self, event: Event) -> bool:
+        """Whether it happens to a meter or clamp."""
+        rig = self._rig
+        match event:
+            case MeterSilent(meter=meter):
+                await self._silence(meter).begin()
+            case MeterBack(meter=meter):
+                await self._silence(meter).end()
+            case MeterShows(meter=meter, how=how, scale=scale):
+                rig.meter_devices[meter].view = view(how, scale)
+            case ClampShows(clamp=clamp, how=how, scale=scale):
+                rig.clamps[clamp].view = view(how, scale)
+            case ClampUnplugged(clamp=clamp):
+                rig.clamps[clamp].line.pull()
+            case ClampSilent(clamp=clamp) | ClampText(clamp=clamp) | ClampNoise(clamp=clamp):
+                rig.clamps[clamp].speech = SPEECH[type(event)]
+            case ClampBack(clamp=clamp):
+                rig.clamps[clamp].speech = Speech.LINES
+                rig.clamps[clamp].line.plug()
+            case _:
+                return False
+        return True
 
     def _on_pins(self, event: Event) -> bool:
         """Does what happens to contactors and contacts; False for everything else."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from hil.faults.view import How
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
@@ -134,6 +135,59 @@ class MeterBack(Event):
     meter: Id
 
 
+class MeterShows(Event):
+    """From now on the meter shows something else than there is, or the truth again."""
+
+    do: Literal["meter_shows"]
+    meter: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampShows(Event):
+    """Likewise for a clamp."""
+
+    do: Literal["clamp_shows"]
+    clamp: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampSilent(Event):
+    """The clamp's board sends nothing any more."""
+
+    do: Literal["clamp_silent"]
+    clamp: Id
+
+
+class ClampText(Event):
+    """A console writes on the clamp's line, in place of the board."""
+
+    do: Literal["clamp_text"]
+    clamp: Id
+
+
+class ClampNoise(Event):
+    """The board sends at another speed: nothing but noise arrives."""
+
+    do: Literal["clamp_noise"]
+    clamp: Id
+
+
+class ClampUnplugged(Event):
+    """The clamp's adapter is pulled out."""
+
+    do: Literal["clamp_unplugged"]
+    clamp: Id
+
+
+class ClampBack(Event):
+    """Plugged in, and sending."""
+
+    do: Literal["clamp_back"]
+    clamp: Id
+
+
 class ChargerSilent(Event):
     """The charger stops answering; it goes on charging as its watchdog has it."""
 
@@ -226,6 +280,13 @@ Happening = Annotated[
     | CloudBack
     | MeterSilent
     | MeterBack
+    | MeterShows
+    | ClampShows
+    | ClampSilent
+    | ClampText
+    | ClampNoise
+    | ClampUnplugged
+    | ClampBack
     | ChargerSilent
     | ChargerBack
     | Disobey

@@ -26,6 +26,7 @@ from controller.wire import FrameError, StatusReport, ask_status
 from hil.broker import Broker
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
+from hil.devices.clamp import Clamp
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
 from hil.devices.keba import Keba
@@ -94,8 +95,14 @@ class Rig:
         self.sockets: dict[str, Station] = {}
         self.chargers: dict[str, Server | Slave] = {}
         self.meters: dict[str, Server | Slave] = {}
+        self.meter_devices = {meter.id: self._meter(meter) for meter in depot.site.meters}
         for meter in depot.site.meters:
-            self.meters[meter.id] = self._served(self._meter(meter), meter.bus)
+            self.meters[meter.id] = self._served(self.meter_devices[meter.id], meter.bus)
+        circuits = [circuit.id for circuit in depot.site.circuits]
+        self.clamps = {
+            clamp.id: Clamp(depot.plant, circuits.index(clamp.circuit), self.present, clamp)
+            for clamp in depot.site.clamps
+        }
         for index, (charger, row) in enumerate(zip(depot.site.chargers, depot.rows, strict=True)):
             device = SIMULATED_CHARGERS[charger.profile](
                 depot.plant, index, row, self.present, charger.unit
@@ -140,6 +147,7 @@ class Rig:
         await asyncio.gather(*ends, return_exceptions=True)
         await self.supplies.close()
         rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
+        rest += [clamp.close() for clamp in self.clamps.values()]
         if self.cloud is not None:
             rest.append(self.cloud.stop())
         if self.line is not None:
@@ -169,6 +177,8 @@ class Rig:
             raise RigError(f"{socket} is too long a path for a Unix socket: set TMPDIR")
         for server in (*self.chargers.values(), *self.meters.values()):
             await server.open()
+        for clamp in self.clamps.values():
+            await clamp.open()
         await self.supplies.open()
         await self.broker.start()
         self.line = Proxy(self.broker.port)
@@ -238,6 +248,8 @@ class Rig:
                 entry["bus"] = buses.setdefault(url, made)["id"]
         document["bus"] = list(buses.values())
         document["key"] = [self.installer.entry]
+        for entry in document.get("clamp", ()):
+            entry["port"] = self.clamps[entry["id"]].port
         if "gpio" in document:
             document["gpio"] = {"factory": FACTORY}
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}

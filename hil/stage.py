@@ -103,7 +103,8 @@ class Stage:
         sources = [source.id for source in self.site.limit_sources]
         contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
-        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs)
+        clamps = [clamp.id for clamp in self.site.clamps]
+        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs, clamps)
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)

@@ -65,6 +65,7 @@ class Names(NamedTuple):
     sources: Sequence[str]
     contactors: Sequence[str] = ()
     inputs: Sequence[str] = ()
+    clamps: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -113,6 +114,7 @@ def check_names(story: Story, site: Names) -> None:
     known = {
         "circuit": site.circuits,
         "meter": site.meters,
+        "clamp": site.clamps,
         "source": site.sources,
         "contactor": site.contactors,
         "input": site.inputs,
