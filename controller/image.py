@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
 from controller.plausibility import Plausibility, Suspicion
+from controller.turn import Turn
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -71,6 +72,7 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self.turn = Turn(clock, tables.tuning.dead_man_ns)
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
         self._plausibility = self._judge()

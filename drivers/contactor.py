@@ -54,10 +54,13 @@ class ContactorDriver:
     async def run(self) -> None:
         """Until cancelled."""
         self._image.on_contactor_change(self.id, self._bell.ring)
+        turn = self._image.turn
+        turn.join(self.id, self._bell.ring)
         watched = False
         try:
             while True:
                 await self._bell.wait()
+                tick = turn.tick
                 try:
                     self._obey()
                     if self._contact is not None:
@@ -69,7 +72,9 @@ class ContactorDriver:
                     self._health.bad(error)
                 else:
                     self._health.good(self._remark())
+                turn.taken(self.id, tick)
         finally:
+            turn.leave(self.id)
             self.close()
 
     def close(self) -> None:

@@ -10,6 +10,12 @@ TERMINALS = (1, 2, 3)
 _NS_PER_MS = 1_000_000
 
 
+def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
+    """The registers that tell what is in force where any traffic feeds the watchdog."""
+    names = (profile.setpoint.applied, profile.watchdog.fallback)
+    return tuple(name for name in names if name is not None)
+
+
 def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
     """The highest current that the charger may permit before it is heard again.
 

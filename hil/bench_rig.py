@@ -27,8 +27,9 @@ from hil.devices.clamp import Speech
 from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import ProcessFault, die_with_parent
+from hil.faults.process import PauseFault, ProcessFault, die_with_parent
 from hil.faults.proxy import LineFault
+from hil.faults.thread import ThreadFault
 from hil.faults.view import view
 from hil.happenings import (
     ChargerBack,
@@ -42,14 +43,18 @@ from hil.happenings import (
     CloudBack,
     CloudCut,
     Contact,
+    CrashLoop,
     Desired,
     Event,
     Kill,
+    Leave,
     Limit,
     MeterBack,
     MeterShows,
     MeterSilent,
     PowerCycle,
+    Stall,
+    Stop,
     Weld,
     WireBroken,
     WireMended,
@@ -59,6 +64,7 @@ from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
 
 SAMPLE_EVERY_S = 0.015
+LEAVES_WITHIN_S = 12.0
 TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
 SPEECH: dict[type[Event], Speech] = {
     ClampSilent: Speech.NOTHING,
@@ -123,7 +129,7 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory) as rig:
+        async with Rig(depot, directory, stage.story.watchdog_s) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -158,6 +164,7 @@ class RigBench:
         self._cloud = rig.cloud
         self._cloud.on_sent = self._sent
         self._cut = LineFault(rig.line)
+        rig.service.on_restart = self._restarted
 
     async def run(self) -> str:
         """To the end, or until a process ends unasked: then what is to be told of it."""
@@ -180,6 +187,7 @@ class RigBench:
                 await asyncio.sleep(SAMPLE_EVERY_S)
         finally:
             happening.cancel()
+            await asyncio.gather(happening, return_exceptions=True)
 
     @property
     def _t_s(self) -> float:
@@ -205,13 +213,11 @@ class RigBench:
                 for id_ in self._ids(event.charger):
                     self._rig.sockets[id_].reboot()
             return
-        if await self._is_measured(event):
+        if await self._is_measured(event) or await self._to_processes(event, group):
             return
         match event:
             case Limit():
                 self._hold(event)
-            case Kill():
-                await self._kill(event, group)
             case Desired():
                 publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
                 group.create_task(publishing)
@@ -223,6 +229,24 @@ class RigBench:
                 await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                await self._kill(event, group)
+            case Leave():
+                group.create_task(self._leave(event))
+            case CrashLoop():
+                group.create_task(self._crash(event))
+            case Stall():
+                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
+                group.create_task(_lasting(event.for_s, fault))
+            case Stop():
+                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
+            case _:
+                return False
+        return True
 
     async def _is_measured(self, event: Event) -> bool:
         """Whether it happens to a meter or clamp."""
@@ -288,11 +312,41 @@ class RigBench:
         return DeviceFault(servers[device], Manner.SILENT)
 
     async def _kill(self, event: Kill, group: asyncio.TaskGroup) -> None:
-        child = self._rig.enforcer if event.process == "enforcer" else self._rig.link
-        fault = ProcessFault(child)
+        ours = event.process == "enforcer"
+        fault = ProcessFault(self._rig.enforcer if ours else self._rig.link)
         await fault.begin()
+        if event.restart_after_s is None:
+            return
+        after_s = event.restart_after_s
+        group.create_task(self._start(after_s) if ours else _later(after_s, fault))
+
+    async def _start(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._rig.enforcer.start()
+        self._restarted()
+
+    async def _leave(self, event: Leave) -> None:
+        await self._rig.enforcer.stop(LEAVES_WITHIN_S)
         if event.restart_after_s is not None:
-            group.create_task(_later(event.restart_after_s, fault))
+            await self._start(event.restart_after_s)
+
+    async def _crash(self, event: CrashLoop) -> None:
+        for _ in range(event.times):
+            await self._rig.enforcer.kill()
+            await self._start(event.restart_after_s)
+            await asyncio.sleep(event.lives_s)
+
+    def _restarted(self) -> None:
+        self._stage.trace.restarts_s.append(self._t_s)
+
+
+async def _lasting(for_s: float, fault: Fault) -> None:
+    """From now on for so long, or until the story ends."""
+    try:
+        await fault.begin()
+        await asyncio.sleep(for_s)
+    finally:
+        await fault.end()
 
 
 async def _later(after_s: float, fault: Fault) -> None:

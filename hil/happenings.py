@@ -254,6 +254,39 @@ class Kill(Event):
     restart_after_s: NotNegative | None = None
 
 
+class Stall(Event):
+    """One thread of the enforcer stands still, its others go on."""
+
+    do: Literal["stall"]
+    thread: Annotated[
+        Literal["kernel", "io"], Field(description="that decides, or that talks to the devices")
+    ]
+    for_s: Positive
+
+
+class Stop(Event):
+    """The enforcer stands still as a whole (SIGSTOP), and goes on."""
+
+    do: Literal["stop"]
+    for_s: Positive
+
+
+class CrashLoop(Event):
+    """The enforcer is killed, started again, killed again …; after the last time it lives on."""
+
+    do: Literal["crash_loop"]
+    times: Annotated[int, Field(strict=True, ge=2, le=100)]
+    lives_s: Positive = Field(description="from a start to the next death")
+    restart_after_s: NotNegative = 0.1
+
+
+class Leave(Event):
+    """The enforcer is asked to end (SIGTERM): a planned stop."""
+
+    do: Literal["leave"]
+    restart_after_s: NotNegative | None = None
+
+
 class Desired(Event):
     """Somebody publishes a document; the story fails when something else becomes of it."""
 
@@ -297,6 +330,10 @@ Happening = Annotated[
     | WireBroken
     | WireMended
     | Kill
-    | Desired,
+    | Desired
+    | Stall
+    | Stop
+    | CrashLoop
+    | Leave,
     Field(discriminator="do"),
 ]

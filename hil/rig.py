@@ -36,6 +36,7 @@ from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
 from hil.installer import Installer
+from hil.service import Service
 from hil.supply import Supplies
 from hil.wiring import FACTORY
 
@@ -83,7 +84,7 @@ class Station(Protocol):
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
-    def __init__(self, depot: Depot, directory: Path) -> None:
+    def __init__(self, depot: Depot, directory: Path, watchdog_s: float | None = None) -> None:
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
@@ -114,11 +115,14 @@ class Rig:
         self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
         self.supplies = Supplies(
             depot.site.gpio, directory, self.sockets, self.chargers, self._supply
         )
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document, self.supplies.environment)
+        self.enforcer = self._child(
+            "run", "enforcer", document, {**self.supplies.environment, **self.service.env}
+        )
         self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
@@ -143,6 +147,7 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends everything, in spite of whatever fails on the way."""
+        await self.service.close()
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
         await self.supplies.close()
@@ -187,6 +192,7 @@ class Rig:
         await self.cloud.start()
         self.written = self.document(self.line.port)
         (self.directory / "site.json").write_text(json.dumps(self.written))
+        await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)

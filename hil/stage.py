@@ -175,7 +175,8 @@ class Stage:
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        measured = measure(self.story, self.trace, ratings_ma)
+        alone_ma = [row.fallback_ma for row in self.rows]
+        measured = measure(self.story, self.trace, ratings_ma, alone_ma)
         remarks = [each.sentence for each in self.site.derogations]
         name = self.story.name
         return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)

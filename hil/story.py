@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from hil.expectations import Expectation
 from hil.happenings import BaseLoad, ChargerTruth, Happening, MeterTruth, Plugged
-from hil.words import Number, Part
+from hil.words import Number, Part, Positive
 
 STORIES = Path(__file__).with_name("stories")
 SITES = Path(__file__).with_name("sites")
@@ -37,6 +37,9 @@ class Story(Part):
     site: str | dict[str, JsonValue] = Field(
         description="a site document beside the stories by file name, or the document itself; "
         "bus addresses in it are placeholders"
+    )
+    watchdog_s: Positive | None = Field(
+        None, description="systemd's WatchdogSec of the enforcer; absent: nobody starts it anew"
     )
     base: tuple[BaseLoad, ...] = ()
     meter: tuple[MeterTruth, ...] = ()

@@ -10,6 +10,7 @@ from cext.rows import (
     Output,
     Rule,
     SourceRow,
+    Tuning,
     Vehicle,
     Why,
 )
@@ -24,6 +25,7 @@ NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
 class Rows:
     """Two chargers wired in rotation, and a meter with swapped terminals."""
 
+    tuning = Tuning(2_000_000_000, 0, 1, 0, 0)
     source_index: ClassVar = {"meter": 0}
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}

@@ -474,6 +474,28 @@ def test_a_sites_drivers_stand_after_its_chargers(installed: dict[str, str]) -> 
     assert [each.id for each in drivers] == ["bay", "row", "health", "dim"]
 
 
+def test_the_health_relay_is_pulsed_by_completed_turns_and_by_nothing_else(
+    installed: dict[str, str],
+) -> None:
+    async def whole() -> None:
+        board = Board()
+        drivers = build(depot(output=OUTPUTS, input=[DIM]), board, write=True)
+        relay = next(each for each in drivers if isinstance(each, HealthRelayDriver))
+        mirror = pins_of("mock")._factory.pin(27)
+        mirror.drive_low()
+        async with Running(*drivers[1:]):  # the contactor takes part in turns
+            await until(lambda: relay._pulsed_ns is not None)
+            first = relay._pulsed_ns
+            await until(lambda: relay._pulsed_ns != first)
+            board.turn.stall()
+            await until(lambda: not board.turn.fresh)
+            last = relay._pulsed_ns
+            await asyncio.sleep(0.2)
+            assert relay._pulsed_ns == last
+
+    asyncio.run(whole())
+
+
 def test_when_one_pin_cannot_be_had_all_are_let_go(installed: dict[str, str]) -> None:
     pins = pins_of("mock")
     taken = pins.output("other", 23, rest=False)
