@@ -230,24 +230,6 @@ class RigBench:
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
 
-    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
-        """Does what happens to the product's own processes; False for everything else."""
-        match event:
-            case Kill():
-                await self._kill(event, group)
-            case Leave():
-                group.create_task(self._leave(event))
-            case CrashLoop():
-                group.create_task(self._crash(event))
-            case Stall():
-                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
-                group.create_task(_lasting(event.for_s, fault))
-            case Stop():
-                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
-            case _:
-                return False
-        return True
-
     async def _is_measured(self, event: Event) -> bool:
         """Whether it happens to a meter or clamp."""
         rig = self._rig
@@ -267,6 +249,24 @@ class RigBench:
             case ClampBack(clamp=clamp):
                 rig.clamps[clamp].speech = Speech.LINES
                 rig.clamps[clamp].line.plug()
+            case _:
+                return False
+        return True
+
+    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                await self._kill(event, group)
+            case Leave():
+                group.create_task(self._leave(event))
+            case CrashLoop():
+                group.create_task(self._crash(event))
+            case Stall():
+                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
+                group.create_task(_lasting(event.for_s, fault))
+            case Stop():
+                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
             case _:
                 return False
         return True
