@@ -16,7 +16,6 @@ from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.happenings import (
-    BrokerIll,
     ChargerBack,
     ChargerSilent,
     ClampBack,
@@ -27,28 +26,26 @@ from hil.happenings import (
     ClampUnplugged,
     CloudBack,
     CloudCut,
-    Connection,
     Contact,
     CrashLoop,
-    Event,
     Kill,
     Leave,
     Limit,
     MeterBack,
     MeterShows,
     MeterSilent,
-    Misrouted,
-    SerialLine,
     Stall,
     Stop,
     Weld,
     WireBroken,
     WireMended,
 )
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.mishaps import silenced
 from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
+from hil.words import Event
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
 LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force

@@ -45,7 +45,6 @@ from hil.happenings import (
     Contact,
     CrashLoop,
     Desired,
-    Event,
     Kill,
     Leave,
     Limit,
@@ -63,6 +62,7 @@ from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Problem, Story, StoryError, chosen
+from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
 LEAVES_WITHIN_S = 12.0

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from hil.faults.view import How
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
     Chargers,
+    Event,
     Id,
-    Instant,
     NotNegative,
     Number,
     Part,
@@ -61,12 +62,6 @@ class ChargerTruth(Part):
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
     boot_s: NotNegative = Field(0.0, description="from getting its power back until it answers")
-
-
-class Event(Part):
-    """Something that happens at an instant."""
-
-    t_s: Instant
 
 
 class SetBase(Event, BaseLoad):
@@ -286,41 +281,6 @@ class Leave(Event):
 
     do: Literal["leave"]
     restart_after_s: NotNegative | None = None
-
-
-class SerialLine(Event):
-    """A serial line goes wrong, with all that hangs on it, and is well again."""
-
-    do: Literal["line"]
-    bus: Id
-    fault: Literal["cut", "noise", "wrong_speed", "stuck", "echo", "unplugged"]
-    for_s: Positive
-
-
-class Misrouted(Event):
-    """What is asked of a device on a serial line is answered by another one there."""
-
-    do: Literal["misrouted"]
-    device: Id
-    by: Id
-    for_s: Positive
-
-
-class Connection(Event):
-    """The network between the gateway and a device goes wrong, and is well again."""
-
-    do: Literal["connection"]
-    device: Id
-    fault: Literal["closed", "black_hole", "half_open", "reset", "late", "slow", "corrupt"]
-    for_s: Positive
-
-
-class BrokerIll(Event):
-    """The broker dies, stands still or refuses everybody, and is well again."""
-
-    do: Literal["broker"]
-    fault: Literal["killed", "frozen", "refusing"]
-    for_s: Positive
 
 
 class Desired(Event):

@@ -17,7 +17,6 @@ from hil.happenings import (
     CarMax,
     ChargerTruth,
     Disobey,
-    Event,
     Limit,
     MeterTruth,
     Obey,
@@ -30,7 +29,7 @@ from hil.happenings import (
 from hil.measure import measure
 from hil.story import Bench, Names, Story, check_names, chosen
 from hil.truth import Truth
-from hil.words import Three
+from hil.words import Event, Three
 
 MA_PER_A = 1000
 NS_PER_S = 1_000_000_000
