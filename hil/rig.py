@@ -127,7 +127,12 @@ class Rig:
         self.cloud: Cloud | None = None
         self.service = Service(directory, watchdog_s)
         self.supplies = Supplies(
-            depot.site.gpio, directory, self.sockets, self.chargers, self._supply
+            depot.site.gpio,
+            directory,
+            self.sockets,
+            self.chargers,
+            self._supply,
+            self._switch,
         )
         document = directory / "site.json"
         self.enforcer = self._child(
@@ -224,6 +229,11 @@ class Rig:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
+
+    def _switch(self, contactor: int, closed: bool) -> None:
+        if self.depot.plant.contactor(contactor) != closed:
+            self.present()
+            self.depot.plant.set_contactor(contactor, closed)
 
     def _supply(self, charger: str, supplied: bool) -> None:
         self.present()
