@@ -82,6 +82,8 @@ cdef void count_contactors(World* world) noexcept nogil:
     cdef Charger* charger
     if world.contactors_n == 0:
         return
+    if world.lapsed and not world.pace.observe:
+        lapse(world)
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         charger.parted = 0
@@ -105,6 +107,22 @@ cdef void count_contactors(World* world) noexcept nogil:
         for n in range(contactor.count):
             if not member(world, contactor, n).cut:
                 contactor.verified = 0
+
+
+cdef void lapse(World* world) noexcept nogil:
+    """Every order had expired, so whoever holds a contactor has opened it: as at a start."""
+    cdef int32_t i
+    cdef Contactor* contactor
+    if world.closing >= 0:
+        reserve_for(world, &world.contactors[world.closing], False)
+        world.closing = -1
+    for i in range(world.contactors_n):
+        contactor = &world.contactors[i]
+        if contactor.closed:
+            change(world, contactor, False)
+            contactor.least_open = 0
+            contactor.tried_at = 0
+            blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
 
 
 cdef void count_contact(World* world, Contactor* contactor) noexcept nogil:

@@ -31,6 +31,20 @@ def test_one_that_does_not_open_by_itself_starts_closed() -> None:
     assert depot.contactor().changed_tick == 0
 
 
+def test_expired_orders_do_not_come_to_life_again() -> None:
+    """No tick for longer than an order lives: who holds the contactors has opened them."""
+    depot = Depot([OWN._replace(chargers=(i,)) for i in range(2)], count=2)
+    depot.run(20)
+    assert [depot.contactor(i).closed for i in range(2)] == [True] * 2
+    depot.now_ns += TUNING.dead_man_ns
+    depot.closings.clear()
+    depot.step()
+    assert [depot.contactor(i).closed for i in range(2)] == [False] * 2
+    depot.run(20)
+    (first_s, _), (second_s, _) = depot.closings
+    assert second_s - first_s >= 2
+
+
 def test_a_group_comes_before_what_stands_behind_it() -> None:
     group = ContactorRow((0, 1), group=True, feedback=True, opens_ns=100 * MS)
     depot = Depot([OWN, group], count=2)
