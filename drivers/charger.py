@@ -35,6 +35,7 @@ from drivers.report import (
     currents_ma,
     force_registers,
     in_force_ma,
+    proven,
     remark,
     time_left_ns,
     time_set_ns,
@@ -162,6 +163,7 @@ class ChargerDriver:
             vehicle=vehicle(self._profile, sample),
             written_tick=0 if taken is None else taken.tick,
             fallback_ma=told_fallback_ma(self._profile, sample),
+            proven=proven(self._charger, self._profile, sample),
         )
         try:
             self._image.post_charger(self.id, report)
@@ -265,16 +267,15 @@ class ChargerDriver:
         order = self._image.order(self.id)
         if order is None or not self._may_ask():
             return None
-        if self._due(order):
+        setting = None if self._silence.lasts or self._owes_again else self._arming.due()
+        if self._due(order) and (setting is None or not self._rises):
             self._offered = order
             try:
                 return write_of(self.id, self._charger.unit, self._profile, order.ma)
             except ValueError as error:
                 raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
         self._offered = None
-        if self._silence.lasts or self._owes_again:
-            return None
-        return self._arming.due()
+        return setting
 
     @property
     def _owes_again(self) -> bool:
@@ -283,6 +284,11 @@ class ChargerDriver:
         After a reboot its setpoint goes first: whatever else is written may delay it.
         """
         return self._astray_ns is not None and self._taken_ns <= self._astray_ns
+
+    @property
+    def _rises(self) -> bool:
+        """Whether the write that is due may wait until the charger can be relied upon alone."""
+        return self._taken is not None and self._rank() is Rank.INCREASE
 
     def _owes_write(self) -> bool:
         """Whether a write is to be tried before the next poll: in a silence, and where a poll

@@ -126,6 +126,19 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
     return None
 
 
+def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | None:
+    """Whether it does alone what was declared, or less; None where it cannot tell.
+
+    Nor does it matter where nothing was declared: it counts at its maximum then.
+    """
+    if profile.watchdog.fallback is None or charger.fallback_ma is None:
+        return None
+    fallback_ma = told_fallback_ma(profile, sample)
+    if fallback_ma is None or fallback_ma > charger.fallback_ma:
+        return False
+    return _timing_remark(charger, profile, sample) is None
+
+
 def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
     left_ns, delay_ns = time_left_ns(profile, sample), charger.fallback_delay_ns
     set_ns = time_set_ns(profile, sample)

@@ -61,7 +61,7 @@ from hil.happenings import (
 )
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
-from hil.story import Story, chosen
+from hil.story import Problem, Story, StoryError, chosen
 
 SAMPLE_EVERY_S = 0.015
 LEAVES_WITHIN_S = 12.0
@@ -102,7 +102,7 @@ def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
                 ready = wait([ours for ours, _ in telling.values()])
                 for index in [each for each, (ours, _) in telling.items() if ours in ready]:
                     ours, process = telling.pop(index)
-                    told[index] = ours.recv()  # EOFError when it ended without an outcome
+                    told[index] = _outcome(stories[index], ours)
                     process.join()
             yield told.pop(wanted)
     finally:
@@ -110,6 +110,16 @@ def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
             process.terminate()
         for _, process in telling.values():
             process.join()
+
+
+def _outcome(story: Story, ours: Connection) -> Outcome:
+    """Raises StoryError when the process has ended without one; it has said why."""
+    try:
+        told: Outcome = ours.recv()
+    except EOFError as error:
+        died = Problem("", "the process that told it has ended without an outcome")
+        raise StoryError(story.name, [died]) from error
+    return told
 
 
 def _run_alone(outcomes: Connection, story: Story, profiles: Profiles) -> None:

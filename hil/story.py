@@ -49,10 +49,13 @@ class Story(Part):
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1)]
 
     def site_document(self) -> dict[str, Any]:
-        """The site document as written. Raises OSError or tomllib.TOMLDecodeError."""
+        """The site document as written. Raises StoryError."""
         if isinstance(self.site, dict):
             return dict(self.site)
-        return tomllib.loads((SITES / self.site).read_text(encoding="utf-8"))
+        try:
+            return tomllib.loads((SITES / self.site).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise StoryError(self.name, [Problem("site", str(error))]) from error
 
     def events(self) -> list[Happening]:
         """In the order in which they happen."""
