@@ -11,19 +11,21 @@ from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
 from cext.orders cimport order
 from cext.rise cimport rise, worth_a_write
-from cext.shed cimport fall_to_targets, lower_silent, shed_excess
+from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World
 
 
 cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
+    fall_back(world)
     lower_silent(world)
     lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
     lower_calmly(world)
-    reclose(world)
-    rise(world)
+    if not world.leaving:
+        reclose(world)
+        rise(world)
 
 
 cdef void lower_calmly(World* world) noexcept nogil:

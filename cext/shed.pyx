@@ -16,6 +16,7 @@ from cext.types cimport (
     GRID_PHASES,
     RULE_BLIND,
     RULE_CAP,
+    RULE_FALLBACK,
     RULE_SHED,
     RULE_SILENT,
     WORTH_MA,
@@ -43,6 +44,22 @@ cdef void lower_silent(World* world) noexcept nogil:
         charger = &world.chargers[i]
         if charger.started and not charger.fresh:
             shed_to(world, charger, charger.failsafe, RULE_SILENT, -1, -1)
+
+
+cdef void fall_back(World* world) noexcept nogil:
+    """Expired orders do not come to life again, and who leaves the depot leaves it safe: what
+    goes on is the lesser of the setpoint in force and the fail-safe setpoint."""
+    cdef int32_t i, setpoint
+    cdef Charger* charger
+    if not world.lapsed and not world.leaving:
+        return
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        setpoint = charger.failsafe
+        if charger.in_force >= 0:
+            setpoint = min(setpoint, charger.in_force)
+        if charger.started:
+            shed_to(world, charger, setpoint, RULE_FALLBACK, -1, -1)
 
 
 cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcept nogil:

@@ -330,6 +330,8 @@ cdef struct World:
     int64_t now
     int64_t tick
     int32_t changed
+    int32_t lapsed  # every order had expired before this tick
+    int32_t leaving  # the depot is to be left to itself
 
 
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:

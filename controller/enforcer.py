@@ -8,36 +8,34 @@ own fallbacks take over.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from controller.clock import WallClock
-from controller.driver import Driver
+from controller.configuration import Configuration, Ground
 from controller.events import Events
-from controller.image import Clock, Image
+from controller.image import Clock
+from controller.leaving import leave
 from controller.limit_file import LimitFile, LimitFileError
-from controller.limits import Limits, RefusedLimitError, sources_of
+from controller.limits import RefusedLimitError
+from controller.notify import Notifier
 from controller.places import PlaceError, Places
-from controller.reasons import Reasons
+from controller.reported import Confirmed, Desired, Reported
+from controller.revisions import Revisions
+from controller.running import BrokenInvariantError, Build, Depot, Running
 from controller.server import Server, bound
-from controller.site import Site
-from controller.status import Reporter
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
-from controller.watch import Watch
 from controller.wire import Limit, LimitAnswer, LinkReport, StatusReport, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from cext.tick import Kernel
-    from controller.tables import Tables
 
 LOOK_EVERY_S = 1.0
 TELL_AFTER_S = 0.02  # a new limit, after the early tick that counts it
@@ -46,31 +44,16 @@ BROKEN = 70  # exit status of a broken invariant: EX_SOFTWARE of sysexits.h
 log: FilteringBoundLogger = structlog.get_logger()
 
 
-class BrokenInvariantError(Exception):
-    """Something of ours is not as it must be."""
-
-
-class Ticker(Protocol):
-    """Ticks the kernel in real time: cext.thread.KernelThread."""
-
-    @property
-    def changed_fd(self) -> int: ...
-    def start(self) -> None: ...
-    def stop(self) -> None:
-        """May be called twice, and before start."""
+__all__ = ["BrokenInvariantError", "Depot", "Documents", "Enforcer", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
-class Depot:
-    """One site with everything that runs it."""
+class Documents:
+    """What it takes to go from one document to another while running."""
 
-    site: Site
-    tables: Tables
-    kernel: Kernel
-    ticker: Ticker
-    image: Image
-    drivers: Sequence[Driver]
-    mode: Literal["control", "observe"]
+    ground: Ground
+    revisions: Revisions
+    build: Build
 
 
 class Enforcer:
@@ -84,38 +67,34 @@ class Enforcer:
         wall: WallClock,
         boot_id: str,
         allowed_uids: frozenset[int] = frozenset(),
+        documents: Documents | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
-        site, tables = depot.site, depot.tables
-        self.events = Events(clock)
-        self._depot = depot
+        """Without `documents` those that come over MQTT are refused."""
         self._places = places
         self._clock = clock
         self._boot_id = boot_id
-        self._limits = Limits(sources_of(site, tables), depot.kernel, clock, wall)
-        self._limit_file = LimitFile(places.limits, boot_id, site.installation_hash())
-        reasons = Reasons(list(tables.circuit_index), list(tables.slot_index))
-        self._watch = Watch(site, tables, depot.kernel, depot.drivers, reasons, self.events)
-        depot.image.on_doubt(self._watch.doubted)
-        self._reporter = Reporter(
-            site=site,
-            tables=tables,
-            kernel=depot.kernel,
-            image=depot.image,
-            limits=self._limits,
-            limit_file=self._limit_file,
-            drivers=depot.drivers,
-            reasons=reasons,
-            clock=clock,
-            wall=wall,
-            boot_id=boot_id,
-            mode=depot.mode,
-            started_ns=clock.now_ns(),
-        )
+        self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
+        self.events = Events(clock)
         self._server = Server(allowed_uids, self)
+        build = documents.build if documents else None
+        self._notifier = notifier or Notifier({})
+        self._running = Running(
+            depot, self._limit_file, self.events, clock, wall, boot_id, build, self._notifier
+        )
+        self._running.on_switch = lambda: self._server.tell(self.welcome())
+        self._revisions = documents.revisions if documents else None
+        self._configuration = (
+            Configuration(documents.ground, documents.revisions, self._running, self._told)
+            if documents
+            else None
+        )
+        self._last_told: Reported | None = None
         depot.image.on_input(self.take_contact)
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
+        self._stopping_at_once = asyncio.Event()
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises PlaceError before anything was touched."""
@@ -124,69 +103,109 @@ class Enforcer:
             loop = asyncio.get_running_loop()
             log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(name, self._stopping.set)
+                loop.add_signal_handler(name, self._stop)
             self._tell_start()
+            if self._revisions is not None:
+                self._revisions.start()
             self._restore()
-            self._depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
-            self._depot.ticker.start()
+            self._running.start()
             log.info("started", **self._start_fields())
             try:
                 async with asyncio.TaskGroup() as group:
-                    work = [self._server.run(listening), self._follow(), self._look()]
+                    work = [self._server.run(listening), self._running.run(), self._look()]
                     work += [first_death()]
-                    work += [self._drive(driver) for driver in self._depot.drivers]
+                    if self._configuration is not None:
+                        work.append(self._configuration.run())
                     tasks = [group.create_task(self._guarded(each)) for each in work]
                     await self._stopping.wait()
-                    self._depot.ticker.stop()
+                    await self._leave()
+                    self._running.stop()
                     for task in tasks:
                         task.cancel()
             finally:
-                self._depot.ticker.stop()
+                self._running.stop()
                 self._limit_file.close()
+                if self._revisions is not None:
+                    self._revisions.close()
         log.info("stopped")
+
+    def _stop(self) -> None:
+        """The first time in order, the second time at once."""
+        if self._stopping.is_set():
+            self._stopping_at_once.set()
+        self._stopping.set()
+
+    async def _leave(self) -> None:
+        depot = self._running.depot
+        self._notifier.stopping()
+        if depot.mode == "observe":
+            return
+        log.info("stopping: chargers go to their fail-safe setpoints")
+        self._notifier.status("stopping: chargers go to their fail-safe setpoints")
+        leaving = asyncio.ensure_future(leave(depot.kernel, depot.tables.charger_index))
+        at_once = asyncio.ensure_future(self._stopping_at_once.wait())
+        try:
+            await asyncio.wait((leaving, at_once), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            at_once.cancel()
+
+    @property
+    def depot(self) -> Depot:
+        """With the document in force."""
+        return self._running.depot
 
     # What the server asks.
 
     def welcome(self) -> Welcome:
-        site = self._depot.site
+        depot = self._running.depot
         return Welcome(
-            site=site.id,
+            site=depot.site.id,
             boot_id=self._boot_id,
             version=VERSION,
-            installation_hash=site.installation_hash(),
-            mode=self._depot.mode,
+            installation_hash=depot.site.installation_hash(),
+            mode=depot.mode,
+            revision=self._revisions.active_revision if self._revisions else None,
+            link=depot.site.link,
         )
 
     def report(self) -> StatusReport:
         since_s = None
         if self._link_changed_ns is not None:
             since_s = (self._clock.now_ns() - self._link_changed_ns) / NS_PER_S
-        return self._reporter.report(
+        report = self._running.reporter.report(
             LinkReport(
                 attached=self._attached,
-                connected=self._limits.session is not None,
+                connected=self._running.limits.session is not None,
                 since_s=since_s,
             )
         )
+        if self._revisions is None:
+            return report
+        problem = report.state_problem or self._revisions.problem
+        revision = self._revisions.active_revision
+        return report.model_copy(update={"revision": revision, "state_problem": problem})
 
     def attached(self, attached: bool) -> None:
         self.events.happened("link_attached" if attached else "link_detached")
         self._attached = attached
         self._link_changed_ns = self._clock.now_ns()
-        self._limits.open_session(None)
+        self._running.limits.open_session(None)
+        if attached and self._configuration is not None:
+            self._configuration.repeat()
 
     def open_session(self, nonce: str | None) -> None:
-        if nonce == self._limits.session:
+        if nonce == self._running.limits.session:
             return
-        if (nonce is None) != (self._limits.session is None):
+        if (nonce is None) != (self._running.limits.session is None):
             self._link_changed_ns = self._clock.now_ns()
-        self._limits.open_session(nonce)
+        self._running.limits.open_session(nonce)
         log.info("link down" if nonce is None else "link up", nonce=nonce)
         self.events.happened_again("link_down" if nonce is None else "link_up", "", "")
 
     def take_limit(self, limit: Limit) -> LimitAnswer:
         try:
-            taken = self._limits.receive(limit.source, limit.message)
+            taken = self._running.limits.receive(limit.source, limit.message)
         except RefusedLimitError as error:
             log.warning("limit refused", source=limit.source, code=error.code, why=error.reason)
             known = limit.source if error.code != "unknown_source" else ""
@@ -194,7 +213,7 @@ class Enforcer:
             return LimitAnswer(
                 seq_id=limit.seq_id, accepted=False, code=error.code, reason=error.reason
             )
-        self._limit_file.save(self._limits)
+        self._limit_file.save(self._running.limits)
         asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
         limit_ma = taken.lease.limit_ma
         log.info(
@@ -209,10 +228,30 @@ class Enforcer:
             seq_id=limit.seq_id, accepted=True, code="accepted", reason="; ".join(taken.remarks)
         )
 
+    def take_desired(self, part: Desired) -> None:
+        if self._configuration is not None:
+            self._configuration.receive(part)
+        elif part.part == part.parts:
+            why = "this enforcer takes no documents"
+            self._told(Reported(revision=None, state="rejected", step="form", reason=why))
+
+    def confirmed(self, confirmed: Confirmed) -> None:
+        if self._configuration is not None:
+            self._configuration.confirmed(confirmed)
+
+    def _told(self, reported: Reported) -> None:
+        if reported != self._last_told:
+            why = "; ".join([reported.reason or "", *(each.path for each in reported.errors[:8])])
+            subject = "" if reported.revision is None else f"revision {reported.revision}"
+            self.events.happened_again(f"document_{reported.state}", subject, why)
+        self._last_told = reported
+        self._server.tell(reported)
+        self._server.tell(self.welcome())
+
     def take_contact(self, contact: str, at_ns: int, active: bool) -> None:
         """A contact was seen still: it renews the limit of the source that it speaks for."""
-        if self._limits.take_contact(contact, at_ns, active):
-            self._limit_file.save(self._limits)
+        if self._running.limits.take_contact(contact, at_ns, active):
+            self._limit_file.save(self._running.limits)
             asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
 
     # What runs.
@@ -222,57 +261,29 @@ class Enforcer:
         try:
             await work
         finally:
-            self._depot.ticker.stop()
-
-    async def _drive(self, driver: Driver) -> None:
-        await driver.run()
-        raise BrokenInvariantError(f"the driver of {driver.id} ended by itself")
-
-    async def _follow(self) -> None:
-        """Hands changed orders to the drivers."""
-        fd = self._depot.ticker.changed_fd
-        changed = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def take() -> None:
-            os.eventfd_read(fd)  # here and not later: the loop would call again meanwhile
-            changed.set()
-
-        loop.add_reader(fd, take)
-        try:
-            while True:
-                await changed.wait()
-                changed.clear()
-                self._depot.image.announce()
-                self._watch.orders(self._clock.now_ns())
-        finally:
-            loop.remove_reader(fd)
+            self._running.stop()
 
     async def _look(self) -> None:
-        """Each second: what changed without an order, and whether the kernel still ticks."""
-        missed = 0
+        """Each second: what changed without an order, and whether turns complete."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = self._clock.now_ns()
-            self._watch.orders(now_ns)
-            self._watch.others(now_ns)
-            late_ns = now_ns - self._depot.kernel.now_ns
-            dead_man_ns = self._depot.site.control.dead_man_ns
-            missed = missed + 1 if late_ns > dead_man_ns else 0
-            if missed > 1:  # twice: after the whole process was held, the kernel may come second
-                raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
+            self._running.watch.orders(now_ns)
+            self._running.watch.others(now_ns)
+            if (wrong := self._running.vigil.look(self._running.depot.kernel)) is not None:
+                raise BrokenInvariantError(wrong)
 
     def _tell_start(self) -> None:
         fields = self._start_fields()
         told = ("version", "mode", "installation_hash")
         why = ", ".join(f"{name.replace('_', ' ')} {fields[name]}" for name in told)
         self.events.happened("started", "", why)
-        for each in self._depot.site.derogations:
+        for each in self._running.depot.site.derogations:
             self.events.happened("derogated", each.place, each.sentence)
 
     def _restore(self) -> None:
         try:
-            restored = self._limit_file.restore(self._limits, self._clock.now_ns())
+            restored = self._limit_file.restore(self._running.limits, self._clock.now_ns())
         except LimitFileError as error:  # every source counts as never heard: fail-safe caps
             log.error("saved limits cannot be read", why=str(error))
             self.events.happened("saved_limits_unreadable", "", str(error))
@@ -280,11 +291,11 @@ class Enforcer:
             log.info("limits restored", sources=restored)
 
     def _start_fields(self) -> dict[str, object]:
-        site = self._depot.site
+        site = self._running.depot.site
         return {
             "site": site.id,
             "version": VERSION,
-            "mode": self._depot.mode,
+            "mode": self._running.depot.mode,
             "installation_hash": site.installation_hash(),
             "boot_id": self._boot_id,
             "circuits": len(site.circuits),

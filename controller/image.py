@@ -6,12 +6,13 @@ device's own terminals; the kernel speaks of grid phases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
 from controller.plausibility import Plausibility, Suspicion
+from controller.turn import Turn
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -42,6 +43,7 @@ class ChargerReport:
     vehicle: Vehicle
     written_tick: int  # changed_tick of the last order acknowledged before this was asked
     fallback_ma: int | None = None  # what the charger says it does alone, where it says so
+    proven: bool | None = None  # whether that is as declared; None: it cannot tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +73,36 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self.turn = Turn(clock, tables.tuning.dead_man_ns)
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
-        self._plausibility = Plausibility(
+        self._plausibility = self._judge()
+        self._wake_contactor: dict[str, Callable[[], None]] = {}
+        self._sent_contactor: dict[str, bool] = {}
+        self._take_input: Callable[[str, int, bool], None] | None = None
+
+    def switch(self, tables: Tables, kernel: Kernel, sources: Mapping[int, int]) -> None:
+        """Another document is in force; `sources` are new indexes and old ones of what stayed.
+
+        No driver of a device that is gone may run any more.
+        """
+        self._tables, self._kernel = tables, kernel
+        self._sources = tuple(tables.source_index)
+        before, self._plausibility = self._plausibility, self._judge()
+        self._plausibility.adopt(before, sources)
+        for charger in self._wake.keys() - tables.charger_index.keys():
+            del self._wake[charger]
+            self._sent.pop(charger, None)
+
+    def _judge(self) -> Plausibility:
+        tables = self._tables
+        return Plausibility(
             tables.circuits,
             tables.sources,
             tables.chargers,
             self._doubt,
             tables.source_spread_ppm,
         )
-        self._wake_contactor: dict[str, Callable[[], None]] = {}
-        self._sent_contactor: dict[str, bool] = {}
-        self._take_input: Callable[[str, int, bool], None] | None = None
 
     @property
     def clock(self) -> Clock:
@@ -108,6 +128,7 @@ class Image:
         self._plausibility.report(index, report.at_ns, current)
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
+        self._kernel.prove(index, report.proven)
 
     def on_doubt(self, doubted: Callable[[str, Suspicion | None], None]) -> None:
         """`doubted` is told of a suspicion when it begins, and with None when it has ended."""

@@ -63,6 +63,10 @@ class LimitFile:
         """Why leases cannot be saved, if they cannot."""
         return self._saver.problem
 
+    def switch(self, installation_hash: str) -> None:
+        """Another document is in force."""
+        self._installation_hash = installation_hash
+
     def save(self, limits: Limits) -> None:
         """At once when a limit changed; mere renewals wait for a few seconds."""
         leases = limits.leases

@@ -170,6 +170,25 @@ class Limits:
         self._apply(source, lease)
         return True
 
+    def switch(self, sources: Sequence[Source], slots: Slots) -> None:
+        """Another document: who stays with his circuit keeps his lease, no longer than it may be
+        now; everybody else was never heard."""
+        before, leases, newest = self._sources, self._leases, self._newest
+        self._sources = {source.id: source for source in sources}
+        self._by_contact = {source.contact: source for source in sources if source.contact}
+        self._slots = slots
+        self._leases, self._newest = {}, {}
+        latest_ns = self._clock.now_ns()
+        for source in sources:
+            known = before.get(source.id)
+            if known is None or known.circuit != source.circuit:
+                continue
+            if source.id in newest:
+                self._newest[source.id] = newest[source.id]
+            if (lease := leases.get(source.id)) is not None:
+                alive_ns = min(lease.alive_until_ns, latest_ns + source.lease_ns)
+                self._apply(source, Lease(lease.limit_ma, lease.limit_until_ns, alive_ns))
+
     def _apply(self, source: Source, lease: Lease) -> None:
         self._slots.set_limit(
             source.slot,

@@ -32,6 +32,10 @@ class Places:
     def limits(self) -> Path:
         return self.state / "limits.json"
 
+    @property
+    def documents(self) -> Path:
+        return self.state / "documents.json"
+
     def prepare(self) -> None:
         """Makes both directories, private where they are new. Raises PlaceError."""
         for directory in (self.runtime, self.state):

@@ -100,7 +100,8 @@ class VirtualEnforcer:
 
     Devices whose id is in `silent` do not answer. Meters and clamps in `shows` show another thing
     than there is: a function of the currents at their terminals. `leases` are the limits saved by
-    the enforcer before this one.
+    the enforcer before this one. Threads whose name is in
+    `stalled` stand still: the "kernel" that decides, the "io" that talks.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class VirtualEnforcer:
         now_ns: int,
         silent: Set[str] = frozenset(),
         leases: Mapping[str, Lease] | None = None,
+        stalled: Set[str] = frozenset(),
         shows: Mapping[str, Callable[[Phases], Phases]] | None = None,
     ) -> None:
         tables = Tables.of(site)
@@ -120,11 +122,13 @@ class VirtualEnforcer:
         self.agenda = Agenda(self._go_on)
         self.plant = plant
         self.silent = silent
+        self.stalled = stalled
         self.shows = {} if shows is None else shows
         self.setpoint_writes = 0
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
+        self._changed = False  # an order has, and nobody was told
         for source in self.limits.sources:
             if leases and source.id in leases:
                 self.limits.restore(source.id, source.circuit, leases[source.id])
@@ -167,9 +171,16 @@ class VirtualEnforcer:
 
     def _tick(self) -> None:
         self._early = False
+        if "kernel" in self.stalled:
+            return
         self._ticked_ns = self.clock.at_ns
-        if self.kernel.tick(self.clock.at_ns):
+        self._changed = self.kernel.tick(self.clock.at_ns) or self._changed
+        if "io" in self.stalled:
+            return
+        if self._changed:
+            self._changed = False
             self.image.announce()
+        self.image.turn.decided(self.kernel.ticks, self.clock.at_ns)
 
 
 class _MeterLoop:
@@ -184,7 +195,7 @@ class _MeterLoop:
         enforcer, meter = self._enforcer, self._meter
         now_ns = enforcer.clock.at_ns
         enforcer.agenda.at(now_ns + meter.poll_ns, self.poll)
-        if meter.id not in enforcer.silent:
+        if meter.id not in enforcer.silent and "io" not in enforcer.stalled:
             shown_ma = at_terminals(meter, enforcer.plant.meter(self._circuit))
             enforcer.post_reading(meter.id, shown_ma)
 
@@ -234,10 +245,13 @@ class _ChargerLoop:
         self._written = (0, 0)  # tick of the last order acknowledged, and when
         self._written_before = 0  # tick of the one before
         enforcer.image.on_change(charger.id, self._wake)
+        enforcer.image.turn.join(charger.id, self._take)
 
     def poll(self) -> None:
         now_ns = self._enforcer.clock.at_ns
         self._enforcer.agenda.at(now_ns + self._look_ns, self.poll)
+        if "io" in self._enforcer.stalled:
+            return
         if now_ns >= self._next_poll_ns and self._id not in self._enforcer.silent:
             self._next_poll_ns = now_ns + self._poll_ns
             self._report(now_ns)
@@ -265,6 +279,11 @@ class _ChargerLoop:
             self._id,
             ChargerReport(now_ns, state.offered_ma, current_ma, state.vehicle, tick),
         )
+
+    def _take(self) -> None:
+        """Every decision, whether or not there is something to write."""
+        turn = self._enforcer.image.turn
+        turn.taken(self._id, turn.tick)
 
     def _wake(self) -> None:
         self._owed = True

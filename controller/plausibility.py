@@ -22,7 +22,7 @@ Whole milliamps and nanoseconds; time is handed in; every record is bounded.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -148,6 +148,17 @@ class Plausibility:
         self._cases = [{kind: _Case() for kind in kinds} for _ in sources]
         self._told: list[Suspicion | None] = [None] * len(sources)
         self._looked_ns = 0
+
+    def adopt(self, before: Plausibility, sources: Mapping[int, int]) -> None:
+        """Another site: what was held against a source goes on with it (new index to old).
+
+        A dispute with a clamp or meter that is gone is over, and is told so at the next look.
+        """
+        paired = {each for pair in self._pairs for each in (pair.meter, pair.clamp)}
+        for now, was in sources.items():
+            self._cases[now], self._told[now] = before._cases[was], before._told[was]
+            if now not in paired:
+                self._cases[now]["disputed"].drop()
 
     def suspicion(self, source: int) -> Suspicion | None:
         return self._told[source]

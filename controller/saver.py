@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+
+from controller.threads import name_this_thread
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -20,11 +23,15 @@ log: FilteringBoundLogger = structlog.get_logger()
 def write_atomically(path: Path, data: bytes) -> None:
     """Leaves the old or the new content, whole, wherever power is cut. Raises OSError."""
     fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)  # before the name points to it
+    finally:
+        os.close(descriptor)
+    os.replace(fresh, path)  # noqa: PTH105  # all of this module's system calls are os's
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
@@ -35,8 +42,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 class Saver:
     """Keeps the newest of what it is given in one file. A failing disk is tried every 5 s."""
 
-    def __init__(self, path: Path, lazy_s: float = LAZY_S) -> None:
-        """`lazy_s`: how long what is not urgent may wait for something newer."""
+    def __init__(
+        self,
+        path: Path,
+        lazy_s: float = LAZY_S,
+        on_attempt: Callable[[bytes, str | None], None] = lambda data, problem: None,
+    ) -> None:
+        """`lazy_s`: how long what is not urgent may wait for something newer.
+
+        `on_attempt` hears, in the saver's thread, what was written, or why it was not.
+        """
+        self._on_attempt = on_attempt
         self._path = path
         self._lazy_s = lazy_s
         self._changed = threading.Condition()
@@ -68,6 +84,7 @@ class Saver:
         self._thread.join(within_s)
 
     def _work(self) -> None:
+        name_this_thread("saver")
         while (data := self._next()) is not None:
             try:
                 write_atomically(self._path, data)
@@ -77,6 +94,7 @@ class Saver:
                 if self._problem is not None:
                     log.info("saved again", path=str(self._path))
                 self._problem = None
+                self._on_attempt(data, None)
 
     def _next(self) -> bytes | None:
         with self._changed:
@@ -96,3 +114,4 @@ class Saver:
         with self._changed:
             if self._newest is None and not self._closing:
                 self._newest = data
+        self._on_attempt(data, problem)

@@ -19,6 +19,7 @@ import structlog
 from controller.events import Event as Happening
 from controller.events import Events as Ring
 from controller.places import PlaceError, Places
+from controller.reported import Confirmed, Desired, Reported
 from controller.units import NS_PER_S
 from controller.wire import (
     FRAME_BYTES,
@@ -71,6 +72,8 @@ class Desk(Protocol):
 
     def open_session(self, nonce: str | None) -> None: ...
     def take_limit(self, limit: Limit) -> LimitAnswer: ...
+    def take_desired(self, part: Desired) -> None: ...
+    def confirmed(self, confirmed: Confirmed) -> None: ...
     @property
     def events(self) -> Ring: ...
 
@@ -86,6 +89,7 @@ class Server:
         self._line = b""  # the report that command lines share, and when it was made
         self._line_at_s = float("-inf")
         self._link: Peer | None = None
+        self._letters: dict[str, Welcome | Reported] = {}  # for the link: the newest of each type
         self._news = asyncio.Event()
         self._visits: asyncio.TaskGroup | None = None
 
@@ -100,6 +104,11 @@ class Server:
 
     def announce(self) -> None:
         """The link hears the new state at once, not within the second."""
+        self._news.set()
+
+    def tell(self, letter: Welcome | Reported) -> None:
+        """The link hears it before the next state; without a link nobody does."""
+        self._letters[letter.type] = letter
         self._news.set()
 
     def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -179,6 +188,7 @@ class Server:
         assert self._visits is not None
         try:
             await channel.send(self._desk.welcome())
+            self._letters.clear()
             log.info("link attached", pid=peer.pid, uid=peer.uid)
             self._desk.attached(True)
             telling = [
@@ -202,6 +212,10 @@ class Server:
                     self._desk.open_session(nonce)
                 case Limit() as limit:
                     await channel.send(self._desk.take_limit(limit))
+                case Desired() as part:
+                    self._desk.take_desired(part)
+                case Confirmed() as confirmed:
+                    self._desk.confirmed(confirmed)
                 case EventsTaken(run=run, upto=upto):
                     if run == self._desk.events.run:
                         self._desk.events.take(upto)
@@ -216,6 +230,8 @@ class Server:
         try:
             while True:
                 self._news.clear()
+                while self._letters:
+                    await channel.send(self._letters.pop(next(iter(self._letters))))
                 await channel.send(State(report=self._desk.report()))
                 await asyncio.sleep(PUSH_PAUSE_S)
                 with suppress(TimeoutError):

@@ -57,7 +57,9 @@ class Watch:
         drivers: Sequence[Driver],
         reasons: Reasons,
         events: Events,
+        before: Watch | None = None,
     ) -> None:
+        """`before`: the watch of the document before; what it has told is told."""
         self._kernel = kernel
         self._events = events
         self._reasons = reasons
@@ -74,6 +76,18 @@ class Watch:
         self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
+        if before is not None:
+            self._remember(before)
+
+    def _remember(self, before: Watch) -> None:
+        stays = [driver.id for driver in self._drivers if driver in before._drivers]
+        self._devices.update((id_, before._devices[id_]) for id_ in stays)
+        for charger in self._chargers.keys() & before._chargers.keys():
+            self._told[charger] = before._told[charger]
+            self._suspect[charger] = before._suspect[charger]
+        for circuit in self._circuits.keys() & before._circuits.keys():
+            self._blind[circuit] = before._blind[circuit]
+        self._states = {id_: state for id_, state in before._states.items() if id_ in self._slots}
 
     def orders(self, now_ns: int) -> None:
         """Every reduction; of a charger that rises, one line a second; every contactor."""

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from controller.document.link import Link
 from controller.places import trusted_owners
+from controller.reported import Confirmed, Desired, Reported
+from controller.reported import Model as _Model
 
 FRAME_BYTES = 1 << 20
 LIMIT_BYTES = 16 << 10
@@ -28,10 +31,6 @@ Name = Annotated[str, Field(max_length=NAME_CHARS)]
 
 class FrameError(Exception):
     """The other side sent something that is no message, with the reason in words."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Hello(_Model):
@@ -70,12 +69,16 @@ class StatusRequest(_Model):
 
 
 class Welcome(_Model):
+    """What is in force; again whenever that has changed."""
+
     type: Literal["welcome"] = "welcome"
     site: str
     boot_id: str
     version: str
     installation_hash: str
     mode: Literal["control", "observe"]
+    revision: int | None = None  # None: the installer's file
+    link: Link | None = None
 
 
 class Refused(_Model):
@@ -183,14 +186,15 @@ class StatusReport(_Model):
     ticks: int
     tick_age_s: float
     clock_trusted: bool
-    state_problem: str | None  # why limits cannot be saved, if they cannot
+    revision: int | None = None  # of the document in force; None: the installer's file
+    state_problem: str | None  # why limits or documents cannot be saved, if they cannot
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]
     limits: list[LimitReport]
     devices: list[DeviceReport]
-    pins: list[PinReport] = []
-    derogations: list[DerogationReport] = []
+    pins: list[PinReport] = Field(default_factory=list)
+    derogations: list[DerogationReport] = Field(default_factory=list)
 
 
 class Event(_Model):
@@ -219,8 +223,8 @@ class State(_Model):
     report: StatusReport
 
 
-Asking = Hello | Session | Limit | EventsTaken | StatusRequest
-Answering = Welcome | Refused | LimitAnswer | Events | State
+Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest
+Answering = Welcome | Refused | LimitAnswer | Reported | Events | State
 REQUESTS: TypeAdapter[Asking] = TypeAdapter(Annotated[Asking, Field(discriminator="type")])
 REPLIES: TypeAdapter[Answering] = TypeAdapter(Annotated[Answering, Field(discriminator="type")])
 

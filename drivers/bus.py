@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.image import Clock
+from controller.turn import Turn
+from controller.units import NS_PER_S
 from drivers.device import BusFullError, DeviceError, Line, Rank, Reply, Request
 from drivers.silence import SILENT
 
@@ -29,11 +31,15 @@ class _Waiter:
 class Bus:
     """Shares one line out, one exchange at a time, by rank and then by time of waiting."""
 
-    def __init__(self, line: Line, clock: Clock) -> None:
+    def __init__(self, line: Line, clock: Clock, turn: Turn | None = None) -> None:
+        """Answers to `turn` for the exchange under way; whoever waits for it is excused."""
         self._line = line
         self._clock = clock
+        self._turns = turn
+        self._longest_ns = round(line.longest_s * NS_PER_S)
         self._taken = False
         self._waiting: list[_Waiter] = []
+        self._users = 0
         self._silent: str | None = None  # who had the line last, and got no answer
 
     @property
@@ -48,6 +54,8 @@ class Bus:
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
         await self._turn(device, rank)
+        if self._turns is not None:
+            self._turns.busy(self._line.url, self._longest_ns)
         try:
             words = await self._line.exchange(ask)
             self._silent = None
@@ -56,6 +64,8 @@ class Bus:
             self._silent = device if isinstance(error, SILENT) else None
             raise
         finally:
+            if self._turns is not None:
+                self._turns.leave(self._line.url)
             self._pass_on()
 
     async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:
@@ -74,9 +84,15 @@ class Bus:
                 self._pass_on()
             raise
 
+    def join(self) -> None:
+        """One more device is on this line."""
+        self._users += 1
+
     def close(self) -> None:
-        """Ends the connection; the next exchange makes a new one."""
-        self._line.close()
+        """One less. With the last one the connection ends; the next exchange makes a new one."""
+        self._users = max(0, self._users - 1)
+        if self._users == 0:
+            self._line.close()
 
     def _pass_on(self) -> None:
         self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]

@@ -1,7 +1,15 @@
 """All drivers of a site: its devices grouped by the line they hang on, and what is on its pins."""
 
-from contextlib import ExitStack
+from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from controller.document.buses import Bus as SiteBus
+from controller.document.devices import Charger
 from controller.document.gpio import Gpio
 from controller.driver import Driver
 from controller.site import Site
@@ -18,28 +26,75 @@ from drivers.meter import MeterDriver
 from drivers.profile import library
 from drivers.relay import HealthRelayDriver
 
+Made = TypeVar("Made", Bus, Driver)
+
+
+class Fleet:
+    """The drivers of one gateway, from one site document to the next.
+
+    What a new document leaves as it was keeps its driver, the connection included.
+    """
+
+    def __init__(self) -> None:
+        self._buses: dict[Hashable, Bus] = {}
+        self._drivers: dict[Hashable, Driver] = {}
+        self._on_pins: list[Driver] = []  # whatever a document says: pins change with a restart
+
+    def drivers(self, site: Site, image: ProcessImage, write: bool) -> list[Driver]:
+        """One driver a device, meters first, then clamps. Without `write` no device is written to.
+
+        Raises KeyError or ProfileError for a profile that cannot be had any more, and PinError
+        for a pin factory or a pin that cannot be had: then nothing has changed.
+        """
+        buses: dict[Hashable, Bus] = {}
+        made: dict[Hashable, Driver] = {}
+
+        def bus_of(bus: SiteBus) -> Bus:
+            def make() -> Bus:
+                line = line_at(bus.address, bus.timeout_ns / NS_PER_S, may_write=write)
+                return Bus(line, image.clock, image.turn)
+
+            key = (bus.address, bus.timeout_ns, write)
+            return _kept(buses, self._buses, key, make)
+
+        def keep(key: Hashable, make: Callable[[], Driver]) -> None:
+            _kept(made, self._drivers, key, make)
+
+        for meter in site.meters:
+            profile, bus = library().meter_profile(meter.profile), bus_of(meter.bus)
+            keep((meter, write), partial(MeterDriver, meter, profile, bus, image))
+        for clamp in site.clamps:
+            keep(clamp, partial(ClampDriver, clamp, image))
+        for charger in site.chargers:
+            how, bus = library().charger_profile(charger.profile), bus_of(charger.bus)
+            made_so = partial(ChargerDriver, charger, how, bus, image, write)
+            keep((_as_device(charger), write), made_so)
+        if not self._on_pins and site.gpio is not None and site.gpio.used:
+            self._on_pins = _on_pins(site.gpio, image, write)
+        self._buses, self._drivers = buses, made
+        return [*made.values(), *self._on_pins]
+
 
 def build(site: Site, image: ProcessImage, write: bool) -> list[Driver]:
-    """One driver a device, meters first, then clamps. Without `write` no device is written to.
+    """The drivers of a site's first document; see Fleet."""
+    return Fleet().drivers(site, image, write)
 
-    Raises KeyError or ProfileError for a profile that cannot be had any more, and PinError for
-    a pin factory or a pin that cannot be had: then every pin is let go again.
-    """
-    buses: dict[str, Bus] = {}
-    for each in site.buses:
-        line = line_at(each.address, each.timeout_ns / NS_PER_S, may_write=write)
-        buses[each.url] = Bus(line, image.clock)
-    drivers: list[Driver] = []
-    for meter in site.meters:
-        profile = library().meter_profile(meter.profile)
-        drivers.append(MeterDriver(meter, profile, buses[meter.bus.url], image))
-    drivers += [ClampDriver(clamp, image) for clamp in site.clamps]
-    for charger in site.chargers:
-        made = library().charger_profile(charger.profile)
-        drivers.append(ChargerDriver(charger, made, buses[charger.bus.url], image, write))
-    if site.gpio is not None and site.gpio.used:
-        drivers += _on_pins(site.gpio, image, write)
-    return drivers
+
+def _kept(
+    now: dict[Hashable, Made],
+    before: dict[Hashable, Made],
+    key: Hashable,
+    make: Callable[[], Made],
+) -> Made:
+    """The one of this document, else that of the one before, else a new one."""
+    if key not in now:
+        now[key] = before[key] if key in before else make()
+    return now[key]
+
+
+def _as_device(charger: Charger) -> Charger:
+    """Without what its driver does not care for: the operator's own wishes."""
+    return replace(charger, name="", weight=1, class_rank=0, ceiling_ma=None)
 
 
 def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
@@ -69,7 +124,9 @@ def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:
             pin = output(relay.id, relay.pin, rest=False)
-            drivers.append(HealthRelayDriver(relay, pin, image.clock))
+            driver = HealthRelayDriver(relay, pin, image.clock)
+            image.turn.fed(driver.pulse)
+            drivers.append(driver)
         for dim in gpio.inputs:
             drivers.append(DimDriver(dim, contact(dim.id, dim.pin, dim.debounce_ns), image))
         undo.pop_all()

@@ -23,6 +23,7 @@ from drivers.serialport import SerialPort, in_words
 FAST_BAUD = 19_200
 FAST_SILENCE_S = 0.00175  # between frames, above that; else:
 SILENT_CHARACTERS = 3.5
+LATE_S = 1.0  # what a busy machine may add
 LATEST_S = 10.0  # a unit that cannot be sounded is left alone for so long after a time-out
 _NEVER = (1, 2, 3)  # exceptions that the same request meets again
 _HEARD_MAX = 1024  # more than any reply and what may come late before it
@@ -40,6 +41,7 @@ class RtuLine:
 
     def __init__(self, address: SerialAddress, timeout_s: float, may_write: bool) -> None:
         self.url = address.url
+        self.longest_s = 5 * timeout_s + LATE_S  # sounded once, with every silence
         self._address = address
         self._timeout_s = timeout_s
         self._may_write = may_write
@@ -159,8 +161,12 @@ class RtuLine:
         except OSError as error:
             self.close()
             raise self._unreachable(in_words(error), request) from error
-        async with asyncio.timeout(self._timeout_s):
-            return await self._reply
+        latest_s = asyncio.get_running_loop().time() + self._timeout_s
+        async with asyncio.timeout_at(latest_s):
+            reply = await self._reply
+        if asyncio.get_running_loop().time() > latest_s:
+            raise TimeoutError  # we were held up: nobody knows when it came
+        return reply
 
     def _rest(self, request: Request, failed: bool) -> None:
         """How long nothing may be sent now."""

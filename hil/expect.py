@@ -10,11 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from cext.plant import Plant
 from cext.rows import Phases
-from hil.expectations import Down, Energy, Expect, NotRising, Offered, Over, Settles, Window
+from hil.expectations import (
+    Apart,
+    Down,
+    Energy,
+    Expect,
+    NotRising,
+    Offered,
+    Over,
+    Restarts,
+    Settles,
+    Window,
+)
 from hil.story import chosen
 
 RIG_SLACK_S = 0.5
@@ -43,6 +55,9 @@ class Trace:
     chargers: list[str]
     tolerance_ma: int = 500  # a meter's error, not an excess
     samples: list[Sample] = field(default_factory=list)
+    restarts_s: list[float] = field(default_factory=list)  # of the enforcer
+    lapses_s: list[float] = field(default_factory=list)  # of any charger's watchdog
+    _guarded: set[int] = field(default_factory=set)  # chargers whose watchdog runs
 
     def record(self, plant: Plant, t_s: float) -> None:
         """Takes a sample and begins the plant's next measuring window."""
@@ -60,6 +75,9 @@ class Trace:
             )
         )
         plant.mark()
+        guarded = {i for i, state in enumerate(states) if state.valid_ns}
+        self.lapses_s += [t_s] * len(self._guarded - guarded)
+        self._guarded = guarded
 
     def between(self, from_s: float, to_s: float | None) -> list[Sample]:
         return [s for s in self.samples if s.t_s >= from_s and (to_s is None or s.t_s <= to_s)]
@@ -134,13 +152,31 @@ def _not_rising(expected: NotRising, trace: Trace, slack_s: float) -> Measured |
     which = chosen(expected.charger, trace.chargers)
     if not window:
         return {"samples": 0}
-    lowest = _sum_a(window[0], which)
-    for sample in window:
-        now = _sum_a(sample, which)
-        if now > lowest:
-            return {"from_a": lowest, "to_a": now, "at_s": sample.t_s}
-        lowest = now
+    for index in which:
+        lowest_ma = window[0].offered_ma[index]
+        for sample in window:
+            if sample.offered_ma[index] > lowest_ma:
+                return {
+                    "charger": trace.chargers[index],
+                    "from_a": lowest_ma / 1000,
+                    "to_a": sample.offered_ma[index] / 1000,
+                    "at_s": sample.t_s,
+                }
+            lowest_ma = sample.offered_ma[index]
     return None
+
+
+@measure.register
+def _restarts(expected: Restarts, trace: Trace, slack_s: float) -> Measured | None:
+    if not trace.samples:
+        return {"samples": 0}
+    instants_s = trace.restarts_s if expected.of == "enforcer" else trace.lapses_s
+    begin_s = _begin_s(expected, slack_s)
+    end_s = trace.samples[-1].t_s if expected.to_s is None else expected.to_s
+    found = [each for each in instants_s if begin_s <= each <= end_s]
+    if expected.least <= len(found) <= expected.most:
+        return None
+    return {"restarts": len(found), "at_s": ", ".join(f"{each:.1f}" for each in found[:10])}
 
 
 @measure.register
@@ -174,6 +210,22 @@ def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None
         if not wrong:
             return None
     return dict(wrong)
+
+
+@measure.register
+def _apart(expected: Apart, trace: Trace, slack_s: float) -> Measured | None:
+    """From offering nothing to offering anything; what a sample shows is up to one sample old."""
+    window = trace.between(_begin_s(expected, slack_s), expected.to_s)
+    begun = sorted(
+        after.t_s
+        for before, after in pairwise(window)
+        for i in chosen(expected.charger, trace.chargers)
+        if before.offered_ma[i] == 0 < after.offered_ma[i]
+    )
+    gaps = [later - earlier for earlier, later in pairwise(begun)]
+    if len(begun) < expected.count:
+        return {"begun": len(begun)}
+    return None if min(gaps) >= expected.at_least_s - slack_s else {"apart_s": min(gaps)}
 
 
 def excesses(trace: Trace, from_s: float = 0.0, to_s: float | None = None) -> list[Excess]:

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from hil.words import Amps, Chargers, Id, Instant, NotNegative, Part, Positive
 
+Count = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+
 
 class Expect(Part):
     """An expectation of the depot as the plant measures it."""
@@ -56,7 +58,7 @@ class Energy(Expect):
 
 
 class NotRising(Window):
-    """The sum of what the chargers offer never rises above its lowest value so far."""
+    """What each charger offers never rises above its own lowest value so far."""
 
     kind: Literal["not_rising"]
     charger: Chargers = ("*",)
@@ -81,6 +83,27 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Restarts(Window):
+    """How often the enforcer was started anew, or a charger's watchdog ran out."""
+
+    kind: Literal["restarts"]
+    of: Literal["enforcer", "chargers"]
+    least: Count = 0
+    most: Count = 0
+
+
+class Apart(Window):
+    """No two of the chargers begin to offer current within `at_least_s` of each other."""
+
+    kind: Literal["apart"]
+    charger: Chargers = ("*",)
+    at_least_s: Positive
+    count: Annotated[int, Field(strict=True, ge=2)] = Field(
+        2, description="so many must begin, or more"
+    )
+
+
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered, Field(discriminator="kind")
+    Over | Down | Energy | NotRising | Settles | Offered | Apart | Restarts,
+    Field(discriminator="kind"),
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hil.faults.view import How
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
@@ -134,6 +135,59 @@ class MeterBack(Event):
     meter: Id
 
 
+class MeterShows(Event):
+    """From now on the meter shows something else than there is, or the truth again."""
+
+    do: Literal["meter_shows"]
+    meter: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampShows(Event):
+    """Likewise for a clamp."""
+
+    do: Literal["clamp_shows"]
+    clamp: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampSilent(Event):
+    """The clamp's board sends nothing any more."""
+
+    do: Literal["clamp_silent"]
+    clamp: Id
+
+
+class ClampText(Event):
+    """A console writes on the clamp's line, in place of the board."""
+
+    do: Literal["clamp_text"]
+    clamp: Id
+
+
+class ClampNoise(Event):
+    """The board sends at another speed: nothing but noise arrives."""
+
+    do: Literal["clamp_noise"]
+    clamp: Id
+
+
+class ClampUnplugged(Event):
+    """The clamp's adapter is pulled out."""
+
+    do: Literal["clamp_unplugged"]
+    clamp: Id
+
+
+class ClampBack(Event):
+    """Plugged in, and sending."""
+
+    do: Literal["clamp_back"]
+    clamp: Id
+
+
 class ChargerSilent(Event):
     """The charger stops answering; it goes on charging as its watchdog has it."""
 
@@ -165,11 +219,71 @@ class PowerCycle(Event):
     charger: Chargers
 
 
+class Weld(Event):
+    """A contactor's main contacts weld: it opens no more."""
+
+    do: Literal["weld"]
+    contactor: Id
+
+
+class Contact(Event):
+    """Whoever holds a contact on the gateway's pins asks to dim, or no longer."""
+
+    do: Literal["contact"]
+    input: Id
+    active: bool
+
+
+class WireBroken(Event):
+    """The wire of a contact breaks: one that asks to dim, or a contactor's auxiliary one."""
+
+    do: Literal["wire_broken"]
+    pin: Annotated[Id, Field(description="the id of the input or contactor")]
+
+
+class WireMended(Event):
+    do: Literal["wire_mended"]
+    pin: Id
+
+
 class Kill(Event):
     """A process is killed (SIGKILL), and started again after `restart_after_s` if given."""
 
     do: Literal["kill"]
     process: Literal["link", "enforcer"]
+    restart_after_s: NotNegative | None = None
+
+
+class Stall(Event):
+    """One thread of the enforcer stands still, its others go on."""
+
+    do: Literal["stall"]
+    thread: Annotated[
+        Literal["kernel", "io"], Field(description="that decides, or that talks to the devices")
+    ]
+    for_s: Positive
+
+
+class Stop(Event):
+    """The enforcer stands still as a whole (SIGSTOP), and goes on."""
+
+    do: Literal["stop"]
+    for_s: Positive
+
+
+class CrashLoop(Event):
+    """The enforcer is killed, started again, killed again …; after the last time it lives on."""
+
+    do: Literal["crash_loop"]
+    times: Annotated[int, Field(strict=True, ge=2, le=100)]
+    lives_s: Positive = Field(description="from a start to the next death")
+    restart_after_s: NotNegative = 0.1
+
+
+class Leave(Event):
+    """The enforcer is asked to end (SIGTERM): a planned stop."""
+
+    do: Literal["leave"]
     restart_after_s: NotNegative | None = None
 
 
@@ -183,11 +297,26 @@ Happening = Annotated[
     | CloudBack
     | MeterSilent
     | MeterBack
+    | MeterShows
+    | ClampShows
+    | ClampSilent
+    | ClampText
+    | ClampNoise
+    | ClampUnplugged
+    | ClampBack
     | ChargerSilent
     | ChargerBack
     | Disobey
     | Obey
     | PowerCycle
-    | Kill,
+    | Weld
+    | Contact
+    | WireBroken
+    | WireMended
+    | Kill
+    | Stall
+    | Stop
+    | CrashLoop
+    | Leave,
     Field(discriminator="do"),
 ]

@@ -26,6 +26,7 @@ from controller.wire import FrameError, StatusReport, ask_status
 from hil.broker import Broker
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
+from hil.devices.clamp import Clamp
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
 from hil.devices.keba import Keba
@@ -34,6 +35,9 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.service import Service
+from hil.supply import Supplies
+from hil.wiring import FACTORY
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
@@ -79,7 +83,7 @@ class Station(Protocol):
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
-    def __init__(self, depot: Depot, directory: Path) -> None:
+    def __init__(self, depot: Depot, directory: Path, watchdog_s: float | None = None) -> None:
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
@@ -91,8 +95,14 @@ class Rig:
         self.sockets: dict[str, Station] = {}
         self.chargers: dict[str, Server | Slave] = {}
         self.meters: dict[str, Server | Slave] = {}
+        self.meter_devices = {meter.id: self._meter(meter) for meter in depot.site.meters}
         for meter in depot.site.meters:
-            self.meters[meter.id] = self._served(self._meter(meter), meter.bus)
+            self.meters[meter.id] = self._served(self.meter_devices[meter.id], meter.bus)
+        circuits = [circuit.id for circuit in depot.site.circuits]
+        self.clamps = {
+            clamp.id: Clamp(depot.plant, circuits.index(clamp.circuit), self.present, clamp)
+            for clamp in depot.site.clamps
+        }
         for index, (charger, row) in enumerate(zip(depot.site.chargers, depot.rows, strict=True)):
             device = SIMULATED_CHARGERS[charger.profile](
                 depot.plant, index, row, self.present, charger.unit
@@ -102,9 +112,15 @@ class Rig:
         self.broker = Broker(directory)
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
+        self.supplies = Supplies(
+            depot.site.gpio, directory, self.sockets, self.chargers, self._supply
+        )
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document)
-        self.link = self._child("link", "link", document)
+        self.enforcer = self._child(
+            "run", "enforcer", document, {**self.supplies.environment, **self.service.env}
+        )
+        self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
         """Brings the plant up to this instant and returns it."""
@@ -128,9 +144,12 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends everything, in spite of whatever fails on the way."""
+        await self.service.close()
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
+        await self.supplies.close()
         rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
+        rest += [clamp.close() for clamp in self.clamps.values()]
         if self.cloud is not None:
             rest.append(self.cloud.stop())
         if self.line is not None:
@@ -160,12 +179,16 @@ class Rig:
             raise RigError(f"{socket} is too long a path for a Unix socket: set TMPDIR")
         for server in (*self.chargers.values(), *self.meters.values()):
             await server.open()
+        for clamp in self.clamps.values():
+            await clamp.open()
+        await self.supplies.open()
         await self.broker.start()
         self.line = Proxy(self.broker.port)
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
         (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)
@@ -181,13 +204,17 @@ class Rig:
         except TimeoutError:
             raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
 
-    def _child(self, command: str, name: str, document: Path) -> Child:
+    def _supply(self, charger: str, supplied: bool) -> None:
+        self.present()
+        self.depot.plant.set_supply(list(self.chargers).index(charger), supplied)
+
+    def _child(self, command: str, name: str, document: Path, env: dict[str, str]) -> Child:
         words = [sys.executable, "-m", "controller", command, str(document)]
         words += ["--runtime", str(self.runtime), "--state", str(self.directory / "s")]
-        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        return Child(
-            name, words, self.directory / f"{name}.log", {**os.environ, "PYTHONPATH": path}
-        )
+        plugins = self.supplies.plugins
+        paths = (str(_ROOT), str(plugins or ""), os.environ.get("PYTHONPATH"))
+        env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        return Child(name, words, self.directory / f"{name}.log", env)
 
     def _served(self, device: Device, bus: Bus) -> Server | Slave:
         """What carries requests to it: a port of its own, or its place on the line."""
@@ -222,6 +249,10 @@ class Rig:
                 made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
                 entry["bus"] = buses.setdefault(url, made)["id"]
         document["bus"] = list(buses.values())
+        for entry in document.get("clamp", ()):
+            entry["port"] = self.clamps[entry["id"]].port
+        if "gpio" in document:
+            document["gpio"] = {"factory": FACTORY}
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
         return document
 

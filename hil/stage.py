@@ -101,7 +101,11 @@ class Stage:
         self.chargers = [charger.id for charger in self.site.chargers]
         meters = [meter.id for meter in self.site.meters]
         sources = [source.id for source in self.site.limit_sources]
-        check_names(story, Names(self.circuits, meters, self.chargers, sources))
+        contactors = [contactor.id for contactor in self.site.contactors]
+        inputs = [contact.id for contact in self.site.inputs]
+        clamps = [clamp.id for clamp in self.site.clamps]
+        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs, clamps)
+        check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
         self.truth = Truth(self.site)
@@ -111,6 +115,8 @@ class Stage:
     def begin(self, now_ns: int) -> None:
         """The story's first instant: vehicles stand there, loads are on, meters show them."""
         self._begin_ns = now_ns
+        for contact in self.site.inputs:
+            self.dims(contact.id, False)
         self.plant.advance(now_ns)
         for base in self.story.base:
             self._set_base(base)
@@ -132,6 +138,11 @@ class Stage:
         for index, cap_ma in enumerate(self.truth.caps_ma(now_ns)):
             self.plant.set_cap(index, cap_ma)
         self.trace.record(self.plant, (now_ns - self._begin_ns) / NS_PER_S)
+
+    def dims(self, contact: str, active: bool) -> None:
+        """What a contact on the gateway's pins asks for, from now on."""
+        row = next(each for each in self.site.inputs if each.id == contact)
+        self.truth.ask(row.source, row.limit_ma if active else None)
 
     def publish(self, now_ns: int, limit: Limit) -> None:
         """A limit reached a link that was there to hear it: it counts from now."""
@@ -164,7 +175,8 @@ class Stage:
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        measured = measure(self.story, self.trace, ratings_ma)
+        alone_ma = [row.fallback_ma for row in self.rows]
+        measured = measure(self.story, self.trace, ratings_ma, alone_ma)
         remarks = [each.sentence for each in self.site.derogations]
         name = self.story.name
         return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)

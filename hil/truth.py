@@ -3,7 +3,8 @@
 A small model of its own, written from the rules and sharing nothing with the kernel: a
 cap is the lowest of the rating and of what each limit source asks for. A source asks for
 its limit while that is live and not past its planned end; for its fail-safe cap while it
-is lost, and for no more than its last limit during its hold.
+is lost, and for no more than its last limit during its hold. One that a contact speaks for
+asks for what the contact says.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ class Truth:
         self._circuits = site.circuits
         self._sources = {source.id: source for source in site.limit_sources}
         self._last: dict[str, Published] = {}
+        self._contacts: dict[str, Phases | None] = {}
+
+    def ask(self, source: str, limit_ma: Phases | None) -> None:
+        """The contact that speaks for the source asks for this from now on; None: nothing."""
+        self._contacts[source] = limit_ma
 
     def publish(
         self,
@@ -47,7 +53,10 @@ class Truth:
         """Per circuit, in the site's order."""
         caps = {circuit.id: circuit.rating_ma for circuit in self._circuits}
         for source in self._sources.values():
-            asked = _asked(source, self._last.get(source.id), now_ns)
+            if source.id in self._contacts:
+                asked = self._contacts[source.id]
+            else:
+                asked = _asked(source, self._last.get(source.id), now_ns)
             if asked is not None:
                 caps[source.circuit] = _least(caps[source.circuit], asked)
         return list(caps.values())

@@ -25,12 +25,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from cext.rows import Vehicle
 from cext.thread import KernelThread
 from controller.clock import MonotonicClock
+from controller.configuration import Ground, resume
+from controller.document.devices import Charger, Meter
 from controller.document.link import Tls
-from controller.enforcer import Depot, Enforcer
+from controller.enforcer import Depot, Documents, Enforcer
 from controller.image import ChargerReport, Image, MeterReading
 from controller.link.mqtt import Account
 from controller.link.process import Link
+from controller.notify import Notifier
 from controller.places import Places
+from controller.revisions import Revisions, fingerprint
 from controller.site import Site, parse
 from controller.tables import Tables
 from controller.wire import StatusReport, ask_status
@@ -72,6 +76,7 @@ DOCUMENT: dict[str, Any] = {
     ],
 }
 BOOT = "boot-of-the-test"
+ENVIRON: dict[str, str] = {}  # as the service manager gives it
 
 
 def site() -> Site:
@@ -102,12 +107,12 @@ class FakeDriver:
     def __init__(self, device: str, post: Callable[[], None]) -> None:
         self.id = device
         self.fault: Exception | None = None
+        self.post = post
         self._health = Health(device)
-        self._post = post
 
     async def run(self) -> None:
         while self.fault is None:
-            self._post()
+            self.post()
             await asyncio.sleep(0.02)
         raise self.fault
 
@@ -115,34 +120,52 @@ class FakeDriver:
         return self._health
 
 
-def make_depot() -> tuple[Depot, list[FakeDriver]]:
-    tables = Tables.of(site())
-    kernel = tables.build_kernel()
-    clock = MonotonicClock()
-    image = Image(tables, kernel, clock)
+class FakeFleet:
+    """Depots with fake drivers; those of unchanged devices stay the same objects."""
 
-    def post_meter() -> None:
-        image.post_meter("meter", MeterReading(clock.now_ns(), (40_000, 40_000, 40_000)))
+    def __init__(self) -> None:
+        self._clock = MonotonicClock()
+        self._drivers: dict[object, FakeDriver] = {}
 
-    def post_charger() -> None:
-        order = image.order("bay")
-        in_force_ma, tick = (order.ma, order.tick) if order else (6_000, 0)
-        current = (in_force_ma, in_force_ma, in_force_ma)
-        image.post_charger(
-            "bay", ChargerReport(clock.now_ns(), in_force_ma, current, Vehicle.C, tick)
+    def __call__(self, site: Site, image: Image | None = None) -> Depot:
+        tables = Tables.of(site)
+        kernel = tables.build_kernel()
+        image = image or Image(tables, kernel, self._clock)
+        devices: tuple[Meter | Charger, ...] = (*site.meters, *site.chargers)
+        drivers = [self._driver(each, image) for each in devices]
+        return Depot(
+            site=site,
+            tables=tables,
+            kernel=kernel,
+            ticker=KernelThread(kernel, 50_000_000),
+            image=image,
+            drivers=drivers,
+            mode=site.mode,
         )
 
-    drivers = [FakeDriver("meter", post_meter), FakeDriver("bay", post_charger)]
-    depot = Depot(
-        site=site(),
-        tables=tables,
-        kernel=kernel,
-        ticker=KernelThread(kernel, 50_000_000),
-        image=image,
-        drivers=drivers,
-        mode="control",
-    )
-    return depot, drivers
+    def _driver(self, device: Meter | Charger, image: Image) -> FakeDriver:
+        clock = self._clock
+
+        def post_meter() -> None:
+            image.post_meter(device.id, MeterReading(clock.now_ns(), (40_000, 40_000, 40_000)))
+
+        def post_charger() -> None:
+            order = image.order(device.id)
+            in_force_ma, tick = (order.ma, order.tick) if order else (6_000, 0)
+            current = (in_force_ma, in_force_ma, in_force_ma)
+            image.post_charger(
+                device.id, ChargerReport(clock.now_ns(), in_force_ma, current, Vehicle.C, tick)
+            )
+
+        if device not in self._drivers:
+            post = post_meter if isinstance(device, Meter) else post_charger
+            self._drivers[device] = FakeDriver(device.id, post)
+        return self._drivers[device]
+
+
+def make_depot() -> tuple[Depot, list[FakeDriver]]:
+    depot = FakeFleet()(site())
+    return depot, [driver for driver in depot.drivers if isinstance(driver, FakeDriver)]
 
 
 class Mosquitto:
@@ -326,14 +349,28 @@ class World:
         self.broker = Mosquitto(directory, port, users, acl, tls, certified)
         self.account = Account("127.0.0.1", port, "loadkeeper-test")
         self.drivers: list[FakeDriver] = []
+        self.document: Mapping[str, Any] = DOCUMENT
         self.depot: Depot | None = None
         self.enforcer: Enforcer | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def start_enforcer(self) -> None:
-        self.depot, self.drivers = make_depot()
-        enforcer = Enforcer(self.depot, self.places, MonotonicClock(), Wall(), BOOT)
-        self.enforcer = enforcer
+    async def start_enforcer(self, document: Mapping[str, Any] | None = None) -> None:
+        """As `loadkeeper run` puts it together, but for the drivers; the document as before."""
+        document = self.document = self.document if document is None else document
+        fleet, ground = FakeFleet(), Ground(document, "", library())
+        revisions = Revisions(self.places.documents, fingerprint(document))
+        in_force = resume(ground, revisions, parse(document, library()))
+        self.depot = fleet(in_force)
+        self.drivers = [each for each in self.depot.drivers if isinstance(each, FakeDriver)]
+        self.enforcer = enforcer = Enforcer(
+            self.depot,
+            self.places,
+            MonotonicClock(),
+            Wall(),
+            BOOT,
+            documents=Documents(ground, revisions, fleet),
+            notifier=Notifier(ENVIRON),
+        )
         self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
 

@@ -335,6 +335,7 @@ def test_a_broker_that_takes_no_events_costs_nothing_but_them() -> None:
             [
                 "topic readwrite loadkeeper/test/status",
                 "topic readwrite loadkeeper/test/limits",
+                "topic readwrite loadkeeper/test/site/#",
                 "topic readwrite loadkeeper/test/limit/#",
                 "topic readwrite cloud/answers",
                 "topic read loadkeeper/#",

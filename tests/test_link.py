@@ -352,8 +352,8 @@ def test_a_broker_that_does_not_publish_our_status_is_named_once() -> None:
                 await until(lambda: len(_unpublished(logs)) > 2)
                 await made.stop("enforcer")  # which changes the status again
                 await asyncio.sleep(0.2)
-        told = ["loadkeeper/test/event", "loadkeeper/test/limits", "loadkeeper/test/status"]
-        assert sorted(_unpublished(logs)) == told
+        names = ["event", "limits", "site/reported", "status"]
+        assert sorted(_unpublished(logs)) == [f"loadkeeper/test/{name}" for name in names]
 
     asyncio.run(asyncio.wait_for(run(), 40))
 

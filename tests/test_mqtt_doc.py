@@ -3,15 +3,19 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 from controller.clock import SystemWallClock
+from controller.desired import Step, read_message
+from controller.document.operation import faults
 from controller.limits import parse
 from controller.link.bulletin import Bulletin
+from controller.reported import Reported
 from tests.test_wire import REPORT, FakeDesk
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
-STATUS, LIMIT, ANSWER, LIMITS, EVENT = map(
+STATUS, LIMIT, ANSWER, LIMITS, EVENT, DESIRED, REPORTED = map(
     json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 
@@ -37,3 +41,18 @@ def test_every_refusal_is_explained() -> None:
     codes = set(re.findall(r"(?:RefusedLimitError\(|_refuse\(asked,)\s*\"(\w+)\"", text))
     assert len(codes) > 10
     assert codes <= told
+
+
+def test_the_document_shown_is_a_good_one() -> None:
+    message, _ = read_message(json.dumps(DESIRED))
+    assert not faults(message.document.operation)
+
+
+def test_what_is_reported_has_the_keys_shown() -> None:
+    reported = Reported.model_validate_json(json.dumps(REPORTED))
+    assert list(reported.model_dump(exclude={"type"})) == list(REPORTED)
+
+
+def test_every_step_is_explained() -> None:
+    steps = re.findall(r"^\d\. `(\w+)`", PAGE, re.MULTILINE)
+    assert steps == list(get_args(Step))

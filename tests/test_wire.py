@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from controller.clock import MonotonicClock
 from controller.events import Events
 from controller.places import PlaceError, Places, places, trusted_owners
+from controller.reported import Confirmed, Desired
 from controller.server import Server, bound
 from controller.strictjson import JsonError, loads
 from controller.wire import (
@@ -68,6 +69,8 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.parts: list[Desired] = []
+        self.confirmations: list[Confirmed] = []
         self.events = Events(MonotonicClock())
 
     def welcome(self) -> Welcome:
@@ -83,6 +86,12 @@ class FakeDesk:
 
     def open_session(self, nonce: str | None) -> None:
         self.told.append(nonce)
+
+    def take_desired(self, part: Desired) -> None:
+        self.parts.append(part)
+
+    def confirmed(self, confirmed: Confirmed) -> None:
+        self.confirmations.append(confirmed)
 
     def take_limit(self, limit: Limit) -> LimitAnswer:
         self.told.append(limit)

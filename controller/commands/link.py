@@ -24,12 +24,12 @@ def run(args: Namespace) -> int:
     site = site_of(args)
     if isinstance(site, int):
         return site
-    account = _account(site)
-    if account is None:
+    made = _account(site)
+    if made is None or site.link is None:
         return NO
     close_log = configure("link")
     try:
-        return serve(site.id, account, places_of(args).socket, SystemWallClock())
+        return serve(site.id, made, places_of(args).socket, SystemWallClock(), site.link)
     finally:
         close_log()
 

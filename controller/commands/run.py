@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
@@ -10,14 +11,18 @@ from controller.clock import MonotonicClock, SystemWallClock, boot_id
 from controller.commands import check
 from controller.commands.output import MISUSED, NO, add_json_option, complain
 from controller.commands.processes import add_options, places_of, site_of
-from controller.enforcer import Depot, Enforcer, hold
+from controller.configuration import Ground, resume
+from controller.enforcer import Depot, Documents, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
+from controller.notify import Notifier
 from controller.proof import prove
-from controller.site import Site
+from controller.revisions import Revisions, fingerprint
+from controller.site import Site, read
 from controller.tables import Tables
-from drivers.depot import build
+from drivers.depot import Fleet
 from drivers.device import PinError
+from drivers.profile import library
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -53,40 +58,57 @@ def run(args: Namespace) -> int:
         complain("observing nevertheless: nothing is written to any device")
     close_log = configure("enforcer")
     try:
-        clock = MonotonicClock()
         allowed = frozenset(uid for uid in users.values() if uid is not None)
-        try:
-            depot = _depot(site, clock, observe=observe)
-        except PinError as error:
-            complain(f"not started: {error}")
-            return NO
-        return hold(
-            Enforcer(
-                depot,
-                places_of(args),
-                clock,
-                SystemWallClock(),
-                boot_id(),
-                allowed,
-            )
-        )
+        return hold(_enforcer(args, site, allowed))
+    except PinError as error:
+        complain(f"not started: {error}")
+        return NO
     finally:
         close_log()
 
 
-def _depot(site: Site, clock: MonotonicClock, *, observe: bool) -> Depot:
-    tables = Tables.of(site, observe=observe)
-    kernel = tables.build_kernel()
-    image = Image(tables, kernel, clock)
-    return Depot(
-        site=site,
-        tables=tables,
-        kernel=kernel,
-        ticker=KernelThread(kernel, tables.tick_ns),
-        image=image,
-        drivers=build(site, image, write=not observe),
-        mode="observe" if observe else "control",
+def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enforcer:
+    """With the document in force: the installer's file, or what came over MQTT since."""
+    where, clock = places_of(args), MonotonicClock()
+    workshop = Workshop(clock, observe=args.observe)
+    ground = Ground(read(args.site), str(args.site), library())
+    revisions = Revisions(where.documents, fingerprint(ground.installation))
+    return Enforcer(
+        workshop(resume(ground, revisions, installed)),
+        where,
+        clock,
+        SystemWallClock(),
+        boot_id(),
+        allowed,
+        Documents(ground, revisions, workshop),
+        Notifier(os.environ),
     )
+
+
+class Workshop:
+    """Makes depots of documents, with the drivers of one and the same fleet."""
+
+    def __init__(self, clock: MonotonicClock, *, observe: bool) -> None:
+        """`observe`: whatever the document says, nothing is written to any device."""
+        self._clock = clock
+        self._observe = observe
+        self._fleet = Fleet()
+
+    def __call__(self, site: Site, image: Image | None = None) -> Depot:
+        """Around that image, which goes on with the document before until it is switched."""
+        observe = self._observe or site.mode == "observe"
+        tables = Tables.of(site, observe=observe)
+        kernel = tables.build_kernel()
+        image = image or Image(tables, kernel, self._clock)
+        return Depot(
+            site=site,
+            tables=tables,
+            kernel=kernel,
+            ticker=KernelThread(kernel, tables.tick_ns),
+            image=image,
+            drivers=self._fleet.drivers(site, image, write=not observe),
+            mode="observe" if observe else "control",
+        )
 
 
 def _uid(name: str) -> int | None:

@@ -47,6 +47,7 @@ class Bulletin:
             "version": VERSION,
             "boot_id": enforcer and enforcer.boot_id,
             "mode": enforcer and enforcer.mode,
+            "revision": enforcer and enforcer.revision,
             "installation_hash": enforcer and enforcer.installation_hash,
             "derogations": report and [each.model_dump() for each in report.derogations],
             "since": self._since,

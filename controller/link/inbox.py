@@ -21,7 +21,7 @@ class Inbox(Generic[State, Item]):
         self._ready = asyncio.Event()
         self._lock = threading.Lock()
         self._state: State | None = None
-        self._items: deque[Item] = deque()
+        self._items: deque[tuple[str | None, Item]] = deque()
         self._dropped = 0
 
     def tell(self, state: State) -> None:
@@ -30,13 +30,18 @@ class Inbox(Generic[State, Item]):
             self._state = state
         self._loop.call_soon_threadsafe(self._ready.set)
 
-    def put(self, item: Item) -> None:
-        """From any thread: dropped and counted when 256 wait already."""
+    def put(self, item: Item, kind: str | None = None) -> None:
+        """From any thread: dropped and counted when 256 wait already.
+
+        Of a `kind` only the newest one waits.
+        """
         with self._lock:
+            if kind is not None:
+                self._items = deque(each for each in self._items if each[0] != kind)
             if len(self._items) >= PENDING:
                 self._dropped += 1
                 return
-            self._items.append(item)
+            self._items.append((kind, item))
             wakes = len(self._items) == 1
         if wakes:
             self._loop.call_soon_threadsafe(self._ready.set)
@@ -54,6 +59,6 @@ class Inbox(Generic[State, Item]):
                     state, self._state = self._state, None
                     return state
                 if self._items:
-                    return self._items.popleft()
+                    return self._items.popleft()[1]
                 self._ready.clear()
             await self._ready.wait()

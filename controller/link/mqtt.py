@@ -12,12 +12,18 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import (
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    topic_matches_sub,
+)
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -27,7 +33,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from controller.credentials import context, password
 from controller.document.link import Link as SiteLink
 from controller.link.inbox import Inbox
-from controller.wire import LIMIT_BYTES
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -36,7 +41,7 @@ QOS = 1
 KEEPALIVE_S = 10
 RECONNECT_S = (0.1, 0.2)
 REFUSED_S = (2, 5)  # pace towards a broker that is there and does not want us
-PACKET_BYTES = (1 << 20) + (64 << 10)  # longer ones the broker keeps (version 5)
+PACKET_BYTES = 4 << 20  # longer ones the broker keeps (version 5); what we refuse, we can answer
 UNACKNOWLEDGED = 16
 OUTGOING = 128
 STOP_WITHIN_S = 2.0
@@ -59,7 +64,8 @@ class Disconnected:
 @dataclass(frozen=True, slots=True)
 class Message:
     topic: str
-    payload: bytes | None  # None: too large to be a limit
+    payload: bytes | None  # None: too large for its topic
+    size_bytes: int
     retained: bool
     answer_to: str | None  # MQTT 5: response topic
     correlation: bytes | None
@@ -71,6 +77,18 @@ class Unpublished:
 
     mid: int  # see Broker.topic_of
     why: str
+
+
+Event = Message | Unpublished
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic filter, how large its messages may be, and whether only the newest counts."""
+
+    topics: str
+    most_bytes: int
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +120,21 @@ def account(site: str, link: SiteLink) -> Account:
 
 
 class Broker:
-    """One subscription and a will, for as long as the process runs."""
+    """A few subscriptions and a will, until it is stopped."""
 
     def __init__(
         self,
         account: Account,
-        subscription: str,
+        subscriptions: Sequence[Subscription],
         will: tuple[str, bytes],
-        inbox: Inbox[Connected | Disconnected, Message | Unpublished],
+        inbox: Inbox[Connected | Disconnected, Event],
     ) -> None:
         """`will`: topic and payload that the broker retains when we are gone."""
-        self.on_acknowledged: Callable[[int], None] = lambda mid: None  # in the caller's loop
+        # In the caller's loop: a message's id, and whether the broker took it.
+        self.on_acknowledged: Callable[[int, bool], None] = lambda mid, taken: None
         self._loop = asyncio.get_running_loop()
         self._account = account
-        self._subscription = subscription
+        self._subscriptions = tuple(subscriptions)
         self._will = will
         self._inbox = inbox
         self._answered = False  # the broker, since the present connection was opened
@@ -230,13 +249,13 @@ class Broker:
                 client.disconnect()
             return
         client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]
-        if client.protocol == MQTTProtocolVersion.MQTTv5:
-            # As published: a limit sent with the retain flag is to be refused as such.
-            client.subscribe(
-                self._subscription, options=SubscribeOptions(QOS, retainAsPublished=True)
-            )
+        # As published: a limit sent with the retain flag is to be refused as such.
+        options = SubscribeOptions(QOS, retainAsPublished=True)
+        five = client.protocol == MQTTProtocolVersion.MQTTv5
+        if five:
+            client.subscribe([(each.topics, options) for each in self._subscriptions])
         else:
-            client.subscribe(self._subscription, QOS)
+            client.subscribe([(each.topics, QOS) for each in self._subscriptions])
 
     def _on_subscribe(
         self,
@@ -246,10 +265,13 @@ class Broker:
         reasons: list[ReasonCode],
         properties: Properties | None,
     ) -> None:
-        refused = next((reason for reason in reasons if reason.is_failure), None)
-        if refused is not None:
-            why = f"the broker refuses {self._subscription}: {refused.getName()}"
-            self._inbox.tell(Disconnected(why))
+        refused = [
+            f"the broker refuses {wanted.topics}: {reason.getName()}"
+            for wanted, reason in zip(self._subscriptions, reasons, strict=False)
+            if reason.is_failure
+        ]
+        if refused:
+            self._inbox.tell(Disconnected("; ".join(refused)))
             client.reconnect_delay_set(*REFUSED_S)
             sock: Any = client.socket()
             sock.shutdown(socket.SHUT_RDWR)  # a connection that hears nothing is none: try again
@@ -300,15 +322,17 @@ class Broker:
             self._alert = alert[1]
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        self._inbox.put(
-            Message(
-                topic=message.topic,
-                payload=bytes(message.payload) if len(message.payload) <= LIMIT_BYTES else None,
-                retained=message.retain,
-                answer_to=getattr(message.properties, "ResponseTopic", None),
-                correlation=getattr(message.properties, "CorrelationData", None),
-            )
+        topic, size = message.topic, len(message.payload)
+        wanted = next(each for each in self._subscriptions if topic_matches_sub(each.topics, topic))
+        event = Message(
+            topic=topic,
+            payload=bytes(message.payload) if size <= wanted.most_bytes else None,
+            size_bytes=size,
+            retained=message.retain,
+            answer_to=getattr(message.properties, "ResponseTopic", None),
+            correlation=getattr(message.properties, "CorrelationData", None),
         )
+        self._inbox.put(event, kind=wanted.topics if wanted.newest else None)
 
     def _on_publish(
         self,
@@ -320,7 +344,7 @@ class Broker:
     ) -> None:
         if reason.is_failure:
             self._inbox.put(Unpublished(mid, reason.getName()))
-        self._loop.call_soon_threadsafe(self.on_acknowledged, mid)
+        self._loop.call_soon_threadsafe(self.on_acknowledged, mid, not reason.is_failure)
 
 
 def _no_connection(where: str, error: BaseException | None) -> str:

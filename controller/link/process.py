@@ -20,11 +20,26 @@ from typing import TYPE_CHECKING
 import structlog
 
 from controller.clock import WallClock
+from controller.credentials import CredentialsError
+from controller.document.link import Link as SiteLink
+from controller.document.text import BYTES_MAX
 from controller.link.bulletin import OFFLINE, Bulletin, news
+from controller.link.documents import Documents
 from controller.link.inbox import Inbox
-from controller.link.mqtt import Account, Broker, Connected, Disconnected, Message, Unpublished
+from controller.link.mqtt import (
+    Account,
+    Broker,
+    Connected,
+    Disconnected,
+    Event,
+    Message,
+    Subscription,
+    Unpublished,
+    account,
+)
 from controller.link.post import Post
 from controller.link.topics import CORRELATION_BYTES, Topics
+from controller.reported import Confirmed, Desired, Reported
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
@@ -71,19 +86,32 @@ class _Asked:
 class Link:
     """One site's connection to its broker."""
 
-    def __init__(self, site: str, account: Account, socket: Path, wall: WallClock) -> None:
+    def __init__(
+        self,
+        site: str,
+        account: Account,
+        socket: Path,
+        wall: WallClock,
+        written: SiteLink | None = None,
+    ) -> None:
+        """`written`: what of the site document `account` was made of."""
         self._site = site
+        self._written = written
         self._topics = Topics(site)
         self._socket = socket
         self._bulletin = Bulletin(wall)
-        self._inbox: Inbox[Connected | Disconnected, Message | Unpublished] = Inbox()
-        will = self._topics.status, _json(OFFLINE)
-        self._broker = Broker(account, self._topics.every_limit, will, self._inbox)
-        self._own = (self._topics.status, self._topics.limits, self._topics.event)
-        self._broker.on_acknowledged = self._acknowledged
+        self._inbox: Inbox[Connected | Disconnected, Event] = Inbox()
+        self._broker = self._broker_of(account)
+        self._own = (
+            self._topics.status,
+            self._topics.limits,
+            self._topics.event,
+            self._topics.reported,
+        )
         self._post = Post(time.monotonic_ns, wall)
         self._mqtt = ""  # the version that the broker spoke last
         self._taken: tuple[str, int] | None = None  # events that the enforcer is to be told of
+        self._confirmed: Confirmed | None = None  # and a report
         self._mail = asyncio.Event()
         self._online = False
         self._nonce: str | None = None
@@ -93,6 +121,7 @@ class Link:
         self._asked: dict[int, _Asked] = {}
         self._numbers = itertools.count(1)
         self._told: dict[str, object] | None = None  # the status that the broker has
+        self._documents = Documents(self._send, self._report_document)
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -139,6 +168,7 @@ class Link:
                     self._mail.set()
                     self._told = None  # the broker may have published our will
                     self._bulletin.came_online()
+                    self._documents.report()
                     await self._renew_session()
                 case Disconnected(why=why):
                     if why != known:
@@ -151,8 +181,41 @@ class Link:
                     if topic in self._own and (topic, why) not in refused:
                         refused.add((topic, why))
                         log.warning("the broker does not publish this", topic=topic, why=why)
+                case Message(topic=topic) if topic == self._topics.desired:
+                    await self._documents.came(event)
                 case Message():
                     await self._forward(event)
+
+    def _broker_of(self, account: Account) -> Broker:
+        subscriptions = (
+            Subscription(self._topics.every_limit, LIMIT_BYTES),
+            Subscription(self._topics.desired, BYTES_MAX, newest=True),
+        )
+        will = self._topics.status, _json(OFFLINE)
+        broker = Broker(account, subscriptions, will, self._inbox)
+        broker.on_acknowledged = self._acknowledged
+        return broker
+
+    async def _go_to(self, written: SiteLink | None) -> None:
+        """To the broker of the document in force, when that says something else than before."""
+        if written in (None, self._written):
+            return
+        assert written is not None
+        try:
+            wanted = account(self._site, written)
+        except CredentialsError as error:  # the document cannot be kept, and so comes back
+            log.error("cannot go to the broker of the document in force", why=str(error))
+            return
+        log.warning("going to the broker of the document in force", broker=wanted.where)
+        if self._online:
+            self._publish(self._topics.status, OFFLINE, retain=True)
+        self._written = written
+        self._online = False
+        left, self._broker = self._broker, self._broker_of(wanted)
+        self._post.again()
+        await self._renew_session()
+        await left.stop()
+        self._broker.start()
 
     async def _renew_session(self) -> None:
         """Voids all that was sent before: another nonce for each connection, on either side."""
@@ -213,13 +276,20 @@ class Link:
                 case Welcome() as welcome:
                     if welcome.site != self._site:
                         raise ConnectionError(f"it holds {welcome.site!a}, not {self._site!a}")
-                    log.info("enforcer connected", version=welcome.version)
-                    self._enforcer, self._welcome = channel, welcome
-                    await self._renew_session()
+                    again, self._welcome = self._enforcer is channel, welcome
+                    if not again:
+                        log.info("enforcer connected", version=welcome.version)
+                        self._enforcer = channel
+                        await self._renew_session()
+                        await self._documents.hand_on()
+                    await self._go_to(welcome.link)
+                    self._news.set()
                 case Refused(reason=reason):
                     raise ConnectionError(reason)
                 case LimitAnswer() as answer:
                     self._answered(answer)
+                case Reported() as reported:
+                    self._documents.became(reported)
                 case Events() as events:
                     self._post.receive(events)
                     self._mail.set()
@@ -237,7 +307,7 @@ class Link:
             self._refuse(each, "no_enforcer", "the enforcer went before it answered")
         await self._renew_session()
 
-    async def _send(self, message: Session | Limit | EventsTaken) -> None:
+    async def _send(self, message: Session | Limit | Desired | Confirmed | EventsTaken) -> None:
         enforcer = self._enforcer  # by the time a send fails, its reader may have let go of it
         if enforcer is None:
             return
@@ -292,6 +362,11 @@ class Link:
             self._publish(self._topics.limits, self._bulletin.limits(self._report), retain=True)
             await asyncio.sleep(GATHER_S)
 
+    def _report_document(self, content: dict[str, object]) -> int | None:
+        if not self._online:
+            return None
+        return self._broker.post(self._topics.reported, _json(content), retain=True)
+
     async def _carry(self) -> None:
         """Events out as the broker takes them; the enforcer is told how far, now and then."""
         while True:
@@ -305,10 +380,15 @@ class Link:
             if self._taken is not None and self._enforcer is not None:
                 (run, upto), self._taken = self._taken, None
                 await self._send(EventsTaken(run=run, upto=upto))
+            if self._confirmed is not None:
+                confirmed, self._confirmed = self._confirmed, None
+                await self._send(confirmed)
             await asyncio.sleep(GATHER_S)
 
-    def _acknowledged(self, mid: int) -> None:
+    def _acknowledged(self, mid: int, taken: bool) -> None:
         self._taken = self._post.acknowledged(mid) or self._taken
+        if taken:
+            self._confirmed = self._documents.taken(mid) or self._confirmed
         self._mail.set()
 
     def _publish(
@@ -329,11 +409,11 @@ def _json(content: dict[str, object]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-def serve(site: str, account: Account, socket: Path, wall: WallClock) -> int:
+def serve(site: str, account: Account, socket: Path, wall: WallClock, written: SiteLink) -> int:
     """Runs to the end; the exit status. The one place that catches whatever is left."""
 
     async def run() -> None:
-        await Link(site, account, socket, wall).run()
+        await Link(site, account, socket, wall, written).run()
 
     try:
         asyncio.run(run())

@@ -35,6 +35,14 @@ class Topics:
     def every_limit(self) -> str:
         return self._root + "limit/+"
 
+    @property
+    def desired(self) -> str:
+        return self._root + "site/desired"
+
+    @property
+    def reported(self) -> str:
+        return self._root + "site/reported"
+
     def source(self, topic: str) -> str:
         """The limit source that a topic below `every_limit` names."""
         return topic.rpartition("/")[2]

@@ -8,6 +8,7 @@ from controller.document.quantities import (
     DeadManSeconds,
     HourSeconds,
     TickSeconds,
+    TrialSeconds,
 )
 
 
@@ -29,6 +30,9 @@ class Control(Entry):
     )
     ramp_ma_per_s: AmperesPerSecond = optional(4, "ramp_a_per_s", "How fast a charger is raised.")
     calm_ns: HourSeconds = optional(10, "calm_s", "Pace of changes that no cap asks for.")
+    trial_ns: TrialSeconds = optional(
+        60, "trial_s", "How long a document from MQTT is tried before it is rolled back."
+    )
     turn_ns: HourSeconds = optional(
         900, "turn_s", "How long a turn lasts where not all can have their minimum."
     )

@@ -1,0 +1,321 @@
+"""What runs one document: its kernel, thread, drivers, limits and reports; and its change for
+another without a gap.
+
+What the new document leaves as it was goes on: drivers with their connections, setpoints,
+readings, leases. The kernel of the new one takes over from the old one between two ticks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import structlog
+
+from cext.rows import Vehicle
+from controller.clock import WallClock
+from controller.document.clamps import Clamp
+from controller.document.devices import Meter
+from controller.document.problems import Problem
+from controller.driver import Driver
+from controller.events import Events
+from controller.image import Clock, Image
+from controller.limit_file import LimitFile
+from controller.limits import Limits, sources_of
+from controller.notify import Notifier
+from controller.reasons import Reasons
+from controller.site import Site
+from controller.status import Reporter
+from controller.tables import Tables
+from controller.threads import Signal
+from controller.units import NS_PER_S
+from controller.vigil import Vigil
+from controller.watch import Watch
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from cext.tick import Kernel
+
+END_WITHIN_S = 5.0  # a driver that was told to end
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+class BrokenInvariantError(Exception):
+    """Something of ours is not as it must be."""
+
+
+class Ticker(Protocol):
+    """Ticks the kernel in real time: cext.thread.KernelThread."""
+
+    @property
+    def changed_fd(self) -> int: ...
+    @property
+    def ticked_fd(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None:
+        """May be called twice, and before start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """One site with everything that runs it."""
+
+    site: Site
+    tables: Tables
+    kernel: Kernel
+    ticker: Ticker
+    image: Image
+    drivers: Sequence[Driver]
+    mode: Literal["control", "observe"]
+
+
+class Build(Protocol):
+    """Makes the depot of another document, around the same image; changes nothing yet."""
+
+    def __call__(self, site: Site, image: Image) -> Depot:
+        """Drivers of unchanged devices are the same objects. Raises ValueError, KeyError."""
+
+
+class Running:
+    """One document in force at a time."""
+
+    def __init__(
+        self,
+        depot: Depot,
+        limit_file: LimitFile,
+        events: Events,
+        clock: Clock,
+        wall: WallClock,
+        boot_id: str,
+        build: Build | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        """Without `build` the first document stays."""
+        self.depot = depot
+        self.on_switch: Callable[[], None] = lambda: None
+        self._build = build
+        self.limit_file = limit_file
+        self._events = events
+        self.limits = Limits(sources_of(depot.site, depot.tables), depot.kernel, clock, wall)
+        self._clock = clock
+        self._wall = wall
+        self._boot_id = boot_id
+        self._started_ns = clock.now_ns()
+        self._tasks: dict[Driver, asyncio.Task[None]] = {}
+        self._following: list[asyncio.Task[None]] = []
+        self.vigil = Vigil(
+            depot.image.turn, clock, notifier or Notifier({}), depot.site.control.dead_man_ns
+        )
+        self._group: asyncio.TaskGroup | None = None
+        self.watch = self._make_watch()
+        depot.image.on_doubt(self.watch.doubted)
+        self.reporter = self._make_reporter()
+
+    async def run(self) -> None:
+        """The drivers, and who hands orders to them, until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            self._start()
+            await asyncio.Event().wait()
+
+    def start(self) -> None:
+        """The kernel's first tick, and its thread."""
+        self.depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
+        self.depot.ticker.start()
+
+    def stop(self) -> None:
+        """No order is confirmed any more. May be called twice."""
+        self.depot.ticker.stop()
+
+    # The change.
+
+    @property
+    def site(self) -> Site:
+        return self.depot.site
+
+    def cannot(self, site: Site) -> list[Problem]:
+        """What of another document only a restart puts in force."""
+        here, there = self.depot.site.document, site.document
+        pinned = here.gpio is not None
+        fixed = {
+            "gpio": here.gpio != there.gpio,
+            "output": here.outputs != there.outputs,
+            "input": here.inputs != there.inputs,
+            "mode": pinned and here.mode != there.mode,
+            "control.dead_man_s": here.control.dead_man_ns != there.control.dead_man_ns,
+        }
+        why = "can only change in the installer's file, with somebody there: it needs a restart"
+        return [Problem(f"installation.{path}", why) for path, changed in fixed.items() if changed]
+
+    def online(self) -> frozenset[str]:
+        return frozenset(each.id for each in self.depot.drivers if each.health().online)
+
+    def late_s(self) -> float:
+        return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
+
+    async def switch(self, site: Site) -> list[str]:
+        """Another document is in force when this returns; what its sender should know of it.
+
+        Raises ValueError or KeyError before anything is touched.
+        """
+        if self._build is None:
+            raise ValueError("this process keeps its document")
+        before, after = self.depot, self._build(site, self.depot.image)
+        kept = set(after.drivers)
+        await self._end([driver for driver in before.drivers if driver not in kept])
+        remarks = self._remarks(before, after)
+        before.ticker.stop()
+        stays = _take_over(before, after)
+        self.depot = after
+        after.image.switch(after.tables, after.kernel, stays)
+        self.limits.switch(sources_of(after.site, after.tables), after.kernel)
+        self.limit_file.switch(after.site.installation_hash())
+        self.watch = self._make_watch(self.watch)
+        after.image.on_doubt(self.watch.doubted)
+        self.reporter = self._make_reporter()
+        self.start()
+        self._start()
+        after.image.announce()
+        log.info("document switched", installation_hash=after.site.installation_hash())
+        self.on_switch()
+        return remarks
+
+    # Its tasks.
+
+    def _start(self) -> None:
+        assert self._group is not None
+        for driver in self.depot.drivers:
+            if driver not in self._tasks:
+                self._tasks[driver] = self._group.create_task(self._drive(driver))
+        for task in self._following:
+            task.cancel()
+        depot = self.depot
+        work = (self._follow(depot), self.vigil.run(depot.kernel, depot.ticker))
+        self._following = [self._group.create_task(self._guarded(each)) for each in work]
+
+    async def _end(self, drivers: Sequence[Driver]) -> None:
+        """Nothing of them writes or posts any more when this returns."""
+        ending = [self._tasks.pop(driver) for driver in drivers]
+        for task in ending:
+            task.cancel()
+        if ending:
+            _, pending = await asyncio.wait(ending, timeout=END_WITHIN_S)
+            if pending:
+                raise BrokenInvariantError("a driver does not end")
+
+    async def _drive(self, driver: Driver) -> None:
+        try:
+            await driver.run()
+        finally:
+            if driver in self._tasks:  # else it was told to end, and the others go on
+                self.stop()
+        raise BrokenInvariantError(f"the driver of {driver.id} ended by itself")
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        """However it fails, no order outlives it."""
+        try:
+            await work
+        except Exception:
+            self.stop()
+            raise
+
+    async def _follow(self, depot: Depot) -> None:
+        """Hands changed orders to the drivers."""
+        with Signal(depot.ticker.changed_fd) as changed:
+            while True:
+                await changed.wait()
+                depot.image.announce()
+                self.watch.orders(self._clock.now_ns())
+
+    def _remarks(self, before: Depot, after: Depot) -> list[str]:
+        """What was taken away while it was in use."""
+        remarks = []
+        stays = {charger.id for charger in after.site.chargers}
+        for charger in before.site.chargers:
+            state = before.kernel.charger(before.tables.charger_index[charger.id])
+            if charger.id not in stays and state.vehicle is Vehicle.C:
+                why = "it goes on as its own watchdog has it, and counts as base load"
+                log.warning("charger removed while it charged", charger=charger.id)
+                self._events.happened("charger_removed", charger.id, why)
+                remarks.append(f"{charger.id} was removed while it charged: {why}")
+        return remarks
+
+    # What is made anew for each document.
+
+    def _reasons(self) -> Reasons:
+        tables = self.depot.tables
+        return Reasons(list(tables.circuit_index), list(tables.slot_index))
+
+    def _make_watch(self, before: Watch | None = None) -> Watch:
+        depot = self.depot
+        return Watch(
+            depot.site,
+            depot.tables,
+            depot.kernel,
+            depot.drivers,
+            self._reasons(),
+            self._events,
+            before,
+        )
+
+    def _make_reporter(self) -> Reporter:
+        depot = self.depot
+        return Reporter(
+            site=depot.site,
+            tables=depot.tables,
+            kernel=depot.kernel,
+            image=depot.image,
+            limits=self.limits,
+            limit_file=self.limit_file,
+            drivers=depot.drivers,
+            reasons=self._reasons(),
+            clock=self._clock,
+            wall=self._wall,
+            boot_id=self._boot_id,
+            mode=depot.mode,
+            started_ns=self._started_ns,
+        )
+
+
+def _take_over(before: Depot, after: Depot) -> dict[int, int]:
+    """The kernel goes on with what means the same in both documents; which sources do."""
+    old, new = before.tables, after.tables
+    measured = _measuring(before.site)
+    wired = {charger.id: charger for charger in before.site.chargers}
+    limited = {source.id: source.circuit for source in before.site.limit_sources}
+    sources = {
+        new.source_index[id_]: old.source_index[id_]
+        for id_, each in _measuring(after.site).items()
+        if measured.get(id_) == each
+    }
+    after.kernel.adopt(
+        before.kernel,
+        circuits=_same(new.circuit_index, old.circuit_index),
+        sources=sources,
+        chargers={
+            new.charger_index[each.id]: old.charger_index[each.id]
+            for each in after.site.chargers
+            if each.id in wired
+            and (each.bus, each.unit, each.phases)
+            == (wired[each.id].bus, wired[each.id].unit, wired[each.id].phases)
+        },
+        slots={
+            new.slot_index[each.id]: old.slot_index[each.id]
+            for each in after.site.limit_sources
+            if limited.get(each.id) == each.circuit
+        },
+        contactors=_same(new.contactor_index, old.contactor_index),
+    )
+    return sources
+
+
+def _measuring(site: Site) -> dict[str, Meter | Clamp]:
+    found: dict[str, Meter | Clamp] = {meter.id: meter for meter in site.meters}
+    return found | {clamp.id: clamp for clamp in site.clamps}
+
+
+def _same(new: dict[str, int], old: dict[str, int]) -> dict[int, int]:
+    return {index: old[id_] for id_, index in new.items() if id_ in old}

@@ -1,0 +1,215 @@
+"""The rig's end of the gateway's pins: a board whose relays really cut supplies.
+
+Contactors, the health relay and contacts behave as they are wired in the site document, whatever
+the gateway believes of them. A pin that nobody drives is low. When the gateway's connection ends,
+nobody drives any pin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay
+from hil.pinfactory import ADDRESS
+
+FACTORY = "loadkeeper_rig"
+MOVES_S = 0.04  # from a coil's voltage to its main contacts
+_INFO = "loadkeeper_rig-1.dist-info"
+_METADATA = """\
+Metadata-Version: 2.1
+Name: loadkeeper-rig
+Version: 1
+"""
+_ENTRY_POINTS = f"""\
+[gpiozero_pin_factories]
+{FACTORY} = hil.pinfactory:RigFactory
+"""
+
+
+def plug_in(directory: Path) -> Path:
+    """A folder that, on a process's PYTHONPATH, lets gpiozero find the rig's factory.
+
+    A distribution of nothing but an entry point: what is installed for users knows no rig.
+    """
+    folder = directory / "plugins"
+    info = folder / _INFO
+    info.mkdir(parents=True, exist_ok=True)
+    info.joinpath("METADATA").write_text(
+        "Metadata-Version: 2.1\nName: loadkeeper-rig\nVersion: 1\n"
+    )
+    info.joinpath("entry_points.txt").write_text(_ENTRY_POINTS)
+    return folder
+
+
+class Board:
+    """What is soldered to the pins, and the socket that the gateway's factory comes to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.driven: dict[int, bool] = {}  # levels of the pins that somebody drives
+        self.moved_s: dict[int, float] = {}  # when each changed its level last
+        self._contacts: dict[int, bool] = {}  # levels of the pins that contacts pull
+        self._server: asyncio.Server | None = None
+        self._gateway: asyncio.StreamWriter | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {ADDRESS: str(self.path)}
+
+    @property
+    def attended(self) -> bool:
+        """Whether a gateway holds the pins."""
+        return self._gateway is not None
+
+    def pulled(self, pin: int) -> bool:
+        """What the gateway reads there."""
+        return self._contacts.get(pin, True)
+
+    def level(self, pin: int) -> bool:
+        return self.driven.get(pin, False)
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._gateway is not None:
+            self._gateway.transport.abort()
+
+    def pull(self, pin: int, high: bool) -> None:
+        """A contact lets the pin go, or connects it to ground."""
+        if self._contacts.get(pin) == high:
+            return
+        self._contacts[pin] = high
+        if self._gateway is not None:
+            self._gateway.write(f"level {pin} {int(high)}\n".encode())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._gateway is not None:  # the last one was killed, and its end has yet to be read
+            self._gateway.transport.abort()
+            self._release()
+        self._gateway = writer
+        for pin, high in self._contacts.items():
+            writer.write(f"level {pin} {int(high)}\n".encode())
+        writer.write(b"ready\n")
+        try:
+            while line := await reader.readline():
+                self._take(line.decode("ascii").split())
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # it ends, one way or another
+        finally:
+            writer.transport.abort()
+            if self._gateway is writer:
+                self._gateway = None
+                self._release()
+
+    def _take(self, words: list[str]) -> None:
+        pin = int(words[1])
+        high = words[0] == "drive" and words[2] == "1"
+        if self.level(pin) != high:
+            self.moved_s[pin] = asyncio.get_running_loop().time()
+        if words[0] == "drive":
+            self.driven[pin] = high
+        else:
+            self.driven.pop(pin, None)
+
+    def _release(self) -> None:
+        self.driven.clear()
+
+
+class Switchgear:
+    """Every relay and contact as it really is."""
+
+    def __init__(self, gpio: Gpio, board: Board) -> None:
+        self._board = board
+        self._coils = [Coil(contactor) for contactor in gpio.contactors]
+        self._relays = gpio.relays
+        self._by_id = {coil.row.id: coil for coil in self._coils}
+        self._inputs: dict[str, DimInput] = {contact.id: contact for contact in gpio.inputs}
+        self._asks: dict[str, bool] = dict.fromkeys(self._inputs, False)
+        self._broken: set[str] = set()  # wires of contacts
+        groups = [each.chargers for each in gpio.contactors]
+        groups += [each.chargers for each in gpio.relays]
+        self.supplied = {charger: False for chargers in groups for charger in chargers}
+        self._pull()
+
+    def look(self, now_s: float) -> Mapping[str, bool]:
+        """Brings all up to now; chargers whose supply has changed, and whether they have it."""
+        for coil in self._coils:
+            coil.move(self._board.level(coil.row.pin), now_s)
+        self._pull()
+        cut: set[str] = set()
+        for coil in self._coils:
+            cut.update(() if coil.closed else coil.row.chargers)
+        for relay in self._relays:
+            cut.update(() if self._holds(relay, now_s) else relay.chargers)
+        changed = {
+            charger: charger not in cut
+            for charger, had in self.supplied.items()
+            if had == (charger in cut)
+        }
+        self.supplied |= changed
+        return changed
+
+    # What happens to it.
+
+    def weld(self, contactor: str) -> None:
+        """It stays closed, or closes for good when it closes next."""
+        self._by_id[contactor].welded = True
+
+    def ask(self, contact: str, active: bool) -> None:
+        """Whoever holds the contact asks to dim, or no longer."""
+        self._asks[contact] = active
+
+    def break_wire(self, of: str, broken: bool) -> None:
+        """The wire of a contact that asks to dim, or of a contactor's auxiliary contact."""
+        (self._broken.add if broken else self._broken.discard)(of)
+
+    def dims(self, contact: str) -> bool:
+        """Whether the gateway is to take the contact for active: by its pin."""
+        row = self._inputs[contact]
+        return row.active(self._high(row))
+
+    # How it stands.
+
+    def _holds(self, relay: HealthRelay, now_s: float) -> bool:
+        """While its pin moves; one that nobody drives does not."""
+        moved_s = self._board.moved_s.get(relay.pin)
+        driven = relay.pin in self._board.driven
+        return driven and moved_s is not None and now_s - moved_s < relay.release_ns / 1e9
+
+    def _pull(self) -> None:
+        for coil in self._coils:
+            feedback = coil.row.feedback
+            if feedback is not None:
+                high = coil.closed == feedback.normally_closed
+                self._board.pull(feedback.pin, high or coil.row.id in self._broken)
+        for row in self._inputs.values():
+            self._board.pull(row.pin, self._high(row))
+
+    def _high(self, row: DimInput) -> bool:
+        """The pin is pulled up: high while the contact is open, or its wire broken."""
+        return self._asks[row.id] == row.active_open or row.id in self._broken
+
+
+class Coil:
+    """A contactor between its pin and its main contacts."""
+
+    def __init__(self, row: Contactor) -> None:
+        self.row = row
+        self.closed = not row.closed_energised
+        self.welded = False
+        self._wanted = self.closed
+        self._since_s = 0.0
+
+    def move(self, high: bool, now_s: float) -> None:
+        """The main contacts follow the coil a little later."""
+        wanted = (high == self.row.active_high) == self.row.closed_energised
+        if wanted != self._wanted:
+            self._wanted, self._since_s = wanted, now_s
+        if now_s - self._since_s >= MOVES_S and not (self.welded and self.closed):
+            self.closed = wanted
