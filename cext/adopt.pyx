@@ -34,6 +34,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.tick = old.tick
     world.now = old.now
     world.began = old.began
+    world.leaving = old.leaving
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
     for i, was in sources.items():
@@ -153,6 +154,7 @@ cdef int take_contactors(
         to.contact_closed = contactor.contact_closed
         to.contact_at = contactor.contact_at
         to.verified = contactor.verified
+        to.shown_open = contactor.shown_open
         to.why = contactor.why
         to.cause = contactor.cause
         rename(&to.why, now_circuit, now_slot)
@@ -194,6 +196,9 @@ cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
     to.parted_known = charger.parted_known
     memcpy(to.parted_ma, charger.parted_ma, sizeof(to.parted_ma))
     to.cut = charger.cut
+    to.shown_open = charger.shown_open
+    to.was_cut = charger.was_cut
+    to.before_cut = charger.before_cut
     to.disputed = charger.disputed
     to.steady_ma = charger.steady_ma
     to.dropped = charger.dropped

@@ -77,7 +77,7 @@ cdef Charger* member(World* world, const Contactor* contactor, int32_t n) noexce
 
 cdef void count_contactors(World* world) noexcept nogil:
     """Which chargers are behind open contactors, and which of these are known to be cut off."""
-    cdef int32_t i, n
+    cdef int32_t i
     cdef Contactor* contactor
     cdef Charger* charger
     if world.contactors_n == 0:
@@ -88,6 +88,7 @@ cdef void count_contactors(World* world) noexcept nogil:
         charger = &world.chargers[i]
         charger.parted = 0
         charger.cut = 0
+        charger.shown_open = 0
         charger.disputed = 0
     for i in range(world.contactors_n):
         contactor = &world.contactors[i]
@@ -99,19 +100,25 @@ cdef void count_contactors(World* world) noexcept nogil:
         if charger.parted and not charger.cut:
             watch_drop(charger, world.now)
             charger.cut = charger.dropped and not charger.disputed
+    count_verified(world)
+
+
+cdef void count_verified(World* world) noexcept nogil:
+    """Open by its own contact, or nothing behind it has current."""
+    cdef int32_t i, n
+    cdef bint cut
+    cdef Contactor* contactor
     for i in range(world.contactors_n):
         contactor = &world.contactors[i]
-        if contactor.closed or contactor.verified or contactor.count == 0:
-            continue
-        contactor.verified = 1
+        cut = contactor.count > 0
         for n in range(contactor.count):
-            if not member(world, contactor, n).cut:
-                contactor.verified = 0
+            cut = cut and member(world, contactor, n).cut
+        contactor.verified = not contactor.closed and (contactor.shown_open or cut)
 
 
 cdef void lapse(World* world) noexcept nogil:
     """Every order had expired, so whoever holds a contactor has opened it: as at a start."""
-    cdef int32_t i
+    cdef int32_t i, n
     cdef Contactor* contactor
     if world.closing >= 0:
         reserve_for(world, &world.contactors[world.closing], False)
@@ -120,6 +127,8 @@ cdef void lapse(World* world) noexcept nogil:
         contactor = &world.contactors[i]
         if contactor.closed:
             change(world, contactor, False)
+            for n in range(contactor.count):
+                forget_drop(member(world, contactor, n))
             contactor.least_open = 0
             contactor.tried_at = 0
             blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
@@ -133,6 +142,7 @@ cdef void count_contact(World* world, Contactor* contactor) noexcept nogil:
         contact_young(contactor, world.now) and contactor.contact_at >= contactor.changed_at
     )
     contactor.verified = not contactor.closed and tells and not contactor.contact_closed
+    contactor.shown_open = contactor.verified
     if contactor.closed:
         return
     for n in range(contactor.count):
@@ -140,6 +150,7 @@ cdef void count_contact(World* world, Contactor* contactor) noexcept nogil:
         charger.parted += 1
         if contactor.verified:
             charger.cut = 1
+            charger.shown_open += 1
         elif tells:
             charger.disputed = 1
 
@@ -165,6 +176,12 @@ cdef void watch_drop(Charger* charger, int64_t now) noexcept nogil:
     elif 0 < since <= DROPS_WITHIN + charger.lag + charger.poll:
         if charger.steady_ma - highest(charger) >= 3 * max(charger.error, <int32_t>RESOLUTION_MA):
             charger.dropped = 1
+
+
+cdef void forget_drop(Charger* charger) noexcept nogil:
+    """A drop proves nothing about an opening that it was not held against."""
+    charger.steady_ma = 0
+    charger.dropped = 0
 
 
 cdef int32_t steady_draw(const Charger* charger, int64_t now) noexcept nogil:
@@ -236,13 +253,17 @@ cdef void close_contactor(World* world, Contactor* contactor) noexcept nogil:
     blame(world, &contactor.why, RULE_CLOSED, -1, -1)
     for n in range(contactor.count):
         charger = member(world, contactor, n)
-        charger.reserved = 0
-        charger.parted -= 1
-        if charger.parted == 0:
+        charger.was_cut = charger.was_cut and not wakes(charger, contactor)
+        if wakes(charger, contactor):
+            charger.cut = 0
             charger.powered_at = world.now
             charger.doubted_at = world.now
             charger.in_force_hi = max(charger.in_force_hi, wakes_at(charger))
             charger.confirmed = 0
+        charger.reserved = 0
+        charger.parted -= 1
+        forget_drop(charger)
+    count_verified(world)
 
 
 cdef void lower_parted(World* world) noexcept nogil:
@@ -267,16 +288,22 @@ cdef void lower_behind(World* world, Contactor* contactor) noexcept nogil:
 # --- closing ----------------------------------------------------------------------------
 
 
-cdef bint wakes(const Charger* charger) noexcept nogil:
-    """Whether it gets its power back when the contactor in question closes."""
-    return charger.parted == 1
+cdef bint wakes(const Charger* charger, const Contactor* contactor) noexcept nogil:
+    """Whether it may get its power back when this contactor closes.
+
+    What counts as cut off is held back only by another one that is shown to be open, too.
+    """
+    if charger.parted == 1:
+        return True
+    return charger.cut and charger.shown_open <= contactor.shown_open
 
 
 cdef void reserve_for(World* world, const Contactor* contactor, bint reserved) noexcept nogil:
     cdef int32_t n
+    cdef Charger* charger
     for n in range(contactor.count):
-        if wakes(member(world, contactor, n)):
-            member(world, contactor, n).reserved = reserved
+        charger = member(world, contactor, n)
+        charger.reserved = reserved and wakes(charger, contactor)
 
 
 cdef void reclose(World* world) noexcept nogil:
@@ -360,32 +387,35 @@ cdef bint last_still_wakes(World* world) noexcept nogil:
     return False
 
 
-cdef int64_t draws_then(
-    const Charger* charger, int32_t phase, bint floor, bint seen, int64_t now
-) noexcept nogil:
-    """The most that a charger, which does not wake, draws beside what a meter above shows now.
-
-    At the `floor`: once everybody who listens was told 0. What is ordered open, silent, and
-    would show in a fresh reading above, is in that reading if it is not cut off.
-    """
+cdef int64_t draws_then(const Charger* charger, int32_t phase, bint floor) noexcept nogil:
+    """The most that a charger draws as things stand. At the `floor`: once everybody who
+    listens was told 0."""
     if not charger.wired[phase]:
         return 0
     if floor and obeys(charger):
         return charger.standby
-    if charger.parted and not charger.cut and seen and not in_date(
-        charger.report_at, charger.max_age, now
-    ):
-        return 0
     return charger.draw_hi[phase]
 
 
-cdef bint seen_above(const World* world, const Charger* charger) noexcept nogil:
-    cdef int32_t node = charger.circuit
-    while node >= 0:
-        if world.circuits[node].fresh:
-            return True
+cdef bint is_hidden(const Charger* charger) noexcept nogil:
+    """Ordered open and silent, but not known to be cut off: a meter above would show it."""
+    return charger.parted and not charger.cut and not charger.fresh
+
+
+cdef int64_t beneath(const World* world, int32_t i, int32_t phase) noexcept nogil:
+    """The base load with what is hidden: together no more than a meter shows, here or above."""
+    cdef const Circuit* circuit = &world.circuits[i]
+    cdef int64_t hidden = circuit.hidden[phase]
+    cdef int32_t node = i
+    if circuit.fresh:
+        return max(
+            circuit.base_hi[phase], min(circuit.base_hi[phase] + hidden, circuit.seen[phase])
+        )
+    while node >= 0 and not world.circuits[node].fresh:
         node = world.circuits[node].parent
-    return False
+    if node >= 0:
+        hidden = min(hidden, max(0, world.circuits[node].seen[phase]))
+    return circuit.base_hi[phase] + hidden
 
 
 cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where) noexcept nogil:
@@ -396,32 +426,35 @@ cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where)
     cdef int32_t i, n, phase, node
     cdef Charger* charger
     cdef Circuit* circuit
-    cdef bint seen
-    cdef int64_t draw
+    cdef int64_t draw, hidden
     for i in range(world.circuits_n):
         world.circuits[i].asked = 0
         for phase in range(GRID_PHASES):
             world.circuits[i].wakes[phase] = 0
+            world.circuits[i].hidden[phase] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         charger.waking = 0
     for n in range(contactor.count):
         charger = member(world, contactor, n)
-        charger.waking = wakes(charger)
+        charger.waking = wakes(charger, contactor)
         node = charger.circuit
         while node >= 0:
             world.circuits[node].asked = 1
             node = world.circuits[node].parent
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        seen = seen_above(world, charger)
         for phase in range(GRID_PHASES):
-            if charger.waking:
-                draw = worst_draw(charger, wakes_at(charger)) if charger.wired[phase] else 0
+            draw = hidden = 0
+            if is_hidden(charger):
+                hidden = draws_then(charger, phase, floor)
             else:
-                draw = draws_then(charger, phase, floor, seen, world.now)
+                draw = draws_then(charger, phase, floor)
+            if charger.waking and charger.wired[phase]:
+                draw = max(draw, worst_draw(charger, wakes_at(charger)))
             node = charger.circuit
             while node >= 0:
+                world.circuits[node].hidden[phase] += hidden
                 world.circuits[node].wakes[phase] += draw
                 node = world.circuits[node].parent
     blame(world, where, RULE_RECLOSING, -1, -1)
@@ -430,7 +463,7 @@ cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where)
         for phase in range(GRID_PHASES):
             if circuit.asked and (
                 closed_to_rises(circuit, phase)
-                or circuit.base_hi[phase] + circuit.wakes[phase] > circuit.cap[phase]
+                or beneath(world, i, phase) + circuit.wakes[phase] > circuit.cap[phase]
             ):
                 blame(world, where, RULE_RECLOSING, i, phase)
                 return False

@@ -7,7 +7,9 @@ cdef int64_t ordered_draw(
     const World* world, const Charger* charger, int32_t phase
 ) noexcept nogil
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil
+cdef bint booting(const Charger* charger, int64_t now) noexcept nogil
 cdef bint obeys(const Charger* charger) noexcept nogil
+cdef bint told_since_power(const Charger* charger) noexcept nogil
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil
 cdef void take_report(
     Charger* charger, int64_t at, int32_t in_force, const int32_t* current, int32_t vehicle,

@@ -95,14 +95,28 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
 
 cdef bint obeys(const Charger* charger) noexcept nogil:
     """Whether an order to it counts: started, in touch, with power, and not suspected."""
-    return charger.started and charger.fresh and not charger.suspect and not charger.parted
+    return (
+        charger.started and charger.fresh and not charger.suspect and not charger.parted
+        and told_since_power(charger)
+    )
+
+
+cdef bint told_since_power(const Charger* charger) noexcept nogil:
+    """What it told before it got its power back may be forgotten."""
+    return charger.powered_at == 0 or charger.report_at > charger.powered_at
 
 
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil:
-    """After a start, or with power again: not heard yet, but still expected to answer."""
-    if charger.started or charger.cut:
+    """After a start: not heard yet, but still expected to answer. What we gave its power back
+    draws what it wakes with, heard or not."""
+    if charger.started or charger.cut or charger.powered_at:
         return False
-    return world.now - max(charger.began_at, charger.powered_at) < PROVING
+    return world.now - charger.began_at < PROVING
+
+
+cdef bint booting(const Charger* charger, int64_t now) noexcept nogil:
+    """Its silence says nothing yet: never heard since the start, or since it has power again."""
+    return not charger.started and now - max(charger.began_at, charger.powered_at) < PROVING
 
 
 cdef int64_t ordered_draw(
@@ -144,19 +158,32 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
             charger.in_force_hi, max(charger.fallback, charger.power_on)
         )
         charger.confirmed = 0
+        if charger.suspect and charger.current_known:  # it goes on as it did, for all we know
+            for phase in range(GRID_PHASES):
+                charger.in_force_hi = max(charger.in_force_hi, charger.current[phase])
     elif charger.started and charger.confirmed and now - charger.confirmed_at >= charger.settle:
         charger.in_force_hi = charger.order
         if not charger.observed:
             charger.in_force_hi = max(charger.order, charger.in_force)
     if charger.cut:
+        if not charger.was_cut:
+            charger.before_cut = charger.in_force_hi
+            charger.was_cut = 1
         wait_for_power(charger)
         return
+    if charger.was_cut:  # without an order: it may never have lost its power
+        charger.was_cut = 0
+        charger.in_force_hi = max(charger.in_force_hi, charger.before_cut)
+    if charger.reserved:
+        charger.in_force_hi = max(charger.in_force_hi, wakes_at(charger))
     if charger.unproven:
         charger.in_force_hi = max(charger.in_force_hi, charger.ceiling)
     ring_since(&charger.ring, now - charger.window, hi)
     for phase in range(GRID_PHASES):
         charger.may_shed[phase] = 0
         charger.draw_hi[phase] = 0
+        if charger.fresh and charger.current_known:
+            hi[phase] = max(hi[phase], charger.current[phase])
         if charger.wired[phase]:
             measured = hi[phase] + <int64_t>hi[phase] * charger.tolerance_ppm // MILLION
             charger.draw_hi[phase] = max(worst_draw(charger, charger.in_force_hi), measured)

@@ -13,7 +13,7 @@ and nothing else is switched off for it.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.contactors cimport open_contactor
-from cext.draw cimport obeys, proving
+from cext.draw cimport booting, obeys
 from cext.orders cimport shed_to
 from cext.types cimport (
     GRID_PHASES,
@@ -165,7 +165,7 @@ cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept no
 
 cdef bint disobeys(const World* world, const Charger* charger) noexcept nogil:
     """Suspected or silent, and not known to be cut off."""
-    if charger.cut or proving(world, charger):
+    if charger.cut or booting(charger, world.now):
         return False
     return charger.suspect or not charger.fresh
 

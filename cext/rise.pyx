@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport setpoint_for, worst_draw
+from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order
 from cext.spare cimport spared
 from cext.targets cimport blame, to_step
@@ -50,7 +50,7 @@ cdef void rise(World* world) noexcept nogil:
             blame(
                 world, &charger.why, RULE_UNPROVEN if charger.unproven else RULE_STARTING, -1, -1
             )
-        elif not charger.fresh:
+        elif not charger.fresh or not told_since_power(charger):
             blame(world, &charger.why, RULE_SILENT, -1, -1)
         elif charger.suspect:
             blame(

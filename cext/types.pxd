@@ -120,6 +120,7 @@ cdef struct Circuit:
     int64_t slow_hi[GRID_PHASES]  # most that is drawn once all that obeys at once was told 0
     int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
     int64_t wakes[GRID_PHASES]  # scratch: most that is drawn once a contactor has closed
+    int64_t hidden[GRID_PHASES]  # scratch: of what is ordered open, silent and not known cut off
     int32_t asked  # scratch: whether that contactor's chargers are fed from here
     Ring drawn  # draw_hi of late
     int64_t unseen_at  # when an unmetered charger below last rose; 0: never
@@ -202,6 +203,9 @@ cdef struct Charger:
     int32_t own  # the contactor of its own; -1: none
     int32_t parted  # one it is behind is ordered open
     int32_t cut  # and one of them is verified open: it draws nothing
+    int32_t shown_open  # how many auxiliary contacts say so
+    int32_t was_cut  # in the tick before
+    int32_t before_cut  # the highest setpoint that might have been in force until then
     int32_t disputed  # an auxiliary contact says that it is not
     int32_t waking  # scratch: gets its power back with the contactor in question
     int32_t reserved  # it is about to get its power back, and counts as if it had
@@ -265,6 +269,7 @@ cdef struct Contactor:
     int32_t contact_closed
     int64_t contact_at
     int32_t verified  # of this tick: open, and known to be
+    int32_t shown_open  # and its own auxiliary contact says so
     Why why
     Why cause  # the excess it was last opened against
 

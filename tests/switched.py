@@ -50,6 +50,7 @@ class Depot:
         tuning: Tuning = TUNING,
         slots: Sequence[SlotRow] = (),
         clear_within_ns: int | None = None,
+        worst_ma: int = 20_000,
     ) -> None:
         self.row = charger
         self.rows = list(contactors)
@@ -57,6 +58,7 @@ class Depot:
         self.tuning = tuning
         self.slots = list(slots)
         self.clear_within_ns = clear_within_ns
+        self.worst_ma = worst_ma
         self.wants_ma = [32_000] * count
         self.kernel = self.build()
         self.now_ns = BEGIN
@@ -74,7 +76,7 @@ class Depot:
 
     def build(self) -> Kernel:
         """A kernel that knows nothing yet."""
-        wide, worst = (self.cap_ma,) * 3, (20_000,) * 3
+        wide, worst = (self.cap_ma,) * 3, (self.worst_ma,) * 3
         circuits = [CircuitRow(-1, wide, worst, clear_within_ns=self.clear_within_ns)]
         source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
         chargers = [self.row] * len(self.wants_ma)

@@ -382,3 +382,11 @@ def test_contactors_go_on_as_they_were(feedback: bool) -> None:
         return seen
 
     assert story(replace=True) == story(replace=False)
+
+
+def test_who_leaves_goes_on_leaving() -> None:
+    door, site = scene()
+    door.kernel.leave()
+    handed_over(door, site)
+    run(door, 40, 41)
+    assert orders(door) == [door.failsafe_ma(i) for i in range(2)]

@@ -105,8 +105,12 @@ class ChargerBelief:
             self.missing_ns = now_ns
 
     def unproven(self, now_ns: int) -> bool:
-        """It had its ten seconds to prove its fallback."""
-        return self.missing_ns is not None and now_ns - self.missing_ns > UNPROVEN_AFTER
+        """It had its ten seconds to answer, or to prove its fallback."""
+        if self.ordered is None and self.powered_ns and now_ns - self.powered_ns > UNPROVEN_AFTER:
+            return True
+        if self.missing_ns is None:
+            return False
+        return now_ns - max(self.missing_ns, self.powered_ns) > UNPROVEN_AFTER
 
     def draw_hi(self, phase: int, now_ns: int) -> int:
         if phase not in self.row.phases or self.cut:

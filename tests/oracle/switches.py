@@ -53,8 +53,10 @@ class Switches:
                 self.closed[i], self._since[i] = out.closed, now_ns
         for i in changed:
             for charger in self.site.contactors[i].chargers if self.closed[i] else ():
-                if not self._before(charger, open_only=True):
-                    self.beliefs.chargers[charger].wake(now_ns)
+                belief = self.beliefs.chargers[charger]
+                before = self._before(charger, open_only=True)
+                if not before or (belief.cut and not any(self._is_open(k) for k in before)):
+                    belief.wake(now_ns)  # with nothing left before it that is known to be open
         for charger, belief in enumerate(self.beliefs.chargers):
             before = self._before(charger, open_only=True)
             belief.parted = bool(before)
