@@ -8,7 +8,7 @@ cap that fell, or a blind circuit that does not fit, asks all below it to go to 
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport listens, ordered_draw
+from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
 from cext.shares cimport fill
 from cext.targets cimport blame
@@ -213,7 +213,7 @@ cdef void fall_to_targets(World* world) noexcept nogil:
             circuit = &world.circuits[node]
             for phase in range(GRID_PHASES):
                 if charger.wired[phase] and must_fall(circuit, phase):
-                    shed_to(world, charger, charger.target if listens(charger) else 0,
+                    shed_to(world, charger, charger.target if obeys(charger) else 0,
                             RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
             node = circuit.parent
 
