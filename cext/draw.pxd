@@ -14,3 +14,4 @@ cdef void take_report(
     int64_t written_tick
 ) noexcept nogil
 cdef void count_draw(World* world) noexcept nogil
+cdef int32_t wakes_at(const Charger* charger) noexcept nogil

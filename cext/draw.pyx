@@ -166,13 +166,20 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
                 )
 
 
+cdef int32_t wakes_at(const Charger* charger) noexcept nogil:
+    """The highest setpoint a charger can come back with; a stubborn one respects none."""
+    if charger.stubborn:
+        return charger.ceiling
+    return max(max(charger.power_on, charger.fallback), charger.order)
+
+
 cdef void wait_for_power(Charger* charger) noexcept nogil:
     """Cut off: draws nothing, and comes back with whatever its power-on, fallback or order is.
 
     That counts before it is there: from when its contactor is about to be closed.
     """
     cdef int32_t phase
-    charger.in_force_hi = max(max(charger.power_on, charger.fallback), charger.order)
+    charger.in_force_hi = wakes_at(charger)
     if charger.fresh:
         charger.in_force_hi = max(charger.in_force_hi, charger.in_force)
     charger.confirmed = 0

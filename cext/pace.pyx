@@ -9,6 +9,7 @@ from libc.stdint cimport int32_t
 
 from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
+from cext.escalate cimport escalate
 from cext.orders cimport order
 from cext.rise cimport rise, worth_a_write
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
@@ -22,6 +23,7 @@ cdef void decide(World* world) noexcept nogil:
     lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
+    escalate(world)
     lower_calmly(world)
     if not world.leaving:
         reclose(world)
@@ -54,3 +56,6 @@ cdef void lower_calmly(World* world) noexcept nogil:
             order(world, charger, charger.calm_most)
         elif worth:
             charger.why.rule = RULE_CALM
+        elif world.now - charger.calm_since >= charger.calm:  # what it had before is history
+            charger.calm_since = world.now
+            charger.calm_most = charger.target

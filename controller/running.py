@@ -74,7 +74,10 @@ class Depot:
 
 
 class Build(Protocol):
-    """Makes the depot of another document, around the same image; changes nothing yet."""
+    """Makes the depot of another document, around the same image; changes nothing yet.
+
+    Called in a thread of its own, one call at a time.
+    """
 
     def __call__(self, site: Site, image: Image) -> Depot:
         """Drivers of unchanged devices are the same objects. Raises ValueError, KeyError."""
@@ -153,6 +156,9 @@ class Running:
     def online(self) -> frozenset[str]:
         return frozenset(each.id for each in self.depot.drivers if each.health().online)
 
+    def linked(self) -> bool:
+        return self.limits.session is not None
+
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 
@@ -163,7 +169,9 @@ class Running:
         """
         if self._build is None:
             raise ValueError("this process keeps its document")
-        before, after = self.depot, self._build(site, self.depot.image)
+        before = self.depot
+        # A large site takes a second to build, in which the drivers must not stand still.
+        after = await asyncio.to_thread(self._build, site, before.image)
         kept = set(after.drivers)
         await self._end([driver for driver in before.drivers if driver not in kept])
         remarks = self._remarks(before, after)

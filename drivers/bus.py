@@ -3,7 +3,7 @@
 pymodbus is handed one request at a time, because its own queue is first in, first out: a setpoint
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
-Who got no answer lets all others who wait go first, whatever his rank.
+Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from controller.image import Clock
 from controller.turn import Turn
 from controller.units import NS_PER_S
-from drivers.device import BusFullError, DeviceError, Line, Rank, Reply, Request
+from drivers.device import BadReplyError, BusFullError, DeviceError, Line, Rank, Reply, Request
 from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
@@ -40,7 +40,7 @@ class Bus:
         self._taken = False
         self._waiting: list[_Waiter] = []
         self._users = 0
-        self._silent: str | None = None  # who had the line last, and got no answer
+        self._silent: str | None = None  # who had the line last, and got no right answer
 
     @property
     def url(self) -> str:
@@ -61,7 +61,7 @@ class Bus:
             self._silent = None
             return None if words is None else Reply(words, self._clock.now_ns())
         except DeviceError as error:
-            self._silent = device if isinstance(error, SILENT) else None
+            self._silent = device if isinstance(error, (*SILENT, BadReplyError)) else None
             raise
         finally:
             if self._turns is not None:

@@ -7,13 +7,13 @@ message must be is checked by the same code as in the enforcer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
@@ -28,7 +28,6 @@ from hil.happenings import (
     CloudCut,
     Contact,
     CrashLoop,
-    Event,
     Kill,
     Leave,
     Limit,
@@ -37,12 +36,16 @@ from hil.happenings import (
     MeterSilent,
     Stall,
     Stop,
+    Weld,
     WireBroken,
     WireMended,
 )
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.mishaps import silenced
 from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
+from hil.words import Event
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
 LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force
@@ -79,6 +82,7 @@ class PlantBench:
 
     def run(self) -> Outcome:
         story = self.stage.story
+        let_go(self.stage.site, self.stage.plant)
         self.stage.begin(0)
         self._start_enforcer()
         self._cloud.open_session()
@@ -128,10 +132,8 @@ class PlantBench:
         return True
 
     def _happens(self, event: Event) -> None:
-        measured = self._is_measured(event)
-        if measured or self.stage.happens(event) or self._to_processes(event):
-            return
-        if self._on_pins(event):
+        done = self.stage.happens(event) or self._to_processes(event)
+        if done or self._is_measured(event) or self._on_pins(event):
             return
         match event:
             case Limit():
@@ -144,6 +146,15 @@ class PlantBench:
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
                 self._silent.difference_update(self._ids(charger))
+            case Weld(contactor=contactor):
+                self.stage.plant.set_welded(self.stage.contactors.index(contactor), True)
+            case BrokerIll(for_s=for_s):
+                self._cloud.lose("broker")
+                self._after(for_s, partial(self._cloud.regain, "broker"))
+            case SerialLine() | Misrouted() | Connection():
+                silent = silenced(event, self.stage)
+                self._silent.update(silent)
+                self._after(event.for_s, partial(self._silent.difference_update, silent))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
 
@@ -179,6 +190,9 @@ class PlantBench:
                 return False
         return True
 
+    def _after(self, for_s: float, act: Callable[[], None]) -> None:
+        self.agenda.at(self.now_ns + nanoseconds(for_s), act)
+
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]
 
@@ -187,6 +201,7 @@ class PlantBench:
         if process == "enforcer" and self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self.enforcer = None
+            let_go(self.stage.site, self.stage.plant)
             self._stalled.clear()
         if restart_after_s is not None:
             works_ns = self.now_ns + nanoseconds(restart_after_s) + START_NS

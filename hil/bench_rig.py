@@ -44,7 +44,7 @@ from hil.happenings import (
     CloudCut,
     Contact,
     CrashLoop,
-    Event,
+    Desired,
     Kill,
     Leave,
     Limit,
@@ -58,9 +58,11 @@ from hil.happenings import (
     WireBroken,
     WireMended,
 )
+from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Problem, Story, StoryError, chosen
+from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
 LEAVES_WITHIN_S = 12.0
@@ -138,7 +140,7 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory, stage.story.watchdog_s) as rig:
+        async with Rig(depot, directory, stage.story.watchdog_s, proxied=proxied(stage)) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -184,7 +186,7 @@ class RigBench:
             while True:
                 self._stage.sample(time.monotonic_ns())
                 if self._t_s >= self._stage.story.duration_s:
-                    return ""
+                    return "\n".join(self._rig.installer.unmet)
                 if happening.done():
                     happening.result()
                 for child in (self._rig.enforcer, self._rig.link):
@@ -218,19 +220,20 @@ class RigBench:
         if self._on_pins(event):
             return
         if self._stage.happens(event):
-            if isinstance(event, PowerCycle):
-                for id_ in self._ids(event.charger):
-                    self._rig.sockets[id_].reboot()
+            self._reboot(event)
+            return
+        if self._goes_wrong(event, group):
             return
         if await self._is_measured(event) or await self._to_processes(event, group):
             return
         match event:
             case Limit():
                 self._hold(event)
-            case CloudCut():
-                await self._cut.begin()
-            case CloudBack():
-                await self._cut.end()
+            case Desired():
+                publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
+                group.create_task(publishing)
+            case CloudCut() | CloudBack():
+                await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
             case ChargerSilent(charger=charger):
                 await asyncio.gather(*(self._silence(id_).begin() for id_ in self._ids(charger)))
             case ChargerBack(charger=charger):
@@ -297,6 +300,18 @@ class RigBench:
                 return False
         for row in self._stage.site.inputs:
             self._stage.dims(row.id, gear.dims(row.id))
+        return True
+
+    def _reboot(self, event: Event) -> None:
+        """The plant knows when a charger is without power; its registers must, too."""
+        for id_ in self._ids(event.charger) if isinstance(event, PowerCycle) else ():
+            self._rig.sockets[id_].reboot()
+
+    def _goes_wrong(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens on lines and to the broker; False for everything else."""
+        if not isinstance(event, Mishap):
+            return False
+        group.create_task(_lasting(event.for_s, fault_of(event, self._rig, self._stage)))
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:

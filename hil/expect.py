@@ -25,6 +25,8 @@ from hil.expectations import (
     Over,
     Restarts,
     Settles,
+    Stays,
+    Switched,
     Window,
 )
 from hil.story import chosen
@@ -45,6 +47,7 @@ class Sample(NamedTuple):
     offered_ma: tuple[int, ...]
     drawn_ma: tuple[int, ...]  # on the highest phase
     energy_mwh: int  # delivered by all chargers since the start
+    closed: tuple[bool, ...] = ()  # each contactor as it is
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Trace:
 
     circuits: list[str]
     chargers: list[str]
+    contactors: list[str] = field(default_factory=list)
     tolerance_ma: int = 500  # a meter's error, not an excess
     samples: list[Sample] = field(default_factory=list)
     restarts_s: list[float] = field(default_factory=list)  # of the enforcer
@@ -72,6 +76,7 @@ class Trace:
                 tuple(state.offered_ma for state in states),
                 tuple(max(state.current_ma) for state in states),
                 sum(state.energy_mwh for state in states),
+                tuple(plant.contactor(i) for i in range(len(self.contactors))),
             )
         )
         plant.mark()
@@ -152,10 +157,11 @@ def _not_rising(expected: NotRising, trace: Trace, slack_s: float) -> Measured |
     which = chosen(expected.charger, trace.chargers)
     if not window:
         return {"samples": 0}
+    alone_ma = round(expected.alone_a * 1000)
     for index in which:
         lowest_ma = window[0].offered_ma[index]
         for sample in window:
-            if sample.offered_ma[index] > lowest_ma:
+            if sample.offered_ma[index] > max(lowest_ma, alone_ma):
                 return {
                     "charger": trace.chargers[index],
                     "from_a": lowest_ma / 1000,
@@ -210,6 +216,28 @@ def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None
         if not wrong:
             return None
     return dict(wrong)
+
+
+@measure.register
+def _switched(expected: Switched, trace: Trace, slack_s: float) -> Measured | None:
+    """At some sample of the window; a bench that is late gets its slack at the end."""
+    contactor = trace.contactors.index(expected.contactor)
+    window = trace.between(expected.after_s, expected.after_s + expected.within_s + slack_s)
+    if any(sample.closed[contactor] == expected.closed for sample in window):
+        return None
+    return {"samples": len(window)}
+
+
+@measure.register
+def _stays(expected: Stays, trace: Trace, slack_s: float) -> Measured | None:
+    contactor = trace.contactors.index(expected.contactor)
+    window = trace.between(_begin_s(expected, slack_s), expected.to_s)
+    if not window:
+        return {"samples": 0}
+    for sample in window:
+        if sample.closed[contactor] != expected.closed:
+            return {"closed": float(sample.closed[contactor]), "at_s": sample.t_s}
+    return None
 
 
 @measure.register

@@ -62,6 +62,9 @@ class NotRising(Window):
 
     kind: Literal["not_rising"]
     charger: Chargers = ("*",)
+    alone_a: NotNegative = Field(
+        0.0, description="its fallback: so far it may rise by itself, when nobody speaks to it"
+    )
 
 
 class Settles(Window):
@@ -81,6 +84,24 @@ class Offered(Expect):
     at_s: Instant
     min_a: NotNegative = 0.0
     max_a: NotNegative = 1e6
+
+
+class Switched(Expect):
+    """A contactor truly gets into a position within `within_s` of `after_s`, or is in it."""
+
+    kind: Literal["switched"]
+    contactor: Id
+    closed: bool
+    after_s: Instant
+    within_s: Positive
+
+
+class Stays(Window):
+    """A contactor truly stays in a position."""
+
+    kind: Literal["stays"]
+    contactor: Id
+    closed: bool
 
 
 class Restarts(Window):
@@ -104,6 +125,6 @@ class Apart(Window):
 
 
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered | Apart | Restarts,
+    Over | Down | Energy | NotRising | Settles | Offered | Apart | Restarts | Switched | Stays,
     Field(discriminator="kind"),
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from hil.faults.view import How
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
     Chargers,
+    Event,
     Id,
-    Instant,
     NotNegative,
     Number,
     Part,
@@ -60,12 +61,7 @@ class ChargerTruth(Part):
     fallback_a: NotNegative | None = None
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
-
-
-class Event(Part):
-    """Something that happens at an instant."""
-
-    t_s: Instant
+    boot_s: NotNegative = Field(0.0, description="from getting its power back until it answers")
 
 
 class SetBase(Event, BaseLoad):
@@ -287,6 +283,22 @@ class Leave(Event):
     restart_after_s: NotNegative | None = None
 
 
+class Desired(Event):
+    """Somebody publishes a document; the story fails when something else becomes of it."""
+
+    do: Literal["desired"]
+    revision: Annotated[int, Field(strict=True, ge=1)]
+    operation: dict[str, JsonValue] = Field(default_factory=dict)
+    change: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="the installation part: the site's own with keys set by path, as in "
+        '"circuit.row-a.rating_a"; none: left out',
+    )
+    signed_by: Literal["installer", "stranger", "nobody"] = "nobody"
+    becomes: Literal["active", "rejected", "rolled_back"]
+    within_s: Positive = 15.0
+
+
 Happening = Annotated[
     SetBase
     | Plug
@@ -317,6 +329,11 @@ Happening = Annotated[
     | Stall
     | Stop
     | CrashLoop
-    | Leave,
+    | Leave
+    | SerialLine
+    | Misrouted
+    | Connection
+    | BrokerIll
+    | Desired,
     Field(discriminator="do"),
 ]

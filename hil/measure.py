@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from cext.rows import Phases
 from hil.expect import Sample, Trace
-from hil.happenings import CrashLoop, Event, Kill, Leave, SetBase, Stall, Stop
+from hil.happenings import CrashLoop, Kill, Leave, SetBase, Stall, Stop
 from hil.story import Story
+from hil.words import Event
 
 
 def measure(

@@ -72,6 +72,7 @@ class Names(NamedTuple):
     contactors: Sequence[str] = ()
     inputs: Sequence[str] = ()
     clamps: Sequence[str] = ()
+    buses: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -117,6 +118,7 @@ def parse(data: Mapping[str, Any], source: str = "story") -> Story:
 
 def check_names(story: Story, site: Names) -> None:
     """Raises StoryError with every name that the site does not know."""
+    devices = (*site.meters, *site.chargers)
     known = {
         "circuit": site.circuits,
         "meter": site.meters,
@@ -125,6 +127,9 @@ def check_names(story: Story, site: Names) -> None:
         "contactor": site.contactors,
         "input": site.inputs,
         "pin": [*site.contactors, *site.inputs],
+        "bus": site.buses,
+        "device": devices,
+        "by": devices,
     }
     problems: list[Problem] = []
     for path, part in _parts(story):

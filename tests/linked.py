@@ -375,7 +375,8 @@ class World:
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
 
     async def start_link(self, account: Account | None = None) -> None:
-        link = Link("test", account or self.account, self.places.socket, Wall())
+        written = parse(self.document, library()).link
+        link = Link("test", account or self.account, self.places.socket, Wall(), written)
         self._tasks["link"] = asyncio.create_task(link.run())
 
     async def report(

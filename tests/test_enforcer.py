@@ -311,6 +311,7 @@ def test_the_status_screen_says_what_is_wrong() -> None:
     play(story)
     well, ill = screens
     assert "test: in control" in well
+    assert "document: the installer's file, installation " in well
     assert "LOST: fail-safe cap" in well
     assert "no reply" not in well
     assert "OFFLINE" in ill

@@ -73,6 +73,7 @@ def _understood(profile: AnyProfile, sample: Sample) -> tuple[Shown, list[str]]:
     shown: Shown = {
         name: (_value(sample.values[name], register), register.unit or "")
         for name, register in profile.registers.items()
+        if not register.write_only
     }
     if isinstance(profile, MeterProfile):
         vital = [f"current_l{terminal}" for terminal in TERMINALS]
