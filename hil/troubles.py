@@ -12,9 +12,11 @@ from hil.faults import Fault
 from hil.faults.device import DeviceFault
 from hil.faults.process import ProcessFault
 from hil.faults.proxy import LineFault
+from hil.faults.site import ContactFault, DisobeyFault
 from hil.rig import Rig
 
-METER, FEEDER = "meter", "feeder"  # of the demo's site
+# Of the demo's site.
+METER, FEEDER, DIM, STUBBORN = "meter", "feeder", "dim", "a1"
 Notices = Callable[[StatusReport | None], bool]
 
 
@@ -36,9 +38,10 @@ class Trouble:
     ends_s: float | None = None
 
 
-def troubles(rig: Rig) -> dict[str, Trouble]:
-    """By key, in the order in which they are shown. The rig must be up."""
-    return {each.key: each for each in (*_lines(rig), *_processes(rig))}
+def troubles(rig: Rig, dim: Callable[[bool], None]) -> dict[str, Trouble]:
+    """By key, in the order in which they are shown; `dim` moves the contact. The rig must be up."""
+    parts = (*_lines(rig), *_pins(rig, dim), *_processes(rig))
+    return {each.key: each for each in parts}
 
 
 def _lines(rig: Rig) -> Iterable[Trouble]:
@@ -73,6 +76,28 @@ def _lines(rig: Rig) -> Iterable[Trouble]:
     )
 
 
+def _pins(rig: Rig, dim: Callable[[bool], None]) -> Iterable[Trouble]:
+    yield Trouble(
+        "d",
+        "dim",
+        "dim contact",
+        ContactFault(dim),
+        "the network operator's relay box asks to dim",
+        "the relay box rests",
+        _pin(DIM, "dims"),
+    )
+    yield Trouble(
+        "o",
+        f"{STUBBORN} disobeys",
+        f"{STUBBORN} disobeys",
+        DisobeyFault(rig.depot.plant, list(rig.sockets).index(STUBBORN)),
+        f"{STUBBORN} confirms every order and draws what it likes",
+        f"{STUBBORN} obeys again",
+        lambda report: report is not None and any(each.stubborn for each in report.chargers),
+        within_s=30.0,  # only while it draws more than it is told
+    )
+
+
 def _processes(rig: Rig) -> Iterable[Trouble]:
     yield Trouble(
         "k",
@@ -99,6 +124,12 @@ def _processes(rig: Rig) -> Iterable[Trouble]:
 def _offline(device: str) -> Notices:
     return lambda report: (
         report is not None and any(each.id == device and not each.online for each in report.devices)
+    )
+
+
+def _pin(pin: str, state: str) -> Notices:
+    return lambda report: (
+        report is not None and any(each.id == pin and each.state == state for each in report.pins)
     )
 
 
