@@ -61,6 +61,10 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     to.heard = circuit.heard
     to.judged_at = circuit.judged_at
     to.unseen_at = circuit.unseen_at
+    to.over_since = circuit.over_since
+    to.stood_at = circuit.stood_at
+    to.least_over = circuit.least_over
+    to.beyond_control = circuit.beyond_control
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
@@ -164,6 +168,7 @@ cdef int take_contactors(
         if was == old.closing and members == behind(old, was):
             world.closing = i
             world.closing_at = old.closing_at
+            world.unfit_at = old.unfit_at
             for charger in behind(world, i):
                 world.chargers[charger].reserved = old.chargers[<int32_t>chargers[charger]].reserved
     return 0
@@ -185,6 +190,9 @@ cdef list before(const World* world, int32_t charger):
 cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
     to.parted = charger.parted
     to.parted_at = charger.parted_at
+    to.parting = charger.parting
+    to.parted_known = charger.parted_known
+    memcpy(to.parted_ma, charger.parted_ma, sizeof(to.parted_ma))
     to.cut = charger.cut
     to.disputed = charger.disputed
     to.steady_ma = charger.steady_ma

@@ -12,7 +12,7 @@ the chargers report.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport obeys, worst_draw
+from cext.draw cimport obeys, wakes_at, worst_draw
 from cext.orders cimport shed_to
 from cext.ring cimport ring_span
 from cext.rise cimport closed_to_rises
@@ -43,6 +43,7 @@ cdef int64_t OPEN_LEAST = 30 * SECOND  # and twice as long for each further open
 cdef int64_t FORGIVEN = 1800 * SECOND  # closed so long without trouble, it counts as new
 cdef int64_t STAGGER = 2 * SECOND  # between two closings
 cdef int64_t BOOT = 60 * SECOND  # so long a closing waits for room, or for chargers to report
+cdef int64_t UNFIT = 10 * SECOND  # so long none may be to make; readings lag what makes room
 cdef int64_t RETRY = SECOND  # between two looks for room for the same contactor
 
 
@@ -81,6 +82,8 @@ cdef void count_contactors(World* world) noexcept nogil:
     cdef Charger* charger
     if world.contactors_n == 0:
         return
+    if world.lapsed and not world.pace.observe:
+        lapse(world)
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         charger.parted = 0
@@ -104,6 +107,22 @@ cdef void count_contactors(World* world) noexcept nogil:
         for n in range(contactor.count):
             if not member(world, contactor, n).cut:
                 contactor.verified = 0
+
+
+cdef void lapse(World* world) noexcept nogil:
+    """Every order had expired, so whoever holds a contactor has opened it: as at a start."""
+    cdef int32_t i
+    cdef Contactor* contactor
+    if world.closing >= 0:
+        reserve_for(world, &world.contactors[world.closing], False)
+        world.closing = -1
+    for i in range(world.contactors_n):
+        contactor = &world.contactors[i]
+        if contactor.closed:
+            change(world, contactor, False)
+            contactor.least_open = 0
+            contactor.tried_at = 0
+            blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
 
 
 cdef void count_contact(World* world, Contactor* contactor) noexcept nogil:
@@ -193,8 +212,20 @@ cdef void open_contactor(World* world, Contactor* contactor, const Why* cause) n
             charger.parted_at = world.now
             charger.steady_ma = steady_draw(charger, world.now)
             charger.dropped = 0
+            note_loss(charger, contactor)
         charger.parted += 1
     lower_behind(world, contactor)
+
+
+cdef void note_loss(Charger* charger, const Contactor* contactor) noexcept nogil:
+    """What stops flowing now, at the most: a reading above goes on showing it for a while."""
+    cdef int32_t phase
+    charger.parting = contactor.opens
+    charger.parted_known = charger.fresh and charger.current_known
+    for phase in range(GRID_PHASES):
+        charger.parted_ma[phase] = charger.draw_hi[phase]
+        if charger.parted_known:
+            charger.parted_ma[phase] = max(charger.current[phase], 0)
 
 
 cdef void close_contactor(World* world, Contactor* contactor) noexcept nogil:
@@ -229,14 +260,11 @@ cdef void lower_behind(World* world, Contactor* contactor) noexcept nogil:
         charger = member(world, contactor, n)
         shed_to(world, charger, 0, contactor.why.rule, contactor.why.circuit, contactor.why.phase)
         charger.why = contactor.why
+        if charger.order_tick == world.tick:
+            charger.cause = contactor.why
 
 
 # --- closing ----------------------------------------------------------------------------
-
-
-cdef int32_t wakes_at(const Charger* charger) noexcept nogil:
-    """The highest setpoint a charger can come back with."""
-    return max(max(charger.power_on, charger.fallback), charger.order)
 
 
 cdef bint wakes(const Charger* charger) noexcept nogil:
@@ -265,11 +293,17 @@ cdef void reclose(World* world) noexcept nogil:
         close_contactor(world, contactor)
         world.last_closed = world.closing
         world.closing = -1
-    elif world.now - world.closing_at > BOOT or not fits(world, contactor, True, &where):
+        return
+    contactor.why = where
+    if fits(world, contactor, True, &where):
+        world.unfit_at = 0
+    else:
+        world.unfit_at = world.unfit_at or world.now
+    if (world.now - world.closing_at > BOOT
+            or (world.unfit_at and world.now - world.unfit_at > UNFIT)):
         reserve_for(world, contactor, False)
         contactor.tried_at = world.now
         world.closing = -1
-    contactor.why = contactor.why if contactor.closed else where
 
 
 cdef void begin_closing(World* world) noexcept nogil:
@@ -303,6 +337,7 @@ cdef void begin_closing(World* world) noexcept nogil:
     blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
     world.closing = best
     world.closing_at = world.now
+    world.unfit_at = 0
     reserve_for(world, contactor, True)
 
 

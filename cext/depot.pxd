@@ -33,17 +33,30 @@ cdef struct Station:
     int32_t power_on_ma
     int32_t fallback_ma
     int64_t watchdog  # 0: none
+    int64_t write_gap  # a write so soon after another is lost
+    int64_t next_write  # the first step at which one is taken again
     int64_t deadline  # 0: it has run out, or there is none
     int32_t offered_ma
     int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys
     int32_t obeys
-    int32_t dark  # its supply is cut: it offers nothing, and takes no setpoint
+    int32_t dark  # its supply is cut elsewhere
     int32_t current_ma  # on each phase in use
     int32_t in_use  # phases
     int64_t settled_at  # energy is counted up to here
     int64_t delivered  # mA x steps over all phases
     int64_t next_at  # nothing changes before
+    int32_t off  # all that is open before it: then it offers nothing, and takes no setpoint
+    int64_t boot  # with power again, it answers so much later
+    int64_t awake_at
     Guest car
+
+# A contactor as it is. One that welds stays closed from when it is closed.
+cdef struct Switch:
+    int32_t closed
+    int32_t wanted
+    int32_t welded
+    int32_t first  # its chargers are members[first : first + count]
+    int32_t count
 
 cdef struct Node:
     int32_t parent
@@ -65,6 +78,9 @@ cdef struct Node:
 cdef struct Depot:
     Node* nodes
     Station* stations
+    Switch* switches
+    int32_t* members
+    int32_t switches_n
     int32_t nodes_n
     int32_t stations_n
     int64_t now
@@ -76,5 +92,8 @@ cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void greet(Station* station, int64_t now) noexcept nogil
 cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void stop(Depot* depot, Station* station) noexcept nogil
+cdef void power_up(Station* station, int64_t now) noexcept nogil
+cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nogil
+cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil
 cdef void update(Depot* depot, Station* station) noexcept nogil
 cdef void run(Depot* depot, int64_t until) noexcept nogil

@@ -200,6 +200,41 @@ cdef void stop(Depot* depot, Station* station) noexcept nogil:
     station.next_at = next_change(station, depot.now)
 
 
+cdef void power_up(Station* station, int64_t now) noexcept nogil:
+    """It begins anew, with its power-on current and without its watchdog."""
+    station.deadline = 0
+    station.awake_at = now + station.boot
+    station.offered_ma = station.pilot_ma = min(station.power_on_ma, station.max_ma)
+    greet(station, now)
+
+
+cdef void power_down(Depot* depot, Station* station) noexcept nogil:
+    stop(depot, station)
+    station.deadline = 0
+    station.offered_ma = station.pilot_ma = 0
+    station.next_at = NEVER
+
+
+cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nogil:
+    """One thing before it closes or opens."""
+    station.off += -1 if closed else 1
+    if closed and station.off == 0:
+        power_up(station, depot.now)
+    elif not closed and station.off == 1:
+        power_down(depot, station)
+
+
+cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil:
+    """Goes where it is wanted, if it can; what stands behind it loses its power, or has it back."""
+    cdef int32_t i
+    cdef bint closed = switch.wanted or (switch.welded and switch.closed)
+    if closed == switch.closed:
+        return
+    switch.closed = closed
+    for i in range(switch.first, switch.first + switch.count):
+        count_supply(depot, &depot.stations[depot.members[i]], closed)
+
+
 cdef void update(Depot* depot, Station* station) noexcept nogil:
     cdef int64_t now = depot.now
     count_energy(station, now)

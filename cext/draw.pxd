@@ -7,7 +7,6 @@ cdef int64_t ordered_draw(
     const World* world, const Charger* charger, int32_t phase
 ) noexcept nogil
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil
-cdef bint listens(const Charger* charger) noexcept nogil
 cdef bint obeys(const Charger* charger) noexcept nogil
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil
 cdef void take_report(
@@ -15,3 +14,4 @@ cdef void take_report(
     int64_t written_tick
 ) noexcept nogil
 cdef void count_draw(World* world) noexcept nogil
+cdef int32_t wakes_at(const Charger* charger) noexcept nogil

@@ -94,12 +94,7 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
 
 
 cdef bint obeys(const Charger* charger) noexcept nogil:
-    """Whether an order to it counts: it listens, and is proven."""
-    return listens(charger) and not charger.unproven
-
-
-cdef bint listens(const Charger* charger) noexcept nogil:
-    """Whether it does as told: started, in touch, with power, and not suspected."""
+    """Whether an order to it counts: started, in touch, with power, and not suspected."""
     return charger.started and charger.fresh and not charger.suspect and not charger.parted
 
 
@@ -171,13 +166,20 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
                 )
 
 
+cdef int32_t wakes_at(const Charger* charger) noexcept nogil:
+    """The highest setpoint a charger can come back with; a stubborn one respects none."""
+    if charger.stubborn:
+        return charger.ceiling
+    return max(max(charger.power_on, charger.fallback), charger.order)
+
+
 cdef void wait_for_power(Charger* charger) noexcept nogil:
     """Cut off: draws nothing, and comes back with whatever its power-on, fallback or order is.
 
     That counts before it is there: from when its contactor is about to be closed.
     """
     cdef int32_t phase
-    charger.in_force_hi = max(max(charger.power_on, charger.fallback), charger.order)
+    charger.in_force_hi = wakes_at(charger)
     if charger.fresh:
         charger.in_force_hi = max(charger.in_force_hi, charger.in_force)
     charger.confirmed = 0
@@ -293,7 +295,7 @@ cdef void count_draw(World* world) noexcept nogil:
 cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:
     """What is drawn still, once everybody who takes a write at once was told 0."""
     cdef int32_t phase
-    cdef bint slow = charger.write_gap > 0 or not obeys(charger)
+    cdef bint slow = charger.write_gap > 0 or charger.unproven or not obeys(charger)
     for phase in range(GRID_PHASES):
         if charger.wired[phase]:
             circuit.slow_hi[phase] += charger.draw_hi[phase] if slow else charger.standby

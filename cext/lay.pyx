@@ -128,6 +128,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
         charger.maximum = 0
     charger.ceiling = row.max_ma
     charger.own = -1
+    charger.group_opens = -1
     charger.step = row.step_ma
     charger.fallback = row.fallback_ma
     charger.declared_fallback = row.fallback_ma
@@ -199,7 +200,11 @@ cdef int lay_contactors(World* world, contactors) except -1:
         for charger in row.chargers:
             world.members[member] = charger
             member += 1
-            if not row.group:
+            if row.group:
+                world.chargers[charger].group_opens = max(
+                    world.chargers[charger].group_opens, <int64_t>row.opens_ns
+                )
+            else:
                 world.chargers[charger].own = i
     return 0
 

@@ -9,21 +9,25 @@ from libc.stdint cimport int32_t
 
 from cext.contactors cimport lower_parted, reclose
 from cext.draw cimport obeys
+from cext.escalate cimport escalate
 from cext.orders cimport order
 from cext.rise cimport rise, worth_a_write
-from cext.shed cimport fall_to_targets, lower_silent, shed_excess
+from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World
 
 
 cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
+    fall_back(world)
     lower_silent(world)
     lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
+    escalate(world)
     lower_calmly(world)
-    reclose(world)
-    rise(world)
+    if not world.leaving:
+        reclose(world)
+        rise(world)
 
 
 cdef void lower_calmly(World* world) noexcept nogil:
@@ -52,3 +56,6 @@ cdef void lower_calmly(World* world) noexcept nogil:
             order(world, charger, charger.calm_most)
         elif worth:
             charger.why.rule = RULE_CALM
+        elif world.now - charger.calm_since >= charger.calm:  # what it had before is history
+            charger.calm_since = world.now
+            charger.calm_most = charger.target

@@ -12,6 +12,7 @@ class PlantCharger(NamedTuple):
     power_on_ma: int
     fallback_ma: int  # offered when the watchdog runs out
     watchdog_ns: int  # 0: keeps the last setpoint for ever
+    boot_ns: int = 0  # with power again, it offers its power-on current, and answers later
 
 class Car(NamedTuple):
     """A vehicle: has followed a changed offer after `reaction_ns`, stops below 6 A.
@@ -56,7 +57,9 @@ class Plant:
         seed: int,
         step_ns: int = 10_000_000,
         tolerance_ma: int = 500,
-    ) -> None: ...
+        contactors: Sequence[Sequence[int]] = (),
+    ) -> None:
+        """`contactors`: the chargers behind each; all are closed at first."""
     def advance(self, now_ns: int) -> None:
         """Runs inner steps of `step_ns` up to `now_ns`; the first call sets the origin.
 
@@ -77,13 +80,28 @@ class Plant:
     def set_alone(self, charger: int, fallback_ma: int, watchdog_ns: int) -> None:
         """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
     def set_supply(self, charger: int, supplied: bool) -> None:
-        """A contactor before it opens or closes. Without supply it offers and draws nothing and
-        takes no setpoint; with it again it begins at its power-on current."""
+        """Something else before it opens or closes. Without supply it offers and draws nothing
+        and takes no setpoint; with it again it begins at its power-on current."""
+    def set_contactor(self, contactor: int, closed: bool) -> None:
+        """What its coil asks for. Without power a charger draws nothing and hears nothing."""
+    def set_welded(self, contactor: int, welded: bool) -> None:
+        """From the next time it is closed on it stays so, until it is mended."""
+    def contactor(self, contactor: int) -> bool:
+        """Whether it is closed."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
     # what a controller can do and see
-    def write_setpoint(self, charger: int, ma: int) -> None:
-        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+    def write_setpoint(self, charger: int, ma: int) -> bool:
+        """Accepted by the charger's register: takes effect, feeds its watchdog.
+
+        False: it came within the gap after another, and is lost.
+        """
+    def set_write_gap(self, charger: int, gap_ns: int) -> None:
+        """From now on it takes no write so soon after another."""
+    def feed(self, charger: int) -> None:
+        """A request that feeds its watchdog and changes nothing, where any request does."""
+    def answers(self, charger: int) -> bool:
+        """Whether it has power, and has had it long enough to speak."""
     def charger(self, charger: int) -> PlantChargerState: ...
     def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None:
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""

@@ -9,7 +9,23 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from cext.depot cimport (
-    TERMINALS, Depot, Guest, Node, Station, add_load, greet, new_noise, offer, run, stop, tell, update
+    TERMINALS,
+    Depot,
+    Guest,
+    Node,
+    Station,
+    Switch,
+    add_load,
+    count_supply,
+    greet,
+    new_noise,
+    offer,
+    power_up,
+    run,
+    stop,
+    tell,
+    throw_switch,
+    update,
 )
 
 cdef enum:
@@ -32,6 +48,7 @@ class PlantCharger(NamedTuple):
     power_on_ma: int
     fallback_ma: int
     watchdog_ns: int
+    boot_ns: int = 0
 
 
 class Car(NamedTuple):
@@ -84,7 +101,7 @@ cdef class Plant:
     cdef object energy_unit  # femtojoules in one mA x step
 
     def __init__(self, parents, chargers, nominal_mv, seed, step_ns=10_000_000,
-                 tolerance_ma=500):
+                 tolerance_ma=500, contactors=()):
         if self.depot.nodes != NULL:
             raise ValueError("a plant begins once")
         self.step_ns = whole(step_ns, 1_000_000, 1_000_000_000, "step_ns")
@@ -98,6 +115,7 @@ cdef class Plant:
             self._add_circuit(i, parent, seed)
         for i, charger in enumerate(chargers):
             self._add_charger(i, charger)
+        self._add_contactors(contactors)
 
     def __dealloc__(self):
         cdef int32_t i
@@ -105,6 +123,8 @@ cdef class Plant:
             free(self.depot.nodes[i].past_ma)
         free(self.depot.nodes)
         free(self.depot.stations)
+        free(self.depot.switches)
+        free(self.depot.members)
 
     cdef int _add_circuit(self, int32_t i, object parent, object seed) except -1:
         cdef Node* node = &self.depot.nodes[i]
@@ -126,10 +146,31 @@ cdef class Plant:
         station.power_on_ma = whole(charger.power_on_ma, 0, MOST_MA, "power_on_ma")
         station.fallback_ma = whole(charger.fallback_ma, 0, MOST_MA, "fallback_ma")
         station.watchdog = self._steps(charger.watchdog_ns)
+        station.boot = self._steps(charger.boot_ns)
         station.obeys = 1
         offer(station, station.power_on_ma, 0)
         station.next_at = NEVER_NS
         self.depot.stations_n = i + 1
+        return 0
+
+    cdef int _add_contactors(self, object contactors) except -1:
+        """All closed at first."""
+        cdef int32_t member = 0
+        cdef Switch* switch
+        self.depot.switches = <Switch*>calloc(max(1, len(contactors)), sizeof(Switch))
+        self.depot.members = <int32_t*>calloc(
+            max(1, sum([len(chargers) for chargers in contactors])), sizeof(int32_t))
+        if self.depot.switches == NULL or self.depot.members == NULL:
+            raise MemoryError
+        for i, chargers in enumerate(contactors):
+            switch = &self.depot.switches[<int32_t>i]
+            switch.first, switch.count = member, len(chargers)
+            switch.closed = switch.wanted = 1
+            for charger in chargers:
+                self.depot.members[member] = whole(
+                    charger, 0, self.depot.stations_n - 1, "charger")
+                member += 1
+            self.depot.switches_n = i + 1
         return 0
 
     cdef int64_t _steps(self, object duration_ns) except -1:
@@ -143,6 +184,10 @@ cdef class Plant:
 
     cdef Station* _station(self, object charger) except NULL:
         return &self.depot.stations[whole(charger, 0, self.depot.stations_n - 1, "charger")]
+
+    cdef Switch* _switch(self, object contactor) except NULL:
+        return &self.depot.switches[
+            whole(contactor, 0, self.depot.switches_n - 1, "contactor")]
 
     cdef Node* _node(self, object circuit) except NULL:
         return &self.depot.nodes[whole(circuit, 0, self.depot.nodes_n - 1, "circuit")]
@@ -211,12 +256,9 @@ cdef class Plant:
     def power_cycle(self, charger):
         """Its supply is cut and returns at once."""
         cdef Station* station = self._station(charger)
-        if station.dark:
-            return
-        stop(&self.depot, station)
-        station.deadline = 0
-        station.offered_ma = station.pilot_ma = min(station.power_on_ma, station.max_ma)
-        greet(station, self.depot.now)
+        if station.off == 0:
+            stop(&self.depot, station)
+            power_up(station, self.depot.now)
 
     def set_alone(self, charger, fallback_ma, watchdog_ns):
         """Its watchdog is set up anew: counts from the next time it is fed; 0 ns: it is off."""
@@ -227,16 +269,27 @@ cdef class Plant:
             station.deadline = 0
 
     def set_supply(self, charger, supplied):
-        """A contactor before it opens or closes; with power again it begins as after any cut."""
+        """Something else before it opens or closes; with power again it begins anew."""
         cdef Station* station = self._station(charger)
-        if bool(station.dark) != bool(supplied):
-            return
-        station.dark = 0 if supplied else 1
-        stop(&self.depot, station)
-        station.deadline = 0
-        station.offered_ma = station.pilot_ma = (
-            min(station.power_on_ma, station.max_ma) if supplied else 0)
-        greet(station, self.depot.now)
+        if bool(station.dark) == bool(supplied):
+            station.dark = 0 if supplied else 1
+            count_supply(&self.depot, station, supplied)
+
+    def set_contactor(self, contactor, closed):
+        """What its coil asks for: it opens at once, unless it is welded."""
+        cdef Switch* switch = self._switch(contactor)
+        switch.wanted = 1 if closed else 0
+        throw_switch(&self.depot, switch)
+
+    def set_welded(self, contactor, welded):
+        """From the next time it is closed on it stays so, until it is mended."""
+        cdef Switch* switch = self._switch(contactor)
+        switch.welded = 1 if welded else 0
+        throw_switch(&self.depot, switch)
+
+    def contactor(self, contactor):
+        """Whether it is closed."""
+        return bool(self._switch(contactor).closed)
 
     def set_obeys(self, charger, obeys):
         """False: goes on drawing what it drew, whatever is written."""
@@ -248,15 +301,38 @@ cdef class Plant:
     # What a controller can do and see
 
     def write_setpoint(self, charger, ma):
-        """Accepted by the charger's register: takes effect, feeds its watchdog."""
+        """Accepted by the charger's register: takes effect, feeds its watchdog.
+
+        False: it came within the gap after another, and is lost.
+        """
         cdef Station* station = self._station(charger)
         cdef int32_t setpoint_ma = whole(ma, 0, MOST_MA, "setpoint")
-        if station.dark:
-            return
+        if not self._answers(station):
+            return True
+        if self.depot.now < station.next_write:
+            return False
+        station.next_write = self.depot.now + station.write_gap
         offer(station, setpoint_ma, self.depot.now)
-        if station.watchdog:
+        self.feed(charger)
+        return True
+
+    def set_write_gap(self, charger, gap_ns):
+        """From now on it takes no write so soon after another."""
+        self._station(charger).write_gap = self._steps(gap_ns)
+
+    def feed(self, charger):
+        """A request that feeds its watchdog and changes nothing, where any request does."""
+        cdef Station* station = self._station(charger)
+        if station.watchdog and self._answers(station):
             station.deadline = self.depot.now + station.watchdog
             station.next_at = min(station.next_at, station.deadline)
+
+    cdef bint _answers(self, Station* station) noexcept:
+        return station.off == 0 and self.depot.now >= station.awake_at
+
+    def answers(self, charger):
+        """Whether it has power, and has had it long enough to speak."""
+        return bool(self._answers(self._station(charger)))
 
     def charger(self, charger):
         cdef Station* station = self._station(charger)

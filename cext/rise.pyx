@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport setpoint_for, worst_draw
 from cext.orders cimport order
+from cext.spare cimport spared
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     GRID_PHASES,
@@ -111,38 +112,14 @@ cdef int32_t paced(World* world, Charger* charger, int32_t setpoint) noexcept no
     Not while the gap of the change before may still run.
     """
     cdef Why where
-    cdef int32_t spared = to_step(charger, setpoint_for(charger, spare_above(world, charger, &where)))
+    cdef int32_t most = to_step(charger, spared(world, charger, &where))
     if world.now - charger.changed_at < charger.write_gap + charger.confirm_gap:
         blame(world, &charger.why, RULE_PACED, -1, -1)
         return charger.order
-    if spared < setpoint:
+    if most < setpoint:
         charger.why = where
-        return spared
+        return most
     return setpoint
-
-
-cdef int64_t spare_above(World* world, Charger* charger, Why* where) noexcept nogil:
-    """The draw a paced charger may rise to, so that every cap holds through a step of the base
-    load and one gap, with nobody lowered but those who take a write at once."""
-    cdef int32_t node = charger.circuit, phase
-    cdef int64_t base, slack, most = NO_CAP
-    cdef Circuit* circuit
-    blame(world, where, RULE_PACED, -1, -1)
-    while node >= 0:
-        circuit = &world.circuits[node]
-        for phase in range(GRID_PHASES):
-            if not charger.wired[phase]:
-                continue
-            base = min(circuit.base_hi[phase] + circuit.base_step[phase], <int64_t>circuit.worst[phase])
-            base = max(base, circuit.base_hi[phase])
-            slack = circuit.cap[phase] - base - circuit.slow_hi[phase]
-            if slack < 0:
-                slack = -charger.draw_hi[phase]
-            if charger.draw_hi[phase] + slack < most:
-                most = charger.draw_hi[phase] + slack
-                blame(world, where, RULE_PACED, node, phase)
-        node = circuit.parent
-    return most
 
 
 cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil:

@@ -8,7 +8,7 @@ cap that fell, or a blind circuit that does not fit, asks all below it to go to 
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport listens, ordered_draw
+from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
 from cext.shares cimport fill
 from cext.targets cimport blame
@@ -16,6 +16,7 @@ from cext.types cimport (
     GRID_PHASES,
     RULE_BLIND,
     RULE_CAP,
+    RULE_FALLBACK,
     RULE_SHED,
     RULE_SILENT,
     WORTH_MA,
@@ -43,6 +44,22 @@ cdef void lower_silent(World* world) noexcept nogil:
         charger = &world.chargers[i]
         if charger.started and not charger.fresh:
             shed_to(world, charger, charger.failsafe, RULE_SILENT, -1, -1)
+
+
+cdef void fall_back(World* world) noexcept nogil:
+    """Expired orders do not come to life again, and who leaves the depot leaves it safe: what
+    goes on is the lesser of the setpoint in force and the fail-safe setpoint."""
+    cdef int32_t i, setpoint
+    cdef Charger* charger
+    if not world.lapsed and not world.leaving:
+        return
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        setpoint = charger.failsafe
+        if charger.in_force >= 0:
+            setpoint = min(setpoint, charger.in_force)
+        if charger.started:
+            shed_to(world, charger, setpoint, RULE_FALLBACK, -1, -1)
 
 
 cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcept nogil:
@@ -196,7 +213,7 @@ cdef void fall_to_targets(World* world) noexcept nogil:
             circuit = &world.circuits[node]
             for phase in range(GRID_PHASES):
                 if charger.wired[phase] and must_fall(circuit, phase):
-                    shed_to(world, charger, charger.target if listens(charger) else 0,
+                    shed_to(world, charger, charger.target if obeys(charger) else 0,
                             RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
             node = circuit.parent
 

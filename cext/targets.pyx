@@ -9,6 +9,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
 from cext.shares cimport fill
+from cext.spare cimport spared
 from cext.types cimport (
     GRID_PHASES,
     RULE_BLIND,
@@ -16,7 +17,9 @@ from cext.types cimport (
     RULE_DEMAND,
     RULE_MAXIMUM,
     RULE_NO_VEHICLE,
+    PROOF_MISSING,
     RULE_TURN,
+    RULE_UNPROVEN,
     Charger,
     Circuit,
     Why,
@@ -85,6 +88,16 @@ cdef bint at_table(const World* world, const Charger* charger) noexcept nogil:
     return obeys(charger) or proving(world, charger)
 
 
+cdef int64_t taken_off(const World* world, const Charger* charger, int32_t phase) noexcept nogil:
+    """What of a charger's draw is not shared out: of an unproven one all that its order does not
+    account for, so that it counts at its worst."""
+    if not at_table(world, charger):
+        return ordered_draw(world, charger, phase)
+    if charger.unproven and charger.started:
+        return charger.standby + charger.draw_hi[phase] - worst_draw(charger, charger.order)
+    return charger.standby
+
+
 cdef void hand_out(World* world) noexcept nogil:
     """What the upper ends leave on each circuit and phase, less what nobody can lower."""
     cdef int32_t i, phase, node
@@ -101,10 +114,7 @@ cdef void hand_out(World* world) noexcept nogil:
             for phase in range(GRID_PHASES):
                 if not charger.wired[phase]:
                     continue
-                world.filler.cap[node * GRID_PHASES + phase] -= (
-                    charger.standby if at_table(world, charger)
-                    else ordered_draw(world, charger, phase)
-                )
+                world.filler.cap[node * GRID_PHASES + phase] -= taken_off(world, charger, phase)
             node = world.circuits[node].parent
 
 
@@ -120,6 +130,22 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
         wish.wired[phase] = charger.wired[phase]
 
 
+cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
+    """What it cannot rise to now is no demand: the others may have it meanwhile."""
+    cdef int32_t most
+    charger.held.rule = -1
+    if not charger.started:
+        return
+    if charger.proof == PROOF_MISSING and charger.order < charger.demand:
+        blame(world, &charger.held, RULE_UNPROVEN, -1, -1)
+        charger.demand = charger.order
+    elif charger.write_gap and charger.order < charger.demand:
+        most = max(charger.order, spared(world, charger, &charger.held))
+        if most >= charger.demand:
+            charger.held.rule = -1
+        charger.demand = min(charger.demand, most)
+
+
 cdef void set_targets(World* world) noexcept nogil:
     """One fair-share run under every cap; each charger's target and what bounds it."""
     cdef int32_t i, n, count = 0
@@ -128,8 +154,8 @@ cdef void set_targets(World* world) noexcept nogil:
     for i in range(n):
         charger = &world.chargers[world.wisher[i]]
         if not at_table(world, charger):
-            charger.target = min(charger.order, charger.failsafe)
             continue
+        bound_demand(world, charger)
         world.wisher[count] = world.wisher[i]
         wish_of(charger, &world.wishes[count],
                 charger.demand if charger.started else charger.failsafe)
@@ -149,6 +175,9 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
         rule = RULE_TURN
     elif wish.bound_circuit >= 0:
         rule = RULE_CAP if world.circuits[wish.bound_circuit].fresh else RULE_BLIND
+    elif charger.started and charger.held.rule >= 0:
+        charger.bound = charger.held
+        return
     elif charger.demand < charger.maximum:
         rule = RULE_DEMAND
     blame(world, &charger.bound, rule, wish.bound_circuit, wish.bound_phase)

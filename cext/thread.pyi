@@ -7,6 +7,9 @@ class KernelThread:
     @property
     def changed_fd(self) -> int:
         """An eventfd, readable after every tick that changed an order."""
+    @property
+    def ticked_fd(self) -> int:
+        """An eventfd, readable after every tick."""
     def start(self) -> None: ...
     def stop(self) -> None:
-        """Ends the thread and waits for it."""
+        """Ends the thread and waits for it, but not for ever: one that is stuck is left behind."""

@@ -45,6 +45,11 @@ cdef extern from "<poll.h>" nogil:
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
 
 
+cdef extern from "<sys/prctl.h>" nogil:
+    int PR_SET_NAME
+    int prctl(int option, const char* name)
+
+
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
     ssize_t read(int fd, void* buffer, size_t count)
@@ -54,6 +59,7 @@ cdef extern from "<unistd.h>" nogil:
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t APART = 5_000_000  # early ticks are at least this far apart
 STACK_BYTES = 256 * 1024
+STOP_WITHIN_S = 2.0
 
 
 cdef int64_t monotonic() noexcept nogil:
@@ -75,11 +81,12 @@ cdef class KernelThread:
     cdef int timer
     cdef int woken
     cdef int changed
+    cdef int ticked
     cdef int stopping
     cdef object thread
 
     def __cinit__(self):
-        self.timer = self.woken = self.changed = -1
+        self.timer = self.woken = self.changed = self.ticked = -1
 
     def __init__(self, Kernel kernel not None, int64_t period_ns):
         if not APART <= period_ns <= SECOND:
@@ -89,16 +96,21 @@ cdef class KernelThread:
         self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
         self.woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        if min(self.timer, self.woken, self.changed) < 0:
+        self.ticked = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if min(self.timer, self.woken, self.changed, self.ticked) < 0:
             raise OSError("no timer or event descriptor could be had")
 
     def __dealloc__(self):
-        for fd in (self.timer, self.woken, self.changed):
+        for fd in (self.timer, self.woken, self.changed, self.ticked):
             close(fd)  # -1 is refused, and that is all
 
     @property
     def changed_fd(self):
         return self.changed
+
+    @property
+    def ticked_fd(self):
+        return self.ticked
 
     def start(self):
         cdef itimerspec when
@@ -123,11 +135,13 @@ cdef class KernelThread:
             return
         self.stopping = 1
         write(self.woken, &one, sizeof(one))
-        self.thread.join()
-        self.kernel.wake_fd = -1
+        self.thread.join(STOP_WITHIN_S)
+        if not self.thread.is_alive():
+            self.kernel.wake_fd = -1
 
     def _run(self):
         with nogil:
+            prctl(PR_SET_NAME, b"kernel")  # as ps and top show it
             self.loop()
 
     cdef void loop(self) noexcept nogil:
@@ -151,3 +165,4 @@ cdef class KernelThread:
             last = monotonic()
             if self.kernel.tick_at(last) > 0:
                 write(self.changed, &one, sizeof(one))
+            write(self.ticked, &one, sizeof(one))

@@ -96,9 +96,15 @@ class Kernel:
         One saved before a restart may come back with a lease that is already over: then
         its hold counts from the end of that lease.
         """
+    def leave(self) -> None:
+        """From now on nothing rises, and every charger goes to its fail-safe setpoint."""
     def tick(self, now_ns: int) -> bool:
         """Decides once; True when an order changed, a contactor's too. Time must not run
-        backwards."""
+        backwards.
+
+        After a gap of the dead-man time all orders had expired: each charger goes on at the
+        lesser of its setpoint in force and its fail-safe setpoint.
+        """
     @property
     def ticks(self) -> int: ...
     @property

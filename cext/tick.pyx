@@ -189,6 +189,12 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
+    def leave(self):
+        pthread_mutex_lock(&self.lock)
+        self.world.leaving = 1
+        pthread_mutex_unlock(&self.lock)
+        self.wake()
+
     cdef void wake(self) noexcept:
         cdef uint64_t one = 1
         if self.wake_fd >= 0:
@@ -215,6 +221,7 @@ cdef class Kernel:
             return -1
         if world.tick == 0:
             world.began = now
+        world.lapsed = world.tick > 0 and now - world.now >= world.pace.dead_man
         world.now = now
         world.tick += 1
         world.changed = 0

@@ -108,6 +108,12 @@ cdef struct Circuit:
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
     int32_t beyond_control
+    int32_t hard_cap[GRID_PHASES]  # of this tick: the cap without economic limits
+    int32_t hard_slot[GRID_PHASES]
+    int64_t hurry  # of this tick: the least time to clear of what is exceeded
+    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t stood_at  # since then the excess has not become clearly less; 0: none
+    int64_t least_over  # what it was then
     int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
     int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
     int64_t quick_shed[GRID_PHASES]  # the part of it that goes with the next write
@@ -192,6 +198,7 @@ cdef struct Charger:
     int32_t unproven  # of this tick
     int64_t doubted_at  # since then no read-back has confirmed the order
     # contactors
+    int64_t group_opens  # how long the slowest group it is in takes to open; -1: it is in none
     int32_t own  # the contactor of its own; -1: none
     int32_t parted  # one it is behind is ordered open
     int32_t cut  # and one of them is verified open: it draws nothing
@@ -199,6 +206,9 @@ cdef struct Charger:
     int32_t waking  # scratch: gets its power back with the contactor in question
     int32_t reserved  # it is about to get its power back, and counts as if it had
     int64_t parted_at
+    int64_t parting  # how long that takes
+    int32_t parted_known  # whether it was measured what it drew then
+    int64_t parted_ma[GRID_PHASES]  # at the most
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
@@ -218,6 +228,7 @@ cdef struct Charger:
     int32_t target
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
+    Why held  # what keeps its demand below what it could use; rule -1: nothing
     Why bound  # what bounds the target
     Why why  # what keeps the order there now
     Why cause  # what changed it last
@@ -315,6 +326,7 @@ cdef struct World:
     int32_t* members  # chargers behind each contactor, one list after the other
     int32_t closing  # the contactor whose power-on currents are reserved; -1: none
     int64_t closing_at  # since when
+    int64_t unfit_at  # since then no room can be made for it; 0: it can
     int32_t last_closed  # -1: none yet
     Pace pace
     Wish* wishes
@@ -329,6 +341,8 @@ cdef struct World:
     int64_t now
     int64_t tick
     int32_t changed
+    int32_t lapsed  # every order had expired before this tick
+    int32_t leaving  # the depot is to be left to itself
 
 
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:

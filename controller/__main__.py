@@ -6,7 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
+from typing import NoReturn
 
+from controller.commands.output import MISUSED, answer_json, complain, speaking
 from controller.version import VERSION
 
 COMMANDS = {
@@ -25,13 +27,33 @@ COMMANDS = {
 `run(args) -> int`. Only the one asked for is imported."""
 
 
+class Parser(ArgumentParser):
+    """Says what is wrong where all commands say it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        complain(f"{self.prog}: error: {message}")
+        self.exit(MISUSED)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status."""
+    """Runs one command and returns its exit status.
+
+    With `--json` the last line is one object, also where the command came to no answer.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with speaking() as said:
+        status = _main(arguments)
+        if status and "--json" in arguments and not said.answered:
+            answer_json({"error": "; ".join(said.complaints) or None, "status": status})
+    return status
+
+
+def _main(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal that lacks a letter gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
-    arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    parser = ArgumentParser(
+    parser = Parser(
         prog="loadkeeper",
         description="Keeps every fuse, cable and transformer of a depot inside its rating.",
         allow_abbrev=False,

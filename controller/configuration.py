@@ -66,6 +66,9 @@ class House(Protocol):
     def online(self) -> frozenset[str]:
         """The devices that answer."""
 
+    def linked(self) -> bool:
+        """Whether the link has a session with its broker."""
+
     def late_s(self) -> float:
         """How old the last decision is."""
 
@@ -247,7 +250,7 @@ class Configuration:
             return f"{', '.join(silent[:8])} did not answer again"
         if self._house.late_s() > candidate.site.control.dead_man_ns / NS_PER_S:
             return "nothing was decided any more"
-        if self._confirmed != candidate.revision:
+        if self._confirmed != candidate.revision or not self._house.linked():
             return "the broker did not confirm a report: the link was not back"
         return None
 

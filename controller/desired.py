@@ -23,8 +23,10 @@ from controller.document.quantities import GRID_PHASES
 from controller.document.text import BYTES_MAX, WHOLE, read_json
 from controller.facts import Profiles
 from controller.proof import Finding, Proof, prove
+from controller.reaction import Reaction
+from controller.remedies import Remedy
 from controller.site import Site, operated, parse
-from controller.units import amperes_text
+from controller.units import amperes_text, seconds_text
 
 JUMP_MAX = 2**32  # of revisions without a signature: nobody can use all numbers up
 Step = Literal["form", "revision", "signature", "document", "proof", "storage", "trial"]
@@ -220,7 +222,20 @@ def _within(part: str, problems: Sequence[Problem]) -> list[Problem]:
 
 def _failures(proof: Proof) -> list[Problem]:
     """What `loadkeeper check` would show of the lines that failed, in short."""
-    return [_failure(finding) for finding in proof.findings if not finding.passed]
+    return [_failure(each) if isinstance(each, Finding) else _late(each) for each in proof.refused]
+
+
+def _late(reaction: Reaction) -> Problem:
+    where = f"proof.reaction.{reaction.source or reaction.circuit}"
+    why = (
+        f"{seconds_text(reaction.takes_ns)} s until an excess is gone, "
+        f"where {seconds_text(reaction.allowed_ns)} s are allowed"
+    )
+    return Problem(where, _helped(why, reaction.remedies))
+
+
+def _helped(why: str, remedies: Sequence[Remedy]) -> str:
+    return f"{why}; the cheapest remedy: {remedies[0].action}" if remedies else why
 
 
 def _failure(finding: Finding) -> Problem:
@@ -228,6 +243,4 @@ def _failure(finding: Finding) -> Problem:
     why = (
         f"{amperes_text(finding.sum_ma)} A, where {amperes_text(finding.allowed_ma)} A are allowed"
     )
-    if finding.remedies:
-        why += f"; the cheapest remedy: {finding.remedies[0].action}"
-    return Problem(where, why)
+    return Problem(where, _helped(why, finding.remedies))

@@ -19,8 +19,10 @@ from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
 from controller.image import Clock
+from controller.leaving import leave
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import RefusedLimitError
+from controller.notify import Notifier
 from controller.places import PlaceError, Places
 from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
@@ -66,6 +68,7 @@ class Enforcer:
         boot_id: str,
         allowed_uids: frozenset[int] = frozenset(),
         documents: Documents | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Without `documents` those that come over MQTT are refused."""
         self._places = places
@@ -75,7 +78,10 @@ class Enforcer:
         self.events = Events(clock)
         self._server = Server(allowed_uids, self)
         build = documents.build if documents else None
-        self._running = Running(depot, self._limit_file, self.events, clock, wall, boot_id, build)
+        self._notifier = notifier or Notifier({})
+        self._running = Running(
+            depot, self._limit_file, self.events, clock, wall, boot_id, build, self._notifier
+        )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
         self._configuration = (
@@ -88,6 +94,7 @@ class Enforcer:
         self._attached = False
         self._link_changed_ns: int | None = None
         self._stopping = asyncio.Event()
+        self._stopping_at_once = asyncio.Event()
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises PlaceError before anything was touched."""
@@ -96,7 +103,7 @@ class Enforcer:
             loop = asyncio.get_running_loop()
             log_what_nobody_awaits(loop)
             for name in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(name, self._stopping.set)
+                loop.add_signal_handler(name, self._stop)
             self._tell_start()
             if self._revisions is not None:
                 self._revisions.start()
@@ -111,6 +118,7 @@ class Enforcer:
                         work.append(self._configuration.run())
                     tasks = [group.create_task(self._guarded(each)) for each in work]
                     await self._stopping.wait()
+                    await self._leave()
                     self._running.stop()
                     for task in tasks:
                         task.cancel()
@@ -120,6 +128,27 @@ class Enforcer:
                 if self._revisions is not None:
                     self._revisions.close()
         log.info("stopped")
+
+    def _stop(self) -> None:
+        """The first time in order, the second time at once."""
+        if self._stopping.is_set():
+            self._stopping_at_once.set()
+        self._stopping.set()
+
+    async def _leave(self) -> None:
+        depot = self._running.depot
+        self._notifier.stopping()
+        if depot.mode == "observe":
+            return
+        log.info("stopping: chargers go to their fail-safe setpoints")
+        self._notifier.status("stopping: chargers go to their fail-safe setpoints")
+        leaving = asyncio.ensure_future(leave(depot.kernel, depot.tables.charger_index))
+        at_once = asyncio.ensure_future(self._stopping_at_once.wait())
+        try:
+            await asyncio.wait((leaving, at_once), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            at_once.cancel()
 
     @property
     def depot(self) -> Depot:
@@ -235,18 +264,14 @@ class Enforcer:
             self._running.stop()
 
     async def _look(self) -> None:
-        """Each second: what changed without an order, and whether the kernel still ticks."""
-        missed = 0
+        """Each second: what changed without an order, and whether turns complete."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = self._clock.now_ns()
             self._running.watch.orders(now_ns)
             self._running.watch.others(now_ns)
-            late_ns = now_ns - self._running.depot.kernel.now_ns
-            dead_man_ns = self._running.depot.site.control.dead_man_ns
-            missed = missed + 1 if late_ns > dead_man_ns else 0
-            if missed > 1:  # twice: after the whole process was held, the kernel may come second
-                raise BrokenInvariantError(f"no tick for {late_ns / NS_PER_S:.1f} s")
+            if (wrong := self._running.vigil.look(self._running.depot.kernel)) is not None:
+                raise BrokenInvariantError(wrong)
 
     def _tell_start(self) -> None:
         fields = self._start_fields()

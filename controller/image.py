@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Output, Phases, Vehicle
 from controller.plausibility import Plausibility, Suspicion
+from controller.turn import Turn
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -42,6 +43,7 @@ class ChargerReport:
     vehicle: Vehicle
     written_tick: int  # changed_tick of the last order acknowledged before this was asked
     fallback_ma: int | None = None  # what the charger says it does alone, where it says so
+    proven: bool | None = None  # whether that is as declared; None: it cannot tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Image:
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
         self._sent: dict[str, int] = {}
+        self.turn = Turn(clock, tables.tuning.dead_man_ns)
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
         self._plausibility = self._judge()
@@ -125,6 +128,7 @@ class Image:
         self._plausibility.report(index, report.at_ns, current)
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
+        self._kernel.prove(index, report.proven)
 
     def on_doubt(self, doubted: Callable[[str, Suspicion | None], None]) -> None:
         """`doubted` is told of a suspicion when it begins, and with None when it has ended."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from controller.threads import name_this_thread
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
@@ -48,6 +50,7 @@ class Outlet:
         self._thread.join(within_s)
 
     def _write(self) -> None:
+        name_this_thread("log")
         while (line := self._lines.get()) is not None:
             if self._lost:
                 lost, self._lost = self._lost, 0

@@ -16,6 +16,7 @@ from cext.plant import Plant, PlantCharger
 from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
+from controller.document.gpio import Contactor
 from controller.image import ChargerReport, Image, MeterReading, Order
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site
@@ -23,6 +24,7 @@ from controller.tables import Tables
 from controller.units import PPM
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
+LOOK_NS = 100_000_000  # how often a contactor's driver looks
 EARLY_NS = 5_000_000  # early ticks are at least this far apart
 REFRESHES = 3  # writes within a charger's own watchdog time
 UTC_BEGIN_NS = 1_800_000_000 * 10**9  # what the virtual wall clock shows at instant 0
@@ -51,12 +53,26 @@ def build_plant(
     circuits = [circuit.id for circuit in site.circuits]
     parents = [ROOT if c.parent is None else circuits.index(c.parent) for c in site.circuits]
     rows = hardware(site) if chargers is None else tuple(chargers)
-    plant = Plant(parents, rows, site.circuits[0].phase_mv, seed, step_ns)
+    chargers_of = [charger.id for charger in site.chargers]
+    plant = Plant(
+        parents,
+        rows,
+        site.circuits[0].phase_mv,
+        seed,
+        step_ns,
+        contactors=[[chargers_of.index(c) for c in each.chargers] for each in site.contactors],
+    )
     for meter in site.meters:
         plant.set_meter(circuits.index(meter.circuit), 0, 0)
     for index, circuit in enumerate(site.circuits):
         plant.set_cap(index, circuit.rating_ma)
     return plant
+
+
+def let_go(site: Site, plant: Plant) -> None:
+    """Nobody drives the pins any more."""
+    for index, contactor in enumerate(site.contactors):
+        plant.set_contactor(index, not contactor.opens_alone)
 
 
 class VirtualClock:
@@ -100,7 +116,8 @@ class VirtualEnforcer:
 
     Devices whose id is in `silent` do not answer. Meters and clamps in `shows` show another thing
     than there is: a function of the currents at their terminals. `leases` are the limits saved by
-    the enforcer before this one.
+    the enforcer before this one. Threads whose name is in
+    `stalled` stand still: the "kernel" that decides, the "io" that talks.
     """
 
     def __init__(
@@ -110,6 +127,7 @@ class VirtualEnforcer:
         now_ns: int,
         silent: Set[str] = frozenset(),
         leases: Mapping[str, Lease] | None = None,
+        stalled: Set[str] = frozenset(),
         shows: Mapping[str, Callable[[Phases], Phases]] | None = None,
     ) -> None:
         tables = Tables.of(site)
@@ -120,11 +138,13 @@ class VirtualEnforcer:
         self.agenda = Agenda(self._go_on)
         self.plant = plant
         self.silent = silent
+        self.stalled = stalled
         self.shows = {} if shows is None else shows
         self.setpoint_writes = 0
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
+        self._changed = False  # an order has, and nobody was told
         for source in self.limits.sources:
             if leases and source.id in leases:
                 self.limits.restore(source.id, source.circuit, leases[source.id])
@@ -136,6 +156,8 @@ class VirtualEnforcer:
         for index, charger in enumerate(site.chargers):
             begin_ns = now_ns + EXCHANGE_NS + index * charger.poll_ns // len(site.chargers)
             self.agenda.at(begin_ns, _ChargerLoop(self, charger, index).poll)
+        for index, contactor in enumerate(site.contactors):
+            self.agenda.at(now_ns, _ContactorLoop(self, contactor, index).look)
         self.agenda.at(now_ns, self._tick_on_time)
 
     def run_until(self, until_ns: int) -> None:
@@ -167,9 +189,16 @@ class VirtualEnforcer:
 
     def _tick(self) -> None:
         self._early = False
+        if "kernel" in self.stalled:
+            return
         self._ticked_ns = self.clock.at_ns
-        if self.kernel.tick(self.clock.at_ns):
+        self._changed = self.kernel.tick(self.clock.at_ns) or self._changed
+        if "io" in self.stalled:
+            return
+        if self._changed:
+            self._changed = False
             self.image.announce()
+        self.image.turn.decided(self.kernel.ticks, self.clock.at_ns)
 
 
 class _MeterLoop:
@@ -184,7 +213,7 @@ class _MeterLoop:
         enforcer, meter = self._enforcer, self._meter
         now_ns = enforcer.clock.at_ns
         enforcer.agenda.at(now_ns + meter.poll_ns, self.poll)
-        if meter.id not in enforcer.silent:
+        if meter.id not in enforcer.silent and "io" not in enforcer.stalled:
             shown_ma = at_terminals(meter, enforcer.plant.meter(self._circuit))
             enforcer.post_reading(meter.id, shown_ma)
 
@@ -208,6 +237,31 @@ class _ClampLoop:
             enforcer.post_reading(clamp.id, (first, second, third))
 
 
+class _ContactorLoop:
+    """A contactor's driver: does as ordered at once, and looks at its auxiliary contact."""
+
+    def __init__(self, enforcer: VirtualEnforcer, contactor: Contactor, index: int) -> None:
+        self._enforcer = enforcer
+        self._id = contactor.id
+        self._index = index
+        self._feedback = contactor.feedback is not None
+        enforcer.image.on_contactor_change(contactor.id, self._obey)
+
+    def look(self) -> None:
+        now_ns = self._enforcer.clock.at_ns
+        self._enforcer.agenda.at(now_ns + LOOK_NS, self.look)
+        if "io" in self._enforcer.stalled:
+            return  # its pin stays as it was
+        self._obey()
+        if self._feedback:
+            closed = self._enforcer.plant.contactor(self._index)
+            self._enforcer.image.post_contactor(self._id, now_ns, closed)
+
+    def _obey(self) -> None:
+        order = self._enforcer.image.contactor_order(self._id)
+        self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
+
+
 class _ChargerLoop:
     """A charger's driver: reports each poll; writes what is new, was lost, or must be renewed."""
 
@@ -223,6 +277,7 @@ class _ChargerLoop:
         self._poll_ns = charger.poll_ns
         self._next_poll_ns = 0
         self._write_gap_ns = charger.facts.write_gap_ns
+        enforcer.plant.set_write_gap(index, self._write_gap_ns)
         self._next_write_ns = 0  # the device takes none before
         self._waiting = False  # for that instant
         self._writing = False
@@ -233,11 +288,14 @@ class _ChargerLoop:
         self._written = (0, 0)  # tick of the last order acknowledged, and when
         self._written_before = 0  # tick of the one before
         enforcer.image.on_change(charger.id, self._wake)
+        enforcer.image.turn.join(charger.id, self._take)
 
     def poll(self) -> None:
         now_ns = self._enforcer.clock.at_ns
         self._enforcer.agenda.at(now_ns + self._look_ns, self.poll)
-        if now_ns >= self._next_poll_ns and self._id not in self._enforcer.silent:
+        if "io" in self._enforcer.stalled:
+            return
+        if now_ns >= self._next_poll_ns and self._answers():
             self._next_poll_ns = now_ns + self._poll_ns
             self._report(now_ns)
         if self._any_traffic:
@@ -245,12 +303,16 @@ class _ChargerLoop:
         if self._owed or self._in_force_ma != self._written_ma or now_ns >= self._refresh_at_ns:
             self._write()
 
+    def _answers(self) -> bool:
+        enforcer = self._enforcer
+        return self._id not in enforcer.silent and enforcer.plant.answers(self._index)
+
     def _feed(self) -> None:
         """Reads go on beside the reports, and feed its watchdog, while there is an order."""
         enforcer = self._enforcer
         state = enforcer.plant.charger(self._index)
-        if state.valid_ns and self._id not in enforcer.silent and enforcer.image.order(self._id):
-            enforcer.plant.write_setpoint(self._index, state.offered_ma)
+        if state.valid_ns and self._answers() and enforcer.image.order(self._id):
+            enforcer.plant.feed(self._index)
 
     def _report(self, now_ns: int) -> None:
         state = self._enforcer.plant.charger(self._index)
@@ -264,6 +326,11 @@ class _ChargerLoop:
             self._id,
             ChargerReport(now_ns, state.offered_ma, current_ma, state.vehicle, tick),
         )
+
+    def _take(self) -> None:
+        """Every decision, whether or not there is something to write."""
+        turn = self._enforcer.image.turn
+        turn.taken(self._id, turn.tick)
 
     def _wake(self) -> None:
         self._owed = True
@@ -290,10 +357,11 @@ class _ChargerLoop:
     def _arrive(self, order: Order) -> None:
         """Takes effect and is acknowledged; a silent charger is tried again at the next poll."""
         self._writing = False
-        if self._id in self._enforcer.silent:
+        if not self._answers():
             return
         now_ns = self._enforcer.clock.at_ns
-        self._enforcer.plant.write_setpoint(self._index, order.ma)
+        if not self._enforcer.plant.write_setpoint(self._index, order.ma):
+            return  # lost: too soon after another; its read-back will tell
         self._next_write_ns = now_ns + self._write_gap_ns
         self._enforcer.setpoint_writes += 1
         self._written_before, self._written = self._written[0], (order.tick, now_ns)

@@ -78,9 +78,14 @@ class Proof:
         return tuple(each for each in every if not each.passed)
 
     @property
+    def refused(self) -> tuple[Finding | Reaction, ...]:
+        """What does not hold, and nobody answers for as much."""
+        return tuple(each for each in self.failed if self.covering(each) is None)
+
+    @property
     def passed(self) -> bool:
         """Every line holds, or an installer answers for as much as it does not."""
-        return all(self.covering(each) for each in self.failed)
+        return not self.refused
 
     @property
     def derogated(self) -> bool:

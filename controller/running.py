@@ -8,7 +8,6 @@ readings, leases. The kernel of the new one takes over from the old one between 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -25,11 +24,14 @@ from controller.events import Events
 from controller.image import Clock, Image
 from controller.limit_file import LimitFile
 from controller.limits import Limits, sources_of
+from controller.notify import Notifier
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.status import Reporter
 from controller.tables import Tables
+from controller.threads import Signal
 from controller.units import NS_PER_S
+from controller.vigil import Vigil
 from controller.watch import Watch
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Ticker(Protocol):
 
     @property
     def changed_fd(self) -> int: ...
+    @property
+    def ticked_fd(self) -> int: ...
     def start(self) -> None: ...
     def stop(self) -> None:
         """May be called twice, and before start."""
@@ -70,7 +74,10 @@ class Depot:
 
 
 class Build(Protocol):
-    """Makes the depot of another document, around the same image; changes nothing yet."""
+    """Makes the depot of another document, around the same image; changes nothing yet.
+
+    Called in a thread of its own, one call at a time.
+    """
 
     def __call__(self, site: Site, image: Image) -> Depot:
         """Drivers of unchanged devices are the same objects. Raises ValueError, KeyError."""
@@ -88,6 +95,7 @@ class Running:
         wall: WallClock,
         boot_id: str,
         build: Build | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Without `build` the first document stays."""
         self.depot = depot
@@ -101,7 +109,10 @@ class Running:
         self._boot_id = boot_id
         self._started_ns = clock.now_ns()
         self._tasks: dict[Driver, asyncio.Task[None]] = {}
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
+        self.vigil = Vigil(
+            depot.image.turn, clock, notifier or Notifier({}), depot.site.control.dead_man_ns
+        )
         self._group: asyncio.TaskGroup | None = None
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
@@ -145,6 +156,9 @@ class Running:
     def online(self) -> frozenset[str]:
         return frozenset(each.id for each in self.depot.drivers if each.health().online)
 
+    def linked(self) -> bool:
+        return self.limits.session is not None
+
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 
@@ -155,7 +169,9 @@ class Running:
         """
         if self._build is None:
             raise ValueError("this process keeps its document")
-        before, after = self.depot, self._build(site, self.depot.image)
+        before = self.depot
+        # A large site takes a second to build, in which the drivers must not stand still.
+        after = await asyncio.to_thread(self._build, site, before.image)
         kept = set(after.drivers)
         await self._end([driver for driver in before.drivers if driver not in kept])
         remarks = self._remarks(before, after)
@@ -182,9 +198,11 @@ class Running:
         for driver in self.depot.drivers:
             if driver not in self._tasks:
                 self._tasks[driver] = self._group.create_task(self._drive(driver))
-        if self._following is not None:
-            self._following.cancel()
-        self._following = self._group.create_task(self._guarded(self._follow(self.depot)))
+        for task in self._following:
+            task.cancel()
+        depot = self.depot
+        work = (self._follow(depot), self.vigil.run(depot.kernel, depot.ticker))
+        self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
     async def _end(self, drivers: Sequence[Driver]) -> None:
         """Nothing of them writes or posts any more when this returns."""
@@ -214,23 +232,11 @@ class Running:
 
     async def _follow(self, depot: Depot) -> None:
         """Hands changed orders to the drivers."""
-        fd = depot.ticker.changed_fd
-        changed = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def take() -> None:
-            os.eventfd_read(fd)  # here and not later: the loop would call again meanwhile
-            changed.set()
-
-        loop.add_reader(fd, take)
-        try:
+        with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
-                changed.clear()
                 depot.image.announce()
                 self.watch.orders(self._clock.now_ns())
-        finally:
-            loop.remove_reader(fd)
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from controller.threads import name_this_thread
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -82,6 +84,7 @@ class Saver:
         self._thread.join(within_s)
 
     def _work(self) -> None:
+        name_this_thread("saver")
         while (data := self._next()) is not None:
             try:
                 write_atomically(self._path, data)

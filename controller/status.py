@@ -100,6 +100,7 @@ class Reporter:
             excess_a=_amps(state.excess_ma),
             blind=state.reading_ma is None,
             reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
+            beyond_control=state.beyond_control,
         )
 
     def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
@@ -116,6 +117,8 @@ class Reporter:
             online=online,
             reason=self.reasons.words(output.why),
             draw_hi_a=state.draw_hi_ma / MA_PER_A,
+            stubborn=state.stubborn,
+            cut_off=state.cut_off,
         )
 
     def _limit(self, source: LimitSource, now_ns: int) -> LimitReport:

@@ -1,4 +1,4 @@
-"""Exceptions that nobody waits for: of threads, and of the loop's own callbacks.
+"""Other threads, as the loop sees them: their signals, and exceptions that nobody waits for.
 
 A thread that dies of one ends the process like any other broken invariant.
 """
@@ -6,8 +6,11 @@ A thread that dies of one ends the process like any other broken invariant.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -15,6 +18,12 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 log: FilteringBoundLogger = structlog.get_logger()
+
+
+def name_this_thread(name: str) -> None:
+    """As ps and top show it; at most 15 letters. Nothing depends on it."""
+    with suppress(OSError):
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
 
 
 async def first_death() -> None:
@@ -47,3 +56,27 @@ def log_what_nobody_awaits(loop: asyncio.AbstractEventLoop) -> None:
         )
 
     loop.set_exception_handler(handle)
+
+
+class Signal:
+    """`with Signal(eventfd)`: what a thread without the GIL tells, to be awaited."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._told = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_reader(self._fd, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._fd)
+
+    async def wait(self) -> None:
+        """Returns when it was told anything since the last time."""
+        await self._told.wait()
+        self._told.clear()
+
+    def _take(self) -> None:
+        os.eventfd_read(self._fd)  # here and not later: the loop would call again meanwhile
+        self._told.set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cext.rows import CircuitState, Output
+from cext.rows import ChargerState, CircuitState, Output
 from controller.driver import Driver
 from controller.events import Events
 from controller.plausibility import Suspicion
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 
 RISING_EVERY_NS = NS_PER_S
 ERROR_EVERY_NS = 10 * NS_PER_S
+
+_OBEYS = ("charger does as told again", "charger_obeys", "")
+_SUSPECT = (
+    "charger does not do as told",
+    "charger_disobeys",
+    "what was ordered has not shown: counted at its worst and not raised",
+)
+_STUBBORN = (
+    "charger is stubborn",
+    "charger_stubborn",
+    "has drawn more than it was told for 7 s: counted at what it draws and not raised",
+)
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -72,7 +84,8 @@ class Watch:
         self._told = {charger.id: _Told() for charger in site.chargers}
         self._devices = {driver.id: _Device() for driver in drivers}
         self._blind = dict.fromkeys(self._circuits, True)
-        self._suspect = dict.fromkeys(self._chargers, False)
+        self._obedience = dict.fromkeys(self._chargers, _OBEYS)
+        self._beyond = dict.fromkeys(self._circuits, False)
         self._unproven = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
@@ -84,9 +97,11 @@ class Watch:
         self._devices.update((id_, before._devices[id_]) for id_ in stays)
         for charger in self._chargers.keys() & before._chargers.keys():
             self._told[charger] = before._told[charger]
-            self._suspect[charger] = before._suspect[charger]
+            self._obedience[charger] = before._obedience[charger]
+            self._unproven[charger] = before._unproven[charger]
         for circuit in self._circuits.keys() & before._circuits.keys():
             self._blind[circuit] = before._blind[circuit]
+            self._beyond[circuit] = before._beyond[circuit]
         self._states = {id_: state for id_, state in before._states.items() if id_ in self._slots}
 
     def orders(self, now_ns: int) -> None:
@@ -134,16 +149,7 @@ class Watch:
         for charger, index in self._chargers.items():
             state = self._kernel.charger(index)
             self._proof(charger, state.unproven)
-            suspect = state.suspect
-            if suspect != self._suspect[charger]:
-                self._suspect[charger] = suspect
-                if suspect:
-                    log.warning("charger does not do as told", charger=charger)
-                    why = "what was ordered has not shown: counted at its worst and not raised"
-                    self._events.happened("charger_disobeys", charger, why)
-                else:
-                    log.info("charger does as told again", charger=charger)
-                    self._events.happened("charger_obeys", charger)
+            self._charger(charger, state)
         for circuit, index in self._circuits.items():
             self._circuit(circuit, self._kernel.circuit(index), now_ns)
         for source, index in self._slots.items():
@@ -155,6 +161,15 @@ class Watch:
                 tell("limit state", source=source, state=slot.state, cap_a=cap_a)
                 why = "no cap" if cap_a is None else f"cap {_three(cap_a)} A"
                 self._events.happened(f"limit_{slot.state}", source, why)
+
+    def _charger(self, charger: str, state: ChargerState) -> None:
+        obedience = _STUBBORN if state.stubborn else _SUSPECT if state.suspect else _OBEYS
+        if obedience != self._obedience[charger]:
+            self._obedience[charger] = obedience
+            tell = log.info if obedience == _OBEYS else log.warning
+            sentence, event, why = obedience
+            tell(sentence, charger=charger)
+            self._events.happened(event, charger, why)
 
     def _proof(self, charger: str, unproven: bool) -> None:
         if unproven == self._unproven[charger]:
@@ -180,6 +195,21 @@ class Watch:
             else:
                 log.info("circuit measured", circuit=circuit)
                 self._events.happened("circuit_measured", circuit)
+        cap_a = [ma / MA_PER_A for ma in state.cap_ma]
+        if state.beyond_control != self._beyond[circuit]:
+            self._beyond[circuit] = state.beyond_control
+            if state.beyond_control:
+                log.error(
+                    "circuit beyond control: over its cap, and nothing is left to shed",
+                    circuit=circuit,
+                    load_a=state.reading_ma and [ma / MA_PER_A for ma in state.reading_ma],
+                    cap_a=cap_a,
+                )
+                why = f"over its cap of {_three(cap_a)} A, and nothing is left to shed"
+                self._events.happened("circuit_beyond_control", circuit, why)
+            else:
+                log.info("circuit under control again", circuit=circuit)
+                self._events.happened("circuit_under_control", circuit)
         if state.worst_base_ma != self._worst_ma[circuit]:
             self._worst_ma[circuit] = state.worst_base_ma
             log.error(

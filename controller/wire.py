@@ -116,6 +116,7 @@ class CircuitReport(_Model):
     excess_a: Three
     blind: bool
     reading_age_s: float | None
+    beyond_control: bool = False  # over, and nothing is left to shed
 
 
 class ChargerReport(_Model):
@@ -128,6 +129,8 @@ class ChargerReport(_Model):
     online: bool
     reason: str
     draw_hi_a: float
+    stubborn: bool = False
+    cut_off: bool = False  # behind a contactor that is verified open
 
 
 class LimitReport(_Model):

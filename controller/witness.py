@@ -35,6 +35,11 @@ class Below:
     stale_ns: int  # how old any part of it may be
     parts: dict[int, Phases | None]
     history: History = field(default_factory=History)
+    unknown: int = 0  # parts
+    total_ma: Phases = (0, 0, 0)  # of those that are known
+
+    def __post_init__(self) -> None:
+        self.unknown = len(self.parts)
 
     def put(self, part: int, at_ns: int, value: Phases | None) -> None:
         """Where a part becomes known or unknown, all that went before cannot be compared."""
@@ -44,14 +49,19 @@ class Below:
         self.parts[part] = value
         if before is None or value is None:
             self.history.clear()
-        known = [each for each in self.parts.values() if each is not None]
-        if known:
-            l1, l2, l3 = (sum(each[p] for each in known) for p in range(3))
-            self.history.add(at_ns, (l1, l2, l3))
+            self.unknown += (value is None) - (before is None)
+        less, more, total = before or (0, 0, 0), value or (0, 0, 0), self.total_ma
+        self.total_ma = (
+            total[0] + more[0] - less[0],
+            total[1] + more[1] - less[1],
+            total[2] + more[2] - less[2],
+        )
+        if self.unknown < len(self.parts):
+            self.history.add(at_ns, self.total_ma)
 
     @property
     def whole(self) -> bool:
-        return all(each is not None for each in self.parts.values())
+        return self.unknown == 0
 
 
 class _Start(NamedTuple):

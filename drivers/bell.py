@@ -3,6 +3,9 @@
 import asyncio
 from zlib import crc32
 
+from controller.units import NS_PER_S
+
+LATE_S = 1.0  # what a busy machine may add
 EARLY_S = 1e-6  # a timer may fire early by the clock's resolution
 
 
@@ -10,29 +13,43 @@ class Bell:
     """Rings at once, then a period apart without drift, and whenever it is rung by hand.
 
     Instants that were missed are skipped, never made up. Bells of other names ring at other
-    moments of the period, so that many devices do not ask all at once.
+    moments of the period, so that many devices do not ask all at once. Without a period it rings
+    at once, and when it is rung.
     """
 
-    def __init__(self, name: str, period_s: float) -> None:
+    def __init__(self, name: str, period_s: float | None) -> None:
         self._period_s = period_s
-        self._phase_s = crc32(name.encode()) / 2**32 * period_s
+        self._phase_s = crc32(name.encode()) / 2**32 * (period_s or 0.0)
         self._rung = asyncio.Event()
         self._rung.set()
         self._next_s: float | None = None
+
+    @property
+    def longest_ns(self) -> int | None:
+        """How long somebody may wait for it; None where it has no period."""
+        if self._period_s is None:
+            return None
+        return round((self._period_s + LATE_S) * NS_PER_S)
 
     def ring(self) -> None:
         self._rung.set()
 
     async def wait(self) -> None:
         """Returns when it rings, or has rung since the last time."""
+        if self._period_s is None:
+            await self._rung.wait()
+        else:
+            await self._wait(self._period_s)
+        self._rung.clear()
+
+    async def _wait(self, period_s: float) -> None:
         loop = asyncio.get_running_loop()
         if self._next_s is None:
-            self._next_s = loop.time() // self._period_s * self._period_s + self._phase_s
+            self._next_s = loop.time() // period_s * period_s + self._phase_s
         timer = loop.call_at(self._next_s, self._rung.set)
         try:
             await self._rung.wait()
         finally:
             timer.cancel()
-        self._rung.clear()
-        late = (loop.time() - self._next_s + EARLY_S) // self._period_s
-        self._next_s += max(late + 1, 0) * self._period_s
+        late = (loop.time() - self._next_s + EARLY_S) // period_s
+        self._next_s += max(late + 1, 0) * period_s

@@ -3,7 +3,7 @@
 pymodbus is handed one request at a time, because its own queue is first in, first out: a setpoint
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
-Who got no answer lets all others who wait go first, whatever his rank.
+Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
 """
 
 import asyncio
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.image import Clock
-from drivers.device import BusFullError, DeviceError, Line, Rank, Reply, Request
+from controller.turn import Turn
+from controller.units import NS_PER_S
+from drivers.device import BadReplyError, BusFullError, DeviceError, Line, Rank, Reply, Request
 from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
@@ -29,13 +31,16 @@ class _Waiter:
 class Bus:
     """Shares one line out, one exchange at a time, by rank and then by time of waiting."""
 
-    def __init__(self, line: Line, clock: Clock) -> None:
+    def __init__(self, line: Line, clock: Clock, turn: Turn | None = None) -> None:
+        """Answers to `turn` for the exchange under way; whoever waits for it is excused."""
         self._line = line
         self._clock = clock
+        self._turns = turn
+        self._longest_ns = round(line.longest_s * NS_PER_S)
         self._taken = False
         self._waiting: list[_Waiter] = []
         self._users = 0
-        self._silent: str | None = None  # who had the line last, and got no answer
+        self._silent: str | None = None  # who had the line last, and got no right answer
 
     @property
     def url(self) -> str:
@@ -49,14 +54,18 @@ class Bus:
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
         await self._turn(device, rank)
+        if self._turns is not None:
+            self._turns.busy(self._line.url, self._longest_ns)
         try:
             words = await self._line.exchange(ask)
             self._silent = None
             return None if words is None else Reply(words, self._clock.now_ns())
         except DeviceError as error:
-            self._silent = device if isinstance(error, SILENT) else None
+            self._silent = device if isinstance(error, (*SILENT, BadReplyError)) else None
             raise
         finally:
+            if self._turns is not None:
+                self._turns.leave(self._line.url)
             self._pass_on()
 
     async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:

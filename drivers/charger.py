@@ -2,14 +2,16 @@
 
 Nothing but the order that is live at that moment is ever written. It is written when it is new,
 when the charger says that something else is in force, and again when a third of the charger's
-own watchdog time is over: so the charger falls back by itself once decisions stop. Where any
-traffic feeds the watchdog, nothing at all is sent to the charger while no order is live, polls
-included, from the first order on.
+own watchdog time is over. Whether a write is due is asked when an order changed, and once in
+each turn (controller.turn), by no timer: so the charger falls back by itself once decisions
+stop. Where any traffic feeds the watchdog, nothing at all is sent to the charger, polls included,
+unless all workers have taken a decision within the dead-man time.
 """
 
 import asyncio
 from functools import partial
 
+from cext.rows import Vehicle
 from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S, amperes_text
@@ -31,7 +33,9 @@ from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
 from drivers.report import (
     currents_ma,
+    force_registers,
     in_force_ma,
+    proven,
     remark,
     time_left_ns,
     time_set_ns,
@@ -41,7 +45,6 @@ from drivers.report import (
 from drivers.setpoint import as_written_ma, write_of
 from drivers.silence import Silence
 
-ATTEMPT_S = 0.25  # how often it is asked whether a write is due; one refused is tried again
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 AFTER_GAP_S = 0.001  # a timer may be early by its clock's resolution
 UNSENT = (NoConnectionError, BusFullError, BadValueError)  # what was asked for never left
@@ -54,6 +57,7 @@ class ChargerDriver:
         self, charger: Charger, profile: ChargerProfile, bus: Bus, image: ProcessImage, write: bool
     ) -> None:
         self.id = charger.id
+        self._polling = f"{charger.id} (polls)"
         self._charger = charger
         self._profile = profile
         self._bus = bus
@@ -72,7 +76,7 @@ class ChargerDriver:
             self._may_ask,
         )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
-        self._write_bell = Bell(charger.id, ATTEMPT_S)
+        self._write_bell = Bell(charger.id, None)
         self._watchdog_ns = charger.fallback_delay_ns  # shortened to what the charger shows
         self._offered: Order | None = None  # handed to the line last
         self._taken: Order | None = None  # acknowledged last
@@ -81,7 +85,6 @@ class ChargerDriver:
         self._astray_ns: int | None = None  # since when something else than `_taken` is in force
         self._refusal: str | None = None  # why the last write failed
         self._any_traffic = profile.watchdog.kind == "any_traffic"
-        self._decided = False  # there has been an order
         self._heard_ns: int | None = None  # its last report
         self._lapsed = True  # its watchdog may have run out since the last write
         self._write_gap_ns = profile.pacing.write_gap_ns
@@ -94,34 +97,61 @@ class ChargerDriver:
     async def run(self) -> None:
         """Until cancelled."""
         self._bus.join()
+        turn = self._image.turn
+        if self._may_write:
+            turn.join(self.id, self._write_bell.ring)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch())
                 if self._may_write:
                     group.create_task(self._obey())
         finally:
+            for worker in (self.id, self._polling):
+                turn.leave(worker)
             self._bus.close()
 
     # What it says.
 
     async def _watch(self) -> None:
+        turn = self._image.turn
         while True:
+            turn.busy(self._polling, self._poll_bell.longest_ns)
             await self._poll_bell.wait()
             if not self._silence.may_ask or (self._owes_write() and not self._write_failed_last):
                 continue
             # Before anything is asked: only what is read from now on shows the order's effect.
             taken, armed = self._taken, self._arming.writes
             silent = self._silence.lasts
-            await self._reader.poll(self._health, partial(self._post, taken, armed), self._silence)
+            turn.busy(self._polling)  # the bus answers for it
+            if self._any_traffic and self._heard_ns is None:
+                only = force_registers(self._profile)
+                await self._reader.poll(self._health, self._post_first, self._silence, only)
+            else:
+                await self._reader.poll(
+                    self._health, partial(self._post, taken, armed), self._silence
+                )
             self._write_failed_last = False
             if silent and not self._silence.lasts:
                 self._write_bell.ring()
 
     def _may_ask(self) -> bool:
         """Whether a request may feed its watchdog now."""
-        live = self._image.order(self.id) is not None
-        self._decided = self._decided or live
-        return live or not (self._any_traffic and self._decided)
+        return self._image.turn.fresh or not self._any_traffic
+
+    def _post_first(self, sample: Sample) -> None:
+        """What is in force, and no more: each request keeps alive whatever it was told before us,
+        and may even take it out of its fallback, so its first order must not wait for the rest."""
+        in_force = in_force_ma(self._profile, sample, self._lapsed)
+        fallback_ma = told_fallback_ma(self._profile, sample)
+        report = ChargerReport(sample.at_ns, in_force, None, Vehicle.UNKNOWN, 0, fallback_ma)
+        try:
+            self._image.post_charger(self.id, report)
+        except ValueError as error:
+            name = self._profile.setpoint.applied
+            raise self._reader.bad(name, f"cannot be used: {error}") from error
+        self._heard_ns = sample.at_ns
+        self._in_force_ma = in_force
+        self._poll_bell.ring()
 
     def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
         self._notice_lapse(sample)
@@ -133,6 +163,7 @@ class ChargerDriver:
             vehicle=vehicle(self._profile, sample),
             written_tick=0 if taken is None else taken.tick,
             fallback_ma=told_fallback_ma(self._profile, sample),
+            proven=proven(self._charger, self._profile, sample),
         )
         try:
             self._image.post_charger(self.id, report)
@@ -180,12 +211,12 @@ class ChargerDriver:
 
     async def _obey(self) -> None:
         self._image.on_change(self.id, self._write_bell.ring)
+        turn = self._image.turn
         while True:
             await self._write_bell.wait()
+            tick = turn.tick
             try:
-                if self._ask() is None:
-                    continue
-                reply = await self._bus.exchange(self.id, self._rank, self._ask)
+                await self._write()
             except DeviceError as error:
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
@@ -194,17 +225,25 @@ class ChargerDriver:
                 self._write_failed_last = True
                 self._refusal = str(error)
                 asyncio.get_running_loop().call_later(self._silence.left_s, self._poll_bell.ring)
-                continue
-            if reply is not None:
-                self._pace()
-                self._silence.answered()
-                self._noted()
-                if self._offered is not None:
-                    self._taken = self._offered
-                    self._taken_ns = reply.at_ns
-                    self._lapsed = False
-                self._refusal = None
-                self._poll_bell.ring()
+            turn.taken(self.id, tick)
+
+    async def _write(self) -> None:
+        """Writes what is due, if anything is. Raises DeviceError."""
+        if self._ask() is None:
+            return
+        self._image.turn.busy(self.id)  # the bus answers for it
+        reply = await self._bus.exchange(self.id, self._rank, self._ask)
+        if reply is None:
+            return
+        self._pace()
+        self._silence.answered()
+        self._noted()
+        if self._offered is not None:
+            self._taken = self._offered
+            self._taken_ns = reply.at_ns
+            self._lapsed = False
+        self._refusal = None
+        self._poll_bell.ring()
 
     def _noted(self) -> None:
         """What went out, if it was no order, was for its memory."""
@@ -226,18 +265,17 @@ class ChargerDriver:
         if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
             return None
         order = self._image.order(self.id)
-        if order is None:
+        if order is None or not self._may_ask():
             return None
-        if self._due(order):
+        setting = None if self._silence.lasts or self._owes_again else self._arming.due()
+        if self._due(order) and (setting is None or not self._rises):
             self._offered = order
             try:
                 return write_of(self.id, self._charger.unit, self._profile, order.ma)
             except ValueError as error:
                 raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
         self._offered = None
-        if self._silence.lasts or self._owes_again:
-            return None
-        return self._arming.due()
+        return setting
 
     @property
     def _owes_again(self) -> bool:
@@ -247,9 +285,15 @@ class ChargerDriver:
         """
         return self._astray_ns is not None and self._taken_ns <= self._astray_ns
 
+    @property
+    def _rises(self) -> bool:
+        """Whether the write that is due may wait until the charger can be relied upon alone."""
+        return self._taken is not None and self._rank() is Rank.INCREASE
+
     def _owes_write(self) -> bool:
-        """Whether a write is to be tried before the next poll: only in a silence."""
-        if not self._may_write or not self._silence.lasts:
+        """Whether a write is to be tried before the next poll: in a silence, and where a poll
+        could take it out of its fallback, back to what it was told before."""
+        if not self._may_write or not (self._silence.lasts or self._left_alone):
             return False
         order = self._image.order(self.id)
         return order is not None and self._due(order)
@@ -260,11 +304,22 @@ class ChargerDriver:
         since_ns = self._image.clock.now_ns() - self._taken_ns
         if since_ns < REPEAT_NS:
             return False
-        if self._astray_ns is not None or (self._any_traffic and self._lapsed):
+        lapsed = self._any_traffic and (self._lapsed or self._left_alone)
+        if self._astray_ns is not None or lapsed:
             return True
         if self._watchdog_ns is None or (self._any_traffic and self._polls_feed):
             return False
-        return since_ns >= self._watchdog_ns // 3
+        if since_ns < self._watchdog_ns // 3:
+            return False
+        return self._image.turn.fresh  # the same order again only feeds
+
+    @property
+    def _left_alone(self) -> bool:
+        """Whether any traffic feeds its watchdog, and there was none for as long as that runs."""
+        if not self._any_traffic or self._watchdog_ns is None or self._heard_ns is None:
+            return False
+        last_ns = max(self._heard_ns, self._taken_ns)
+        return self._image.clock.now_ns() - last_ns >= self._watchdog_ns
 
     @property
     def _polls_feed(self) -> bool:

@@ -66,6 +66,7 @@ class Kept(NamedTuple):
 
     line: bytes = b""
     skips: bool = True  # all up to the next end of a line
+    skipped: int = 0  # bytes, no further than what is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,23 @@ class Layout:
 def parse(layout: Layout, kept: Kept, data: bytes) -> tuple[Kept, list[Frame | Fault]]:
     """Everything that `data` completes, in its order, however the bytes were cut."""
     found: list[Frame | Fault] = []
-    line, skips = kept
     *ends, rest = data.split(b"\n")
     for part in ends:
-        if not skips and len(line) + len(part) > LINE_BYTES:
-            found.append(Fault.TOO_LONG)
-        elif not skips and (whole := (line + part).strip(b"\r \t")):
+        kept = _longer(kept, part, found)
+        if not kept.skips and (whole := kept.line.strip(b"\r \t")):
             found.append(read(layout, whole))
-        line, skips = b"", False
-    if skips:
-        return Kept(b"", True), found
-    if len(line) + len(rest) > LINE_BYTES:
-        found.append(Fault.TOO_LONG)
-        return Kept(b"", True), found
-    return Kept(line + rest, False), found
+        kept = Kept(skips=False)
+    return _longer(kept, rest, found), found
+
+
+def _longer(kept: Kept, part: bytes, found: list[Frame | Fault]) -> Kept:
+    """The line so far with its next part; one that gets too long is told, once, and skipped."""
+    length = (kept.skipped if kept.skips else len(kept.line)) + len(part)
+    if length > LINE_BYTES:
+        if kept.skipped <= LINE_BYTES:
+            found.append(Fault.TOO_LONG)
+        return Kept(skipped=LINE_BYTES + 1)
+    return Kept(skipped=length) if kept.skips else Kept(kept.line + part, skips=False)
 
 
 def read(layout: Layout, line: bytes) -> Frame | Fault:

@@ -12,12 +12,13 @@ the parser is time: which line is fresh.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from controller.document.clamps import PERIODS, Clamp
-from controller.image import MeterReading
+from controller.image import Clock, MeterReading
 from controller.units import NS_PER_S, PPM
 from drivers.clamp import Fault, Frame, Kept, Layout, parse
-from drivers.device import BadReplyError, DeviceError, NoConnectionError, NoReplyError, ProcessImage
+from drivers.device import BadReplyError, DeviceError, NoConnectionError, NoReplyError
 from drivers.health import DeviceHealth, Health
 from drivers.pauses import Pauses
 from drivers.serialport import SerialPort, in_words
@@ -28,10 +29,18 @@ QUIET_LEAST_S = 3.0  # after that a silent port is opened anew: adapters hang
 LOST_LINES_MAX = 1000  # a greater gap is a device that was started again
 
 
+class Readings(Protocol):
+    """What it needs of the process image."""
+
+    @property
+    def clock(self) -> Clock: ...
+    def post_meter(self, meter: str, reading: MeterReading) -> None: ...
+
+
 class ClampDriver:
     """One clamp on a port of its own."""
 
-    def __init__(self, clamp: Clamp, image: ProcessImage) -> None:
+    def __init__(self, clamp: Clamp, image: Readings) -> None:
         self.id = clamp.id
         self.lost_lines = 0  # since the start, where lines are numbered
         self._clamp = clamp
@@ -43,6 +52,7 @@ class ClampDriver:
         self._kept = Kept()
         self._last: Frame | None = None
         self._repeats = 0
+        self._remark: str | None = None  # what is odd about the last line nevertheless
         self._heard_s = 0.0
         self._lost: asyncio.Event = asyncio.Event()
         self._why_lost = ""
@@ -121,16 +131,20 @@ class ClampDriver:
             self._health.bad(BadReplyError(f"cannot be used: {error}", line=self._place))
             return
         self._pauses.answered()
-        self._health.good()
+        self._health.good(self._remark)
 
     def _is_fresh(self, frame: Frame) -> bool:
         before, self._last = self._last, frame
+        self._remark = None
         if before is None:
             return True
         if frame.number is not None and before.number is not None:
             missing = frame.number - before.number - 1
             if 0 < missing <= LOST_LINES_MAX:
                 self.lost_lines += missing
+                self._remark = f"{self._place}: lines are lost, {self.lost_lines} so far"
+            elif missing != 0:
+                self._remark = f"{self._place}: it counts its lines anew: was it started again?"
             return frame.number != before.number
         self._repeats = self._repeats + 1 if frame.text == before.text else 0
         return self._repeats <= REPEATS_MAX

@@ -31,10 +31,10 @@ class Contact:
         self._moved = False
         self._again: asyncio.TimerHandle | None = None
 
-    def watch(self, ring: Callable[[], None]) -> None:
+    def watch(self, ring: Callable[[], None]) -> str | None:
         """`ring` asks for a look: at an edge, and when the contact can be believed again.
 
-        Raises PinError.
+        Returns what is wrong where a pin factory tells no edges: then it is only looked at.
         """
         loop = asyncio.get_running_loop()
         wait_s = self._debounce_ns / NS_PER_S + AFTER_S
@@ -46,7 +46,11 @@ class Contact:
             self._again = loop.call_later(wait_s, ring)
             ring()
 
-        self._pin.on_edge(edge)
+        try:
+            self._pin.on_edge(edge)
+        except PinError as error:
+            return str(error)
+        return None
 
     def look(self, now_ns: int) -> bool | None:
         """Whether the pin is high; None while that is in doubt. Raises PinError."""

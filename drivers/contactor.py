@@ -27,7 +27,7 @@ class OutputPin(Protocol):
 
 
 class ContactorDriver:
-    """Looks on absolute instants, at each new order, and at each edge of the auxiliary contact."""
+    """Looks on absolute instants, at each new order and turn, and at each edge of its contact."""
 
     def __init__(
         self,
@@ -54,22 +54,24 @@ class ContactorDriver:
     async def run(self) -> None:
         """Until cancelled."""
         self._image.on_contactor_change(self.id, self._bell.ring)
-        watched = False
+        turn = self._image.turn
+        turn.join(self.id, self._bell.ring)
+        remark = None if self._contact is None else self._contact.watch(self._bell.ring)
         try:
             while True:
                 await self._bell.wait()
+                tick = turn.tick
                 try:
                     self._obey()
                     if self._contact is not None:
-                        if not watched:
-                            self._contact.watch(self._bell.ring)
-                            watched = True
                         self._listen(self._contact)
                 except PinError as error:
                     self._health.bad(error)
                 else:
-                    self._health.good(self._remark())
+                    self._health.good(self._remark() or remark)
+                turn.taken(self.id, tick)
         finally:
+            turn.leave(self.id)
             self.close()
 
     def close(self) -> None:

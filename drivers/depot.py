@@ -52,7 +52,7 @@ class Fleet:
         def bus_of(bus: SiteBus) -> Bus:
             def make() -> Bus:
                 line = line_at(bus.address, bus.timeout_ns / NS_PER_S, may_write=write)
-                return Bus(line, image.clock)
+                return Bus(line, image.clock, image.turn)
 
             key = (bus.address, bus.timeout_ns, write)
             return _kept(buses, self._buses, key, make)
@@ -124,7 +124,9 @@ def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:
             pin = output(relay.id, relay.pin, rest=False)
-            drivers.append(HealthRelayDriver(relay, pin, image.clock))
+            driver = HealthRelayDriver(relay, pin, image.clock)
+            image.turn.fed(driver.pulse)
+            drivers.append(driver)
         for dim in gpio.inputs:
             drivers.append(DimDriver(dim, contact(dim.id, dim.pin, dim.debounce_ns), image))
         undo.pop_all()

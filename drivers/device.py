@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import ClassVar, Protocol
 
 from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
+from controller.turn import Turn
 
 WRITE_ONE = 6
 WRITE_MANY = 16
@@ -53,6 +54,8 @@ class ProcessImage(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+    @property
+    def turn(self) -> Turn: ...
     def post_meter(self, meter: str, reading: MeterReading) -> None: ...
     def post_charger(self, charger: str, report: ChargerReport) -> None: ...
     def order(self, charger: str) -> Order | None: ...
@@ -68,6 +71,10 @@ class Line(Protocol):
 
     @property
     def url(self) -> str: ...
+    @property
+    def longest_s(self) -> float:
+        """An exchange that takes longer is a fault of ours."""
+
     async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
         """Asks what to send at the last moment; None, when nothing any more, is answered None.
 

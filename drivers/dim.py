@@ -34,19 +34,16 @@ class DimDriver:
 
     async def run(self) -> None:
         """Until cancelled."""
-        watched = False
+        remark = self._contact.watch(self._bell.ring)
         try:
             while True:
                 await self._bell.wait()
                 try:
-                    if not watched:
-                        self._contact.watch(self._bell.ring)
-                        watched = True
                     self._look()
                 except PinError as error:
                     self._health.bad(error)
                 else:
-                    self._health.good()
+                    self._health.good(remark)
         finally:
             self.close()
 

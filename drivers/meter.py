@@ -35,12 +35,16 @@ class MeterDriver:
         """Until cancelled."""
         self._bus.join()
         bell = Bell(self.id, self._period_s)
+        turn = self._image.turn
         try:
             while True:
+                turn.busy(self.id, bell.longest_ns)
                 await bell.wait()
                 if self._silence.may_ask:
+                    turn.busy(self.id)  # the bus answers for it
                     await self._reader.poll(self._health, self._post, self._silence)
         finally:
+            turn.leave(self.id)
             self._bus.close()
 
     def _post(self, sample: Sample) -> None:

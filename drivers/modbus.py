@@ -31,6 +31,7 @@ from drivers.device import (
 )
 from drivers.pauses import Pauses
 
+LATE_S = 1.0  # what a busy machine may add
 _REFUSED = 0x80
 _CLOSED = "the device closed the connection (too many masters?)"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
@@ -49,6 +50,7 @@ class TcpLine:
 
     def __init__(self, host: str, port: int, timeout_s: float, may_write: bool) -> None:
         self.url = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+        self.longest_s = timeout_s + LATE_S
         self._host = host
         self._port = port
         self._timeout_s = timeout_s
@@ -121,8 +123,13 @@ class TcpLine:
             raise PermissionError(f"{request.device}: nothing may be written here")
         reply = None
         self._asked = request
+        loop = asyncio.get_running_loop()
+        latest_s = loop.time() + self._timeout_s
         try:
-            reply = await _send(client, request)
+            answer = await _send(client, request)
+            if loop.time() > latest_s:  # we were held up: nobody knows when it came
+                raise self._silence(request)
+            reply = answer
         except ModbusIOException:
             raise self._silence(request) from None
         except ConnectionException:

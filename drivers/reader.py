@@ -17,6 +17,7 @@ from drivers.profile import Profile
 from drivers.register import Block, Register
 from drivers.silence import Silence
 
+HUSHED = "not asked: it must fall back while there is no decision"
 ATTEMPTS = 3  # where a device itself says that it is busy
 
 Answer = TypeVar("Answer")
@@ -76,7 +77,11 @@ class Reader:
         self._forgets = False
 
     async def poll(
-        self, health: Health, take: Callable[[Sample], str | None], silence: Silence
+        self,
+        health: Health,
+        take: Callable[[Sample], str | None],
+        silence: Silence,
+        only: Collection[str] = (),
     ) -> None:
         """Reads once and hands the sample to `take`, which may raise BadValueError or remark.
 
@@ -87,7 +92,7 @@ class Reader:
             if not health.now.online:
                 self._known.clear()
                 await self.check()
-            remark = take(await self.read())
+            remark = take(await self.read(only))
         except DeviceError as error:
             self.forget()  # it may have been without power meanwhile
             silence.failed(error)
@@ -107,17 +112,23 @@ class Reader:
                     f"{check.wrong} (found {value})", line=self._bus.url, request=request
                 )
 
-    async def read(self) -> Sample:
+    async def read(self, only: Collection[str] = ()) -> Sample:
         """One poll. Raises DeviceError when any block fails: half a sample is none.
 
-        What is not read in each poll is as it was read last.
+        What is not read in each poll is as it was read last. Where registers are named, no more
+        is read than they need.
         """
+        if not self._may_ask():
+            raise HushedError(HUSHED, line=self._bus.url)
         if self._forgets:
             self._known.clear()
             self._forgets = False
-        due = next(self._rounds)
+        blocks = self._blocks
+        if only:
+            blocks = [each for each in blocks if self._within(each).keys() & set(only)]
+        due = blocks if only else next(self._rounds)
         first_ns = None
-        for block in self._blocks:
+        for block in blocks:
             if block in self._known and block not in due:
                 continue
             request = self._request(block.fc, block.start, block.count, self._fewer[block])
@@ -129,7 +140,7 @@ class Reader:
             }
         assert first_ns is not None
         values: dict[str, Value] = {}
-        for block in self._blocks:
+        for block in blocks:
             values |= self._known[block]
         return Sample(first_ns, values)
 
@@ -161,8 +172,7 @@ class Reader:
         finally:
             self._last_s = loop.time()
         if reply is None:
-            what = "not asked: it must fall back while there is no decision"
-            raise HushedError(what, line=self._bus.url, request=request)
+            raise HushedError(HUSHED, line=self._bus.url, request=request)
         return reply.words, reply.at_ns
 
     def _ask(self, request: Request) -> Request | None:

@@ -10,6 +10,12 @@ TERMINALS = (1, 2, 3)
 _NS_PER_MS = 1_000_000
 
 
+def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
+    """The registers that tell what is in force where any traffic feeds the watchdog."""
+    names = (profile.setpoint.applied, profile.watchdog.fallback)
+    return tuple(name for name in names if name is not None)
+
+
 def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
     """The highest current that the charger may permit before it is heard again.
 
@@ -118,6 +124,19 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
             f"the site document says {amperes_text(charger.alone_ma)} A"
         )
     return None
+
+
+def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | None:
+    """Whether it does alone what was declared, or less; None where it cannot tell.
+
+    Nor does it matter where nothing was declared: it counts at its maximum then.
+    """
+    if profile.watchdog.fallback is None or charger.fallback_ma is None:
+        return None
+    fallback_ma = told_fallback_ma(profile, sample)
+    if fallback_ma is None or fallback_ma > charger.fallback_ma:
+        return False
+    return _timing_remark(charger, profile, sample) is None
 
 
 def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:

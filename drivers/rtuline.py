@@ -23,6 +23,7 @@ from drivers.serialport import SerialPort, in_words
 FAST_BAUD = 19_200
 FAST_SILENCE_S = 0.00175  # between frames, above that; else:
 SILENT_CHARACTERS = 3.5
+LATE_S = 1.0  # what a busy machine may add
 LATEST_S = 10.0  # a unit that cannot be sounded is left alone for so long after a time-out
 _NEVER = (1, 2, 3)  # exceptions that the same request meets again
 _HEARD_MAX = 1024  # more than any reply and what may come late before it
@@ -35,11 +36,13 @@ class RtuLine:
     included. After every failure the line is kept silent for that long, and what comes then is
     discarded. A reply that comes later still is told from others by `Debts`: after a time-out a
     unit may have to be sounded first, so an exchange takes at most three times `timeout_s`.
+    Some adapters hear what they send themselves: whether this one does, each read shows.
     Without `may_write` a write is a broken invariant.
     """
 
     def __init__(self, address: SerialAddress, timeout_s: float, may_write: bool) -> None:
         self.url = address.url
+        self.longest_s = 5 * timeout_s + LATE_S  # sounded once, with every silence
         self._address = address
         self._timeout_s = timeout_s
         self._may_write = may_write
@@ -52,7 +55,10 @@ class RtuLine:
         self._unit_free_s: dict[int, float] = {}  # likewise to a unit that needs a gap
         self._debts: defaultdict[int, Debts] = defaultdict(Debts)
         self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
+        self._unsounded: set[int] = set()  # those that refuse to be
         self._heard = b""
+        self._echoes: bool | None = None  # whether the adapter hears itself; None: not known yet
+        self._echo = b""  # of the request under way, still to be left out
         self._asked: Request | None = None  # the one under way
         self._reply: asyncio.Future[bytes] | None = None  # to it
 
@@ -91,6 +97,7 @@ class RtuLine:
             self._port = SerialPort(self._address, self._hear, self._lost)
         except OSError as error:
             raise self._unreachable(in_words(error), request) from error
+        self._echoes = self._echoes or None  # it may be another adapter
 
     async def _free_for(self, request: Request) -> None:
         """Waits until the line, and the unit, have had their silence; not for ever."""
@@ -110,12 +117,13 @@ class RtuLine:
         """What to ask first, as the unit may still answer something else in the same words."""
         now_s = asyncio.get_running_loop().time()
         sounding = debts.sounding()
-        if request.unit not in self._forgive_s and sounding is not None:
+        if sounding is not None and request.unit not in self._unsounded:
             return sounding
         if now_s < self._forgive_s.setdefault(request.unit, now_s + LATEST_S):
             what = f"not asked for {LATEST_S:g} s: a late answer could be taken for another"
             raise NoReplyError(what, line=self.url, request=request)
         del self._forgive_s[request.unit]
+        self._unsounded.discard(request.unit)
         debts.forgive()
         return None
 
@@ -125,6 +133,7 @@ class RtuLine:
         if self._port is None:
             raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
         self._asked, self._heard = request, b""
+        self._echo = b"" if self._echoes is False else frame(request)
         self._reply = asyncio.get_running_loop().create_future()
         failed = True
         try:
@@ -144,6 +153,7 @@ class RtuLine:
                 self._forgive_s.pop(request.unit, None)
             elif reply[2] in _NEVER and not (request.writes or request.fewer):
                 self._forgive_s.setdefault(request.unit, self._free_s + LATEST_S)
+                self._unsounded.add(request.unit)
             raise refusal(reply[2], self.url, request)
         debts.answered(request)
         self._forgive_s.pop(request.unit, None)
@@ -159,8 +169,12 @@ class RtuLine:
         except OSError as error:
             self.close()
             raise self._unreachable(in_words(error), request) from error
-        async with asyncio.timeout(self._timeout_s):
-            return await self._reply
+        latest_s = asyncio.get_running_loop().time() + self._timeout_s
+        async with asyncio.timeout_at(latest_s):
+            reply = await self._reply
+        if asyncio.get_running_loop().time() > latest_s:
+            raise TimeoutError  # we were held up: nobody knows when it came
+        return reply
 
     def _rest(self, request: Request, failed: bool) -> None:
         """How long nothing may be sent now."""
@@ -186,6 +200,8 @@ class RtuLine:
         if request is None or reply is None or reply.done():
             return  # nobody waits for it
         self._heard = (self._heard + data)[:_HEARD_MAX]
+        if self._still_echo(request):
+            return
         try:
             while not reply.done():
                 whole, self._heard = split(self._heard)
@@ -196,6 +212,18 @@ class RtuLine:
             what = "what came is garbled: check wiring, termination, baud and parity"
             reply.set_exception(BadReplyError(what, line=self.url, request=request))
 
+    def _still_echo(self, request: Request) -> bool:
+        """Whether only the request itself was heard so far; once it is whole it is left out.
+
+        A write is answered with its own words, so it is left out only where that is known.
+        """
+        if not self._echo or (request.writes and not self._echoes):
+            return False
+        if self._heard.startswith(self._echo):
+            self._heard, self._echo, self._echoes = self._heard[len(self._echo) :], b"", True
+            return not self._heard
+        return self._echo.startswith(self._heard)
+
     def _judge(self, whole: bytes, request: Request, reply: asyncio.Future[bytes]) -> None:
         """Takes a frame for the reply, leaves out one that comes late, or fails."""
         right_unit, function = whole[0] == request.unit, whole[1] & ~REFUSED
@@ -204,6 +232,8 @@ class RtuLine:
         else:
             fits = shape_of(whole) == shape(request) and acknowledges(whole, request)
         if fits:
+            if self._echo and not request.writes:
+                self._echoes = False  # it would have come before
             reply.set_result(whole)
         elif not self._debts[whole[0]].expects(whole) or shape_of(whole) == shape(request):
             reply.set_exception(self._misfit(whole, request))
@@ -220,10 +250,8 @@ class RtuLine:
 
     def _lost(self, reason: str) -> None:
         self._port = None
-        if self._asked is None or self._reply is None or self._reply.done():
-            self._pauses.failed(reason)
-        else:
-            self._pauses.failed(reason)
+        self._pauses.failed(reason)
+        if self._asked is not None and self._reply is not None and not self._reply.done():
             self._reply.set_exception(CutError(reason, line=self.url, request=self._asked))
 
     def _unreachable(self, reason: str, request: Request) -> NoConnectionError:

@@ -20,7 +20,7 @@ from drivers.device import (
 )
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample, patiently
-from drivers.report import in_force_ma, promised_ma, time_left_ns, vehicle
+from drivers.report import in_force_ma, promised_ma, time_left_ns, time_set_ns, vehicle
 from drivers.setpoint import as_written_ma, write_of
 
 READ_EVERY_S = 0.5
@@ -57,6 +57,7 @@ class Trial:
         self._ma = ma
         self._reader = Reader(profile.name, unit, profile, bus, Rank.CHARGER, profile.reported)
         self._watchdog_ns = profile.watchdog.timeout_ns  # until the charger shows its own
+        self._set_shown = False  # it says itself what its watchdog is set to
         self._written_s = 0.0
         self._ours_ma: set[int | None] = set()  # what its register holds with nobody else about
 
@@ -67,6 +68,7 @@ class Trial:
         if in_force_ma(self._profile, sample) is None:
             raise self._error(DeviceError, "it does not say what current is in force")
         self.before = sample
+        self._learn_watchdog(sample)
         self._ours_ma.add(self._register_ma(sample))
 
     async def write(self) -> None:
@@ -87,7 +89,8 @@ class Trial:
             return self._astray(sample, self._ma) or self._held_back(sample)
 
         await self._await(complaint)
-        self._learn_watchdog()
+        assert self.after is not None
+        self._learn_watchdog(self.after)
         self.taken = True
 
     async def hold(self, hold_s: float) -> None:
@@ -104,7 +107,7 @@ class Trial:
             if astray := self._astray(self.after, self._ma):
                 self.taken = False
                 raise self._error(NotTakenError, astray)
-            if self._watchdog_ns is not None:
+            if self._watchdog_ns and self._profile.watchdog.kind != "any_traffic":
                 since_s = loop.time() - self._written_s
                 if since_s >= self._watchdog_ns / NS_PER_S / 3:
                     await self._write(self._ma)
@@ -142,7 +145,10 @@ class Trial:
             fallback_ma = sample.ma(watchdog.fallback)
         fallback = "its fallback" if fallback_ma is None else f"{amperes_text(fallback_ma)} A"
         assert self._watchdog_ns is not None
-        source = "it shows" if self.taken and watchdog.remaining else "its profile says"
+        if not self._watchdog_ns:
+            return "its watchdog is off: it keeps what was written last until somebody writes again"
+        shown = self._set_shown or (self.taken and watchdog.remaining)
+        source = "it shows" if shown else "its profile says"
         within = f"{seconds_text(self._watchdog_ns)} s, {source}"
         fed = "any request" if watchdog.kind == "any_traffic" else "a write"
         return f"its watchdog runs out without {fed} ({within}), then {fallback} is in force"
@@ -213,10 +219,13 @@ class Trial:
             what = f"somebody else has written {amperes_text(found_ma)} A, or it was restarted"
             raise self._error(ContestedError, what)
 
-    def _learn_watchdog(self) -> None:
-        left_ns = None if self.after is None else time_left_ns(self._profile, self.after)
-        if left_ns:
+    def _learn_watchdog(self, sample: Sample) -> None:
+        """Its time as the charger shows it: what is left after a write, or what is set."""
+        left_ns, set_ns = time_left_ns(self._profile, sample), time_set_ns(self._profile, sample)
+        if left_ns and self.written:
             self._watchdog_ns = left_ns
+        if set_ns is not None:
+            self._watchdog_ns, self._set_shown = set_ns, True
 
     def _register_ma(self, sample: Sample) -> int | None:
         """What its setpoint register holds or, where that cannot be read, what it applies."""

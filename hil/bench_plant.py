@@ -7,31 +7,48 @@ message must be is checked by the same code as in the enforcer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer
+from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
+from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
+    ClampBack,
+    ClampNoise,
+    ClampShows,
+    ClampSilent,
+    ClampText,
+    ClampUnplugged,
     CloudBack,
     CloudCut,
     Contact,
-    Event,
+    CrashLoop,
     Kill,
+    Leave,
     Limit,
     MeterBack,
+    MeterShows,
     MeterSilent,
+    Stall,
+    Stop,
+    Weld,
     WireBroken,
     WireMended,
 )
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.mishaps import silenced
+from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
 from hil.story import Story, chosen
+from hil.words import Event
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
+LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force
 LOOK_NS = 100_000_000  # a contact is looked at this often
 START_NS = 1_000_000_000  # from a process's start until it is at work
 
@@ -55,13 +72,17 @@ class PlantBench:
         self.now_ns = 0
         self.agenda = Agenda(self._go_on)
         self._silent: set[str] = set()
+        self._shows: dict[str, View] = {}
         self._leases: dict[str, Lease] = {}
+        self._stalled: set[str] = set()
+        self._fed_ns: int | None = None  # systemd's watchdog, once the enforcer is at work
         self._cloud = VirtualCloud(self)
         self._asks = {contact.id: False for contact in stage.site.inputs}
         self._broken: set[str] = set()
 
     def run(self) -> Outcome:
         story = self.stage.story
+        let_go(self.stage.site, self.stage.plant)
         self.stage.begin(0)
         self._start_enforcer()
         self._cloud.open_session()
@@ -81,6 +102,7 @@ class PlantBench:
         self.stage.plant.advance(now_ns)
 
     def _sample(self) -> None:
+        self._watch()
         self.stage.sample(self.now_ns)
 
     def _look_at_contacts(self) -> None:
@@ -110,7 +132,8 @@ class PlantBench:
         return True
 
     def _happens(self, event: Event) -> None:
-        if self.stage.happens(event) or self._on_pins(event):
+        done = self.stage.happens(event) or self._to_processes(event)
+        if done or self._is_measured(event) or self._on_pins(event):
             return
         match event:
             case Limit():
@@ -119,40 +142,120 @@ class PlantBench:
                 self._cloud.lose("cloud")
             case CloudBack():
                 self._cloud.regain("cloud")
-            case MeterSilent(meter=meter):
-                self._silent.add(meter)
-            case MeterBack(meter=meter):
-                self._silent.discard(meter)
             case ChargerSilent(charger=charger):
                 self._silent.update(self._ids(charger))
             case ChargerBack(charger=charger):
                 self._silent.difference_update(self._ids(charger))
-            case Kill():
-                self._kill(event)
+            case Weld(contactor=contactor):
+                self.stage.plant.set_welded(self.stage.contactors.index(contactor), True)
+            case BrokerIll(for_s=for_s):
+                self._cloud.lose("broker")
+                self._after(for_s, partial(self._cloud.regain, "broker"))
+            case SerialLine() | Misrouted() | Connection():
+                silent = silenced(event, self.stage)
+                self._silent.update(silent)
+                self._after(event.for_s, partial(self._silent.difference_update, silent))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    def _to_processes(self, event: Event) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                self._kill(event.process, event.restart_after_s)
+            case Leave():
+                self._leave(event)
+            case CrashLoop():
+                self._crash(event, event.times)
+            case Stall(thread=thread):
+                self._stall({thread}, event.for_s)
+            case Stop():
+                self._stall({"kernel", "io"}, event.for_s)
+            case _:
+                return False
+        return True
+
+    def _is_measured(self, event: Event) -> bool:
+        """Whether it happens to a meter or clamp; one that sends no lines is as good as silent."""
+        match event:
+            case MeterSilent(meter=source) | ClampSilent(clamp=source):
+                self._silent.add(source)
+            case ClampUnplugged(clamp=source) | ClampText(clamp=source) | ClampNoise(clamp=source):
+                self._silent.add(source)
+            case MeterBack(meter=source) | ClampBack(clamp=source):
+                self._silent.discard(source)
+            case MeterShows(meter=source) | ClampShows(clamp=source):
+                self._shows[source] = view(event.how, event.scale)
+            case _:
+                return False
+        return True
+
+    def _after(self, for_s: float, act: Callable[[], None]) -> None:
+        self.agenda.at(self.now_ns + nanoseconds(for_s), act)
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]
 
-    def _kill(self, event: Kill) -> None:
-        self._cloud.lose(event.process)
-        if event.process == "enforcer" and self.enforcer is not None:
+    def _kill(self, process: str, restart_after_s: float | None) -> None:
+        self._cloud.lose(process)
+        if process == "enforcer" and self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self.enforcer = None
-        if event.restart_after_s is not None:
-            works_ns = self.now_ns + nanoseconds(event.restart_after_s) + START_NS
-            self.agenda.at(works_ns, partial(self._restarted, event.process))
+            let_go(self.stage.site, self.stage.plant)
+            self._stalled.clear()
+        if restart_after_s is not None:
+            works_ns = self.now_ns + nanoseconds(restart_after_s) + START_NS
+            self.agenda.at(works_ns, partial(self._restarted, process))
+
+    def _crash(self, event: CrashLoop, times: int) -> None:
+        self._kill("enforcer", event.restart_after_s)
+        if times > 1:
+            next_ns = self.now_ns + nanoseconds(event.restart_after_s + event.lives_s)
+            self.agenda.at(next_ns, partial(self._crash, event, times - 1))
+
+    def _leave(self, event: Leave) -> None:
+        """As the enforcer does: the last orders go out, and when they are in force it ends."""
+        if self.enforcer is not None:
+            self.enforcer.kernel.leave()
+            ends_ns = self.now_ns + LEAVE_NS
+            self.agenda.at(ends_ns, partial(self._kill, "enforcer", event.restart_after_s))
+
+    def _stall(self, threads: set[str], for_s: float) -> None:
+        self._stalled |= threads
+        self.agenda.at(self.now_ns + nanoseconds(for_s), partial(self._go_free, threads))
+
+    def _go_free(self, threads: set[str]) -> None:
+        self._stalled -= threads
 
     def _restarted(self, process: str) -> None:
         if process == "enforcer":
+            self.stage.trace.restarts_s.append(self.now_ns / 1e9)
             self._start_enforcer()
         self._cloud.regain(process)
 
     def _start_enforcer(self) -> None:
         self.enforcer = VirtualEnforcer(
-            self.stage.site, self.stage.plant, self.now_ns, self._silent, self._leases
+            self.stage.site,
+            self.stage.plant,
+            self.now_ns,
+            self._silent,
+            self._leases,
+            self._stalled,
+            shows=self._shows,
         )
+        self._fed_ns = None
+        self.enforcer.image.turn.fed(self._feed)
+
+    def _feed(self) -> None:
+        self._fed_ns = self.now_ns
+
+    def _watch(self) -> None:
+        """Does to the enforcer what systemd does to one that was not fed."""
+        watchdog_s = self.stage.story.watchdog_s
+        if watchdog_s is None or self.enforcer is None or self._fed_ns is None:
+            return
+        if self.now_ns - self._fed_ns > nanoseconds(watchdog_s):
+            self._kill("enforcer", RESTART_S)
 
 
 class VirtualCloud:

@@ -23,33 +23,55 @@ from controller.facts import Profiles
 from hil.broker import BrokerError
 from hil.canary import Canary
 from hil.cloud import Ask
+from hil.devices.clamp import Speech
 from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import ProcessFault, die_with_parent
+from hil.faults.process import PauseFault, ProcessFault, die_with_parent
 from hil.faults.proxy import LineFault
+from hil.faults.thread import ThreadFault
+from hil.faults.view import view
 from hil.happenings import (
     ChargerBack,
     ChargerSilent,
+    ClampBack,
+    ClampNoise,
+    ClampShows,
+    ClampSilent,
+    ClampText,
+    ClampUnplugged,
     CloudBack,
     CloudCut,
     Contact,
-    Event,
+    CrashLoop,
+    Desired,
     Kill,
+    Leave,
     Limit,
     MeterBack,
+    MeterShows,
     MeterSilent,
     PowerCycle,
+    Stall,
+    Stop,
     Weld,
     WireBroken,
     WireMended,
 )
+from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
-from hil.story import Story, chosen
+from hil.story import Problem, Story, StoryError, chosen
+from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
+LEAVES_WITHIN_S = 12.0
 TELLINGS = 3  # at most, and only of a story that failed while the machine stalled
+SPEECH: dict[type[Event], Speech] = {
+    ClampSilent: Speech.NOTHING,
+    ClampText: Speech.TEXT,
+    ClampNoise: Speech.NOISE,
+}
 AT_ONCE = 2  # stories; each keeps three processes awake
 
 
@@ -81,7 +103,7 @@ def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
                 ready = wait([ours for ours, _ in telling.values()])
                 for index in [each for each, (ours, _) in telling.items() if ours in ready]:
                     ours, process = telling.pop(index)
-                    told[index] = ours.recv()  # EOFError when it ended without an outcome
+                    told[index] = _outcome(stories[index], ours)
                     process.join()
             yield told.pop(wanted)
     finally:
@@ -89,6 +111,16 @@ def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
             process.terminate()
         for _, process in telling.values():
             process.join()
+
+
+def _outcome(story: Story, ours: Connection) -> Outcome:
+    """Raises StoryError when the process has ended without one; it has said why."""
+    try:
+        told: Outcome = ours.recv()
+    except EOFError as error:
+        died = Problem("", "the process that told it has ended without an outcome")
+        raise StoryError(story.name, [died]) from error
+    return told
 
 
 def _run_alone(outcomes: Connection, story: Story, profiles: Profiles) -> None:
@@ -108,7 +140,7 @@ async def _tell(stage: Stage) -> Outcome:
     broken = last_words = ""
     try:
         depot = Depot(stage.site, stage.document, stage.plant, tuple(stage.rows))
-        async with Rig(depot, directory) as rig:
+        async with Rig(depot, directory, stage.story.watchdog_s, proxied=proxied(stage)) as rig:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
@@ -143,6 +175,7 @@ class RigBench:
         self._cloud = rig.cloud
         self._cloud.on_sent = self._sent
         self._cut = LineFault(rig.line)
+        rig.service.on_restart = self._restarted
 
     async def run(self) -> str:
         """To the end, or until a process ends unasked: then what is to be told of it."""
@@ -153,7 +186,7 @@ class RigBench:
             while True:
                 self._stage.sample(time.monotonic_ns())
                 if self._t_s >= self._stage.story.duration_s:
-                    return ""
+                    return "\n".join(self._rig.installer.unmet)
                 if happening.done():
                     happening.result()
                 for child in (self._rig.enforcer, self._rig.link):
@@ -165,6 +198,7 @@ class RigBench:
                 await asyncio.sleep(SAMPLE_EVERY_S)
         finally:
             happening.cancel()
+            await asyncio.gather(happening, return_exceptions=True)
 
     @property
     def _t_s(self) -> float:
@@ -181,34 +215,72 @@ class RigBench:
         if self._rig.hears_cloud:
             self._stage.publish(time.monotonic_ns(), self._held[ask.source])
 
-    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:  # noqa: PLR0912
+    async def _happens(self, event: Event, group: asyncio.TaskGroup) -> None:
         self._stage.plant.advance(time.monotonic_ns())
         if self._on_pins(event):
             return
         if self._stage.happens(event):
-            if isinstance(event, PowerCycle):
-                for id_ in self._ids(event.charger):
-                    self._rig.sockets[id_].reboot()
+            self._reboot(event)
+            return
+        if self._goes_wrong(event, group):
+            return
+        if await self._is_measured(event) or await self._to_processes(event, group):
             return
         match event:
             case Limit():
                 self._hold(event)
-            case Kill():
-                await self._kill(event, group)
-            case CloudCut():
-                await self._cut.begin()
-            case CloudBack():
-                await self._cut.end()
-            case MeterSilent(meter=meter):
-                await self._silence(meter).begin()
-            case MeterBack(meter=meter):
-                await self._silence(meter).end()
+            case Desired():
+                publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
+                group.create_task(publishing)
+            case CloudCut() | CloudBack():
+                await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
             case ChargerSilent(charger=charger):
                 await asyncio.gather(*(self._silence(id_).begin() for id_ in self._ids(charger)))
             case ChargerBack(charger=charger):
                 await asyncio.gather(*(self._silence(id_).end() for id_ in self._ids(charger)))
             case _:
                 raise TypeError(f"this bench cannot do {type(event).__name__}")
+
+    async def _is_measured(self, event: Event) -> bool:
+        """Whether it happens to a meter or clamp."""
+        rig = self._rig
+        match event:
+            case MeterSilent(meter=meter):
+                await self._silence(meter).begin()
+            case MeterBack(meter=meter):
+                await self._silence(meter).end()
+            case MeterShows(meter=meter, how=how, scale=scale):
+                rig.meter_devices[meter].view = view(how, scale)
+            case ClampShows(clamp=clamp, how=how, scale=scale):
+                rig.clamps[clamp].view = view(how, scale)
+            case ClampUnplugged(clamp=clamp):
+                rig.clamps[clamp].line.pull()
+            case ClampSilent(clamp=clamp) | ClampText(clamp=clamp) | ClampNoise(clamp=clamp):
+                rig.clamps[clamp].speech = SPEECH[type(event)]
+            case ClampBack(clamp=clamp):
+                rig.clamps[clamp].speech = Speech.LINES
+                rig.clamps[clamp].line.plug()
+            case _:
+                return False
+        return True
+
+    async def _to_processes(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens to the product's own processes; False for everything else."""
+        match event:
+            case Kill():
+                await self._kill(event, group)
+            case Leave():
+                group.create_task(self._leave(event))
+            case CrashLoop():
+                group.create_task(self._crash(event))
+            case Stall():
+                fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
+                group.create_task(_lasting(event.for_s, fault))
+            case Stop():
+                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
+            case _:
+                return False
+        return True
 
     def _on_pins(self, event: Event) -> bool:
         """Does what happens to contactors and contacts; False for everything else."""
@@ -228,6 +300,18 @@ class RigBench:
                 return False
         for row in self._stage.site.inputs:
             self._stage.dims(row.id, gear.dims(row.id))
+        return True
+
+    def _reboot(self, event: Event) -> None:
+        """The plant knows when a charger is without power; its registers must, too."""
+        for id_ in self._ids(event.charger) if isinstance(event, PowerCycle) else ():
+            self._rig.sockets[id_].reboot()
+
+    def _goes_wrong(self, event: Event, group: asyncio.TaskGroup) -> bool:
+        """Does what happens on lines and to the broker; False for everything else."""
+        if not isinstance(event, Mishap):
+            return False
+        group.create_task(_lasting(event.for_s, fault_of(event, self._rig, self._stage)))
         return True
 
     def _ids(self, patterns: Sequence[str]) -> list[str]:
@@ -251,11 +335,41 @@ class RigBench:
         return DeviceFault(servers[device], Manner.SILENT)
 
     async def _kill(self, event: Kill, group: asyncio.TaskGroup) -> None:
-        child = self._rig.enforcer if event.process == "enforcer" else self._rig.link
-        fault = ProcessFault(child)
+        ours = event.process == "enforcer"
+        fault = ProcessFault(self._rig.enforcer if ours else self._rig.link)
         await fault.begin()
+        if event.restart_after_s is None:
+            return
+        after_s = event.restart_after_s
+        group.create_task(self._start(after_s) if ours else _later(after_s, fault))
+
+    async def _start(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._rig.enforcer.start()
+        self._restarted()
+
+    async def _leave(self, event: Leave) -> None:
+        await self._rig.enforcer.stop(LEAVES_WITHIN_S)
         if event.restart_after_s is not None:
-            group.create_task(_later(event.restart_after_s, fault))
+            await self._start(event.restart_after_s)
+
+    async def _crash(self, event: CrashLoop) -> None:
+        for _ in range(event.times):
+            await self._rig.enforcer.kill()
+            await self._start(event.restart_after_s)
+            await asyncio.sleep(event.lives_s)
+
+    def _restarted(self) -> None:
+        self._stage.trace.restarts_s.append(self._t_s)
+
+
+async def _lasting(for_s: float, fault: Fault) -> None:
+    """From now on for so long, or until the story ends."""
+    try:
+        await fault.begin()
+        await asyncio.sleep(for_s)
+    finally:
+        await fault.end()
 
 
 async def _later(after_s: float, fault: Fault) -> None:

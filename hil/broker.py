@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -33,19 +34,23 @@ class Broker:
     """One mosquitto: anonymous, nothing kept on disk, loopback only."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = 0
+        self.port = 0  # of its first start, and kept
+        self.answers = False  # whoever comes is let in and heard
         self._directory = directory
         self.child: Child | None = None
 
-    async def start(self) -> None:
-        """Returns when it accepts connections. Raises BrokerError, with its own words."""
+    async def start(self, anonymous: bool = True) -> None:
+        """Returns when it accepts connections. Raises BrokerError, with its own words.
+
+        Not `anonymous`: it accepts them and refuses everybody.
+        """
         program = find_mosquitto()
         for _ in range(3):  # somebody else may take the port between our look and its start
-            self.port = _free_port()
+            self.port = self.port or _free_port()
             config = self._directory / "mosquitto.conf"
             config.write_text(
                 f"listener {self.port} 127.0.0.1\n"
-                "allow_anonymous true\n"
+                f"allow_anonymous {str(anonymous).lower()}\n"
                 "persistence false\n"
                 f"{'user root' if os.getuid() == 0 else ''}\n"  # else it becomes another user
             )
@@ -53,14 +58,34 @@ class Broker:
             self.child = Child("mosquitto", [program, "-c", str(config)], log)
             await self.child.start()
             if await self._listens():
+                self.answers = anonymous
                 return
             await self.child.stop()
+            self.port = 0
         assert self.child is not None
         raise BrokerError(f"mosquitto did not start:\n{self.child.tail()}")
 
     async def stop(self) -> None:
+        self.thaw()
+        self.answers = False
         if self.child is not None:
             await self.child.stop()
+
+    async def kill(self) -> None:
+        self.answers = False
+        if self.child is not None:
+            await self.child.kill()
+
+    def freeze(self) -> None:
+        """It stands still (SIGSTOP): connections stay, and nobody answers."""
+        if self.child is not None and self.child.pid is not None:
+            self.answers = False
+            os.kill(self.child.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self.child is not None and self.child.pid is not None:
+            os.kill(self.child.pid, signal.SIGCONT)
+            self.answers = True
 
     async def _listens(self) -> bool:
         assert self.child is not None

@@ -7,11 +7,12 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -38,9 +39,11 @@ class Cloud:
     def __init__(self, site: str, port: int) -> None:
         self.on_sent: Callable[[Ask], None] = lambda ask: None  # after each publication
         self.status: dict[str, Any] = {}
+        self.reported: dict[str, Any] = {}
         self.answers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
         self.sent = 0
         self._root = f"loadkeeper/{site}"
+        self._told = (f"{self._root}/status", f"{self._root}/site/reported")
         self._answers_to = f"{self._root}/answer/rig"
         self._port = port
         self._epoch = time.time_ns() // 1000  # a restarted source is newer than it was
@@ -52,6 +55,7 @@ class Cloud:
             CallbackAPIVersion.VERSION2, "rig-cloud", protocol=MQTTProtocolVersion.MQTTv5
         )
         self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
     @property
@@ -84,6 +88,14 @@ class Cloud:
         if before := self._renewals.pop(ask.source, None):
             before.cancel()
         self._renewals[ask.source] = asyncio.ensure_future(self._renew(ask, every_s))
+
+    def desire(self, message: str) -> None:
+        """Publishes a document, retained as they should be."""
+        self._client.publish(f"{self._root}/site/desired", message, qos=1, retain=True)
+
+    async def news(self) -> None:
+        """Returns when a status or report has come."""
+        await self._changed.wait()
 
     def publish(self, ask: Ask) -> None:
         """Once. Without a session it is refused, and answered so."""
@@ -138,7 +150,23 @@ class Cloud:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        client.subscribe([(f"{self._root}/status", 1), (self._answers_to, 1)])
+        client.subscribe([(topic, 1) for topic in (*self._told, self._answers_to)])
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has ended before us
+            self._loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        """Nothing is known of the link's session any more."""
+        self.status = {}
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         """In paho's thread: only hands over."""
@@ -150,6 +178,9 @@ class Cloud:
         if topic == self._answers_to:
             self.answers.append(content)
         else:
-            self.status = content
+            if topic == self._told[0]:
+                self.status = content
+            else:
+                self.reported = content
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()

@@ -15,7 +15,20 @@ from typing import Any, NamedTuple
 
 from cext.plant import Plant
 from cext.rows import Phases
-from hil.expectations import Apart, Down, Energy, Expect, NotRising, Offered, Over, Settles, Window
+from hil.expectations import (
+    Apart,
+    Down,
+    Energy,
+    Expect,
+    NotRising,
+    Offered,
+    Over,
+    Restarts,
+    Settles,
+    Stays,
+    Switched,
+    Window,
+)
 from hil.story import chosen
 
 RIG_SLACK_S = 0.5
@@ -34,6 +47,7 @@ class Sample(NamedTuple):
     offered_ma: tuple[int, ...]
     drawn_ma: tuple[int, ...]  # on the highest phase
     energy_mwh: int  # delivered by all chargers since the start
+    closed: tuple[bool, ...] = ()  # each contactor as it is
 
 
 @dataclass(slots=True)
@@ -42,8 +56,12 @@ class Trace:
 
     circuits: list[str]
     chargers: list[str]
+    contactors: list[str] = field(default_factory=list)
     tolerance_ma: int = 500  # a meter's error, not an excess
     samples: list[Sample] = field(default_factory=list)
+    restarts_s: list[float] = field(default_factory=list)  # of the enforcer
+    lapses_s: list[float] = field(default_factory=list)  # of any charger's watchdog
+    _guarded: set[int] = field(default_factory=set)  # chargers whose watchdog runs
 
     def record(self, plant: Plant, t_s: float) -> None:
         """Takes a sample and begins the plant's next measuring window."""
@@ -58,9 +76,13 @@ class Trace:
                 tuple(state.offered_ma for state in states),
                 tuple(max(state.current_ma) for state in states),
                 sum(state.energy_mwh for state in states),
+                tuple(plant.contactor(i) for i in range(len(self.contactors))),
             )
         )
         plant.mark()
+        guarded = {i for i, state in enumerate(states) if state.valid_ns}
+        self.lapses_s += [t_s] * len(self._guarded - guarded)
+        self._guarded = guarded
 
     def between(self, from_s: float, to_s: float | None) -> list[Sample]:
         return [s for s in self.samples if s.t_s >= from_s and (to_s is None or s.t_s <= to_s)]
@@ -135,13 +157,32 @@ def _not_rising(expected: NotRising, trace: Trace, slack_s: float) -> Measured |
     which = chosen(expected.charger, trace.chargers)
     if not window:
         return {"samples": 0}
-    lowest = _sum_a(window[0], which)
-    for sample in window:
-        now = _sum_a(sample, which)
-        if now > lowest:
-            return {"from_a": lowest, "to_a": now, "at_s": sample.t_s}
-        lowest = now
+    alone_ma = round(expected.alone_a * 1000)
+    for index in which:
+        lowest_ma = window[0].offered_ma[index]
+        for sample in window:
+            if sample.offered_ma[index] > max(lowest_ma, alone_ma):
+                return {
+                    "charger": trace.chargers[index],
+                    "from_a": lowest_ma / 1000,
+                    "to_a": sample.offered_ma[index] / 1000,
+                    "at_s": sample.t_s,
+                }
+            lowest_ma = sample.offered_ma[index]
     return None
+
+
+@measure.register
+def _restarts(expected: Restarts, trace: Trace, slack_s: float) -> Measured | None:
+    if not trace.samples:
+        return {"samples": 0}
+    instants_s = trace.restarts_s if expected.of == "enforcer" else trace.lapses_s
+    begin_s = _begin_s(expected, slack_s)
+    end_s = trace.samples[-1].t_s if expected.to_s is None else expected.to_s
+    found = [each for each in instants_s if begin_s <= each <= end_s]
+    if expected.least <= len(found) <= expected.most:
+        return None
+    return {"restarts": len(found), "at_s": ", ".join(f"{each:.1f}" for each in found[:10])}
 
 
 @measure.register
@@ -175,6 +216,28 @@ def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None
         if not wrong:
             return None
     return dict(wrong)
+
+
+@measure.register
+def _switched(expected: Switched, trace: Trace, slack_s: float) -> Measured | None:
+    """At some sample of the window; a bench that is late gets its slack at the end."""
+    contactor = trace.contactors.index(expected.contactor)
+    window = trace.between(expected.after_s, expected.after_s + expected.within_s + slack_s)
+    if any(sample.closed[contactor] == expected.closed for sample in window):
+        return None
+    return {"samples": len(window)}
+
+
+@measure.register
+def _stays(expected: Stays, trace: Trace, slack_s: float) -> Measured | None:
+    contactor = trace.contactors.index(expected.contactor)
+    window = trace.between(_begin_s(expected, slack_s), expected.to_s)
+    if not window:
+        return {"samples": 0}
+    for sample in window:
+        if sample.closed[contactor] != expected.closed:
+            return {"closed": float(sample.closed[contactor]), "at_s": sample.t_s}
+    return None
 
 
 @measure.register

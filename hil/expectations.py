@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from hil.words import Amps, Chargers, Id, Instant, NotNegative, Part, Positive
 
+Count = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+
 
 class Expect(Part):
     """An expectation of the depot as the plant measures it."""
@@ -56,10 +58,13 @@ class Energy(Expect):
 
 
 class NotRising(Window):
-    """The sum of what the chargers offer never rises above its lowest value so far."""
+    """What each charger offers never rises above its own lowest value so far."""
 
     kind: Literal["not_rising"]
     charger: Chargers = ("*",)
+    alone_a: NotNegative = Field(
+        0.0, description="its fallback: so far it may rise by itself, when nobody speaks to it"
+    )
 
 
 class Settles(Window):
@@ -81,6 +86,33 @@ class Offered(Expect):
     max_a: NotNegative = 1e6
 
 
+class Switched(Expect):
+    """A contactor truly gets into a position within `within_s` of `after_s`, or is in it."""
+
+    kind: Literal["switched"]
+    contactor: Id
+    closed: bool
+    after_s: Instant
+    within_s: Positive
+
+
+class Stays(Window):
+    """A contactor truly stays in a position."""
+
+    kind: Literal["stays"]
+    contactor: Id
+    closed: bool
+
+
+class Restarts(Window):
+    """How often the enforcer was started anew, or a charger's watchdog ran out."""
+
+    kind: Literal["restarts"]
+    of: Literal["enforcer", "chargers"]
+    least: Count = 0
+    most: Count = 0
+
+
 class Apart(Window):
     """No two of the chargers begin to offer current within `at_least_s` of each other."""
 
@@ -93,5 +125,6 @@ class Apart(Window):
 
 
 Expectation = Annotated[
-    Over | Down | Energy | NotRising | Settles | Offered | Apart, Field(discriminator="kind")
+    Over | Down | Energy | NotRising | Settles | Offered | Apart | Restarts | Switched | Stays,
+    Field(discriminator="kind"),
 ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
+from hil.faults.view import How
+from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
 from hil.words import (
     Amps,
     AmpsOrUnlimited,
     Chargers,
+    Event,
     Id,
-    Instant,
     NotNegative,
     Number,
     Part,
@@ -59,12 +61,7 @@ class ChargerTruth(Part):
     fallback_a: NotNegative | None = None
     power_on_a: NotNegative | None = None
     watchdog_s: NotNegative | None = Field(None, description="0: it keeps its last setpoint")
-
-
-class Event(Part):
-    """Something that happens at an instant."""
-
-    t_s: Instant
+    boot_s: NotNegative = Field(0.0, description="from getting its power back until it answers")
 
 
 class SetBase(Event, BaseLoad):
@@ -134,6 +131,59 @@ class MeterBack(Event):
     meter: Id
 
 
+class MeterShows(Event):
+    """From now on the meter shows something else than there is, or the truth again."""
+
+    do: Literal["meter_shows"]
+    meter: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampShows(Event):
+    """Likewise for a clamp."""
+
+    do: Literal["clamp_shows"]
+    clamp: Id
+    how: How
+    scale: Number = 1.0
+
+
+class ClampSilent(Event):
+    """The clamp's board sends nothing any more."""
+
+    do: Literal["clamp_silent"]
+    clamp: Id
+
+
+class ClampText(Event):
+    """A console writes on the clamp's line, in place of the board."""
+
+    do: Literal["clamp_text"]
+    clamp: Id
+
+
+class ClampNoise(Event):
+    """The board sends at another speed: nothing but noise arrives."""
+
+    do: Literal["clamp_noise"]
+    clamp: Id
+
+
+class ClampUnplugged(Event):
+    """The clamp's adapter is pulled out."""
+
+    do: Literal["clamp_unplugged"]
+    clamp: Id
+
+
+class ClampBack(Event):
+    """Plugged in, and sending."""
+
+    do: Literal["clamp_back"]
+    clamp: Id
+
+
 class ChargerSilent(Event):
     """The charger stops answering; it goes on charging as its watchdog has it."""
 
@@ -200,6 +250,55 @@ class Kill(Event):
     restart_after_s: NotNegative | None = None
 
 
+class Stall(Event):
+    """One thread of the enforcer stands still, its others go on."""
+
+    do: Literal["stall"]
+    thread: Annotated[
+        Literal["kernel", "io"], Field(description="that decides, or that talks to the devices")
+    ]
+    for_s: Positive
+
+
+class Stop(Event):
+    """The enforcer stands still as a whole (SIGSTOP), and goes on."""
+
+    do: Literal["stop"]
+    for_s: Positive
+
+
+class CrashLoop(Event):
+    """The enforcer is killed, started again, killed again …; after the last time it lives on."""
+
+    do: Literal["crash_loop"]
+    times: Annotated[int, Field(strict=True, ge=2, le=100)]
+    lives_s: Positive = Field(description="from a start to the next death")
+    restart_after_s: NotNegative = 0.1
+
+
+class Leave(Event):
+    """The enforcer is asked to end (SIGTERM): a planned stop."""
+
+    do: Literal["leave"]
+    restart_after_s: NotNegative | None = None
+
+
+class Desired(Event):
+    """Somebody publishes a document; the story fails when something else becomes of it."""
+
+    do: Literal["desired"]
+    revision: Annotated[int, Field(strict=True, ge=1)]
+    operation: dict[str, JsonValue] = Field(default_factory=dict)
+    change: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="the installation part: the site's own with keys set by path, as in "
+        '"circuit.row-a.rating_a"; none: left out',
+    )
+    signed_by: Literal["installer", "stranger", "nobody"] = "nobody"
+    becomes: Literal["active", "rejected", "rolled_back"]
+    within_s: Positive = 15.0
+
+
 Happening = Annotated[
     SetBase
     | Plug
@@ -210,6 +309,13 @@ Happening = Annotated[
     | CloudBack
     | MeterSilent
     | MeterBack
+    | MeterShows
+    | ClampShows
+    | ClampSilent
+    | ClampText
+    | ClampNoise
+    | ClampUnplugged
+    | ClampBack
     | ChargerSilent
     | ChargerBack
     | Disobey
@@ -219,6 +325,15 @@ Happening = Annotated[
     | Contact
     | WireBroken
     | WireMended
-    | Kill,
+    | Kill
+    | Stall
+    | Stop
+    | CrashLoop
+    | Leave
+    | SerialLine
+    | Misrouted
+    | Connection
+    | BrokerIll
+    | Desired,
     Field(discriminator="do"),
 ]

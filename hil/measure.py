@@ -6,13 +6,18 @@ from collections.abc import Callable, Sequence
 
 from cext.rows import Phases
 from hil.expect import Sample, Trace
-from hil.happenings import Event, Kill, SetBase
+from hil.happenings import CrashLoop, Kill, Leave, SetBase, Stall, Stop
 from hil.story import Story
+from hil.words import Event
 
 
-def measure(story: Story, trace: Trace, ratings_ma: Sequence[Phases]) -> dict[str, float]:
+def measure(
+    story: Story, trace: Trace, ratings_ma: Sequence[Phases], alone_ma: Sequence[int] = ()
+) -> dict[str, float]:
     """`base_step_s`: from a base step until back under every cap, the longest of them.
     `enforcer_killed_s`: from the enforcer's death until under every rating for good.
+    `to_fallback_s`: from when the enforcer stood still, or went, until every charger offers no
+    more than what it does alone (`alone_ma`), the longest of them.
     Nothing where nothing was exceeded.
     """
 
@@ -26,6 +31,10 @@ def measure(story: Story, trace: Trace, ratings_ma: Sequence[Phases]) -> dict[st
             for load, most in zip(*circuit, strict=True)
         )
 
+    def above(sample: Sample) -> bool:
+        pairs = zip(sample.offered_ma, alone_ma, strict=True)
+        return any(offered > alone for offered, alone in pairs)
+
     steps = [each for each in story.events() if isinstance(each, SetBase) and each.t_s > 0]
     kills = [
         each for each in story.events() if isinstance(each, Kill) and each.process == "enforcer"
@@ -36,7 +45,15 @@ def measure(story: Story, trace: Trace, ratings_ma: Sequence[Phases]) -> dict[st
         found["enforcer_killed_s"] = max(last_s)
     elif steps:
         found["base_step_s"] = max(_first_s(_after(trace, event), over_cap) for event in steps)
+    gone = [each for each in story.events() if _goes(each)]
+    if gone and alone_ma:
+        found["to_fallback_s"] = max(_first_s(_after(trace, each), above) for each in gone)
     return {name: round(value_s, 2) for name, value_s in found.items() if value_s > 0}
+
+
+def _goes(event: Event) -> bool:
+    killed = isinstance(event, Kill) and event.process == "enforcer"
+    return killed or isinstance(event, Stall | Stop | CrashLoop | Leave)
 
 
 def _after(trace: Trace, event: Event) -> list[Sample]:

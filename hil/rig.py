@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from controller.wire import FrameError, StatusReport, ask_status
 from hil.broker import Broker
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
+from hil.devices.clamp import Clamp
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
 from hil.devices.keba import Keba
@@ -34,6 +35,8 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.installer import Installer
+from hil.service import Service
 from hil.supply import Supplies
 from hil.wiring import FACTORY
 
@@ -81,7 +84,15 @@ class Station(Protocol):
 class Rig:
     """`async with Rig(depot, directory)`: up when entered, all gone when left."""
 
-    def __init__(self, depot: Depot, directory: Path) -> None:
+    def __init__(
+        self,
+        depot: Depot,
+        directory: Path,
+        watchdog_s: float | None = None,
+        *,
+        proxied: Collection[str] = (),
+    ) -> None:
+        """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each."""
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
@@ -93,22 +104,40 @@ class Rig:
         self.sockets: dict[str, Station] = {}
         self.chargers: dict[str, Server | Slave] = {}
         self.meters: dict[str, Server | Slave] = {}
+        self.meter_devices = {meter.id: self._meter(meter) for meter in depot.site.meters}
         for meter in depot.site.meters:
-            self.meters[meter.id] = self._served(self._meter(meter), meter.bus)
+            self.meters[meter.id] = self._served(self.meter_devices[meter.id], meter.bus)
+        circuits = [circuit.id for circuit in depot.site.circuits]
+        self.clamps = {
+            clamp.id: Clamp(depot.plant, circuits.index(clamp.circuit), self.present, clamp)
+            for clamp in depot.site.clamps
+        }
         for index, (charger, row) in enumerate(zip(depot.site.chargers, depot.rows, strict=True)):
             device = SIMULATED_CHARGERS[charger.profile](
                 depot.plant, index, row, self.present, charger.unit
             )
             self.sockets[charger.id] = device
             self.chargers[charger.id] = self._served(device, charger.bus)
+        self.proxies: dict[str, Proxy] = {}
+        self._proxied = proxied
         self.broker = Broker(directory)
+        self.installer = Installer(depot.site.id)
+        self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
         self.cloud: Cloud | None = None
+        self.service = Service(directory, watchdog_s)
         self.supplies = Supplies(
-            depot.site.gpio, directory, self.sockets, self.chargers, self._supply
+            depot.site.gpio,
+            directory,
+            self.sockets,
+            self.chargers,
+            self._supply,
+            self._switch,
         )
         document = directory / "site.json"
-        self.enforcer = self._child("run", "enforcer", document, self.supplies.environment)
+        self.enforcer = self._child(
+            "run", "enforcer", document, {**self.supplies.environment, **self.service.env}
+        )
         self.link = self._child("link", "link", document, {})
 
     def present(self) -> int:
@@ -120,7 +149,7 @@ class Rig:
     @property
     def hears_cloud(self) -> bool:
         """Whether there is a way from the broker to a running enforcer."""
-        line = self.line is not None and self.line.line is Line.OPEN
+        line = self.line is not None and self.line.line is Line.OPEN and self.broker.answers
         return line and self.link.running and self.enforcer.running
 
     async def __aenter__(self) -> Self:
@@ -133,10 +162,13 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends everything, in spite of whatever fails on the way."""
+        await self.service.close()
         ends = [self.link.stop(), self.enforcer.stop()]
         await asyncio.gather(*ends, return_exceptions=True)
         await self.supplies.close()
         rest = [server.close() for server in (*self.chargers.values(), *self.meters.values())]
+        rest += [clamp.close() for clamp in self.clamps.values()]
+        rest += [proxy.close() for proxy in self.proxies.values()]
         if self.cloud is not None:
             rest.append(self.cloud.stop())
         if self.line is not None:
@@ -166,13 +198,23 @@ class Rig:
             raise RigError(f"{socket} is too long a path for a Unix socket: set TMPDIR")
         for server in (*self.chargers.values(), *self.meters.values()):
             await server.open()
+        for clamp in self.clamps.values():
+            await clamp.open()
         await self.supplies.open()
+        for id_ in self._proxied:
+            server = {**self.chargers, **self.meters}[id_]
+            if not isinstance(server, Server):
+                raise RigError(f"{id_} hangs on a serial line, not on a network")
+            self.proxies[id_] = Proxy(server.port)
+            await self.proxies[id_].open()
         await self.broker.start()
         self.line = Proxy(self.broker.port)
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
-        (self.directory / "site.json").write_text(json.dumps(self.document(self.line.port)))
+        self.written = self.document(self.line.port)
+        (self.directory / "site.json").write_text(json.dumps(self.written))
+        await self.service.open(self.enforcer)
         await self.enforcer.start()
         await self.link.start()
         await self._up(self.cloud)
@@ -187,6 +229,11 @@ class Rig:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise RigError(f"not up within {UP_WITHIN_S:g} s\n{self.last_words()}") from None
+
+    def _switch(self, contactor: int, closed: bool) -> None:
+        if self.depot.plant.contactor(contactor) != closed:
+            self.present()
+            self.depot.plant.set_contactor(contactor, closed)
 
     def _supply(self, charger: str, supplied: bool) -> None:
         self.present()
@@ -230,9 +277,14 @@ class Rig:
             for entry in document.get(section, ()):
                 bus = by_id[entry["id"]].bus
                 url = servers[entry["id"]].url
+                if entry["id"] in self.proxies:
+                    url = f"tcp://127.0.0.1:{self.proxies[entry['id']].port}"
                 made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
                 entry["bus"] = buses.setdefault(url, made)["id"]
         document["bus"] = list(buses.values())
+        for entry in document.get("clamp", ()):
+            entry["port"] = self.clamps[entry["id"]].port
+        document["key"] = [self.installer.entry]
         if "gpio" in document:
             document["gpio"] = {"factory": FACTORY}
         document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}

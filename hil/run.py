@@ -13,7 +13,7 @@ from controller.commands.output import FINE, MISUSED, NO, complain, say
 from controller.site import DocumentError
 from hil.profiles import StoryProfiles
 from hil.report import markdown
-from hil.stage import Outcome
+from hil.stage import Outcome, Stage
 from hil.story import Bench, Problem, Story, StoryError, find, load
 
 BENCHES: dict[Bench, str] = {"plant": "hil.bench_plant", "rig": "hil.bench_rig"}
@@ -43,8 +43,11 @@ def run(args: Namespace) -> int:
 
 
 def chosen(names: list[str], bench: Bench) -> list[Story]:
-    """The stories of a bench; one that is named must be made for it. Raises StoryError."""
+    """The stories of a bench; one that is named must be made for it. Raises StoryError,
+    and DocumentError for a site that cannot be used."""
     stories = [load(path) for path in find(names)]
+    for story in stories:
+        Stage(story, StoryProfiles())  # before anything is begun
     if names:
         for story in stories:
             if bench not in story.benches:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.commands.output import FINE, say
+from controller.desired import Message
 from controller.document import model
 from controller.document.operation import Operation
+from controller.reported import Reported
 from hil import story
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -20,8 +22,17 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "site.schema.json": model.json_schema(),
         "operation.schema.json": model.json_schema(Operation),
+        "desired.schema.json": model.json_schema(Message),
+        "reported.schema.json": _published(Reported),
         "story.schema.json": story.json_schema(),
     }
+
+
+def _published(message: type[Reported]) -> dict[str, Any]:
+    """Without `type`, which only the two processes need."""
+    schema = message.model_json_schema()
+    del schema["properties"]["type"]
+    return schema
 
 
 def text(schema: dict[str, Any]) -> str:

@@ -17,7 +17,6 @@ from hil.happenings import (
     CarMax,
     ChargerTruth,
     Disobey,
-    Event,
     Limit,
     MeterTruth,
     Obey,
@@ -30,7 +29,7 @@ from hil.happenings import (
 from hil.measure import measure
 from hil.story import Bench, Names, Story, check_names, chosen
 from hil.truth import Truth
-from hil.words import Three
+from hil.words import Event, Three
 
 MA_PER_A = 1000
 NS_PER_S = 1_000_000_000
@@ -101,14 +100,18 @@ class Stage:
         self.chargers = [charger.id for charger in self.site.chargers]
         meters = [meter.id for meter in self.site.meters]
         sources = [source.id for source in self.site.limit_sources]
-        contactors = [contactor.id for contactor in self.site.contactors]
+        self.contactors = [contactor.id for contactor in self.site.contactors]
         inputs = [contact.id for contact in self.site.inputs]
-        names = Names(self.circuits, meters, self.chargers, sources, contactors, inputs)
+        clamps = [clamp.id for clamp in self.site.clamps]
+        buses = [bus.id for bus in self.site.buses]
+        names = Names(
+            self.circuits, meters, self.chargers, sources, self.contactors, inputs, clamps, buses
+        )
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
         self.truth = Truth(self.site)
-        self.trace = Trace(self.circuits, self.chargers)
+        self.trace = Trace(self.circuits, self.chargers, self.contactors)
         self._begin_ns = 0
 
     def begin(self, now_ns: int) -> None:
@@ -174,7 +177,8 @@ class Stage:
     def outcome(self, bench: Bench) -> Outcome:
         failures = judge(self.trace, self.story.expect, SLACK_S[bench])
         ratings_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        measured = measure(self.story, self.trace, ratings_ma)
+        alone_ma = [row.fallback_ma for row in self.rows]
+        measured = measure(self.story, self.trace, ratings_ma, alone_ma)
         remarks = [each.sentence for each in self.site.derogations]
         name = self.story.name
         return Outcome(name, bench, self.trace, failures, measured=measured, remarks=remarks)
@@ -220,4 +224,5 @@ def _as_it_is(row: PlantCharger, truth: ChargerTruth) -> PlantCharger:
         fallback_ma=stated(truth.fallback_a, row.fallback_ma),
         power_on_ma=stated(truth.power_on_a, row.power_on_ma),
         watchdog_ns=row.watchdog_ns if watchdog_s is None else nanoseconds(watchdog_s),
+        boot_ns=nanoseconds(truth.boot_s),
     )

@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from hil.expectations import Expectation
 from hil.happenings import BaseLoad, ChargerTruth, Happening, MeterTruth, Plugged
-from hil.words import Number, Part
+from hil.words import Number, Part, Positive
 
 STORIES = Path(__file__).with_name("stories")
 SITES = Path(__file__).with_name("sites")
@@ -38,6 +38,9 @@ class Story(Part):
         description="a site document beside the stories by file name, or the document itself; "
         "bus addresses in it are placeholders"
     )
+    watchdog_s: Positive | None = Field(
+        None, description="systemd's WatchdogSec of the enforcer; absent: nobody starts it anew"
+    )
     base: tuple[BaseLoad, ...] = ()
     meter: tuple[MeterTruth, ...] = ()
     charger: tuple[ChargerTruth, ...] = ()
@@ -46,10 +49,13 @@ class Story(Part):
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1)]
 
     def site_document(self) -> dict[str, Any]:
-        """The site document as written. Raises OSError or tomllib.TOMLDecodeError."""
+        """The site document as written. Raises StoryError."""
         if isinstance(self.site, dict):
             return dict(self.site)
-        return tomllib.loads((SITES / self.site).read_text(encoding="utf-8"))
+        try:
+            return tomllib.loads((SITES / self.site).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise StoryError(self.name, [Problem("site", str(error))]) from error
 
     def events(self) -> list[Happening]:
         """In the order in which they happen."""
@@ -65,6 +71,8 @@ class Names(NamedTuple):
     sources: Sequence[str]
     contactors: Sequence[str] = ()
     inputs: Sequence[str] = ()
+    clamps: Sequence[str] = ()
+    buses: Sequence[str] = ()
 
 
 class Problem(NamedTuple):
@@ -110,13 +118,18 @@ def parse(data: Mapping[str, Any], source: str = "story") -> Story:
 
 def check_names(story: Story, site: Names) -> None:
     """Raises StoryError with every name that the site does not know."""
+    devices = (*site.meters, *site.chargers)
     known = {
         "circuit": site.circuits,
         "meter": site.meters,
+        "clamp": site.clamps,
         "source": site.sources,
         "contactor": site.contactors,
         "input": site.inputs,
         "pin": [*site.contactors, *site.inputs],
+        "bus": site.buses,
+        "device": devices,
+        "by": devices,
     }
     problems: list[Problem] = []
     for path, part in _parts(story):

@@ -44,12 +44,14 @@ class Supplies:
         devices: Mapping[str, Bootable],
         servers: Mapping[str, Behaving],
         supply: Callable[[str, bool], None],
+        switch: Callable[[int, bool], None],
     ) -> None:
-        """`supply` tells the plant."""
+        """`supply` tells the plant who has power and has booted, `switch` how contactors are."""
         self.board = Board(directory / "pins.sock")
         self._devices = devices
         self._servers = servers
         self._supply = supply
+        self._switch = switch
         self._manners: dict[str, Manner] = {}  # before the power went
         self._boots: dict[str, float] = {}  # who boots, and when it is ready
         self._task: asyncio.Task[None] | None = None
@@ -73,6 +75,7 @@ class Supplies:
         await self.board.open()
         for charger in self.gear.supplied:
             await self._off(charger)
+        self._tell(self.gear)
         self._task = asyncio.create_task(self._live(self.gear))
 
     async def close(self) -> None:
@@ -85,7 +88,9 @@ class Supplies:
     async def _live(self, gear: Switchgear) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            for charger, powered in gear.look(loop.time()).items():
+            changed = gear.look(loop.time())
+            self._tell(gear)
+            for charger, powered in changed.items():
                 if powered:
                     self._boots[charger] = loop.time() + BOOT_S
                 elif self._boots.pop(charger, None) is None:
@@ -95,6 +100,10 @@ class Supplies:
                     del self._boots[charger]
                     await self._on(charger)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def _tell(self, gear: Switchgear) -> None:
+        for index, closed in enumerate(gear.closed()):
+            self._switch(index, closed)
 
     async def _off(self, charger: str) -> None:
         self._supply(charger, False)

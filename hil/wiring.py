@@ -155,6 +155,10 @@ class Switchgear:
         self.supplied |= changed
         return changed
 
+    def closed(self) -> list[bool]:
+        """Each contactor's main contacts, in the document's order."""
+        return [coil.closed for coil in self._coils]
+
     # What happens to it.
 
     def weld(self, contactor: str) -> None:

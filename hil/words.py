@@ -54,3 +54,9 @@ class Part(BaseModel):
     """Everything in a story: fixed once read, and nothing that is not asked for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Event(Part):
+    """Something that happens at an instant."""
+
+    t_s: Instant

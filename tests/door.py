@@ -8,6 +8,8 @@ from cext.rows import (
     ChargerState,
     CircuitRow,
     CircuitState,
+    ContactorRow,
+    ContactorState,
     Kind,
     Output,
     SlotRow,
@@ -27,8 +29,18 @@ def kernel_of(site: Site) -> Kernel:
         [CircuitRow(**row._asdict()) for row in site.circuits],
         [SourceRow(*row) for row in site.meters],
         [ChargerRow(**row._asdict()) for row in site.chargers],
-        [SlotRow(row.circuit, Kind.GRID, row.failsafe_ma, row.hold_ns) for row in site.slots],
+        [
+            SlotRow(
+                row.circuit,
+                Kind.ECONOMIC if row.economic else Kind.GRID,
+                row.failsafe_ma,
+                row.hold_ns,
+                row.clear_within_ns,
+            )
+            for row in site.slots
+        ],
         Tuning(*site.pace),
+        [ContactorRow(*row) for row in site.contactors],
     )
 
 
@@ -61,6 +73,12 @@ class Door:
     def distrust(self, meter: int, distrusted: bool) -> None:
         self.kernel.distrust(meter, distrusted)
 
+    def contact(self, contactor: int, at_ns: int, closed: bool) -> None:
+        self.kernel.post_contactor(contactor, at_ns, closed)
+
+    def prove(self, charger: int, proven: bool | None) -> None:
+        self.kernel.prove(charger, proven)
+
     def tick(self, now_ns: int) -> bool:
         return self.kernel.tick(now_ns)
 
@@ -75,6 +93,9 @@ class Door:
 
     def charger(self, charger: int) -> ChargerState:
         return self.kernel.charger(charger)
+
+    def contactor(self, contactor: int) -> ContactorState:
+        return self.kernel.contactor(contactor)
 
     def failsafe_ma(self, charger: int) -> int:
         return self.kernel.failsafe_ma(charger)

@@ -32,6 +32,7 @@ from controller.enforcer import Depot, Documents, Enforcer
 from controller.image import ChargerReport, Image, MeterReading
 from controller.link.mqtt import Account
 from controller.link.process import Link
+from controller.notify import Notifier
 from controller.places import Places
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, parse
@@ -75,6 +76,7 @@ DOCUMENT: dict[str, Any] = {
     ],
 }
 BOOT = "boot-of-the-test"
+ENVIRON: dict[str, str] = {}  # as the service manager gives it
 
 
 def site() -> Site:
@@ -105,12 +107,12 @@ class FakeDriver:
     def __init__(self, device: str, post: Callable[[], None]) -> None:
         self.id = device
         self.fault: Exception | None = None
+        self.post = post
         self._health = Health(device)
-        self._post = post
 
     async def run(self) -> None:
         while self.fault is None:
-            self._post()
+            self.post()
             await asyncio.sleep(0.02)
         raise self.fault
 
@@ -367,12 +369,14 @@ class World:
             Wall(),
             BOOT,
             documents=Documents(ground, revisions, fleet),
+            notifier=Notifier(ENVIRON),
         )
         self._tasks["enforcer"] = asyncio.create_task(enforcer.run())
         await until(lambda: self.places.socket.exists() or self._tasks["enforcer"].done())
 
     async def start_link(self, account: Account | None = None) -> None:
-        link = Link("test", account or self.account, self.places.socket, Wall())
+        written = parse(self.document, library()).link
+        link = Link("test", account or self.account, self.places.socket, Wall(), written)
         self._tasks["link"] = asyncio.create_task(link.run())
 
     async def report(

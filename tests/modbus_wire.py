@@ -7,9 +7,11 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from controller.clock import MonotonicClock
 from controller.image import ChargerReport, ContactorOrder, MeterReading, Order
+from controller.turn import Turn
 from controller.units import NS_PER_S
 from tests.patience import until
 
@@ -103,11 +105,47 @@ async def serving(behave: Behaviour = good) -> AsyncIterator[Wire]:
         await until(lambda: not wire.writers)
 
 
+class Decisions(Turn):
+    """Turns without a kernel: somebody decides each 20 ms, until `stall`."""
+
+    EVERY_S = 0.02
+
+    def __init__(self, clock: MonotonicClock, dead_man_s: float = 0.3) -> None:
+        super().__init__(clock, int(dead_man_s * NS_PER_S))
+        self._now_ns = clock.now_ns
+        self._decides = True
+        self._numbers = count(1)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, worker: str, ring: Callable[[], None]) -> None:
+        super().join(worker, ring)
+        if self._timer is None:
+            self._decide()
+
+    @property
+    def fresh(self) -> bool:
+        if self._timer is None:  # nobody writes here, and decisions are made all the same
+            self._decide()
+        return super().fresh
+
+    def stall(self) -> None:
+        self._decides = False
+
+    def go_on(self) -> None:
+        self._decides = True
+
+    def _decide(self) -> None:
+        if self._decides:
+            self.decided(next(self._numbers), self._now_ns())
+        self._timer = asyncio.get_running_loop().call_later(self.EVERY_S, self._decide)
+
+
 class Board:
     """An image without a kernel: readings are kept, orders are set by hand."""
 
     def __init__(self) -> None:
         self.clock = MonotonicClock()
+        self.turn = Decisions(self.clock)
         self.meters: list[tuple[str, MeterReading]] = []
         self.chargers: list[tuple[str, ChargerReport]] = []
         self.contacts: list[tuple[str, int, bool]] = []  # of contactors

@@ -88,6 +88,7 @@ class SerialWire:
 
     link: str  # a path that stays when the adapter is plugged in again
     behave: Slave = good
+    echoes: bool = False  # the adapter hears what it sends
     heard: list[Heard] = field(default_factory=list)
     sent_s: list[float] = field(default_factory=list)
     master: int | None = None
@@ -134,9 +135,12 @@ class SerialWire:
     def _read(self) -> None:
         assert self.master is not None
         try:
-            self._buffer += os.read(self.master, 4096)
+            data = os.read(self.master, 4096)
         except OSError:
             return
+        self._buffer += data
+        if self.echoes:
+            os.write(self.master, data)
         while len(self._buffer) >= 8:
             length = 8 if self._buffer[1] != 16 else 9 + self._buffer[6]
             if len(self._buffer) < length:

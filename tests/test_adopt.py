@@ -12,7 +12,7 @@ from tests.door import Door, kernel_of, row_of
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, NEVER, Charger, Circuit, Meter, Pace, S, Site, Slot, flat
 from tests.oracle.story import TROUBLE, happen, random_car, tell
-from tests.test_contactors import OWN, Depot
+from tests.switched import OWN, Depot
 
 stories = settings(max_examples=8, deadline=None, derandomize=True)
 
@@ -83,6 +83,10 @@ class Twins(Door):
     def distrust(self, *args: Any) -> None:
         super().distrust(*args)
         self.replaced.distrust(*args)
+
+    def prove(self, *args: Any) -> None:
+        super().prove(*args)
+        self.replaced.prove(*args)
 
 
 @stories

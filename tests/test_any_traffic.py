@@ -96,13 +96,14 @@ def test_before_the_first_order_it_is_polled_and_counted_at_its_fallback() -> No
     told(story, Heidelberg())
 
 
-def test_nothing_is_sent_to_it_while_no_order_is_live() -> None:
+def test_nothing_is_sent_to_it_while_nobody_decides() -> None:
     async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
         order = board.command("bay-01", 10_000)
         await until(lambda: board.chargers and board.chargers[-1][1].written_tick == order.tick)
         assert in_force(board, 10_000)()
         assert shown.written == [(261, 100)]
-        board.expire("bay-01")
+        board.turn.stall()  # its order is live for a minute yet
+        await until(lambda: not board.turn.fresh)
         await asyncio.sleep(0.1)  # what was under way
         before = shown.polls, len(shown.written)
         await asyncio.sleep(0.6)  # thirty of its polls, two rounds of the writer
@@ -110,7 +111,35 @@ def test_nothing_is_sent_to_it_while_no_order_is_live() -> None:
         assert not driver.health().online
         assert "not asked" in str(driver.health().error)
         board.command("bay-01", 12_000)
+        await asyncio.sleep(0.2)
+        assert (shown.polls, len(shown.written)) == before
+        board.turn.go_on()
         await until(in_force(board, 12_000))
+
+    told(story, Heidelberg())
+
+
+def test_a_charger_without_an_order_is_not_kept_alive_by_polls_either() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        await until(lambda: len(board.chargers) >= 3)
+        board.turn.stall()
+        await until(lambda: not board.turn.fresh)
+        await asyncio.sleep(0.1)
+        before = shown.polls
+        await asyncio.sleep(0.3)
+        assert shown.polls == before
+        assert shown.written == []
+
+    told(story, Heidelberg())
+
+
+def test_one_whose_order_has_expired_is_still_heard_while_others_are_decided_on() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        board.command("bay-01", 10_000)
+        await until(in_force(board, 10_000))
+        board.expire("bay-01")
+        before = shown.polls
+        await until(lambda: shown.polls > before + 5)
 
     told(story, Heidelberg())
 

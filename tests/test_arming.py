@@ -16,6 +16,7 @@ from drivers.charger import ChargerDriver
 from drivers.profile import ChargerProfile, ProfileError, library
 from drivers.profile import parse as parse_profile
 from drivers.reader import Sample
+from drivers.report import proven
 from tests.driven import charger
 from tests.modbus_wire import Board
 from tests.patience import until
@@ -182,6 +183,38 @@ def test_after_a_reboot_it_is_written_again_and_its_watchdog_armed_again() -> No
         assert shown.written == [(261, 100), (262, 80), (257, 15_000)]
 
     told(story, Heidelberg(), **DECLARED)
+
+
+def test_it_is_proven_by_what_it_says() -> None:
+    """Without that it is not raised, and counted at its maximum after a while."""
+
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        await until(lambda: board.chargers and board.chargers[-1][1].proven is False)
+        board.command("bay-01", 10_000)
+        await until(lambda: board.chargers[-1][1].proven is True)
+        shown.registers |= {262: 160}
+        await until(lambda: board.chargers[-1][1].proven is False)
+        await until(lambda: board.chargers[-1][1].proven is True)
+
+    told(story, forgetful(), **DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        ({}, True),
+        ({"failsafe_current": 6_000}, True),  # less is as good
+        ({"failsafe_current": 8_100}, False),
+        ({"failsafe_current": None}, False),  # what is unknown proves nothing
+        ({"watchdog_time": 0}, False),
+        ({"watchdog_time": 15_001}, False),
+        ({"watchdog_time": 5_000}, True),
+    ],
+)
+def test_what_proves_a_charger(shown: dict[str, int | None], verdict: bool) -> None:
+    its = wished(HEIDELBERG, fallback_ma=8_000, fallback_delay_ns=15 * NS_PER_S)
+    assert proven(its, HEIDELBERG, sample(RIGHT | shown)) is verdict
+    assert proven(replace(its, fallback_ma=None), HEIDELBERG, sample(RIGHT | shown)) is None
 
 
 def test_who_only_observes_programs_nothing() -> None:

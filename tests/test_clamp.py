@@ -172,6 +172,17 @@ def test_an_endless_line_is_told_once_and_not_kept() -> None:
     assert told == [Fault.TOO_LONG]
 
 
+def test_noise_that_never_ends_a_line_is_told_though_the_first_is_dropped() -> None:
+    kept, told = Kept(), []
+    for _ in range(100):
+        kept, found = parse(RPICT7, kept, b"\xf8" * 100)
+        told += found
+    assert told == [Fault.TOO_LONG]
+    _, found = parse(RPICT7, kept, b"\n" + rpict7v1(AMPS))
+    assert len(found) == 1
+    assert isinstance(found[0], Frame)
+
+
 WRITERS: dict[str, Callable[[list[float]], bytes]] = {
     "rpict7v1": rpict7v1,
     "rpict3v1": rpict3v1,

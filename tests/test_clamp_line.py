@@ -208,9 +208,14 @@ def test_a_numbered_line_is_fresh_once_and_lost_ones_are_counted(tmp_path: Any) 
         assert len(scene.readings) == seen + 1
         await scene.settled(emontx3([1, 2, 3], 9, volts=250))
         assert scene.driver.lost_lines == lost + 2
-        await scene.settled(emontx3([4, 2, 3], 1, volts=250))  # started again
+        assert "lines are lost" in (scene.driver.health().error or "")
+        assert scene.driver.health().online
+        await scene.settled(emontx3([4, 2, 3], 1, volts=250))
+        assert "was it started again?" in (scene.driver.health().error or "")
         assert scene.driver.lost_lines == lost + 2
         assert len(scene.readings) == seen + 3
+        await scene.settled(emontx3([4, 2, 3], 2, volts=250))
+        assert scene.driver.health().error is None
 
     told(tmp_path, story, format="emontx3", node=None)
 

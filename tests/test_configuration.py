@@ -392,6 +392,17 @@ def test_a_broker_of_the_document_is_gone_to_and_come_back_from() -> None:
     play(story)
 
 
+def test_a_broker_that_cannot_be_gone_to_is_come_back_from_too() -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        keyless = {**made.document["link"], "username": "u", "password_file": "not-there"}
+        cloud.desire(message(1, installation=installed(link=keyless)))
+        assert "the link was not back" in (await told(cloud, 1, "rolled_back"))["reason"]
+        await until(cloud.nonce)
+        assert (await cloud.ask(amps=100))["accepted"]
+
+    play(story)
+
+
 def test_a_limit_for_a_circuit_that_is_gone_is_refused() -> None:
     async def story(made: World, cloud: Cloud) -> None:
         assert (await cloud.ask(amps=100, circuit="attic"))["code"] == "wrong_circuit"

@@ -18,6 +18,7 @@ from controller.tables import Tables
 from controller.wire import DerogationReport
 from tests.documents import CHARGERS, Table, charger, circuit, problems, site, source
 from tests.test_limits import GOOD, Slots, Time
+from tests.test_signed import KEY, judged, keyed, message, paths, refusal
 from tests.test_wire import REPORT
 
 S = 1_000_000_000
@@ -241,6 +242,14 @@ def test_chargers_too_slow_for_any_meter_want_a_contactor() -> None:
     )
 
 
+def test_the_largest_step_of_base_load_is_what_is_reserved() -> None:
+    row = circuit("row", parent="grid", worst_base_a=0)
+    grid = circuit("grid", base_step_a=8)
+    assert prove(paced(5, circuit=[grid, row])).reactions[0].step_ma == (8_000, 8_000, 8_000)
+    assert prove(paced(5, circuit=[grid | {"reserve_a": 8}, row])).passed
+    assert not prove(paced(5, circuit=[grid | {"reserve_a": 7.9}, row])).passed
+
+
 def test_where_nothing_measures_all_base_load_is_reserved() -> None:
     (reaction,) = prove(paced(5, meter=None)).reactions
     assert (reaction.measured_by, reaction.in_time, reaction.passed) == (None, False, True)
@@ -386,3 +395,35 @@ def test_a_contactor_opens_before_slow_chargers_answer_but_never_for_an_economic
 def test_no_contactor_where_the_chargers_answer_in_time() -> None:
     (reaction,) = behind("grid", 10).reactions
     assert (reaction.contactor, reaction.follow_ns) == (None, 6 * S)
+
+
+# --- over MQTT ---------------------------------------------------------------------------------
+
+
+def test_only_the_installer_derogates_over_mqtt() -> None:
+    entries = [derogation()]
+    assert "derogation" in "".join(
+        map(str, refusal(message(operation={"derogation": entries})).problems)
+    )
+    unsigned = refusal(message(installation=keyed(KEY, derogation=entries)))
+    assert (unsigned.step, paths(unsigned)) == ("signature", ["signature"])
+    signed = judged(message(installation=keyed(KEY, derogation=entries), key=KEY))
+    assert [each.by for each in signed.site.derogations] == ["J. Meier"]
+
+
+def test_a_document_that_fails_is_taken_as_far_as_it_is_derogated() -> None:
+    failing = keyed(KEY, charger=[charger(count=4, fallback_a=20)], limit_source=None)
+    assert paths(refusal(message(installation=failing, key=KEY)))[0] == "proof.unattended.row.L1"
+    covered = failing | {"derogation": list(BOTH)}
+    assert judged(message(installation=covered, key=KEY)).site.derogations
+    short = failing | {"derogation": [{**each, "excess_a": 16} for each in BOTH]}
+    assert len(paths(refusal(message(installation=short, key=KEY)))) == 6  # two lines, three phases
+
+
+def test_a_reaction_that_is_too_slow_is_refused_with_its_remedy() -> None:
+    slow = keyed(KEY, limit_source=[source(clear_within_s=5)])
+    (problem,) = refusal(message(installation=slow, key=KEY)).problems
+    assert problem.path == "proof.reaction.cloud"
+    assert (
+        "until an excess is gone, where 5 s are allowed; the cheapest remedy: " in problem.message
+    )

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,14 +15,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from cext.rows import Output, Rule, Why
+from cext.rows import Output, Rule, Vehicle, Why
 from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.commands import status
 from controller.enforcer import BROKEN, BrokenInvariantError, Enforcer, hold
 from controller.events import Events
+from controller.image import ChargerReport
 from controller.places import PlaceError
 from controller.reasons import Reasons
+from controller.units import NS_PER_S
 from controller.watch import ERROR_EVERY_NS, RISING_EVERY_NS, Watch
 from tests.linked import BOOT, DOCUMENT, Health, Wall, World, make_depot, world
 from tests.patience import until
@@ -103,6 +107,7 @@ class StuckTicker:
 
     def __init__(self) -> None:
         self.changed_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.ticked_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def start(self) -> None:
         pass
@@ -111,13 +116,87 @@ class StuckTicker:
         pass
 
 
-def test_a_kernel_that_does_not_tick_ends_the_process(tmp_path: Path) -> None:
+def test_a_kernel_that_does_not_tick_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.vigil.GIVE_UP_NS", NS_PER_S)
     depot, _ = make_depot()
     stuck = replace(depot, ticker=StuckTicker())
     with capture_logs() as logs, contextlib.chdir(tmp_path):
         where = World(Path(), 0, {}).places
         assert hold(Enforcer(stuck, where, MonotonicClock(), Wall(), BOOT)) == BROKEN
     assert logs[-1]["log_level"] == "critical"
+
+
+def test_a_planned_stop_takes_the_chargers_to_their_fail_safe_setpoints() -> None:
+    async def story(made: World) -> None:
+        await made.report(lambda report: (report.chargers[0].setpoint_a or 0) > 6)
+        assert made.depot is not None
+        os.kill(os.getpid(), signal.SIGTERM)
+        await made.end_of("enforcer")
+        output = made.depot.kernel.output(0)
+        assert output.setpoint_ma == made.depot.kernel.failsafe_ma(0) == 6000
+        assert output.cause.rule is Rule.FALLBACK
+        assert made.depot.kernel.charger(0).in_force_ma == 6000
+
+    logs = play(story)
+    assert "chargers are at their fail-safe setpoints, or lower" in [each["event"] for each in logs]
+    assert logs[-1]["event"] == "stopped"
+
+
+def test_a_charger_that_does_not_come_down_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("controller.leaving.WITHIN_S", 0.3)
+
+    async def story(made: World) -> None:
+        await made.report(lambda report: (report.chargers[0].setpoint_a or 0) > 6)
+        assert made.depot is not None
+        image = made.depot.image
+
+        def stays() -> None:
+            now_ns = time.monotonic_ns()
+            report = ChargerReport(now_ns, 20_000, (20_000,) * 3, Vehicle.C, 0)
+            image.post_charger("bay", report)
+
+        made.drivers[1].post = stays
+        os.kill(os.getpid(), signal.SIGTERM)
+        await made.end_of("enforcer")
+
+    logs = play(story)
+    (left,) = [each for each in logs if each["event"].startswith("left before")]
+    assert left["chargers"] == ["bay"]
+
+
+def test_asked_twice_it_ends_at_once() -> None:
+    async def story(made: World) -> None:
+        await made.report(lambda report: (report.chargers[0].setpoint_a or 0) > 6)
+        assert made.depot is not None
+        made.depot.ticker.stop()  # nothing would ever come down
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await made.end_of("enforcer")
+
+    logs = play(story)
+    assert logs[-1]["event"] == "stopped"
+
+
+def test_the_service_manager_hears_of_turns_and_of_the_end() -> None:
+    async def story(made: World) -> None:
+        await until(lambda: "WATCHDOG=1" in heard)
+        assert heard[0] == "READY=1"
+        before = heard.count("WATCHDOG=1")
+        await until(lambda: heard.count("WATCHDOG=1") > before + 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await made.end_of("enforcer")
+        assert "STOPPING=1" in heard
+
+    heard: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("controller.notify.Notifier._say", lambda self, word: heard.append(word))
+        patch.setattr("tests.linked.ENVIRON", {"WATCHDOG_USEC": "2000000"})
+        play(story)
 
 
 def test_a_second_enforcer_is_refused_before_it_touches_anything() -> None:
@@ -232,6 +311,7 @@ def test_the_status_screen_says_what_is_wrong() -> None:
     play(story)
     well, ill = screens
     assert "test: in control" in well
+    assert "document: the installer's file, installation " in well
     assert "LOST: fail-safe cap" in well
     assert "no reply" not in well
     assert "OFFLINE" in ill

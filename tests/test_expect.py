@@ -5,7 +5,17 @@ import pytest
 from cext.plant import Car, Plant, PlantCharger
 from cext.rows import ROOT
 from hil.expect import Sample, Trace, excesses, judge
-from hil.expectations import Apart, Down, Energy, Expect, NotRising, Offered, Over, Settles
+from hil.expectations import (
+    Apart,
+    Down,
+    Energy,
+    Expect,
+    NotRising,
+    Offered,
+    Over,
+    Restarts,
+    Settles,
+)
 
 CAP_MA = 100_000
 
@@ -112,14 +122,51 @@ def not_rising(**changes: object) -> NotRising:
 
 def test_not_rising_finds_the_first_rise() -> None:
     assert failed(not_rising(to_s=4)) == {}
-    assert failed(not_rising()) == {"from_a": 12, "to_a": 14, "at_s": 5}
+    assert failed(not_rising()) == {"charger": "bay-2", "from_a": 6, "to_a": 8, "at_s": 5}
     assert failed(not_rising(charger="bay-1")) == {}
     assert failed(not_rising(from_s=9)) == {"samples": 0}
 
 
+def test_not_rising_is_not_fooled_by_another_that_falls() -> None:
+    swap = trace((0, 90, (16, 6)), (1, 90, (6, 10)))
+    assert failed(not_rising(), swap) == {"charger": "bay-2", "from_a": 6, "to_a": 10, "at_s": 1}
+
+
+def restarts(**changes: object) -> Restarts:
+    usual = {"kind": "restarts", "why": "w", "of": "enforcer"}
+    return Restarts.model_validate(usual | changes)
+
+
+def test_restarts_are_counted_within_their_window() -> None:
+    made = trace((0, 90, (16, 16)), (9, 90, (16, 16)))
+    assert failed(restarts(), made) == {}
+    assert failed(restarts(least=1, most=1), made)["restarts"] == 0
+    made.restarts_s += [3.0, 5.0]
+    assert failed(restarts(), made) == {"restarts": 2, "at_s": "3.0, 5.0"}
+    assert failed(restarts(least=2, most=2), made) == {}
+    assert failed(restarts(from_s=4, least=1, most=1), made) == {}
+    assert failed(restarts(to_s=2), made) == {}
+    assert failed(restarts(of="chargers"), made) == {}
+
+
+def test_a_watchdog_that_runs_out_is_a_restart_of_its_charger() -> None:
+    second = 10**9
+    rows = [PlantCharger(0, (0, 1, 2), 32_000, 6000, 6000, each * second) for each in (2, 0)]
+    plant = Plant([ROOT], rows, 230_000, 1)
+    made = Trace(["grid"], ["guarded", "unguarded"])
+    for t_s in range(12):
+        plant.advance(t_s * second)
+        if t_s in (1, 2, 6):
+            plant.write_setpoint(0, 10_000)
+            plant.write_setpoint(1, 10_000)
+        made.record(plant, t_s)
+    assert made.lapses_s == [4, 8]
+    assert failed(restarts(of="chargers", least=2, most=2), made) == {}
+
+
 def test_not_rising_counts_a_rise_below_the_first_value() -> None:
     dip = trace((0, 0, (16, 0)), (1, 0, (6, 0)), (2, 0, (10, 0)))
-    assert failed(not_rising(), dip) == {"from_a": 6, "to_a": 10, "at_s": 2}
+    assert failed(not_rising(), dip) == {"charger": "bay-1", "from_a": 6, "to_a": 10, "at_s": 2}
 
 
 def settles(**changes: object) -> Settles:

@@ -10,6 +10,7 @@ from cext.rows import (
     Output,
     Rule,
     SourceRow,
+    Tuning,
     Vehicle,
     Why,
 )
@@ -24,6 +25,7 @@ NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
 class Rows:
     """Two chargers wired in rotation, and a meter with swapped terminals."""
 
+    tuning = Tuning(2_000_000_000, 0, 1, 0, 0)
     source_index: ClassVar = {"meter": 0}
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}
@@ -58,6 +60,7 @@ class Notes:
     def __init__(self) -> None:
         self.readings: list[Any] = []
         self.reports: list[Any] = []
+        self.proofs: list[Any] = []
         self.orders_ma: list[int] = [6000, 6000]
 
     def post_reading(self, *told: Any) -> None:
@@ -65,6 +68,9 @@ class Notes:
 
     def post_report(self, *told: Any) -> None:
         self.reports.append(told)
+
+    def prove(self, *told: Any) -> None:
+        self.proofs.append(told)
 
     def output(self, charger: int) -> Output:
         return Output(self.orders_ma[charger], 1, 1, 10, NOBODY, NOBODY)
@@ -90,6 +96,7 @@ def test_each_terminal_of_a_charger_goes_to_its_own_phase() -> None:
     it, notes = image()
     it.post_charger("two", ChargerReport(3, 6000, (100, 200, 300), Vehicle.C, 7))
     assert notes.reports == [(1, 3, 6000, (0, 100, 200), Vehicle.C, 7)]
+    assert notes.proofs == [(1, None)]
 
 
 def test_reductions_are_told_before_increases() -> None:

@@ -128,7 +128,7 @@ def test_as_delivered_its_watchdog_is_off_and_it_can_be_set() -> None:
     assert scene.offered_ma == 8_000
 
 
-def test_without_power_it_forgets_the_setpoint_and_keeps_its_fallback() -> None:
+def test_without_power_it_forgets_its_setpoint_and_that_it_has_a_watchdog() -> None:
     scene = Scene(watchdog_s=OFF)
     scene.write(FAILSAFE, 8_000)
     scene.write(TIMEOUT, 5)
@@ -137,6 +137,6 @@ def test_without_power_it_forgets_the_setpoint_and_keeps_its_fallback() -> None:
     scene.keba.reboot()
     scene.leap(60)
     assert scene.offered_ma == 16_000  # nobody feeds it, and nobody has armed it
-    assert [scene.read(1100), scene.read(1600), scene.read(1602)] == [16_000, 8_000, 5]
-    scene.leap(5)
-    assert scene.offered_ma == 8_000
+    assert [scene.read(1100), scene.read(1600), scene.read(1602)] == [16_000, 0, 0]
+    scene.leap(60)
+    assert scene.offered_ma == 16_000

@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import jsonschema
+
 from controller.clock import SystemWallClock
 from controller.desired import Step, read_message
 from controller.document.operation import faults
 from controller.limits import parse
 from controller.link.bulletin import Bulletin
 from controller.reported import Reported
+from hil.schemas import schemas
 from tests.test_wire import REPORT, FakeDesk
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +39,7 @@ def test_what_is_published_has_the_keys_shown() -> None:
 
 def test_every_refusal_is_explained() -> None:
     told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| `.*", PAGE, re.MULTILINE))))
-    sources = [ROOT / "controller" / "limits.py", ROOT / "controller" / "link" / "process.py"]
+    sources = [ROOT / "controller" / "limits.py", ROOT / "controller" / "link" / "errands.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     codes = set(re.findall(r"(?:RefusedLimitError\(|_refuse\(asked,)\s*\"(\w+)\"", text))
     assert len(codes) > 10
@@ -56,3 +59,14 @@ def test_what_is_reported_has_the_keys_shown() -> None:
 def test_every_step_is_explained() -> None:
     steps = re.findall(r"^\d\. `(\w+)`", PAGE, re.MULTILINE)
     assert steps == list(get_args(Step))
+
+
+def test_the_published_schemas_are_up_to_date_and_fit_what_is_shown() -> None:
+    """`make schemas` writes them."""
+    for name, shown in (("desired", DESIRED), ("reported", REPORTED)):
+        published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))
+        assert published == schemas()[f"{name}.schema.json"]
+        jsonschema.validate(shown, published)
+    operation = json.loads((ROOT / "docs" / "operation.schema.json").read_text(encoding="utf-8"))
+    assert operation == schemas()["operation.schema.json"]
+    jsonschema.validate(DESIRED["document"]["operation"], operation)

@@ -1,119 +1,25 @@
 """What is on the gateway's pins, on gpiozero's mock factory: contactors, the relay, contacts."""
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
-from importlib.metadata import EntryPoint, EntryPoints
-from pathlib import Path
-from typing import Any
 
 import pytest
-from gpiozero.pins.mock import MockFactory
+from gpiozero import PinEdgeDetectUnsupported
+from gpiozero.pins.mock import MockFactory, MockPin
 
-from controller.__main__ import main
-from controller.clock import MonotonicClock
-from controller.commands import status
-from controller.document.gpio import Contactor, DimInput, Feedback, HealthRelay
-from controller.driver import Driver
-from controller.enforcer import Depot, Enforcer
-from controller.image import Image
-from controller.places import Places
-from controller.site import Site, parse
-from controller.tables import Tables
+from controller.document.gpio import Contactor, HealthRelay
 from controller.units import NS_PER_S
-from drivers import pins as pins_module
 from drivers.contact import Contact
-from drivers.contactor import ContactorDriver
-from drivers.depot import build
 from drivers.device import PinError
-from drivers.dim import DimDriver
 from drivers.pins import Pins, pins_of
-from drivers.profile import library
 from drivers.relay import HealthRelayDriver
-from tests.documents import circuit
-from tests.linked import DOCUMENT
-from tests.modbus_wire import Board
 from tests.patience import until
+from tests.pinned import MIRROR, MS, PLAIN, ROW, Bench, Running, installed, told
 
-MS = 1_000_000
-ROW = ("bay-1", "bay-2")
-PLAIN = Contactor("row", "", 17, True, True, "row", ROW, None, NS_PER_S // 5)
-MIRROR = Feedback(27, normally_closed=True)
-
-
-class Bench:
-    """A mock board; plugs and wires by hand."""
-
-    def __init__(self) -> None:
-        self.factory = MockFactory()
-        self.pins = Pins(self.factory)
-        self.board = Board()
-
-    def level(self, pin: int) -> bool:
-        return bool(self.factory.pin(pin).state)
-
-    def driven(self, pin: int) -> bool:
-        return bool(self.factory.pin(pin).function == "output")
-
-    def ground(self, pin: int, connected: bool) -> None:
-        """The contact between the pin and ground closes or opens."""
-        wire = self.factory.pin(pin)
-        (wire.drive_low if connected else wire.drive_high)()
-
-    def contactor(self, row: Contactor, write: bool = True) -> ContactorDriver:
-        pin = self.pins.output(row.id, row.pin, row.open_high) if write else None
-        contact = None
-        if row.feedback is not None:
-            contact = Contact(self.pins.input(row.id, row.feedback.pin), 20 * MS)
-        return ContactorDriver(row, pin, contact, self.board)
-
-    def dim(self, active_open: bool = True, debounce_ns: int = 20 * MS) -> DimDriver:
-        row = DimInput("dim", "", 23, "dso", (16_000,) * 3, active_open, debounce_ns)
-        return DimDriver(row, Contact(self.pins.input("dim", 23), debounce_ns), self.board)
-
-
-def told(story: Callable[[Bench], Awaitable[None]]) -> None:
-    asyncio.run(_told(story))
-
-
-async def _told(story: Callable[[Bench], Awaitable[None]]) -> None:
-    await story(Bench())
-
-
-class Running:
-    """`async with Running(driver)`: runs, and is cancelled at the end."""
-
-    def __init__(self, *drivers: Driver) -> None:
-        self._drivers = drivers
-
-    async def __aenter__(self) -> None:
-        self._tasks = [asyncio.create_task(driver.run()) for driver in self._drivers]
-
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+__all__ = ["installed"]
 
 
 # --- the factory -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Pin factories by name, as if they were installed."""
-    known = {"mock": "gpiozero.pins.mock:MockFactory"}
-
-    def entry_points(group: str) -> EntryPoints:
-        return EntryPoints(EntryPoint(name, value, group) for name, value in known.items())
-
-    monkeypatch.setattr(pins_module, "entry_points", entry_points)
-    pins_of.cache_clear()
-    yield known
-    pins_of.cache_clear()
 
 
 def refused(factory: str) -> str:
@@ -366,6 +272,26 @@ def test_an_edge_between_two_looks_starts_the_wait_anew() -> None:
     told(story)
 
 
+def test_where_no_edges_are_told_a_contact_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def deaf(self: object) -> None:
+        raise PinEdgeDetectUnsupported("no edges here")
+
+    async def story(bench: Bench) -> None:
+        driver = bench.dim()
+        bench.ground(23, connected=True)
+        async with Running(driver):
+            await until(lambda: bench.board.inputs and not bench.board.inputs[-1][2])
+            bench.ground(23, connected=False)
+            await until(lambda: bench.board.inputs[-1][2])
+            assert "does not tell its edges: no edges here" in str(driver.health().error)
+            assert driver.health().online
+
+    monkeypatch.setattr(MockPin, "_enable_event_detect", deaf)
+    told(story)
+
+
 def test_a_contact_that_cannot_be_read_renews_nothing_and_is_waited_for_afterwards() -> None:
     async def story(bench: Bench) -> None:
         class Torn:
@@ -435,130 +361,3 @@ def test_a_relay_pin_that_fails_never_breaks_the_turn() -> None:
     driver.pulse()
     assert "health (GPIO22): cannot be driven" in str(driver.health().error)
     assert not driver.health().online
-
-
-# --- a whole site ------------------------------------------------------------------------------
-
-
-def depot(**pins: Any) -> Site:
-    charger = {"circuit": "grid", "profile": "alfen_eve", "max_a": 32, "fallback_a": 6}
-    document = {
-        "schema": 1,
-        "site": {"id": "depot"},
-        "circuit": [circuit("grid")],
-        "charger": [{**charger, "id": "bay", "bus": "tcp://192.0.2.1"}],
-        "limit_source": [
-            {
-                "id": "dso",
-                "circuit": "grid",
-                "kind": "grid",
-                "lease_s": 2,
-                "failsafe_a": 50,
-            }
-        ],
-        "gpio": {"factory": "mock"},
-        **pins,
-    }
-    return parse(document, library())
-
-
-OUTPUTS = [
-    {"id": "row", "pin": 17, "drops": "grid", "feedback_pin": 27, "feedback": "normally_closed"},
-    {"id": "health", "kind": "health", "pin": 22, "drops": "grid", "release_s": 5},
-]
-DIM = {"id": "dim", "pin": 23, "source": "dso", "limit_a": 16, "active": "open"}
-
-
-def test_a_sites_drivers_stand_after_its_chargers(installed: dict[str, str]) -> None:
-    drivers = build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)
-    assert [each.id for each in drivers] == ["bay", "row", "health", "dim"]
-
-
-def test_when_one_pin_cannot_be_had_all_are_let_go(installed: dict[str, str]) -> None:
-    pins = pins_of("mock")
-    taken = pins.output("other", 23, rest=False)
-    with pytest.raises(PinError, match=r"dim \(GPIO23\): is in use"):
-        build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)
-    taken.close()
-    assert len(build(depot(output=OUTPUTS, input=[DIM]), Board(), write=True)) == 4
-
-
-def test_run_refuses_a_pin_factory_that_cannot_be_had(
-    installed: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "site.json"
-    written = {**DOCUMENT, "gpio": {"factory": "lgpoi"}, "output": OUTPUTS}
-    path.write_text(json.dumps(written))
-    assert main(["run", str(path), "--runtime", str(tmp_path), "--state", str(tmp_path)]) == 1
-    assert 'not started: gpio.factory "lgpoi": there is no such' in capsys.readouterr().err
-
-
-# --- what is told of them ----------------------------------------------------------------------
-
-
-class Wall:
-    def utc_ns(self) -> int:
-        return 0
-
-    def trusted(self) -> bool:
-        return False
-
-
-def test_status_and_log_tell_of_pins_by_their_names(
-    installed: dict[str, str], tmp_path: Path
-) -> None:
-    """The enforcer's own parts around a mock board."""
-    named = [OUTPUTS[0] | {"name": "Row A"}, OUTPUTS[1]]
-    site = depot(output=named, input=[DIM])
-
-    async def whole() -> None:
-        clock = MonotonicClock()
-        tables = Tables.of(site)
-        kernel = tables.build_kernel()
-        image = Image(tables, kernel, clock)
-        drivers = build(site, image, write=True)
-        made = Depot(site, tables, kernel, Still(), image, drivers, "control")
-        places = Places(tmp_path / "r", tmp_path / "s")
-        enforcer = Enforcer(made, places, clock, Wall(), "boot")
-        board = pins_of("mock")
-        relay = next(each for each in drivers if isinstance(each, HealthRelayDriver))
-
-        def tick() -> None:
-            kernel.tick(clock.now_ns())
-
-        def states() -> list[tuple[str, str, str | None]]:
-            tick()
-            return [(pin.id, pin.state, pin.contact) for pin in enforcer.report().pins]
-
-        assert states() == [
-            ("row", "open", None),
-            ("health", "dropped", None),
-            ("dim", "?", None),
-        ]
-        mirror = board._factory.pin(27)
-        mirror.drive_low()
-        async with Running(*drivers[1:]):
-            await until(lambda: ("dim", "dims", None) in states())
-            relay.pulse()
-            await until(lambda: states()[0][2] == "open")
-            assert states()[:2] == [("row", "verified open", "open"), ("health", "holds", None)]
-            board._factory.pin(23).drive_low()
-            await until(lambda: ("dim", "rests", None) in states())
-        screen = "\n".join(status.screen(enforcer.report()))
-        assert re.search(r"GPIO17 +Row A +grid +verified open, contact open +\w", screen)
-        assert re.search(r"GPIO23 +dim +dso +rests", screen)
-
-    asyncio.run(whole())
-
-
-class Still:
-    """No kernel thread: the test ticks."""
-
-    changed_fd = -1
-    ticked_fd = -1
-
-    def start(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass

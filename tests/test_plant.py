@@ -40,6 +40,23 @@ def current(depot: Plant) -> int:
     return max(depot.charger(0).current_ma)
 
 
+# Write pacing
+
+
+def test_a_write_too_soon_after_another_is_lost() -> None:
+    depot = plant(charger(watchdog_ns=3 * S))
+    depot.set_write_gap(0, 5 * S)
+    assert depot.write_setpoint(0, 16_000)
+    depot.advance(2 * S)
+    assert not depot.write_setpoint(0, 8_000)
+    assert (depot.charger(0).offered_ma, depot.charger(0).valid_ns) == (16_000, S)
+    depot.feed(0)
+    assert depot.charger(0).valid_ns == 3 * S
+    depot.advance(5 * S)
+    assert depot.write_setpoint(0, 8_000)
+    assert depot.charger(0).offered_ma == 8_000
+
+
 # Vehicles
 
 

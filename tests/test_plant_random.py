@@ -25,6 +25,7 @@ rows = st.builds(
     currents,
     currents,
     st.sampled_from([0, STEP, 37 * STEP]),
+    boot_ns=st.sampled_from([0, STEP, 200 * STEP]),
 )
 cars = st.builds(
     Car,

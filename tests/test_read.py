@@ -6,15 +6,19 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.__main__ import main
+from controller.document.clamps import FORMATS
 from drivers.profile import library
+from tests.clamp_lines import rpict7v1
 from tests.driven import Alfen, Devices, Em24
 from tests.modbus_wire import Behaviour, serving
+from tests.serial_wire import SerialWire
 
 EM24 = "carlo_gavazzi_em24_ethernet"
 
@@ -154,3 +158,57 @@ def test_a_bad_profile_is_wrong_use_with_every_mistake(
     status, _, err = read(capsys, str(bad), "tcp://127.0.0.1:1")
     assert status == 2
     assert err.count("registers.power_") == 4
+
+
+@contextmanager
+def clamp_port(tmp_path: Path, line: bytes) -> Iterator[str]:
+    """A port that says the same line again and again. Yields its path."""
+    ready, over = threading.Event(), threading.Event()
+    ports: list[str] = []
+
+    async def whole() -> None:
+        wire = SerialWire(f"{tmp_path}/adapter")
+        wire.plug()
+        ports.append(wire.port)
+        ready.set()
+        while not over.is_set():
+            wire.send(line)
+            await asyncio.sleep(0.02)
+        wire.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(whole(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield ports[0]
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_clamp_is_heard_on_its_port(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with clamp_port(tmp_path, rpict7v1([1.5, 2, 0.25], node=7)) as port:
+        status, out, _ = read(capsys, "rpict7v1", port, "--unit", "7", "--json")
+        told = answer(out)
+        assert status == 0
+        assert [each["value"] for each in told["values"].values()] == [1.5, 2.0, 0.25]
+        status, out, _ = read(capsys, "rpict7v1", port, "--unit", "7")
+        assert ["current_l3", "0.25", "A"] in [line.split() for line in out.splitlines()]
+
+
+def test_a_clamp_that_says_something_else_ends_with_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = replace(FORMATS["rpict7v1"], period_ns=100_000_000)
+    monkeypatch.setitem(FORMATS, "rpict7v1", brief)
+    with clamp_port(tmp_path, b"pi login:\r\n") as port:
+        status, out, err = read(capsys, "rpict7v1", port, "--timeout", "0.3", "--json")
+    assert status == 1
+    assert "no line of this format" in err
+    assert "no line of this format" in answer(out)["error"]
+
+
+def test_a_clamp_has_a_port_and_no_bus(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = read(capsys, "emontx3", "tcp://127.0.0.1:502")
+    assert status == 2
+    assert "the path of its port" in err

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 from controller.units import NS_PER_S
-from drivers.device import HushedError, NoReplyError, RefusedError
+from drivers.bus import Bus
+from drivers.charger import ChargerDriver
+from drivers.device import (
+    BadReplyError,
+    DeviceError,
+    HushedError,
+    NoReplyError,
+    Rank,
+    RefusedError,
+    Request,
+)
 from drivers.health import DeviceHealth, Health
+from drivers.profile import library
+from drivers.rtuline import RtuLine
 from drivers.silence import Silence
-from tests.driven import MS_NS, Alfen, Devices, Em24, Scene, told
+from tests.driven import MS_NS, Alfen, Devices, Em24, Scene, charger, told
+from tests.modbus_wire import Board
 from tests.patience import until
+from tests.serial_wire import Heard, SerialWire, plugged, sealed
+
+BOX = library().charger_profile("heidelberg_energy_control")
 
 
 class Hand:
@@ -49,6 +67,47 @@ def test_silent_units_do_not_starve_the_others_on_their_line() -> None:
     told(story, units, timeout_s)
 
 
+def test_a_unit_that_answers_wrongly_does_not_starve_the_others_on_its_line(
+    tmp_path: Path,
+) -> None:
+    """Every wrong reply costs a serial line a time-out of silence, and there is a write to do."""
+    right: list[float] = []
+    wrong: list[Heard] = []
+
+    async def behave(heard: Heard, wire: SerialWire) -> None:
+        if heard.unit == 1 or not board.chargers:
+            wire.send(heard.reply())
+        else:
+            wrong.append(heard)
+            wire.send(sealed(bytes((9,)) + heard.reply()[1:-2]))
+
+    async def whole() -> None:
+        async with plugged(str(tmp_path), behave) as wire:
+            line = RtuLine(wire.address(), 0.1, may_write=True)
+            bus = Bus(line, board.clock)
+            its = charger(1, profile=BOX.name, facts=BOX.facts, unit=2, poll_ns=200 * MS_NS)
+            driver = ChargerDriver(its, BOX, bus, board, write=True)
+            task = asyncio.create_task(driver.run())
+            await until(lambda: board.chargers)
+            board.command("bay-01", 10_000)
+            request = Request("meter", 1, 4, 0, 2)
+            loop = asyncio.get_running_loop()
+            ends_s = loop.time() + 4
+            while loop.time() < ends_s:
+                with suppress(DeviceError):
+                    await bus.exchange("meter", lambda: Rank.METER, lambda: request)
+                    right.append(loop.time())
+                await asyncio.sleep(0.1)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    board = Board()
+    asyncio.run(whole())
+    assert 2 <= len(wrong) <= 10  # without pauses there are twenty and more
+    assert len(right) >= 12
+
+
 def test_a_silent_charger_is_written_to_as_soon_as_it_answers() -> None:
     shown = Alfen()
 
@@ -74,6 +133,19 @@ def test_a_device_that_nobody_asks_any_more_does_not_stay_online() -> None:
     )
     health.good()
     assert health.now == DeviceHealth("bay-01", True, None, 20 * NS_PER_S)
+
+
+def test_one_wrong_reply_is_a_mishap_and_two_are_silence() -> None:
+    silence = Silence(Hand(), NS_PER_S)
+    silence.failed(BadReplyError("garbled", line="rtu"))
+    assert not silence.lasts
+    silence.answered()
+    silence.failed(BadReplyError("garbled", line="rtu"))
+    assert not silence.lasts
+    silence.failed(BadReplyError("garbled", line="rtu"))
+    assert silence.left_s == 1
+    silence.failed(BadReplyError("garbled", line="rtu"))
+    assert silence.left_s == 2
 
 
 def test_not_having_asked_ends_no_silence() -> None:

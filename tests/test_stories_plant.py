@@ -139,7 +139,7 @@ def test_names_and_sites_are_checked_before_anything_happens() -> None:
         tell({"t_s": 1, "do": "meter_silent", "meter": "nobody"})
     with pytest.raises(DocumentError):
         tell(site={"schema": 1})
-    with pytest.raises(OSError, match="no-such-site"):
+    with pytest.raises(StoryError, match="no-such-site"):
         tell(site="no-such-site.toml")
 
 

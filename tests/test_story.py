@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from hil.__main__ import main
 from hil.happenings import Limit
 from hil.story import Names, StoryError, check_names, chosen, find, json_schema, load, parse
 
@@ -142,3 +143,15 @@ def test_stories_are_found_by_name_or_path() -> None:
 def test_the_schema_in_the_documents_is_this_one() -> None:
     published = Path(__file__).parents[1] / "docs" / "story.schema.json"
     assert json.loads(published.read_text()) == json_schema()
+
+
+@pytest.mark.parametrize("bench", ["plant", "rig"])
+def test_a_site_that_is_not_there_is_told_before_any_bench_begins(
+    bench: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ['schema = 1\nname = "lost"\nabout = "x"\nduration_s = 1\nsite = "nowhere.toml"']
+    lines.append('[[expect]]\nkind = "over"\nworst_a = 1\nlongest_s = 0\nwhy = "x"\n')
+    path = tmp_path / "lost.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert main(["run", str(path), "--bench", bench]) == 2
+    assert "nowhere.toml" in capsys.readouterr().err

@@ -191,7 +191,15 @@ def test_a_charger_without_supply_is_gone_and_boots_before_it_is_back(tmp_path: 
         fakes = {name: Fake() for name in ("a1", "a2", "b1")}
         fakes["a2"].manner = Manner.SILENT
         told: list[tuple[str, bool]] = []
-        supplies = Supplies(GPIO, tmp_path, fakes, fakes, lambda name, on: told.append((name, on)))
+        contactors: dict[int, bool] = {}
+        supplies = Supplies(
+            GPIO,
+            tmp_path,
+            fakes,
+            fakes,
+            lambda name, on: told.append((name, on)),
+            contactors.__setitem__,
+        )
         await supplies.open()
         assert told == [("a1", False), ("a2", False), ("b1", False)]
         assert {fake.manner for fake in fakes.values()} == {Manner.GONE}
@@ -202,10 +210,12 @@ def test_a_charger_without_supply_is_gone_and_boots_before_it_is_back(tmp_path: 
             assert fakes["a1"].manner is Manner.ANSWERS
             await until(lambda: fakes["a2"].manner is Manner.SILENT)  # as it was before
             assert [fake.reboots for fake in fakes.values()] == [1, 1, 0]
+            assert contactors == {0: True, 1: True}
             del told[:]
             await far.write(18, False)
             await until(lambda: ("a1", False) in told and ("a2", False) in told)
             await until(lambda: fakes["a1"].manner is Manner.GONE)
+            assert contactors == {0: True, 1: False}
         await supplies.close()
 
     asyncio.run(story())

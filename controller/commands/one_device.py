@@ -34,11 +34,16 @@ class OneDevice:
 
 
 def add_device_options(parser: ArgumentParser) -> None:
-    parser.add_argument("profile", metavar="PROFILE", help="name of a profile, or path to one")
+    parser.add_argument(
+        "profile",
+        metavar="PROFILE",
+        help="name of a profile, or path to one; to read, also the format of a clamp's lines",
+    )
     parser.add_argument(
         "bus",
         metavar="BUS",
-        help="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1",
+        help="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1; "
+        "of a clamp the path of its port",
     )
     parser.add_argument("--unit", type=_unit, metavar="N", help="unit id; else as delivered")
     parser.add_argument(

@@ -3,11 +3,36 @@
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 FINE = 0
 NO = 1  # the answer is no
 MISUSED = 2  # used wrongly
+
+
+@dataclass(slots=True)
+class Said:
+    """What one command has said so far."""
+
+    complaints: list[str] = field(default_factory=list)
+    answered: bool = False  # in JSON
+
+
+_said: ContextVar[Said] = ContextVar("said", default=Said())  # noqa: B039
+
+
+@contextmanager
+def speaking() -> Iterator[Said]:
+    """Around one command: remembers what it says."""
+    said = Said()
+    token = _said.set(said)
+    try:
+        yield said
+    finally:
+        _said.reset(token)
 
 
 def say(text: str = "") -> None:
@@ -17,6 +42,7 @@ def say(text: str = "") -> None:
 
 def complain(text: str) -> None:
     """Writes lines for people to standard error."""
+    _said.get().complaints.append(text)
     sys.stderr.write(f"{text}\n")
 
 
@@ -25,6 +51,7 @@ def answer_json(answer: object) -> None:
 
     Raises ValueError for NaN and infinities, which are not JSON.
     """
+    _said.get().answered = True
     sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
+from controller.commands import read_clamp
 from controller.commands.one_device import OneDevice, Shown, add_device_options, device_of, in_units
 from controller.commands.output import (
     FINE,
@@ -26,12 +27,14 @@ from drivers.report import in_force_ma, vehicle
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
-    parser = subparsers.add_parser("read", help="read a meter or charger once, by its profile")
+    parser = subparsers.add_parser("read", help="read a meter, charger or clamp once")
     add_device_options(parser)
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
+    if read_clamp.is_clamp(args.profile):
+        return read_clamp.run(args)
     device = device_of(args)
     if isinstance(device, int):
         return device
@@ -70,6 +73,7 @@ def _understood(profile: AnyProfile, sample: Sample) -> tuple[Shown, list[str]]:
     shown: Shown = {
         name: (_value(sample.values[name], register), register.unit or "")
         for name, register in profile.registers.items()
+        if not register.write_only
     }
     if isinstance(profile, MeterProfile):
         vital = [f"current_l{terminal}" for terminal in TERMINALS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
@@ -14,6 +15,7 @@ from controller.configuration import Ground, resume
 from controller.enforcer import Depot, Documents, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
+from controller.notify import Notifier
 from controller.proof import prove
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, read
@@ -79,6 +81,7 @@ def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enfo
         boot_id(),
         allowed,
         Documents(ground, revisions, workshop),
+        Notifier(os.environ),
     )
 
 

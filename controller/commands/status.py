@@ -61,6 +61,7 @@ def run(args: Namespace) -> int:
 def screen(report: StatusReport) -> Iterator[str]:
     """The report as lines for people."""
     yield f"{report.site}: {_mode(report)}, up {_time(report.uptime_s)}, {report.version}"
+    yield _document(report)
     yield _link(report)
     if report.tick_age_s > 1:
         yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
@@ -104,6 +105,11 @@ def _derogation(each: DerogationReport) -> str:
     )
 
 
+def _document(report: StatusReport) -> str:
+    which = "the installer's file" if report.revision is None else f"revision {report.revision}"
+    return f"document: {which}, installation {report.installation_hash[:12]}"
+
+
 def _link(report: StatusReport) -> str:
     link = report.link
     for_s = f" for {_time(link.since_s)}" if link.since_s is not None else ""
@@ -120,6 +126,8 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    if circuit.beyond_control:
+        remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(
         circuit.bound_by if len(set(circuit.bound_by)) > 1 else circuit.bound_by[:1]
     )

@@ -112,7 +112,7 @@ class Buses:
 
     def take_port(self, port: str, device: str, *loc: str | int) -> str | None:
         """A serial port for one device alone; None after a complaint."""
-        if not _PORT.fullmatch(port):
+        if not is_port(port):
             self._draft.complain(
                 f"must be the path of a port in /dev, such as /dev/ttyAMA0; found {found(port)}",
                 *loc,
@@ -135,6 +135,11 @@ class Buses:
             self._draft.complain(str(error), *loc)
             return None
         return Bus(address.url if name == url else name, address, timeout_ns)
+
+
+def is_port(path: str) -> bool:
+    """Whether it is the path of something in /dev."""
+    return _PORT.fullmatch(path) is not None
 
 
 def bus_address(url: str) -> Address:

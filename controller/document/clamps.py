@@ -109,6 +109,27 @@ def resolve_clamps(draft: Draft, seats: Seats) -> tuple[Clamp, ...]:
     return tuple(clamps)
 
 
+def delivered(format_: Format, port: str, node: int | None = None) -> Clamp:
+    """A clamp that nobody has set up otherwise."""
+    facts = FORMATS[format_]
+    return Clamp(
+        id=format_,
+        circuit="",
+        format=format_,
+        address=SerialAddress(port, facts.baud, "N", 1),
+        node=facts.node if node is None else node,
+        assumed_v=ASSUMED_V,
+        power_factor_ppm=PPM,
+        period_ns=facts.period_ns,
+        lag_ns=facts.lag_ns,
+        max_age_ns=PERIODS * facts.period_ns,
+        ratio_ppm=PPM,
+        channels=(1, 2, 3),
+        phases=(0, 1, 2),
+        error_ma=facts.error_ma,
+    )
+
+
 def _check_keys(draft: Draft, index: int, entry: ClampEntry, facts: FormatFacts) -> None:
     """What this format does not know cannot be told about it."""
     for key, written, known in (

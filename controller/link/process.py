@@ -7,13 +7,11 @@ enforcer: no more renewals.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import secrets
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from controller.document.link import Link as SiteLink
 from controller.document.text import BYTES_MAX
 from controller.link.bulletin import OFFLINE, Bulletin, news
 from controller.link.documents import Documents
+from controller.link.errands import Errands
 from controller.link.inbox import Inbox
 from controller.link.mqtt import (
     Account,
@@ -38,13 +37,12 @@ from controller.link.mqtt import (
     account,
 )
 from controller.link.post import Post
-from controller.link.topics import CORRELATION_BYTES, Topics
+from controller.link.topics import Topics
 from controller.reported import Confirmed, Desired, Reported
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
     LIMIT_BYTES,
-    NAME_CHARS,
     Answering,
     Channel,
     Events,
@@ -72,15 +70,6 @@ BROKEN = 70  # EX_SOFTWARE of sysexits.h
 
 log: FilteringBoundLogger = structlog.get_logger()
 Enforcer = Channel[Answering]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A limit message that waits for its answer."""
-
-    source: str
-    answer_to: str | None
-    correlation: bytes | None
 
 
 class Link:
@@ -118,11 +107,12 @@ class Link:
         self._enforcer: Enforcer | None = None
         self._welcome: Welcome | None = None
         self._report: StatusReport | None = None
-        self._asked: dict[int, _Asked] = {}
-        self._numbers = itertools.count(1)
         self._told: dict[str, object] | None = None  # the status that the broker has
         self._documents = Documents(self._send, self._report_document)
         self._news = asyncio.Event()
+        self._errands = Errands(
+            self._topics, self._bulletin, self._send, self._answer, self._news.set
+        )
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -184,7 +174,7 @@ class Link:
                 case Message(topic=topic) if topic == self._topics.desired:
                     await self._documents.came(event)
                 case Message():
-                    await self._forward(event)
+                    await self._errands.forward(event, self._enforcer is not None)
 
     def _broker_of(self, account: Account) -> Broker:
         subscriptions = (
@@ -201,51 +191,29 @@ class Link:
         if written in (None, self._written):
             return
         assert written is not None
+        wanted = None
         try:
             wanted = account(self._site, written)
-        except CredentialsError as error:  # the document cannot be kept, and so comes back
+            log.warning("going to the broker of the document in force", broker=wanted.where)
+        except CredentialsError as error:  # no broker: so the document cannot be kept
             log.error("cannot go to the broker of the document in force", why=str(error))
-            return
-        log.warning("going to the broker of the document in force", broker=wanted.where)
         if self._online:
             self._publish(self._topics.status, OFFLINE, retain=True)
-        self._written = written
-        self._online = False
-        left, self._broker = self._broker, self._broker_of(wanted)
-        self._post.again()
+        self._written, self._online = written, False
+        left = self._broker
+        if wanted is not None:
+            self._broker = self._broker_of(wanted)
+            self._post.again()
         await self._renew_session()
         await left.stop()
-        self._broker.start()
+        if wanted is not None:
+            self._broker.start()
 
     async def _renew_session(self) -> None:
         """Voids all that was sent before: another nonce for each connection, on either side."""
         self._nonce = secrets.token_urlsafe(16) if self._online and self._enforcer else None
         await self._send(Session(nonce=self._nonce))  # known there before anybody can use it
         self._news.set()
-
-    async def _forward(self, message: Message) -> None:
-        source = self._topics.source(message.topic)[:NAME_CHARS]  # a longer one is unknown anyway
-        asked = _Asked(source, message.answer_to, message.correlation)
-        if message.retained:
-            self._refuse(asked, "retained", "limits must not be retained: they would come again")
-        elif message.payload is None:
-            self._refuse(asked, "too_large", f"more than {LIMIT_BYTES} bytes")
-        elif self._enforcer is None:
-            self._refuse(asked, "no_enforcer", "the enforcer is not there")
-        elif len(self._asked) >= UNANSWERED:
-            self._refuse(asked, "busy", f"{UNANSWERED} limits wait for their answer already")
-        else:
-            await self._ask(asked, message.payload)
-
-    async def _ask(self, asked: _Asked, payload: bytes) -> None:
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError as error:
-            self._refuse(asked, "malformed", f"not UTF-8 at byte {error.start}")
-            return
-        limit = Limit(seq_id=next(self._numbers), source=asked.source, message=text)
-        self._asked[limit.seq_id] = asked
-        await self._send(limit)
 
     # The enforcer.
 
@@ -287,7 +255,7 @@ class Link:
                 case Refused(reason=reason):
                     raise ConnectionError(reason)
                 case LimitAnswer() as answer:
-                    self._answered(answer)
+                    self._errands.answered(answer)
                 case Reported() as reported:
                     self._documents.became(reported)
                 case Events() as events:
@@ -302,9 +270,7 @@ class Link:
 
     async def _detach(self) -> None:
         self._enforcer = self._welcome = self._report = None
-        asked, self._asked = self._asked, {}
-        for each in asked.values():
-            self._refuse(each, "no_enforcer", "the enforcer went before it answered")
+        self._errands.abandoned()
         await self._renew_session()
 
     async def _send(self, message: Session | Limit | Desired | Confirmed | EventsTaken) -> None:
@@ -318,32 +284,8 @@ class Link:
 
     # What is published.
 
-    def _answered(self, answer: LimitAnswer) -> None:
-        asked = self._asked.pop(answer.seq_id, None)
-        if asked is None:
-            return
-        if answer.accepted:
-            self._reply(asked, accepted=True, code=answer.code, reason=answer.reason)
-            self._news.set()
-        else:
-            self._refuse(asked, answer.code, answer.reason)
-
-    def _refuse(self, asked: _Asked, code: str, reason: str) -> None:
-        log.info("limit not accepted", source=asked.source, code=code, why=reason)
-        self._bulletin.refused(asked.source, code, reason)
-        self._reply(asked, accepted=False, code=code, reason=reason)
-        self._news.set()
-
-    def _reply(self, asked: _Asked, *, accepted: bool, code: str, reason: str) -> None:
-        if asked.answer_to is None or not self._online:
-            return
-        if not self._topics.may_answer(asked.answer_to) or (
-            len(asked.correlation or b"") > CORRELATION_BYTES
-        ):
-            log.warning("no answer to this response topic", source=asked.source)
-            return
-        answer = {"source": asked.source, "accepted": accepted, "code": code, "reason": reason}
-        self._publish(asked.answer_to, answer, correlation=asked.correlation)
+    def _answer(self, topic: str, content: dict[str, object], *, correlation: bytes | None) -> bool:
+        return self._online and self._publish(topic, content, correlation=correlation)
 
     async def _tell(self) -> None:
         """Keeps `status` and `limits` true: on change, and `limits` every 10 s."""

@@ -14,6 +14,7 @@ from cext.plant import Plant
 from cext.rows import Phases
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_HOLDING, READ_INPUT, WRITE_ONE, Code, RefusalError
+from hil.faults.view import View, truly
 
 MAX_WORDS = 50
 IDENTITY = 11  # its own when read alone; inside a block it belongs to a voltage
@@ -51,6 +52,7 @@ class Em24:
         self._phases = phases
         self._ratio = ratio
         self.voltage_v = 230.0
+        self.view: View = truly
         self.application = APPLICATION_H
         self._energy_ws = [0.0, 0.0, 0.0]
         self._counted_ns = present()
@@ -88,7 +90,7 @@ class Em24:
     def _block(self) -> bytes:
         """Registers 0 to 79; those that the map does not name read 0."""
         now_ns = self._present()
-        grid_ma = self._plant.meter(self._circuit)
+        grid_ma = self.view(self._plant.meter(self._circuit))
         current_ma = [round(grid_ma[phase] / self._ratio) for phase in self._phases]
         watts = [ma / 1000 * self.voltage_v for ma in current_ma]
         if self.application != APPLICATION_H:

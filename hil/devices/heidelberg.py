@@ -54,7 +54,8 @@ class Heidelberg:
         self._present = present
         self._wired = tuple(phase != NO_PHASE for phase in row.phases)
         self._fed = False  # its watchdog runs, or has run out
-        self._vehicle_ns = self._asked_ns = present()
+        self._vehicle_ns = present()
+        self._asked_ns = self._vehicle_ns - GAP_NS
         self.holding = {  # kept without power, but for the setpoint
             WATCHDOG: row.watchdog_ns // _MS_NS,
             STANDBY: STANDBY_DISABLED,

@@ -3,8 +3,9 @@
 Written down a second time and on purpose not taken from the driver's profile. One value of two
 words a read, high word first, and no two reads within half a second: one that comes sooner is
 refused as busy. No two writes within five seconds: one that comes sooner is acknowledged and
-lost, which is the worse of what the guide leaves open. Any request feeds the watchdog and leaves
-the fallback; the watchdog's own settings outlive a power cut, the setpoint does not.
+lost. Any request feeds the watchdog and leaves the fallback. A power cut takes the setpoint and
+the watchdog's settings: it is off again, as delivered. Lost writes and lost settings are the
+worse of what the guide leaves open.
 """
 
 from __future__ import annotations
@@ -61,9 +62,11 @@ class Keba:
         return self.hurried_reads + self.hurried_writes
 
     def reboot(self) -> None:
-        """Its power was cut: it begins with its power-on current, and its watchdog rests."""
+        """Its power was cut: it begins with its power-on current, and its watchdog is off."""
         self._setpoint_ma = self._row.power_on_ma
         self._enabled = True
+        self._failsafe_ma = self._timeout_s = 0
+        self._plant.set_alone(self._index, self._failsafe_ma, self._timeout_s)
 
     def read(self, function: int, address: int, count: int) -> bytes:
         now_ns = self._hear()

@@ -81,6 +81,7 @@ class Rs485:
         self.slaves: list[Slave] = []
         self.misrouted: dict[int, int] = {}  # asked unit: the unit that answers instead
         self.tamper: Tamper | None = None
+        self.echoes = False  # the adapter hears what its master sends
         self.frames = 0  # whole requests
         self.spoilt = 0  # what no slave could understand
         self._settings = f"baud={baud}&parity={parity}&stop={stop}"
@@ -159,6 +160,8 @@ class Rs485:
         except OSError:
             return  # the other side has closed it
         self._forget_speed()
+        if self.echoes:
+            self.say(data)
         if self.tamper is not None:
             data = self.tamper.to_slaves(data)
         if not data:

@@ -14,6 +14,7 @@ from cext.plant import Plant
 from cext.rows import Phases
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_INPUT, Code, RefusalError
+from hil.faults.view import View, truly
 
 MAX_WORDS = 60
 _LAST = 382  # of the map; what stands between its values reads 0
@@ -42,6 +43,7 @@ class Sdm630:
         self._phases = phases
         self._ratio = ratio
         self.voltage_v = 230.0
+        self.view: View = truly
 
     def serve(self) -> Server:
         """Behind a gateway, where it hangs on no line."""
@@ -63,7 +65,7 @@ class Sdm630:
 
     def _values(self) -> dict[int, float]:
         self._present()
-        grid_ma = self._plant.meter(self._circuit)
+        grid_ma = self.view(self._plant.meter(self._circuit))
         amperes = [grid_ma[phase] / 1000 / self._ratio for phase in self._phases]
         watts = [ampere * self.voltage_v for ampere in amperes]
         values = {52: sum(watts), 56: sum(map(abs, watts)), 70: 50.0}

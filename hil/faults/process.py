@@ -10,12 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
+_SET_PTRACER, _ANYBODY = 0x59616D61, -1  # where Yama lets only ancestors hold a process
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Called in a child: no orphan even if its parent is killed (see prctl(2))."""
     _libc.prctl(_SET_PARENT_DEATH_SIGNAL, number)
+
+
+def _held_by_anybody_and_die_with_parent() -> None:
+    _libc.prctl(_SET_PTRACER, ctypes.c_ulong(_ANYBODY))
+    die_with_parent()
 
 
 class Child:
@@ -61,7 +67,7 @@ class Child:
                 stderr=log,
                 env=self._env,
                 start_new_session=True,  # Ctrl-C is ours alone
-                preexec_fn=die_with_parent,
+                preexec_fn=_held_by_anybody_and_die_with_parent,
             )
         self.asked = False
 
@@ -76,11 +82,28 @@ class Child:
         except TimeoutError:
             await self.kill()
 
-    async def _signal(self, number: signal.Signals) -> None:
+    async def abort(self) -> None:
+        """What systemd does to a service that missed its watchdog, and SIGKILL after a second."""
+        try:
+            await asyncio.wait_for(self._signal(signal.SIGABRT, signal.SIGCONT), 1.0)
+        except TimeoutError:
+            await self.kill()
+
+    def pause(self) -> None:
+        """SIGSTOP: all its threads stand still."""
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGCONT)
+
+    async def _signal(self, *numbers: signal.Signals) -> None:
         self.asked = True
         if self._process is None or not self.running:
             return
-        self._process.send_signal(number)
+        for number in numbers:
+            self._process.send_signal(number)
         await self._process.wait()
 
     def tail(self, lines: int = 30) -> str:
@@ -112,3 +135,16 @@ class ProcessFault:
 
     async def end(self) -> None:
         await self._child.start()
+
+
+class PauseFault:
+    """The whole process stopped (SIGSTOP) at `begin`, continued at `end`."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    async def begin(self) -> None:
+        self._child.pause()
+
+    async def end(self) -> None:
+        self._child.resume()

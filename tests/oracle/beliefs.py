@@ -11,6 +11,7 @@ from tests.oracle.site import Charger, S, Site, Slot, Triple
 
 FREED_AFTER = 30 * S
 KEPT = 10 * S
+UNPROVEN_AFTER = 10 * S
 
 # Read strictly, what a charger may have done before its first report, or while it was
 # silent, is an "older and higher" setpoint too, that its vehicle follows until it settled.
@@ -31,7 +32,11 @@ class ChargerBelief:
         self.row = row
         self.ordered: int | None = None
         self.reports: deque[Report] = deque()
+        self.parted = False  # a contactor before it is ordered open
+        self.cut = False  # and is known to be
+        self.powered_ns = 0  # when it last got its power back by an order
         self._confirmed: int | None = None
+        self.missing_ns: int | None = None  # since then its fallback should be proven and is not
         self._sent: list[tuple[int, int]] = []  # tick, setpoint
         self._settling: list[tuple[int, int]] = []  # until, setpoint
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
@@ -39,6 +44,14 @@ class ChargerBelief:
     def order(self, tick: int, ma: int) -> None:
         self.ordered = ma
         self._sent.append((tick, ma))
+
+    def wake(self, now_ns: int) -> None:
+        """Power comes back by an order. Was it known to be cut off, it has forgotten all else."""
+        self.powered_ns = now_ns
+        if self.cut:
+            self._confirmed = self.row.power_on_ma
+            self._sent = self._sent[-1:]
+            self._settling = []
 
     def report(self, report: Report, written_tick: int) -> None:
         """Takes a report in; what it proves superseded still settles."""
@@ -71,17 +84,32 @@ class ChargerBelief:
             standing.add(self.row.max_ma)
         else:
             standing.add(self._confirmed)
-        if self.silent(now_ns):
+        woken = self.powered_ns > 0 and (
+            not self.reports or self.reports[-1].at_ns <= self.powered_ns
+        )
+        if woken or self.silent(now_ns):
             standing |= {self.row.fallback_ma, self.row.power_on_ma}
         return standing
 
     def highest(self, now_ns: int) -> int:
         """The highest setpoint that may still be followed."""
         settling = {ma for until, ma in self._settling if until > now_ns}
+        if self.unproven(now_ns):
+            settling.add(self.row.max_ma)
         return max(self._standing(now_ns) | settling)
 
+    def prove(self, now_ns: int, proven: bool | None) -> None:
+        if proven is not False:
+            self.missing_ns = None
+        elif self.missing_ns is None:
+            self.missing_ns = now_ns
+
+    def unproven(self, now_ns: int) -> bool:
+        """It had its ten seconds to prove its fallback."""
+        return self.missing_ns is not None and now_ns - self.missing_ns > UNPROVEN_AFTER
+
     def draw_hi(self, phase: int, now_ns: int) -> int:
-        if phase not in self.row.phases:
+        if phase not in self.row.phases or self.cut:
             return 0
         if self._freed(phase, now_ns):
             return self.row.standby_ma
@@ -216,8 +244,9 @@ class Beliefs:
         signed = [it for it in found if not self.site.meters[it[0]].unsigned]
         return signed or found
 
-    def cap(self, circuit: int, phase: int, now_ns: int) -> int:
-        caps = [slot.cap(phase, now_ns) for slot in self.slots if slot.row.circuit == circuit]
+    def cap(self, circuit: int, phase: int, now_ns: int, economic: bool = True) -> int:
+        slots = [slot for slot in self.slots if slot.row.circuit == circuit]
+        caps = [slot.cap(phase, now_ns) for slot in slots if economic or not slot.row.economic]
         rating = self.site.circuits[circuit].rating_ma[phase]
         return min([rating, *(cap for cap in caps if cap is not None)])
 

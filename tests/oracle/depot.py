@@ -27,6 +27,9 @@ class Device:
     followed_ma: int = 0
     coming: deque[tuple[int, int]] = field(default_factory=deque)
     online: bool = True
+    powered: bool = True
+    awake_ns: int = 0
+    stuck_ma: int | None = None  # it draws that, whatever it is told
     contact_ns: int = 0
     acknowledged: int = 0
     next_write_ns: int = 0  # it takes none sooner
@@ -36,6 +39,21 @@ class Device:
             self.offered_ma = ma
             self.coming.append((now_ns + (self.car.reaction_ns if self.car else 0), ma))
 
+    def answers(self, now_ns: int) -> bool:
+        return self.online and self.powered and now_ns >= self.awake_ns
+
+    def supply(self, now_ns: int, powered: bool, boot_ns: int) -> None:
+        """Its contactor opens, or closes: then it begins anew, and obeys again."""
+        if powered == self.powered:
+            return
+        self.powered = powered
+        self.coming.clear()
+        self.offered_ma = self.followed_ma = 0
+        if powered:
+            self.stuck_ma = None
+            self.awake_ns = now_ns + boot_ns
+            self.offer(now_ns, self.row.power_on_ma)
+
     def follow(self, now_ns: int) -> None:
         while self.coming and self.coming[0][0] <= now_ns:
             self.followed_ma = self.coming.popleft()[1]
@@ -44,9 +62,13 @@ class Device:
         """Per grid phase; standby is drawn whatever happens."""
         row, amps = self.row, [0, 0, 0]
         drawn = 0
+        if not self.powered:
+            return 0, 0, 0
         if self.car and self.followed_ma >= 6000:
             gain = min(self.car.gain_ppm, 1_000_000 + row.tolerance_ppm)
             drawn = min(self.car.want_ma, self.followed_ma * gain // 1_000_000)
+        if self.car and self.stuck_ma is not None:
+            drawn = self.stuck_ma
         wired = [phase for phase in row.phases if phase >= 0]
         for terminal, phase in enumerate(wired):
             used = self.car is not None and terminal < self.car.terminals

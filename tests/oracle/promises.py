@@ -5,10 +5,10 @@ Every check is a sentence of the rules; a broken one raises with instant, place 
 
 from typing import NoReturn
 
-from tests.oracle.beliefs import Beliefs, Report
+from tests.oracle.beliefs import UNPROVEN_AFTER, Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
+from tests.oracle.switches import Switches
 
-UNPROVEN_AFTER = 10 * S
 NEVER_LOWERED = (-(10**12) * S, "")
 
 
@@ -23,6 +23,7 @@ class Watch:
         self.site = site
         self.port = port
         self.beliefs = Beliefs(site)
+        self.switches = Switches(site, self.beliefs)
         self.now_ns = 0
         self.ticks = 0
         self._began_ns = 0
@@ -43,6 +44,10 @@ class Watch:
         self.beliefs.distrust(meter, distrusted)
         self.port.distrust(meter, distrusted)
 
+    def prove(self, charger: int, now_ns: int, proven: bool | None) -> None:
+        self.beliefs.chargers[charger].prove(now_ns, proven)
+        self.port.prove(charger, proven)
+
     def report(self, charger: int, report: Report, written_tick: int) -> None:
         self.beliefs.chargers[charger].report(report, written_tick)
         self.port.report(
@@ -58,10 +63,15 @@ class Watch:
         self.beliefs.slots[slot].tell(ma, until_ns, alive_until_ns)
         self.port.limit(slot, ma, until_ns, alive_until_ns)
 
+    def contact(self, contactor: int, at_ns: int, closed: bool) -> None:
+        self.switches.contact(contactor, at_ns, closed)
+        self.port.contact(contactor, at_ns, closed)
+
     def rebuild(self, site: Site) -> None:
         """From now on another document holds; the chargers that were there are still there."""
         self.site = site
         self.beliefs.rebuild(site)
+        self.switches.site = site
         new = len(site.chargers) - len(self._changed)
         self._changed += [0] * new
         self._lowered += [NEVER_LOWERED] * new
@@ -75,12 +85,16 @@ class Watch:
         self._began_ns = self._began_ns or now_ns
         before = [belief.ordered for belief in self.beliefs.chargers]
         changed = [i for i in range(len(before)) if self._take_order(i)]
-        if said_changed != bool(changed):
-            self._broken(f"tick() said {said_changed}, changed: {changed}")
+        switched, wrong = self.switches.take(self.port, now_ns, self.ticks)
+        if wrong:
+            self._broken(wrong)
+        if said_changed != bool(changed or switched):
+            self._broken(f"tick() said {said_changed}, changed: {changed}, {switched}")
         for circuit in range(len(self.site.circuits)):
             for meter, at_ns, _ in self.beliefs.fresh(circuit, now_ns):
                 self._heard.add(circuit)
                 self._used[meter] = at_ns
+        self._check_switching(switched)
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
             self._check_rise(i, before[i])
@@ -132,6 +146,10 @@ class Watch:
         where = f"charger {i}: {before} to {ordered}"
         if belief.silent(now):
             self._broken(f"{where} while silent")
+        if belief.parted:
+            self._broken(f"{where} behind an open contactor")
+        if belief.missing_ns is not None:
+            self._broken(f"{where} while its fallback is not proven")
         lowered_ns, cause = self._lowered[i]
         if now - lowered_ns < self.site.pace.dwell_ns:
             self._broken(f"{where}, lowered {(now - lowered_ns) / S:.2f} s ago for {cause}")
@@ -155,6 +173,19 @@ class Watch:
             last_ns = self._used.get(meter, 0)
             if used and meter not in [it[0] for it in used] and last_ns > min(oldest):
                 self._broken(f"{where}: meter {meter} knew more of circuit {circuit} than is read")
+
+    def _check_switching(self, switched: list[int]) -> None:
+        """Contactors open against who disobeys, and close where what wakes up fits."""
+        woken, wrong = self.switches.closing(switched, self.now_ns)
+        if wrong := wrong or self.switches.opening(switched, self.now_ns):
+            self._broken(wrong)
+        for i in woken:
+            where = f"charger {i} gets its power back"
+            for circuit in self.site.path(self.site.chargers[i].circuit):
+                if self.beliefs.meters_of.get(circuit) and circuit not in self._heard:
+                    self._broken(f"{where} while circuit {circuit} was never read")
+                for phase in {p for p in self.site.chargers[i].phases if p >= 0}:
+                    self._check_slack(circuit, phase, where)
 
     def _check_slack(self, circuit: int, phase: int, where: str) -> None:
         """Upper end + Σ draw_hi fit the cap, and so does every reading."""

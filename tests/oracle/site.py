@@ -54,6 +54,15 @@ class Slot(NamedTuple):
     circuit: int
     failsafe_ma: Triple
     hold_ns: int = 0
+    economic: bool = False
+    clear_within_ns: int | None = None
+
+
+class Contactor(NamedTuple):
+    chargers: tuple[int, ...]
+    group: bool = False
+    feedback: bool = True
+    opens_ns: int = 200 * MS
 
 
 class Pace(NamedTuple):
@@ -70,6 +79,7 @@ class Site(NamedTuple):
     chargers: list[Charger]
     slots: tuple[Slot, ...] = ()
     pace: Pace = Pace()
+    contactors: tuple[Contactor, ...] = ()
 
     def path(self, circuit: int) -> list[int]:
         """The circuit and all that feed it."""
@@ -99,11 +109,14 @@ class Port(Protocol):
     ) -> None: ...
     def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_until_ns: int) -> None: ...
     def distrust(self, meter: int, distrusted: bool) -> None: ...
+    def contact(self, contactor: int, at_ns: int, closed: bool) -> None: ...
+    def prove(self, charger: int, proven: bool | None) -> None: ...
     def tick(self, now_ns: int) -> bool: ...
     def ticks(self) -> int: ...
     def output(self, charger: int) -> Any: ...
     def circuit(self, circuit: int) -> Any: ...
     def charger(self, charger: int) -> Any: ...
+    def contactor(self, contactor: int) -> Any: ...
     def failsafe_ma(self, charger: int) -> int: ...
 
 
@@ -146,6 +159,22 @@ def random_site(rng: random.Random, chargers: int, circuits: int, metered: bool)
         if rng.random() < 0.3
     )
     return Site(built, meters, rows, slots)
+
+
+def with_contactors(rng: random.Random, site: Site) -> Site:
+    """Some chargers get a contactor of their own, some circuits a relay for all below them."""
+    rows = [Contactor((i,)) for i in range(len(site.chargers)) if rng.random() < 0.6]
+    for circuit in range(len(site.circuits)):
+        if site.below(circuit) and rng.random() < 0.3:
+            rows.append(Contactor(tuple(site.below(circuit)), group=True))
+    roof = Slot(0, site.circuits[0].rating_ma)
+    slots = tuple(
+        slot._replace(
+            economic=rng.random() < 0.3, clear_within_ns=rng.choice([None, 10 * S, 20 * S])
+        )
+        for slot in (*site.slots, roof)
+    )
+    return site._replace(contactors=tuple(rows), slots=slots)
 
 
 def _random_meter(rng: random.Random, circuit: int) -> Meter:

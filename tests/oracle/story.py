@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable, Sequence
 
 from tests.oracle.depot import Car
-from tests.oracle.site import Charger, Port, S, Site, flat, random_site
+from tests.oracle.site import Charger, Port, S, Site, flat, random_site, with_contactors
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
-TROUBLE = (*PEACE, "meter", "distrust", "silence", "power", "restart")
+TROUBLE = (*PEACE, "meter", "distrust", "prove", "silence", "power", "restart")
+SWITCHED = (*PEACE, "silence", "stubborn", "squeeze", "squeeze", "squeeze", "weld", "meter")
 FOR_EVER_S = 1e6
 
 
@@ -19,10 +20,13 @@ def tell(
     chargers: int = 5,
     circuits: int = 3,
     beats: int = 6,
+    contactors: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
     site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
+    if contactors:
+        site = with_contactors(rng, site)
     world = World(site, open_port, seed)
     world.steps = 2
     for index, row in enumerate(site.chargers):
@@ -67,13 +71,44 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         slot = rng.randrange(len(site.slots))
         ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
         world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
-    elif kind == "meter":
+    else:
+        _break(world, rng, kind, charger)
+
+
+def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
+    """What goes wrong, somewhere."""
+    site = world.site
+    if kind == "meter":
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
+    elif kind == "prove":
+        world.prove(charger)
     elif kind == "silence":
         world.silence(charger, world.depot.devices[charger].online)
+    elif kind == "stubborn":
+        world.stick(charger)
+    elif kind == "squeeze":
+        squeeze(world, rng)
+    elif kind == "weld" and site.contactors:
+        world.welded ^= {rng.randrange(len(site.contactors))}
     elif kind == "power":
         world.power_cycle(charger)
     elif kind == "restart":
         world.restart()
+
+
+def squeeze(world: World, rng: random.Random, for_s: float = 40) -> None:
+    """Somebody who charges no longer obeys, and a limit falls below what it draws."""
+    devices = world.depot.devices
+    charging = [i for i, device in enumerate(devices) if max(device.current_ma()) >= 6000]
+    if not charging:
+        return
+    charger = rng.choice(charging)
+    drawn = max(devices[charger].current_ma())
+    path = world.site.path(world.site.chargers[charger].circuit)
+    slot = rng.choice([i for i, slot in enumerate(world.site.slots) if slot.circuit in path])
+    if devices[charger].stuck_ma is None:
+        world.stick(charger)
+    world.limit(slot, flat(rng.choice([0, drawn // 3, drawn - 3000])), for_s, FOR_EVER_S)
+    world.run(for_s * rng.choice([0.4, 0.7]))

@@ -19,6 +19,8 @@ TICK = 100 * MS
 WRITE_AT_MOST = 200 * MS
 EARLY_GAP = 5 * MS
 WATCHDOG = 10 * S
+LOOK = 500 * MS  # between two looks at an auxiliary contact
+BOOT = 4 * S  # with power again, a charger answers within
 
 
 class World:
@@ -52,6 +54,12 @@ class World:
             self.after(self._share(site.meters[meter].poll_ns), self._sampler(meter))
         for charger in range(len(site.chargers)):
             self.after(self._share(site.chargers[charger].poll_ns), self._poller(charger))
+        self.closed = [False] * len(site.contactors)  # as they truly are
+        self.welded: set[int] = set()
+        self._asked = [False] * len(site.contactors)
+        for contactor in range(len(site.contactors)):
+            self._supply(contactor)
+            self.after(self._share(LOOK), self._looker(contactor))
         self.after(TICK, self._period)
 
     # -- time ----------------------------------------------------------------------------------
@@ -109,9 +117,22 @@ class World:
         """Somebody begins, or ends, to doubt what a meter says."""
         self.watch.distrust(meter, meter not in self.watch.beliefs.distrusted)
 
+    def prove(self, charger: int) -> None:
+        """A charger's fallback can no longer be read back, or can again."""
+        missing = self.watch.beliefs.chargers[charger].missing_ns is not None
+        self.watch.prove(charger, self.now_ns, missing)
+
     def power_cycle(self, charger: int) -> None:
         device = self.depot.devices[charger]
         device.offer(self.now_ns, device.row.power_on_ma)
+        self._stir()
+        self.honest = False
+
+    def stick(self, charger: int) -> None:
+        """It goes on drawing what it draws, or obeys again."""
+        device = self.depot.devices[charger]
+        drawn = max(device.current_ma()) - device.row.standby_ma
+        device.stuck_ma = None if device.stuck_ma is not None or drawn < 6000 else drawn
         self._stir()
         self.honest = False
 
@@ -120,6 +141,9 @@ class World:
         self.watch = Watch(self.site, self._open_port(self.site))
         for device in self.depot.devices:
             device.acknowledged = 0
+        for contactor in range(len(self.closed)):
+            self._asked[contactor] = False
+            self._move(contactor, False)
         self._base_then.clear()
         self._stir()
         self.honest = False
@@ -183,6 +207,8 @@ class World:
 
         def poll() -> None:
             self.after(row.poll_ns, poll)
+            if not device.powered or self.now_ns < device.awake_ns:
+                return
             if not device.online:
                 if self.now_ns - device.contact_ns > WATCHDOG:
                     if device.offered_ma != row.fallback_ma:
@@ -198,18 +224,52 @@ class World:
             told = (seen[0], seen[1], seen[2]) if row.metered else None
 
             def arrive() -> None:
-                if self.watch is watch and device.online:
+                if self.watch is watch and device.answers(self.now_ns):
                     watch.report(index, Report(self.now_ns, offered, told, vehicle), written)
 
             self.after(min(self._share(row.lag_ns), row.poll_ns - 1), arrive)
 
         return poll
 
+    def _looker(self, contactor: int) -> Callable[[], None]:
+        def look() -> None:
+            self.after(LOOK, look)
+            if self.site.contactors[contactor].feedback:
+                self.watch.contact(contactor, self.now_ns, self.closed[contactor])
+
+        return look
+
+    def _switch(self, contactor: int) -> None:
+        """Its coil follows the order, a little later the contactor."""
+        closed = self.watch.port.contactor(contactor).closed
+        if closed != self._asked[contactor]:
+            self._asked[contactor] = closed
+            takes = self._share(self.site.contactors[contactor].opens_ns)
+            self.after(takes, lambda: self._move(contactor, closed))
+
+    def _move(self, contactor: int, closed: bool) -> None:
+        if self._asked[contactor] == closed and not (contactor in self.welded and not closed):
+            self.closed[contactor] = closed
+            self._supply(contactor)
+
+    def _supply(self, contactor: int) -> None:
+        """Who is behind it has power, if all before it are closed."""
+        rows = self.site.contactors
+        for charger in rows[contactor].chargers:
+            before = [
+                closed
+                for row, closed in zip(rows, self.closed, strict=True)
+                if charger in row.chargers
+            ]
+            self.depot.devices[charger].supply(self.now_ns, all(before), self._share(BOOT))
+
     def _write(self, index: int) -> None:
         """Hands an order over when it differs from what was acknowledged; one at a time."""
         device, out, watch = self.depot.devices[index], self.watch.port.output(index), self.watch
         settled = device.acknowledged == out.changed_tick and device.offered_ma == out.setpoint_ma
-        if out.setpoint_ma is None or settled or index in self._writing or not device.online:
+        if out.setpoint_ma is None or settled or index in self._writing:
+            return
+        if not device.answers(self.now_ns):
             return
         self._writing.add(index)
         if self.now_ns < device.next_write_ns:  # the newest order is written when the gap ends
@@ -220,13 +280,13 @@ class World:
         takes = self._share(WRITE_AT_MOST // 2)
 
         def effect() -> None:
-            if device.online and (self.now_ns < out.expires_ns):
+            if device.answers(self.now_ns) and (self.now_ns < out.expires_ns):
                 device.offer(self.now_ns, out.setpoint_ma)
                 device.contact_ns = self.now_ns
 
         def acknowledge() -> None:
             self._writing.discard(index)
-            if device.online and self.watch is watch:
+            if device.answers(self.now_ns) and self.watch is watch:
                 device.acknowledged = out.changed_tick
                 self._write(index)
 
@@ -246,6 +306,8 @@ class World:
         self.history.append([belief.ordered for belief in self.watch.beliefs.chargers])
         for charger in range(len(self.site.chargers)):
             self._write(charger)
+        for contactor in range(len(self.closed)):
+            self._switch(contactor)
         for circuit in range(len(self.site.circuits)):
             self._judge(circuit)
         if self.honest:
@@ -256,7 +318,11 @@ class World:
         load = self.depot.load(circuit)
         for phase in range(3):
             cap = self.watch.beliefs.cap(circuit, phase, self.now_ns)
-            if load[phase] <= max(cap, 0) or self.watch.at_floor(circuit, phase):
+            if (
+                load[phase] <= max(cap, 0)
+                or self.watch.at_floor(circuit, phase)
+                or self.stuck(circuit, phase)
+            ):
                 self._over_since.pop((circuit, phase), None)
                 continue
             since = self._over_since.setdefault((circuit, phase), self.now_ns)
@@ -266,6 +332,12 @@ class World:
                     f"at {self.now_ns / S:.3f} s: {circuit}.{phase} truly carries {load[phase]}"
                     f" of {cap} for {late / S:.2f} s"
                 )
+
+    def stuck(self, circuit: int, phase: int) -> list[int]:
+        """Who draws there whatever it is told."""
+        devices = self.depot.devices
+        below = self.watch.beliefs.below[circuit]
+        return [i for i in below if devices[i].stuck_ma and devices[i].current_ma()[phase] > 500]
 
     def _judge_beliefs(self) -> None:
         """What is true lies inside the intervals: the oracle's own and the controller's."""

@@ -1,0 +1,434 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""When what was ordered does not help: pause, open the contactor, drop the group's relay.
+
+Only against chargers that are suspected (stubborn ones are), or silent; only while a circuit
+above is over its cap by more than a margin, after what is ordered has been credited. Each step
+waits until nothing has improved for as long as a step takes to show, or until the time in which
+the excess has to be gone leaves no more time. For an economic limit the last step is the pause.
+
+Where nothing is left to shed and the circuit is still over, it is beyond control: that is said,
+and nothing else is switched off for it.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.contactors cimport open_contactor
+from cext.draw cimport obeys, proving
+from cext.orders cimport shed_to
+from cext.types cimport (
+    GRID_PHASES,
+    NOTHING_MA,
+    RULE_OPENED,
+    RULE_PAUSED,
+    WORTH_MA,
+    Charger,
+    Circuit,
+    Contactor,
+    Slot,
+    Why,
+    World,
+)
+
+cdef enum:
+    KIND_GRID = 1  # rows.Kind
+    LEAST_MARGIN_MA = 2_000
+    MARGIN_PARTS = 50  # 2 %
+    AT_ONCE = 8  # contactors that one tick opens for one circuit, at the most
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t PAUSED = 5 * SECOND  # a contactor opens so long after 0 A was ordered, if time permits
+cdef int64_t OUR_OWN = SECOND // 2  # ticks, and writing an order
+cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
+
+# A circuit that is over, as one tick sees it.
+cdef struct Case:
+    int64_t over[GRID_PHASES]  # net excess over the cap; 0 where it is within the margin
+    int64_t need[GRID_PHASES]  # of that, what contactors have to take: over the hard cap
+    int64_t worst  # of `over`
+    int64_t clear_by  # when the excess has to be gone; NEVER: nobody says
+    int64_t shows  # from an opening until the reading above must show it
+    bint patient  # nothing has improved for as long as a step takes to show
+    bint pending  # something is under way, or may be done soon
+    Why soft  # the cap that is exceeded
+    Why hard  # the cap that may be enforced by contactors
+
+
+cdef void escalate(World* world) noexcept nogil:
+    """Takes the next step on every circuit that needs one; the deepest first."""
+    cdef int32_t i
+    cdef Case case
+    if world.pace.observe:
+        return
+    harden(world)
+    for i in range(world.circuits_n - 1, -1, -1):
+        if examine(world, i, &case):
+            proceed(world, i, &case)
+
+
+# --- how it stands ----------------------------------------------------------------------
+
+
+cdef void harden(World* world) noexcept nogil:
+    """Caps without the economic ones: the rating and what network operators ask for."""
+    cdef int32_t i, phase
+    cdef Circuit* circuit
+    cdef Slot* slot
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        circuit.hurry = NEVER
+        for phase in range(GRID_PHASES):
+            circuit.hard_cap[phase] = circuit.rating[phase]
+            circuit.hard_slot[phase] = -1
+            if load(circuit, phase) > circuit.rating[phase]:
+                hurry(circuit, circuit.clear_within)
+    for i in range(world.slots_n):
+        slot = &world.slots[i]
+        if not slot.asks or slot.kind != KIND_GRID:
+            continue
+        circuit = &world.circuits[slot.circuit]
+        for phase in range(GRID_PHASES):
+            if load(circuit, phase) > slot.cap[phase]:
+                hurry(circuit, slot.clear_within)
+            if slot.cap[phase] < circuit.hard_cap[phase]:
+                circuit.hard_cap[phase] = slot.cap[phase]
+                circuit.hard_slot[phase] = i
+
+
+cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
+    if within >= 0:
+        circuit.hurry = min(circuit.hurry, within)
+
+
+cdef int64_t load(const Circuit* circuit, int32_t phase) noexcept nogil:
+    """The most that flows by the reading; blind: that may flow once orders hold."""
+    if circuit.fresh:
+        return <int64_t>circuit.reading[phase] + circuit.error
+    return circuit.base_hi[phase] + circuit.ordered[phase]
+
+
+cdef int64_t margin(int64_t cap) noexcept nogil:
+    return max(cap // MARGIN_PARTS, <int64_t>LEAST_MARGIN_MA)
+
+
+cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
+    """Whether a circuit is over by more than the margin; keeps since when, and how it goes."""
+    cdef Circuit* circuit = &world.circuits[i]
+    cdef int32_t phase
+    cdef int64_t net, gross, worst_need = 0
+    cdef bint over = False
+    case.worst = 0
+    case.pending = False
+    for phase in range(GRID_PHASES):
+        case.over[phase] = case.need[phase] = 0
+        gross = load(circuit, phase)
+        net = gross - circuit.cap[phase] - (circuit.credit[phase] if circuit.fresh else 0)
+        over = over or gross - circuit.hard_cap[phase] > margin(circuit.hard_cap[phase])
+        if net <= 0 or (net <= margin(circuit.cap[phase]) and not circuit.beyond_control):
+            continue
+        case.over[phase] = net
+        if net > case.worst:
+            case.worst = net
+            point(&case.soft, i, phase, circuit.cap_slot[phase])
+        net -= circuit.hard_cap[phase] - circuit.cap[phase]
+        if net > margin(circuit.hard_cap[phase]):
+            case.need[phase] = net
+            if net > worst_need:
+                worst_need = net
+                point(&case.hard, i, phase, circuit.hard_slot[phase])
+    circuit.over_since = (circuit.over_since or world.now) if over else 0
+    if case.worst == 0:
+        circuit.beyond_control = 0
+        circuit.stood_at = 0
+        return False
+    if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
+        circuit.stood_at = world.now
+        circuit.least_over = case.worst
+    case.clear_by = NEVER
+    if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
+        case.clear_by = circuit.over_since + circuit.hurry
+    case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
+    return True
+
+
+cdef void point(Why* why, int32_t circuit, int32_t phase, int32_t slot) noexcept nogil:
+    why.rule = RULE_PAUSED
+    why.circuit = circuit
+    why.phase = phase
+    why.slot = slot
+
+
+cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
+    while circuit > top:  # parents stand before their children
+        circuit = world.circuits[circuit].parent
+    return circuit == top
+
+
+cdef bint disobeys(const World* world, const Charger* charger) noexcept nogil:
+    """Suspected or silent, and not known to be cut off."""
+    if charger.cut or proving(world, charger):
+        return False
+    return charger.suspect or not charger.fresh
+
+
+cdef bint feeds(const Charger* charger, const int64_t* over, bint read) noexcept nogil:
+    """Whether it may be drawing on a phase that is over; what a meter `read` is no may-be."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        if over[phase] <= 0 or charger.draw_hi[phase] <= charger.standby:
+            continue
+        if not (read and charger.fresh and charger.current_known):
+            return True
+        if charger.current[phase] >= NOTHING_MA:
+            return True
+    return False
+
+
+cdef bint is_culprit(
+    const World* world, const Charger* charger, int32_t top, const int64_t* over
+) noexcept nogil:
+    return (
+        disobeys(world, charger) and feeds(charger, over, world.circuits[top].fresh)
+        and is_below(world, charger.circuit, top)
+    )
+
+
+# --- the steps --------------------------------------------------------------------------
+
+
+cdef void proceed(World* world, int32_t top, Case* case) noexcept nogil:
+    """One step, if one is due; where none is left, says so."""
+    cdef Circuit* circuit = &world.circuits[top]
+    cdef int32_t i
+    cdef int64_t wait = case.shows + SECOND
+    for i in range(world.chargers_n):
+        if is_culprit(world, &world.chargers[i], top, case.over):
+            wait = max(wait, world.chargers[i].show)
+    case.patient = world.now - circuit.stood_at >= wait
+    if pause(world, top, case) or part(world, top, case) or drop(world, top, case):
+        circuit.stood_at = world.now
+        circuit.least_over = case.worst
+    if case.pending or not case.patient or not at_floor(world, top, case):
+        circuit.beyond_control = circuit.beyond_control and at_floor(world, top, case)
+    else:
+        circuit.beyond_control = 1
+
+
+cdef bint urgent(const World* world, const Case* case, int64_t lead) noexcept nogil:
+    """Whether a step that takes so long is to be taken now, whatever else it might wait for."""
+    return case.clear_by != NEVER and world.now >= case.clear_by - lead
+
+
+cdef int64_t group_lead(const Charger* charger, const Case* case) noexcept nogil:
+    """What the last step against a charger takes; 0 where there is none."""
+    return charger.group_opens + case.shows if charger.group_opens >= 0 else 0
+
+
+cdef int64_t own_lead(World* world, const Charger* charger, const Case* case) noexcept nogil:
+    """What opening its own contactor takes, and to see that it did not help, and the rest."""
+    if charger.own < 0 or not world.contactors[charger.own].closed:
+        return group_lead(charger, case)
+    return world.contactors[charger.own].opens + case.shows + group_lead(charger, case)
+
+
+cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
+    """Orders 0 A from every culprit; True when that was news for one."""
+    cdef int32_t i
+    cdef bint done = False
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if not charger.started or charger.order == 0:
+            continue
+        if not is_culprit(world, charger, top, case.over):
+            continue
+        if case.patient or urgent(world, case, PAUSED + own_lead(world, charger, case)):
+            shed_to(world, charger, 0, RULE_PAUSED, case.soft.circuit, case.soft.phase)
+            done = True
+        case.pending = True
+    return done
+
+
+cdef bint paused_long(const World* world, const Charger* charger) noexcept nogil:
+    """0 A was ordered long enough ago; one that was never ordered anything was told nothing."""
+    if not charger.started:
+        return True
+    return charger.order == 0 and world.now - charger.changed_at >= PAUSED
+
+
+cdef int64_t drawn(const Charger* charger, int32_t phase) noexcept nogil:
+    if not charger.wired[phase]:
+        return 0
+    if charger.fresh and charger.current_known:
+        return max(charger.current[phase], 0)
+    return charger.draw_hi[phase]
+
+
+cdef bint in_need(const Case* case) noexcept nogil:
+    return case.need[0] > 0 or case.need[1] > 0 or case.need[2] > 0
+
+
+cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
+    """What was cut off so lately that it does not show yet is no longer needed.
+
+    Where time presses, only what was measured counts as such.
+    """
+    cdef int32_t i, phase
+    cdef int64_t within
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        within = charger.parting + case.shows
+        if not charger.parted or world.now - charger.parted_at > within:
+            continue
+        if not is_below(world, charger.circuit, top):
+            continue
+        if not world.circuits[top].fresh and charger.cut:
+            continue  # it is counted at 0 already
+        if not charger.parted_known and urgent(world, case, within):
+            continue
+        for phase in range(GRID_PHASES):
+            if case.need[phase] > 0 and charger.parted_ma[phase] > 0:
+                case.need[phase] = max(0, case.need[phase] - charger.parted_ma[phase])
+                case.pending = True
+
+
+cdef bint part(World* world, int32_t top, Case* case) noexcept nogil:
+    """Opens culprits' own contactors, as few as take the need away; True when one was opened."""
+    cdef int32_t n, phase, best
+    cdef Charger* charger
+    cdef bint done = False
+    case.hard.rule = RULE_OPENED
+    relieve(world, top, case)
+    for n in range(AT_ONCE):
+        best = next_to_part(world, top, case)
+        if best < 0:
+            break
+        charger = &world.chargers[best]
+        for phase in range(GRID_PHASES):
+            case.need[phase] = max(0, case.need[phase] - drawn(charger, phase))
+        open_contactor(world, &world.contactors[charger.own], &case.hard)
+        case.pending = done = True
+    return done
+
+
+cdef int32_t next_to_part(World* world, int32_t top, Case* case) noexcept nogil:
+    """The culprit that draws just enough, else the one that draws most; -1 where none is ready."""
+    cdef int32_t i, best = -1
+    cdef int64_t draw, need, best_draw = 0
+    cdef Charger* charger
+    cdef bint ready
+    if not in_need(case):
+        return -1
+    need = max(case.need[0], max(case.need[1], case.need[2]))
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if charger.own < 0 or not world.contactors[charger.own].closed:
+            continue
+        if not is_culprit(world, charger, top, case.need):
+            continue
+        case.pending = True
+        ready = case.patient and paused_long(world, charger)
+        if not ready and not urgent(world, case, own_lead(world, charger, case)):
+            continue
+        draw = most_needed(charger, case)
+        if best < 0 or (draw > best_draw if best_draw < need else need <= draw < best_draw):
+            best = i
+            best_draw = draw
+    return best
+
+
+cdef int64_t most_needed(const Charger* charger, const Case* case) noexcept nogil:
+    """What it draws on the phases in need, at the most."""
+    cdef int32_t phase
+    cdef int64_t most = 0
+    for phase in range(GRID_PHASES):
+        if case.need[phase] > 0:
+            most = max(most, drawn(charger, phase))
+    return most
+
+
+# --- groups -----------------------------------------------------------------------------
+
+
+cdef bint drop(World* world, int32_t top, Case* case) noexcept nogil:
+    """The last step: the group whose loss does the least harm. True when one was dropped.
+
+    All of it is told 0 A first. Not while a contactor of a culprit's own may still help.
+    """
+    cdef int32_t best = -1, i, n
+    cdef int64_t harm, least = 0, lead = 0
+    cdef Contactor* group
+    cdef Charger* charger
+    cdef bint ready = case.patient
+    if case.pending or not in_need(case):
+        return False
+    for i in range(world.contactors_n):
+        group = &world.contactors[i]
+        if group.group and group.closed and holds_culprit(world, group, top, case):
+            harm = harm_of(world, group)
+            if best < 0 or harm < least:
+                best = i
+                least = harm
+    if best < 0:
+        return False
+    case.pending = True
+    group = &world.contactors[best]
+    lead = group.opens + case.shows
+    if not case.patient and not urgent(world, case, lead + PAUSED):
+        return False
+    for n in range(group.count):
+        charger = &world.chargers[world.members[group.first + n]]
+        ready = ready and paused_long(world, charger)
+        shed_to(world, charger, 0, RULE_PAUSED, case.hard.circuit, case.hard.phase)
+    if not ready and not urgent(world, case, lead):
+        return False
+    open_contactor(world, group, &case.hard)
+    return True
+
+
+cdef bint holds_culprit(
+    World* world, const Contactor* group, int32_t top, const Case* case
+) noexcept nogil:
+    cdef int32_t n
+    for n in range(group.count):
+        if is_culprit(
+            world, &world.chargers[world.members[group.first + n]], top, case.need
+        ):
+            return True
+    return False
+
+
+cdef int64_t harm_of(World* world, const Contactor* group) noexcept nogil:
+    """What the obedient in a group lose, in mA over the phases; the more of them, the more."""
+    cdef int32_t n, phase
+    cdef int64_t harm = 0
+    cdef Charger* charger
+    for n in range(group.count):
+        charger = &world.chargers[world.members[group.first + n]]
+        if disobeys(world, charger) or charger.cut:
+            continue
+        harm += 1
+        for phase in range(GRID_PHASES):
+            harm += charger.draw_hi[phase]
+    return harm
+
+
+# --- nothing left -----------------------------------------------------------------------
+
+
+cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
+    """Whether nobody who listens draws any more where the circuit is over."""
+    cdef int32_t i, phase
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if charger.order == 0 or not obeys(charger):
+            continue
+        if not is_below(world, charger.circuit, top):
+            continue
+        for phase in range(GRID_PHASES):
+            if case.over[phase] > 0 and charger.wired[phase] and (
+                not charger.current_known or charger.current[phase] >= NOTHING_MA
+            ):
+                return False
+    return True
