@@ -73,7 +73,10 @@ def _parts(show: Show) -> list[Part]:
         if "l" in on
         else Part("link", bool(link and link.connected), _link_words(link)),
         Part("cloud", "c" not in on, "cut off" if "c" in on else "reachable"),
-        *(Part(meter, online.get(meter, False), _heard(online.get(meter))) for meter in rig.meters),
+        *(
+            Part(meter, online.get(meter, False), _heard(online.get(meter)))
+            for meter in (*rig.meters, *rig.clamps)
+        ),
         *(
             Part(pin.id, pin.state in _AT_REST, pin.state)
             for pin in (report.pins if report else ())

@@ -10,13 +10,14 @@ from hil.devices.pdu import Manner
 from hil.devices.rs485 import Rs485
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import ProcessFault
+from hil.faults.process import PauseFault, ProcessFault
 from hil.faults.proxy import LineFault
 from hil.faults.site import ContactFault, DisobeyFault
+from hil.faults.thread import ThreadFault
 from hil.rig import Rig
 
 # Of the demo's site.
-METER, FEEDER, DIM, STUBBORN = "meter", "feeder", "dim", "a1"
+METER, CLAMP, FEEDER, DIM, STUBBORN = "meter", "clamp", "feeder", "dim", "a1"
 Notices = Callable[[StatusReport | None], bool]
 
 
@@ -64,6 +65,15 @@ def _lines(rig: Rig) -> Iterable[Trouble]:
         "the transformer's meter answers again",
         _offline(METER),
     )
+    yield Trouble(
+        "s",
+        "clamp",
+        "clamp unplugged",
+        AdapterFault(rig.clamps[CLAMP].line),
+        "the clamp's serial adapter is pulled out",
+        "the clamp's serial adapter is back in its socket",
+        _offline(CLAMP),
+    )
     (line,) = rig.lines.values()
     yield Trouble(
         "a",
@@ -108,6 +118,27 @@ def _processes(rig: Rig) -> Iterable[Trouble]:
         "the enforcer is started again, as systemd would",
         lambda report: report is None,
         lasts_s=8.0,  # long enough to see the chargers fall back alone
+    )
+    yield Trouble(
+        "t",
+        "stall kernel",
+        "kernel stalled",
+        ThreadFault(rig.enforcer, "kernel"),
+        "the enforcer's kernel thread stands still; all its others go on",
+        "the kernel thread goes on",
+        lambda report: report is not None and report.tick_age_s > 1,
+        within_s=5.0,
+        lasts_s=6.0,
+    )
+    yield Trouble(
+        "p",
+        "stop enforcer",
+        "enforcer stopped",
+        PauseFault(rig.enforcer),
+        "the enforcer stands still (SIGSTOP)",
+        "the enforcer goes on (SIGCONT)",
+        lambda report: report is None,
+        lasts_s=6.0,
     )
     yield Trouble(
         "l",
