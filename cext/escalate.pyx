@@ -59,6 +59,7 @@ cdef void escalate(World* world) noexcept nogil:
     cdef Case case
     if world.pace.observe:
         return
+    leave_out_reserved(world)
     harden(world)
     for i in range(world.circuits_n - 1, -1, -1):
         if examine(world, i, &case):
@@ -66,6 +67,19 @@ cdef void escalate(World* world) noexcept nogil:
 
 
 # --- how it stands ----------------------------------------------------------------------
+
+
+cdef void leave_out_reserved(World* world) noexcept nogil:
+    """What only is about to get its power back makes nothing be switched off: it can wait."""
+    cdef int32_t i, phase, node
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        node = charger.circuit if charger.cut else -1
+        while node >= 0:
+            for phase in range(GRID_PHASES):
+                world.circuits[node].ordered[phase] -= charger.draw_hi[phase]
+            node = world.circuits[node].parent
 
 
 cdef void harden(World* world) noexcept nogil:

@@ -7,10 +7,11 @@ the calm pace; everything that should be higher waits for slack (cext.rise).
 
 from libc.stdint cimport int32_t
 
-from cext.contactors cimport lower_parted, reclose
+from cext.contactors cimport lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
 from cext.orders cimport order
+from cext.reclose cimport reclose
 from cext.rise cimport rise, worth_a_write
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World

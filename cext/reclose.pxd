@@ -1,0 +1,4 @@
+from cext.types cimport World
+
+
+cdef void reclose(World* world) noexcept nogil
