@@ -23,6 +23,7 @@ from controller.desired import (
     judge,
     read_message,
 )
+from controller.document.problems import Problem
 from controller.document.text import BYTES_MAX
 from controller.site import parse
 from tests.documents import ROW, SHELF, Table, charger, circuit, document
@@ -330,6 +331,10 @@ def test_the_commissioning_proof_is_repeated() -> None:
     assert "proof.unattended.grid.L1" in paths(refused)
 
 
+LETTERS = ",".join(f'"x{n}": 1' for n in range(5001))
+ZEROS = ",".join("0" * 4000)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -349,6 +354,11 @@ def test_the_commissioning_proof_is_repeated() -> None:
         '{"revision": 6, "document": {"installation": null, "colour": 1}}',
         '{"revision": 6}',
         '{"revision": 6, "document": {"operation": {"x": "\\ud800"}}}',
+        '{"revision": 6, "document": {"operation": {"charger": [' + "1," * 5000 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {' + LETTERS + "}}}",
+        '{"revision": 6, "document": {"operation": {"x": [' + f"[{ZEROS}]," * 13 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {"x": [' + "[]," * 300_000 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {"site": {"name": "B\ufffdro"}}}}',
         "\ud800",
         " " * (BYTES_MAX + 1),
     ],
@@ -357,6 +367,22 @@ def test_what_is_no_message_is_refused_as_such(text: str) -> None:
     refused = refusal(text)
     assert refused.step == "form"
     assert all(problem.message for problem in refused.problems)
+
+
+def test_what_costs_more_to_complain_of_than_to_write_is_not_looked_into() -> None:
+    """A table where a model has to complain of each entry: the loop would stand meanwhile."""
+    sent = message(operation={"charger": [1] * 5000})
+    assert len(refusal(sent).problems) == 501
+    sent["document"]["operation"]["charger"].append(1)
+    assert refusal(sent).problems == (
+        Problem("document", "a list or object with more than 5000 entries"),
+    )
+
+
+def test_a_key_of_any_length_makes_a_short_path() -> None:
+    refused = refusal(message(operation={"k" * 100_000: 1, "charger": [{"id": "x" * 100_000}]}))
+    assert refused.step == "document"
+    assert max(len(str(problem)) for problem in refused.problems) < 300
 
 
 def test_a_megabyte_is_read_and_one_byte_more_is_not() -> None:
