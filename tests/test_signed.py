@@ -212,6 +212,24 @@ def test_signed_and_verified_on_the_command_line(
     assert main(["verify", str(present), str(tmp_path / "none")]) == 2
 
 
+def test_a_date_as_toml_writes_it_is_signed_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = Path(__file__).parents[1] / "docs" / "examples" / "north-depot.toml"
+    derogation = (
+        '[[derogation]]\nline = "power_cut"\ncircuit = "grid"\nreason = "r"\nexcess_a = 1\n'
+        'trips_after_s = 60\nby = "Anna"\ndate = 2027-03-01\n'
+    )
+    site = tmp_path / "site.toml"
+    site.write_text(f"{example.read_text(encoding='utf-8')}\n{derogation}", encoding="utf-8")
+    assert main(["keys", str(tmp_path / "key")]) == 0
+    capsys.readouterr()
+    assert main(["sign", str(site), "--key", str(tmp_path / "key"), "--revision", "1"]) == 0
+    sent, _ = read_message(capsys.readouterr().out)
+    assert sent.document.installation is not None
+    assert sent.document.installation["derogation"][0]["date"] == "2027-03-01"
+
+
 def test_what_is_not_fit_is_not_signed(
     bench: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
