@@ -12,7 +12,7 @@ from controller import configuration, saver, trust
 from controller import running as running_module
 from controller.document.text import BYTES_MAX
 from controller.revisions import pack, unpack
-from controller.running import Depot
+from controller.running import Depot, Running
 from tests.linked import DOCUMENT, Cloud, World, world
 from tests.patience import until
 from tests.test_link import free_port
@@ -170,6 +170,34 @@ def test_a_lower_rating_under_signature_sheds_at_once() -> None:
         active = await told(cloud, 1, "active")
         assert active["installation_hash"] != hashed
         await until(lambda: cloud.status()["installation_hash"] == active["installation_hash"])
+
+    play(story)
+
+
+def test_after_a_signed_change_the_installers_own_file_needs_a_signature_too() -> None:
+    """Else anybody could lift a lowered rating by sending what was there before."""
+
+    async def story(made: World, cloud: Cloud) -> None:
+        cloud.desire(message(1, installation=installed(**lowered(20))))
+        await told(cloud, 1, "active")
+        cloud.desire(message(2, installation=dict(made.document), key=None))
+        assert (await told(cloud, 2, "rejected"))["step"] == "signature"
+        cloud.desire(message(3, {"site": {"name": "A"}}, key=None))  # and what is signed stays
+        await told(cloud, 3, "active")
+        assert running(made).site.circuits[1].rating_ma == (20_000,) * 3
+        await made.stop("enforcer")
+        await made.start_enforcer()
+        assert running(made).site.circuits[1].rating_ma == (20_000,) * 3
+
+    play(story)
+
+
+def test_a_trial_without_decisions_rolls_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        monkeypatch.setattr(Running, "late_s", lambda self: 99.0)
+        cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
+        said = await told(cloud, 1, "rolled_back")
+        assert "nothing was decided any more" in said["reason"]
 
     play(story)
 
@@ -408,14 +436,16 @@ def test_what_fails_in_the_midst_of_a_change_ends_the_process(
     play(story)
 
 
-def test_what_cannot_be_built_is_refused_and_changes_nothing() -> None:
+def test_what_cannot_be_built_is_refused_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(*args: object) -> Depot:
         raise KeyError("profile")
 
     async def story(made: World, cloud: Cloud) -> None:
         before = running(made)
         assert made.enforcer is not None
-        made.enforcer._running._build = broken
+        monkeypatch.setattr(made.enforcer._running, "_build", broken)
         cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
         said = await told(cloud, 1, "rejected")
         assert said["step"] == "trial"
