@@ -259,6 +259,35 @@ def test_what_is_refused_changes_nothing_and_is_told() -> None:
     play(story)
 
 
+DIM = {"id": "dim", "pin": 23, "source": "cloud", "limit_a": 16, "active": "open"}
+PINNED: list[tuple[str, Any]] = [
+    ("gpio", {"factory": "lgpio"}),
+    ("output", [{"id": "contactor", "pin": 18, "drops": "row"}]),
+    ("input", [DIM]),
+    ("mode", "observe"),
+]
+
+
+def test_pins_change_in_the_installers_file_only() -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        before = running(made)
+        for section, changed in PINNED:
+            sent = message(1, installation={**made.document, section: changed})
+            cloud.desire(sent, retain=False)
+            wanted = ("document", f"installation.{section}")
+            await until(lambda: failure(cloud) == wanted)  # noqa: B023
+            assert "needs a restart" in cloud.reported()["errors"][0]["message"]
+        assert running(made) is before
+
+    cloud, price = DOCUMENT["limit_source"]
+    play(
+        story,
+        gpio={"factory": "mock"},
+        output=[{"id": "contactor", "pin": 17, "drops": "row"}],
+        limit_source=[{**cloud, "lease_s": 10}, price],
+    )
+
+
 def test_an_older_revision_is_refused_and_a_repeated_one_answered() -> None:
     async def story(made: World, cloud: Cloud) -> None:
         cloud.desire(message(5, {"site": {"name": "A"}}, key=None))
