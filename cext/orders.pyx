@@ -44,8 +44,9 @@ cdef void start(World* world) noexcept nogil:
             continue
         if not in_date(charger.report_at, charger.max_age, world.now):
             continue
-        charger.order = charger.in_force
+        charger.order = charger.ceiling  # its vehicle may follow what was in force before
         note_order(charger, world.now)
+        charger.order = charger.in_force
         blame(world, &charger.why, RULE_FALLBACK, -1, -1)
         order(world, charger, to_step(charger, min(charger.in_force, charger.failsafe)))
         charger.started = 1

@@ -17,7 +17,7 @@ from drivers.device import Request
 from drivers.profile import ChargerProfile
 from drivers.reader import Sample
 
-IN_A_ROW = 3  # writes that did not help; then it is left alone for a while
+IN_A_ROW = 3  # reports in a row that show no help; then it is left alone for a while
 PAUSE_NS = 600 * NS_PER_S
 A_DAY = 50  # writes to one charger, whatever happens
 DAY_NS = 86_400 * NS_PER_S
@@ -113,7 +113,7 @@ class Arming:
         self._now_ns = now_ns
         self._wants = wants(charger, profile)
         self._lacks: tuple[tuple[Want, int], ...] = ()
-        self._waits_for_read = False
+        self._sent: set[Want] = set()  # since the last report
         self._left = IN_A_ROW
         self._not_before_ns = 0
         self._recent: deque[int] = deque(maxlen=A_DAY)
@@ -124,18 +124,23 @@ class Arming:
         self._lacks = tuple(
             (want, number) for want, number in found if number not in (None, want.number)
         )
-        self._waits_for_read = False
         if not self._lacks:
             self._left = IN_A_ROW
+        elif self._sent:
+            self._left -= 1
+            if self._left <= 0:
+                self._left = 1  # once more after each pause
+                self._not_before_ns = self._now_ns() + PAUSE_NS
+        self._sent.clear()
 
     def due(self) -> Request | None:
         """The next write, if one may go out now."""
         now_ns = self._now_ns()
-        if not self._lacks or self._waits_for_read or now_ns < self._not_before_ns:
+        want = self._next()
+        if want is None or now_ns < self._not_before_ns:
             return None
         if len(self._recent) == A_DAY and now_ns - self._recent[0] < DAY_NS:
             return None
-        want, _ = self._lacks[0]
         return Request(
             self._charger.id,
             self._charger.unit,
@@ -147,15 +152,16 @@ class Arming:
         )
 
     def wrote(self) -> None:
-        """It may have arrived: nothing more before a report shows what became of it."""
-        now_ns = self._now_ns()
+        """What was due may have arrived: not again before a report shows what became of it."""
+        want = self._next()
+        assert want is not None
+        self._sent.add(want)
         self.writes += 1
-        self._waits_for_read = True
-        self._recent.append(now_ns)
-        self._left -= 1
-        if self._left <= 0:
-            self._left = 1  # once more after each pause
-            self._not_before_ns = now_ns + PAUSE_NS
+        self._recent.append(self._now_ns())
+
+    def _next(self) -> Want | None:
+        """In their order, each once between two reports."""
+        return next((want for want, _ in self._lacks if want not in self._sent), None)
 
     @property
     def remark(self) -> str | None:

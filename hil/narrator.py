@@ -34,6 +34,7 @@ class Narrator:
             for index, charger in enumerate(self._rig.depot.site.chargers)
             if (state := plant.charger(index)).valid_ns == 0
             and state.vehicle is not Vehicle.A
+            and plant.answers(index)
             and self._rig.sockets[charger.id].writes
         }
         fell, returned = sorted(alone - self._alone), sorted(self._alone - alone)

@@ -9,6 +9,7 @@ from hil.show import Show
 from hil.view import CircuitTruth, Key, Part, Scene
 
 BASE_KEY, QUIT_KEY = "b", "q"
+_AT_REST = ("closed", "holds", "rests")  # of what is on the pins
 
 
 def scene(show: Show) -> Scene:
@@ -72,7 +73,14 @@ def _parts(show: Show) -> list[Part]:
         if "l" in on
         else Part("link", bool(link and link.connected), _link_words(link)),
         Part("cloud", "c" not in on, "cut off" if "c" in on else "reachable"),
-        *(Part(meter, online.get(meter, False), _heard(online.get(meter))) for meter in rig.meters),
+        *(
+            Part(meter, online.get(meter, False), _heard(online.get(meter)))
+            for meter in (*rig.meters, *rig.clamps)
+        ),
+        *(
+            Part(pin.id, pin.state in _AT_REST, pin.state)
+            for pin in (report.pins if report else ())
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from hil.life import Life
 from hil.narrator import Narrator
 from hil.ratings import Ratings
 from hil.rig import Rig
-from hil.troubles import Trouble, troubles
+from hil.troubles import DIM, Trouble, troubles
 from hil.truth import Truth
 
 SOURCE = "cloud"
@@ -35,7 +35,7 @@ class Show:
         depot = rig.depot
         self.rig = rig
         self.life = life
-        self.troubles = troubles(rig)
+        self.troubles = troubles(rig, self._dim)
         self.report: StatusReport | None = None
         self.stale = True  # Loadkeeper gives no report now
         self.events: deque[str] = deque(maxlen=EVENTS)
@@ -72,6 +72,14 @@ class Show:
         """The base load steps up, or down again."""
         self.life.step = not self.life.step
         self.tell(f"base load {'up' if self.life.step else 'down'} by 30 A")
+
+    def _dim(self, active: bool) -> None:
+        """The relay box's contact moves, and so does the true cap."""
+        gear = self.rig.supplies.gear
+        assert gear is not None
+        gear.ask(DIM, active)
+        (row,) = self.rig.depot.site.inputs
+        self._truth.ask(row.source, row.limit_ma if active else None)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -72,10 +72,11 @@ def picture(scene: Scene, width: int, height: int) -> RenderableType:
     """The whole screen; the newest events take the lines that are left."""
     keys = _keys(scene.keys, width)
     limits = _limits(scene)
-    taken = 2 + 1 + 2 * len(scene.circuits) + len(limits) + len(keys)
+    parts = _parts(scene.parts, width)
+    taken = 1 + len(parts) + 1 + 2 * len(scene.circuits) + len(limits) + len(keys)
     room = max(2, height - taken - _EVENTS_AT_LEAST)
     blocks = [
-        [_head(scene, width), _parts(scene.parts)],
+        [_head(scene, width), *parts],
         _circuits(scene, width),
         [bays(_shown(scene), width, room)],
         limits,
@@ -106,13 +107,18 @@ def _head(scene: Scene, width: int) -> RenderableType:
     return _sides(left, right)
 
 
-def _parts(parts: Sequence[Part]) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    for part in parts:
-        line.append("● " if part.well else "✖ ", style="green" if part.well else "bold red")
-        line.append(f"{part.name} ")
-        line.append(f"{part.words}  ", style=QUIET if part.well else "bold red")
-    return line
+def _parts(parts: Sequence[Part], width: int) -> list[Text]:
+    return _flow(
+        [
+            Text.assemble(
+                ("● ", "green") if part.well else ("✖ ", "bold red"),
+                f"{part.name} ",
+                (f"{part.words}  ", QUIET if part.well else "bold red"),
+            )
+            for part in parts
+        ],
+        width,
+    )
 
 
 def _circuits(scene: Scene, width: int) -> list[RenderableType]:
@@ -208,13 +214,21 @@ def _limit(limit: LimitReport) -> Text:
 
 
 def _keys(keys: Sequence[Key], width: int) -> list[Text]:
-    """Every key with its word, over as many lines as they take; what is on stands out."""
+    """Every key with its word; what is on stands out."""
+    return _flow(
+        [
+            Text.assemble((f" {key.key} ", "reverse"), (f"{key.word} ", "bold red" * key.on))
+            for key in keys
+        ],
+        width,
+    )
+
+
+def _flow(cells: Sequence[Text], width: int) -> list[Text]:
+    """Cells one after the other, over as many lines as they take."""
     lines = [Text(no_wrap=True, overflow="ellipsis")]
-    for key in keys:
-        cell = Text.assemble(
-            (f" {key.key} ", "reverse"), (f"{key.word} ", "bold red" if key.on else "")
-        )
-        if len(lines[-1]) and len(lines[-1]) + len(cell) > width:
+    for cell in cells:
+        if len(lines[-1]) and len(lines[-1]) + len(cell.plain.rstrip()) > width:
             lines.append(Text(no_wrap=True, overflow="ellipsis"))
         lines[-1].append_text(cell)
     return lines

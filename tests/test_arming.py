@@ -77,6 +77,17 @@ def test_the_watchdog_is_armed_last() -> None:
     assert made.due() is None
 
 
+def test_one_after_the_other_goes_out_without_a_report_between() -> None:
+    """A KEBA takes a write each 5 s, and a report of its own takes as long."""
+    made, _ = armed()
+    made.read(sample({"watchdog_time": 0, "failsafe_current": 16_000, "standby": 4}))
+    order = []
+    while (each := written(made)) is not None:
+        order.append(each)
+        made.wrote()
+    assert order == [(262, (80,)), (257, (15_000,))]
+
+
 def test_a_keba_is_set_at_other_registers_than_it_shows() -> None:
     made, _ = armed(KEBA)
     made.read(sample({"failsafe_timeout": 15_000, "failsafe_current": 0}))

@@ -86,6 +86,18 @@ def test_restart_while_a_reduction_settles() -> None:
     assert door.charger(0).draw_hi_ma >= 32_000
 
 
+def test_a_start_suspects_nobody_whose_car_still_follows_what_was_in_force_before() -> None:
+    """It has just fallen back from 14 A to 6 A: a start finds 6 A in force and 14 A drawn."""
+    one = bench(1, 60_000, 0, settle_ns=3 * S, fallback_ma=6000)
+    for tick in range(80):
+        one.now_ns += 100 * MS
+        drawn, out = 14_000 if tick < 25 else 6000, one.door.output(0)
+        one.door.reading(0, one.now_ns, flat(drawn))
+        one.door.report(0, one.now_ns, 6000, flat(drawn), "C", out.changed_tick)
+        one.door.tick(one.now_ns)
+        assert not one.door.charger(0).suspect
+
+
 def test_return_from_silence_while_the_fallback_settles() -> None:
     """It fell back to 32 A, comes back and is told 6 A: its car may follow a settle time late."""
     one = bench(1, 10_000, 0, metered=False, settle_ns=6 * S, fallback_ma=32_000)

@@ -16,7 +16,7 @@ STORIES = {
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
-    """All stories that were asked for, two at a time; empty where pytest itself runs several."""
+    """All stories that were asked for, some at a time; empty where pytest itself runs several."""
     if hasattr(request.config, "workerinput"):
         return {}
     asked = {item.name for item in request.session.items}
