@@ -91,9 +91,10 @@ def _reaction(
     chargers = _below(site, circuit.id)
     if not chargers:
         return  # nothing that could be lowered
-    every = (*site.meters, *site.clamps)  # a clamp may be all there is, or all that is left
-    sources = (each for each in every if each.circuit == circuit.id)
-    eye = max(sources, key=_age_ns, default=None)
+    # A clamp may be all there is, or all that is left.
+    sources: list[Meter | Clamp] = [*site.meters, *site.clamps]
+    here = (each for each in sources if each.circuit == circuit.id)
+    eye = max(here, key=_age_ns, default=None)
     detect_ns = site.control.tick_ns + (0 if eye is None else _age_ns(eye))
     left_ns = allowed_ns - detect_ns
     answers = [_answer(site, charger, source, left_ns) for charger in chargers]
