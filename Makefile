@@ -23,7 +23,7 @@ imports: ## who may import whom (pyproject.toml, [tool.importlinter])
 		--no-logo) || { echo "$$said"; exit 1; }
 
 fast: build ## tests, without what is marked rig or slow
-	@$(PYTEST) -m "not rig and not slow"
+	@$(PYTEST) -n auto -m "not rig and not slow"
 
 stories: build ## tests marked rig or slow: every story on real processes and protocols, the wheel
 	@$(PYTEST) -m "rig or slow"

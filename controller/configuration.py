@@ -43,6 +43,10 @@ APART_S = 0.5  # between two judgements: a flood leaves the loop to the drivers
 log: FilteringBoundLogger = structlog.get_logger()
 
 
+class NotBuiltError(Exception):
+    """A document that this process cannot run, with the reason in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What over-the-air documents stand on: the installer's file, as plain data."""
@@ -61,7 +65,7 @@ class House(Protocol):
         """What of that document a running process cannot change."""
 
     async def switch(self, site: Site) -> list[str]:
-        """Puts it in force; remarks. Raises ValueError or KeyError before anything is touched."""
+        """Puts it in force; remarks. Raises NotBuiltError before anything is touched."""
 
     def online(self) -> frozenset[str]:
         """The devices that answer."""
@@ -82,11 +86,12 @@ def resume(ground: Ground, revisions: Revisions, installed: Site) -> Site:
             proof = prove(site)
             if proof.passed or site.mode == "observe":
                 return site
+            step: Step = "proof"
             why = "it does not pass the commissioning proof any more"
         except DocumentError as error:
-            why = str(error)
+            step, why = "document", str(error)
         log.error("document not taken up again", revision=active.revision, why=why)
-        revisions.forget_active()
+        revisions.forget_active(active, step, why)
     return installed
 
 
@@ -144,13 +149,15 @@ class Configuration:
 
     async def run(self) -> None:
         """Until cancelled; a trial under way is rolled back by the next start."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             what, self._newest = self._newest, None
+            began_s = loop.time()
             if what is not None:
                 await self._take(what)
-            await asyncio.sleep(APART_S)
+            await asyncio.sleep(max(APART_S, loop.time() - began_s))
 
     async def _take(self, what: str | RefusedDocumentError) -> None:
         try:
@@ -161,7 +168,8 @@ class Configuration:
             if known is not None:
                 self._tell(known)
                 return
-            base, profiles = self._base(), self._ground.profiles
+            # In a thread like all that takes its time: a large installation is hashed for it.
+            base, profiles = await asyncio.to_thread(self._base), self._ground.profiles
             candidate = await asyncio.to_thread(judge, message, sha256, base, profiles)
             if fixed := self._house.cannot(candidate.site):
                 raise RefusedDocumentError("document", fixed, candidate.revision, sha256)
@@ -196,7 +204,7 @@ class Configuration:
         self._confirmed = None
         try:
             remarks = await self._house.switch(candidate.site)
-        except (ValueError, KeyError) as error:
+        except NotBuiltError as error:
             failed = _verdict(candidate, "rejected", "trial", f"cannot be put in force: {error}")
             self._revisions.roll_back(failed)
             self._tell(failed)

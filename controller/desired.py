@@ -29,6 +29,7 @@ from controller.site import Site, operated, parse
 from controller.units import amperes_text, seconds_text
 
 JUMP_MAX = 2**32  # of revisions without a signature: nobody can use all numbers up
+UNREADABLE = "\ufffd"
 Step = Literal["form", "revision", "signature", "document", "proof", "storage", "trial"]
 
 
@@ -107,6 +108,7 @@ def read_message(text: str) -> tuple[Message, str]:
     """The message, and the sha256 of its document. Raises RefusedDocumentError."""
     data: Mapping[str, Any] = {}
     try:
+        _check_encoding(text)
         data = read_json(text.encode(errors="surrogatepass"))
         message = Message.model_validate(data)
         return message, digest(_written(message))
@@ -117,6 +119,15 @@ def read_message(text: str) -> tuple[Message, str]:
     except NotCanonicalError as error:
         problems = [Problem("document", f"has no canonical form: {error}")]
     raise RefusedDocumentError("form", problems, _told(data.get("revision")))
+
+
+def _check_encoding(text: str) -> None:
+    """The link puts U+FFFD for bytes that are not UTF-8. Raises DocumentError."""
+    at = text.find(UNREADABLE)
+    if at >= 0:
+        line = text.count("\n", 0, at) + 1
+        why = f"not UTF-8 text, or with the sign U+FFFD, which stands for what is not (line {line})"
+        raise DocumentError([Problem(WHOLE, why)])
 
 
 def _told(revision: object) -> int | None:

@@ -243,7 +243,8 @@ class Enforcer:
         if reported != self._last_told:
             why = "; ".join([reported.reason or "", *(each.path for each in reported.errors[:8])])
             subject = "" if reported.revision is None else f"revision {reported.revision}"
-            self.events.happened_again(f"document_{reported.state}", subject, why)
+            kind = "" if reported.state == "rejected" else None  # of any revision that one likes
+            self.events.happened_again(f"document_{reported.state}", subject, why, kind)
         self._last_told = reported
         self._server.tell(reported)
         self._server.tell(self.welcome())
@@ -282,6 +283,8 @@ class Enforcer:
             self.events.happened("derogated", each.place, each.sentence)
 
     def _restore(self) -> None:
+        if self._revisions is not None and self._revisions.unreadable is not None:
+            self.events.happened("saved_documents_unreadable", "", self._revisions.unreadable)
         try:
             restored = self._limit_file.restore(self._running.limits, self._clock.now_ns())
         except LimitFileError as error:  # every source counts as never heard: fail-safe caps

@@ -78,19 +78,23 @@ class Events:
         self._ring.append(Event(self._last, now_ns, begun_ns, what, subject, why[:WHY_CHARS]))
         self.news.set()
 
-    def happened_again(self, what: str, subject: str, why: str) -> None:
-        """What others can cause as often as they like: one event in 10 s, which counts the rest."""
+    def happened_again(self, what: str, subject: str, why: str, kind: str | None = None) -> None:
+        """What others can cause as often as they like: one event in 10 s, which counts the rest.
+
+        `kind`, instead of a subject that others choose, says which events are alike.
+        """
         now_ns = self._clock.now_ns()
-        quiet = self._quiet.get((what, subject))
+        alike = what, subject if kind is None else kind
+        quiet = self._quiet.get(alike)
         if quiet is not None and now_ns - quiet.told_ns < QUIET_NS:
             quiet.unsaid += 1
             return
         if quiet is not None and quiet.unsaid:
             why = f"{why} (and {quiet.unsaid} times before)"
-        self._quiet.pop((what, subject), None)
+        self._quiet.pop(alike, None)
         if len(self._quiet) >= SUBJECTS:
             self._quiet.pop(next(iter(self._quiet)))
-        self._quiet[what, subject] = _Quiet(now_ns)
+        self._quiet[alike] = _Quiet(now_ns)
         self.happened(what, subject, why)
 
     def take(self, upto: int) -> None:

@@ -10,7 +10,7 @@ not once by chance. What nobody else sees stays unseen.
 - *reversed*: three steps of the draw below it in a row, each shown as its mirror image
 - *swapped*: likewise, each shown on another phase
 - *disputed*: clamp and meter apart in magnitude in three frames, time and errors allowed for
-- *strays*: where chargers are all there is, off their sum
+- *strays*: where chargers are all there is, below their sum
 
 Lags are allowed for by comparing stretches of time, never instants. Of meter and clamp in dispute
 the meter is believed, unless the last two steps of the draw were shown in their size by the clamp

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cext.rows import Phases
 from controller.document.circuits import Circuit
+from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.remedies import Late, Remedy, faster
 from controller.site import Site
@@ -44,7 +45,7 @@ class Reaction:
     def reserved(self) -> bool:
         """Whether a step of base load finds room whatever the chargers do.
 
-        Without a meter the whole worst-case base load is kept free all the time.
+        Where nothing measures, the whole worst-case base load is kept free all the time.
         """
         if self.measured_by is None:
             return True
@@ -90,20 +91,20 @@ def _reaction(
     chargers = _below(site, circuit.id)
     if not chargers:
         return  # nothing that could be lowered
-    meter = max(
-        (meter for meter in site.meters if meter.circuit == circuit.id),
-        key=_age_ns,
-        default=None,
-    )
-    detect_ns = site.control.tick_ns + (0 if meter is None else _age_ns(meter))
+    # A clamp may be all there is, or all that is left.
+    sources: list[Meter | Clamp] = [*site.meters, *site.clamps]
+    here = (each for each in sources if each.circuit == circuit.id)
+    eye = max(here, key=_age_ns, default=None)
+    detect_ns = site.control.tick_ns + (0 if eye is None else _age_ns(eye))
     left_ns = allowed_ns - detect_ns
     answers = [_answer(site, charger, source, left_ns) for charger in chargers]
     slowest = max(answers, key=lambda answer: answer.takes_ns)
     late = Late(
         circuit=circuit.id,
         source=source,
-        meter=None if meter is None else meter.id,
-        poll_ns=0 if meter is None else meter.poll_ns,
+        measured_by=None if eye is None else eye.id,
+        speaks=isinstance(eye, Clamp),
+        poll_ns=0 if eye is None else _poll_ns(eye),
         takes_ns=detect_ns + slowest.takes_ns,
         allowed_ns=allowed_ns,
         step_ma=circuit.step_ma,
@@ -112,7 +113,7 @@ def _reaction(
     yield Reaction(
         circuit=circuit.id,
         source=source,
-        measured_by=late.meter,
+        measured_by=late.measured_by,
         detect_ns=detect_ns,
         write_ns=slowest.write_ns,
         follow_ns=slowest.follow_ns,
@@ -133,9 +134,13 @@ def _below(site: Site, circuit: str) -> list[Charger]:
     return [charger for charger in site.chargers if charger.circuit in inside]
 
 
-def _age_ns(meter: Meter) -> int:
+def _age_ns(source: Meter | Clamp) -> int:
     """How old a rise may be when its reading arrives."""
-    return meter.poll_ns + meter.lag_ns
+    return _poll_ns(source) + source.lag_ns
+
+
+def _poll_ns(source: Meter | Clamp) -> int:
+    return source.period_ns if isinstance(source, Clamp) else source.poll_ns
 
 
 def _answer(site: Site, charger: Charger, source: str | None, left_ns: int) -> Answer:

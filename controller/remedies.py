@@ -199,7 +199,8 @@ class Late:
 
     circuit: str
     source: str | None
-    meter: str | None  # the slowest on the circuit; None: nothing measures it
+    measured_by: str | None  # the slowest on the circuit; None: nothing measures it
+    speaks: bool  # by itself, as a clamp does
     poll_ns: int
     takes_ns: int
     allowed_ns: int
@@ -219,10 +220,8 @@ def faster(late: Late) -> tuple[Remedy, ...]:
 def _faster(late: Late) -> Iterator[Remedy]:
     poll_ns = (late.poll_ns - late.over_ns) // TENTH_NS * TENTH_NS
     if poll_ns >= POLL_LEAST_NS:
-        action = (
-            f"poll {late.meter} every {seconds_text(poll_ns)} s "
-            f"instead of {seconds_text(late.poll_ns)} s"
-        )
+        how = f"have {late.measured_by} write a line" if late.speaks else f"poll {late.measured_by}"
+        action = f"{how} every {seconds_text(poll_ns)} s instead of {seconds_text(late.poll_ns)} s"
         yield Remedy(Cost.SET, action, 0, 0)
     needs_ns = -(-late.takes_ns // TENTH_NS) * TENTH_NS
     whom = f"agree with {late.source}" if late.source else "if its protection carries it, state"

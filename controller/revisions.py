@@ -19,7 +19,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller.canonical import NotCanonicalError, digest
-from controller.desired import Candidate
+from controller.desired import Candidate, Step
 from controller.reported import Reported
 from controller.saver import Saver
 from controller.wire import complaints
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 16 << 20  # four documents of 1 MiB, escaped at their worst
 SAVE_WITHIN_S = 10.0
+WHY_CHARS = 2000
 _MAGIC = b"loadkeeper documents 1 "
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -98,6 +99,7 @@ class Revisions:
         """`installer`: sha256 of what the installer's file says now."""
         self._path = path
         self._installer = installer
+        self.unreadable: str | None = None  # why nothing is known of what came over MQTT before
         stored = self._stored()
         self.memory = self._resumed(stored)
         self._changed = self.memory != stored and stored is not None
@@ -106,8 +108,8 @@ class Revisions:
 
     @property
     def problem(self) -> str | None:
-        """Why documents cannot be saved, if they cannot."""
-        return self._saver.problem if self._saver else None
+        """Why documents cannot be saved, or could not be read at the start."""
+        return self._saver.problem or self.unreadable if self._saver else self.unreadable
 
     @property
     def active_revision(self) -> int | None:
@@ -120,10 +122,17 @@ class Revisions:
             self._changed = False
             self._hand_over()
 
-    def forget_active(self) -> None:
-        """The one in force cannot be used any more: the one before it is, or the installer's."""
-        memory = self.memory
-        self.memory = memory.model_copy(update={"active": memory.previous, "previous": None})
+    def forget_active(self, active: Kept, step: Step, why: str) -> None:
+        """`active` cannot be used any more: the one before it is, or the installer's."""
+        failed = Reported(
+            revision=active.revision,
+            sha256=active.sha256,
+            state="rolled_back",
+            step=step,
+            reason=f"it was in force, and was not taken up again after a start: {why}"[:WHY_CHARS],
+        )
+        before = {"active": self.memory.previous, "previous": None, "failed": failed}
+        self.memory = self.memory.model_copy(update=before)
         self._changed = True
 
     async def begin(self, candidate: Candidate) -> None:
@@ -142,6 +151,7 @@ class Revisions:
         memory = self.memory
         update = {"active": memory.trial, "previous": memory.active, "trial": None}
         await self._save(memory.model_copy(update=update))
+        self.unreadable = None  # there is a good file again
 
     def roll_back(self, failed: Reported) -> None:
         """The trial is over. Saved when the disk takes it: a restart would come to the same."""
@@ -217,7 +227,9 @@ class Revisions:
             return None
         except (OSError, DamagedError) as error:
             # The installer's file is always good to go on with.
-            log.error("saved documents cannot be used", path=str(self._path), why=str(error))
+            why = getattr(error, "strerror", None) or str(error)
+            self.unreadable = f"{self._path}: the installer's file is in force: {why}"
+            log.error("saved documents cannot be used", path=str(self._path), why=why)
             return None
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from cext.rows import Vehicle
 from controller.clock import WallClock
+from controller.configuration import NotBuiltError
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.document.problems import Problem
@@ -165,13 +166,17 @@ class Running:
     async def switch(self, site: Site) -> list[str]:
         """Another document is in force when this returns; what its sender should know of it.
 
-        Raises ValueError or KeyError before anything is touched.
+        Raises NotBuiltError before anything is touched; whatever comes later is a broken
+        invariant, and nobody goes on with half of a document.
         """
         if self._build is None:
-            raise ValueError("this process keeps its document")
+            raise NotBuiltError("this process keeps its document")
         before = self.depot
         # A large site takes a second to build, in which the drivers must not stand still.
-        after = await asyncio.to_thread(self._build, site, before.image)
+        try:
+            after = await asyncio.to_thread(self._build, site, before.image)
+        except (ValueError, KeyError) as error:
+            raise NotBuiltError(str(error)) from error
         kept = set(after.drivers)
         await self._end([driver for driver in before.drivers if driver not in kept])
         remarks = self._remarks(before, after)

@@ -1,4 +1,8 @@
-"""JSON from outside: bounded in size and depth, no key twice, no NaN."""
+"""JSON from outside: bounded in size, depth and number of values, no key twice, no NaN.
+
+What costs more to look at than its bytes is refused here: a megabyte of `1,1,1,…` where tables
+belong takes a model over a second and half a gigabyte to complain of, with all else at a stand.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 MAX_DEPTH = 32
+MAX_VALUES = 50_000  # in all
+MAX_INSIDE = 5000  # in one list or object
+
+_TOO_MANY = f"more than {MAX_VALUES} values"
 
 
 class JsonError(ValueError):
@@ -19,6 +27,8 @@ def loads(data: bytes | str, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> o
         raise JsonError(f"{len(data)} bytes are more than {max_bytes}")
     try:
         text = data.decode() if isinstance(data, bytes) else data
+        if text.count(",") > MAX_VALUES:  # before any of them is made
+            raise JsonError(_TOO_MANY)
         value: object = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise JsonError(f"not UTF-8 at byte {error.start}") from error
@@ -30,7 +40,7 @@ def loads(data: bytes | str, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> o
         raise
     except ValueError as error:
         raise JsonError("a whole number of absurd size") from error
-    _check_depth(value, max_depth)
+    _check_shape(value, max_depth)
     return value
 
 
@@ -49,12 +59,17 @@ def _no_number(name: str) -> NoReturn:
     raise JsonError(f"{name} is not a number")
 
 
-def _check_depth(value: object, max_depth: int) -> None:
-    level = [value]
+def _check_shape(value: object, max_depth: int) -> None:
+    level, left = [value], MAX_VALUES
     for _ in range(max_depth + 1):
         containers = [each for each in level if isinstance(each, dict | list)]
         if not containers:
             return
+        if max(map(len, containers)) > MAX_INSIDE:
+            raise JsonError(f"a list or object with more than {MAX_INSIDE} entries")
+        left -= sum(map(len, containers))
+        if left < 0:
+            raise JsonError(_TOO_MANY)
         level = [inner for outer in containers for inner in _inside(outer)]
     raise JsonError(f"nested deeper than {max_depth}")
 

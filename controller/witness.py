@@ -209,7 +209,11 @@ class Witness:
         return any(steps.straight >= PROOFS for steps in self.steps) or None
 
     def strays(self, now_ns: int) -> Verdict:
-        """Off the sum of its chargers, where there is nothing else."""
+        """Below the sum of its chargers, where there is nothing else.
+
+        One that shows more is believed: there may be a load that nobody declared, and without
+        the source it would count nothing.
+        """
         if self._bare_ma is None or not self.below or not self.below[0].whole:
             self._compared, self._strays = None, 0
             return None
@@ -219,7 +223,7 @@ class Witness:
         self._strays = self._strays + 1 if off else 0
         if self._strays < STRAYS:
             return not off or None
-        return f"{off} off the sum of its chargers, with nothing else on the circuit"
+        return f"{off} off the sum of its chargers, with nothing else on the circuit: it shows less"
 
     def _off_sum(self, now_ns: int, below: Below, error_ma: int) -> str | None:
         """Of one reading, when all reports of its time are there: "" for none; else not yet."""
@@ -230,7 +234,9 @@ class Witness:
         at_ns, value = self._compared
         self._compared = None
         sums = below.history.held(at_ns - self.row.lag_ns, at_ns + below.stale_ns)
-        return None if sums is None else off_ma(value, sums, error_ma, 0, self.row.unsigned) or ""
+        if sums is None:
+            return None
+        return off_ma(value, sums, error_ma, 0, self.row.unsigned, above=False) or ""
 
     # What it remembers.
 
@@ -264,10 +270,13 @@ class Witness:
         self._odd_ns = [*self._odd_ns, at_ns][-ODD_READINGS:]
 
 
-def off_ma(value: Phases, seen: Hull, error_ma: int, spread_ppm: int, unsigned: bool) -> str | None:
+def off_ma(
+    value: Phases, seen: Hull, error_ma: int, spread_ppm: int, unsigned: bool, *, above: bool = True
+) -> str | None:
     """By how much, and where, a value lies outside what was seen; None where it does not.
 
-    It may be higher than the truth by `spread_ppm`, and anything by errors.
+    It may be higher than the truth by `spread_ppm`, and anything by errors; by anything at all
+    without `above`.
     """
     if unsigned:
         seen = magnitudes(seen)
@@ -277,7 +286,7 @@ def off_ma(value: Phases, seen: Hull, error_ma: int, spread_ppm: int, unsigned: 
         margin_ma += (most - least) // 2
         above_ma = value[p] - most - margin_ma - abs(value[p]) * spread_ppm // 1_000_000
         below_ma = least - margin_ma - value[p]
-        if above_ma > 0:
+        if above and above_ma > 0:
             return f"L{p + 1} is {amperes_text(value[p] - most)} A"
         if below_ma > 0:
             return f"L{p + 1} is {amperes_text(value[p] - least)} A"

@@ -35,16 +35,23 @@ class Heidelberg:
     )
     written: list[tuple[int, int]] = field(default_factory=list)
     obeys: bool = True
+    mangles: int | None = None  # writes to this register are answered with another one's reply
     polls: int = 0
+    first_block: asyncio.Event | None = None  # of a poll: not answered before this is set
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         if asked.function == 6:
             self.written.append((asked.address, asked.count))  # the value stands there
             if self.obeys:
                 self.registers[asked.address] = asked.count
-            writer.write(asked.reply())
+            if asked.address == self.mangles:
+                writer.write(asked.frame(bytes((6, 0, 0, 0, 0))))
+            else:
+                writer.write(asked.reply())
             return
         self.polls += 1
+        if self.first_block is not None and asked.address == 4:
+            await self.first_block.wait()
         wanted = range(asked.address, asked.address + asked.count)
         content = b"".join(self.registers[each].to_bytes(2, "big") for each in wanted)
         writer.write(asked.frame(bytes((asked.function, len(content))) + content))
@@ -115,6 +122,23 @@ def test_nothing_is_sent_to_it_while_nobody_decides() -> None:
         assert (shown.polls, len(shown.written)) == before
         board.turn.go_on()
         await until(in_force(board, 12_000))
+
+    told(story, Heidelberg())
+
+
+def test_what_of_a_poll_was_still_to_be_asked_when_decisions_ended_is_not_asked() -> None:
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        order = board.command("bay-01", 10_000)
+        await until(lambda: board.chargers and board.chargers[-1][1].written_tick == order.tick)
+        shown.first_block, before = asyncio.Event(), shown.polls
+        await until(lambda: shown.polls > before)
+        await asyncio.sleep(0.05)  # at the latest now it is the first block
+        board.turn.stall()
+        await until(lambda: not board.turn.fresh)
+        before = shown.polls
+        shown.first_block.set()
+        await asyncio.sleep(0.3)
+        assert shown.polls == before
 
     told(story, Heidelberg())
 

@@ -9,8 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller import configuration, saver, trust
+from controller import running as running_module
 from controller.document.text import BYTES_MAX
-from controller.running import Depot
+from controller.revisions import pack, unpack
+from controller.running import Depot, Running
 from tests.linked import DOCUMENT, Cloud, World, world
 from tests.patience import until
 from tests.test_link import free_port
@@ -172,6 +174,34 @@ def test_a_lower_rating_under_signature_sheds_at_once() -> None:
     play(story)
 
 
+def test_after_a_signed_change_the_installers_own_file_needs_a_signature_too() -> None:
+    """Else anybody could lift a lowered rating by sending what was there before."""
+
+    async def story(made: World, cloud: Cloud) -> None:
+        cloud.desire(message(1, installation=installed(**lowered(20))))
+        await told(cloud, 1, "active")
+        cloud.desire(message(2, installation=dict(made.document), key=None))
+        assert (await told(cloud, 2, "rejected"))["step"] == "signature"
+        cloud.desire(message(3, {"site": {"name": "A"}}, key=None))  # and what is signed stays
+        await told(cloud, 3, "active")
+        assert running(made).site.circuits[1].rating_ma == (20_000,) * 3
+        await made.stop("enforcer")
+        await made.start_enforcer()
+        assert running(made).site.circuits[1].rating_ma == (20_000,) * 3
+
+    play(story)
+
+
+def test_a_trial_without_decisions_rolls_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        monkeypatch.setattr(Running, "late_s", lambda self: 99.0)
+        cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
+        said = await told(cloud, 1, "rolled_back")
+        assert "nothing was decided any more" in said["reason"]
+
+    play(story)
+
+
 def test_a_higher_rating_is_reached_by_the_ramp_only() -> None:
     async def story(made: World, cloud: Cloud) -> None:
         await until(lambda: total_ma(made) > 19_000, within_s=30)
@@ -227,6 +257,35 @@ def test_what_is_refused_changes_nothing_and_is_told() -> None:
         assert (await cloud.ask(amps=100))["accepted"]
 
     play(story)
+
+
+DIM = {"id": "dim", "pin": 23, "source": "cloud", "limit_a": 16, "active": "open"}
+PINNED: list[tuple[str, Any]] = [
+    ("gpio", {"factory": "lgpio"}),
+    ("output", [{"id": "contactor", "pin": 18, "drops": "row"}]),
+    ("input", [DIM]),
+    ("mode", "observe"),
+]
+
+
+def test_pins_change_in_the_installers_file_only() -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        before = running(made)
+        for section, changed in PINNED:
+            sent = message(1, installation={**made.document, section: changed})
+            cloud.desire(sent, retain=False)
+            wanted = ("document", f"installation.{section}")
+            await until(lambda: failure(cloud) == wanted)  # noqa: B023
+            assert "needs a restart" in cloud.reported()["errors"][0]["message"]
+        assert running(made) is before
+
+    cloud, price = DOCUMENT["limit_source"]
+    play(
+        story,
+        gpio={"factory": "mock"},
+        output=[{"id": "contactor", "pin": 17, "drops": "row"}],
+        limit_source=[{**cloud, "lease_s": 10}, price],
+    )
 
 
 def test_an_older_revision_is_refused_and_a_repeated_one_answered() -> None:
@@ -341,6 +400,86 @@ def test_a_changed_installers_file_discards_what_came_over_the_air() -> None:
         assert running(made).site.name == ""
         cloud.desire(message(8, {"site": {"name": "C"}}, key=None))
         await told(cloud, 8, "active")
+
+    play(story)
+
+
+def test_who_cannot_be_taken_up_again_is_told_to_its_sender() -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        cloud.desire(message(1, {"charger": [{"id": "bay-2", "max_a": 16}]}, key=None))
+        await told(cloud, 1, "active")
+        await made.stop("enforcer")
+        kept = unpack(made.places.documents.read_bytes())
+        assert kept.active is not None
+        kept.active.operation["charger"][0]["max_a"] = 99  # as if another version judged it
+        made.places.documents.write_bytes(pack(kept))
+        await made.start_enforcer()
+        said = await told(cloud, 1, "rolled_back")
+        assert (said["step"], said["active_revision"]) == ("document", None)
+        assert "not taken up again after a start: " in said["reason"]
+        assert "can only lower" in said["reason"]
+
+    play(story)
+
+
+def test_a_damaged_file_is_told_until_there_is_a_good_one() -> None:
+    async def story(made: World, cloud: Cloud) -> None:
+        cloud.desire(message(1, {"site": {"name": "A"}}, key=None), retain=False)
+        await told(cloud, 1, "active")
+        await made.stop("link")
+        await made.stop("enforcer")
+        made.places.documents.write_bytes(made.places.documents.read_bytes()[:-1])
+        await made.start_enforcer()
+        await made.start_link()
+        report = await made.report(lambda report: report.state_problem is not None)
+        assert "the installer's file is in force" in (report.state_problem or "")
+        assert made.enforcer is not None
+        events = [event.what for event in made.enforcer.events.kept]
+        assert "saved_documents_unreadable" in events
+        cloud.desire(message(2, {"site": {"name": "B"}}, key=None))
+        await told(cloud, 2, "active")
+        await made.report(lambda report: report.state_problem is None)
+
+    play(story)
+
+
+def test_what_fails_in_the_midst_of_a_change_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody may call that a refused document: orders have stopped. A restart puts it right."""
+
+    def broken(*args: object) -> None:
+        raise ValueError("halfway")
+
+    async def story(made: World, cloud: Cloud) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(running_module, "_take_over", broken)
+            cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
+            with pytest.raises(ExceptionGroup) as ended:
+                await made.end_of("enforcer")
+        assert ended.group_contains(ValueError, match="halfway")
+        await made.start_enforcer()
+        assert (await told(cloud, 1, "rolled_back"))["active_revision"] is None
+        assert running(made).site.name == ""
+
+    play(story)
+
+
+def test_what_cannot_be_built_is_refused_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: object) -> Depot:
+        raise KeyError("profile")
+
+    async def story(made: World, cloud: Cloud) -> None:
+        before = running(made)
+        assert made.enforcer is not None
+        monkeypatch.setattr(made.enforcer._running, "_build", broken)
+        cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
+        said = await told(cloud, 1, "rejected")
+        assert said["step"] == "trial"
+        assert running(made) is before
+        assert (await cloud.ask(amps=100))["accepted"]
 
     play(story)
 

@@ -16,7 +16,7 @@ from controller.remedies import Cost
 from controller.site import Site
 from controller.tables import Tables
 from controller.wire import DerogationReport
-from tests.documents import CHARGERS, Table, charger, circuit, problems, site, source
+from tests.documents import CHARGERS, Table, charger, circuit, clamp, problems, site, source
 from tests.test_limits import GOOD, Slots, Time
 from tests.test_signed import KEY, judged, keyed, message, paths, refusal
 from tests.test_wire import REPORT
@@ -254,6 +254,22 @@ def test_where_nothing_measures_all_base_load_is_reserved() -> None:
     (reaction,) = prove(paced(5, meter=None)).reactions
     assert (reaction.measured_by, reaction.in_time, reaction.passed) == (None, False, True)
     assert reaction.detect_ns == S // 10
+
+
+def test_a_clamp_measures_as_late_as_it_writes() -> None:
+    """An RPICT as delivered: a line each 5 s, 2 s old."""
+    (reaction,) = prove(paced(10, meter=None, clamp=[clamp()])).reactions
+    assert (reaction.measured_by, reaction.detect_ns) == ("ct", 7 * S + S // 10)
+    assert not reaction.passed, "what a clamp shows is handed out: nothing is reserved"
+    assert reaction.remedies[0].action == "have ct write a line every 1.9 s instead of 5 s"
+    assert prove(paced(10, meter=None, clamp=[clamp(period_s=1.9)])).passed
+
+
+def test_a_clamp_that_may_be_left_alone_counts_beside_its_meter() -> None:
+    (reaction,) = prove(paced(10, clamp=[clamp()])).reactions
+    assert (reaction.measured_by, reaction.passed) == ("ct", False)
+    (reaction,) = prove(paced(10, clamp=[clamp(period_s=1, lag_s=0.1)])).reactions
+    assert (reaction.measured_by, reaction.passed) == ("main", True)
 
 
 def test_a_reaction_is_derogated_by_step_and_time() -> None:

@@ -91,6 +91,20 @@ def test_what_others_can_cause_is_told_once_in_ten_seconds() -> None:
     assert events.kept[-1].why == "late: again (and 99 times before)"
 
 
+def test_what_others_name_as_they_like_is_alike_all_the_same() -> None:
+    time = Time()
+    events = Events(time)
+    for revision in range(100):
+        events.happened_again("document_rejected", f"revision {revision}", "no", "")
+    assert [event.subject for event in events.kept] == ["revision 0"]
+    time.ns += QUIET_NS
+    events.happened_again("document_rejected", "revision 7", "no", "")
+    assert (events.kept[-1].subject, events.kept[-1].why) == (
+        "revision 7",
+        "no (and 99 times before)",
+    )
+
+
 def test_the_memory_for_quiet_is_bounded() -> None:
     events = ring()
     for i in range(10_000):

@@ -7,6 +7,7 @@ from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorState,
     Output,
     Rule,
     SourceRow,
@@ -29,6 +30,7 @@ class Rows:
     source_index: ClassVar = {"meter": 0}
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}
+    contactor_index: ClassVar = {"k1": 0}
 
     source_spread_ppm = (0,)
     circuits = (CircuitRow(ROOT, (100_000,) * 3, (20_000,) * 3),)
@@ -75,15 +77,21 @@ class Notes:
     def output(self, charger: int) -> Output:
         return Output(self.orders_ma[charger], 1, 1, 10, NOBODY, NOBODY)
 
+    def contactor(self, contactor: int) -> ContactorState:
+        return ContactorState(True, 1, 1, 10, False, None, NOBODY)
+
 
 class Still:
+    def __init__(self, at_ns: int) -> None:
+        self.at_ns = at_ns
+
     def now_ns(self) -> int:
-        return 5
+        return self.at_ns
 
 
-def image() -> tuple[Image, Notes]:
+def image(at_ns: int = 5) -> tuple[Image, Notes]:
     notes = Notes()
-    return Image(cast(Tables, Rows), cast(Kernel, notes), Still()), notes
+    return Image(cast(Tables, Rows), cast(Kernel, notes), Still(at_ns)), notes
 
 
 def test_each_terminal_of_a_meter_goes_to_its_own_phase() -> None:
@@ -111,3 +119,13 @@ def test_reductions_are_told_before_increases() -> None:
     assert told == ["two", "one"]
     it.announce()
     assert told == ["two", "one"], "nothing changed since"
+
+
+def test_no_order_outlives_its_expiry_though_the_kernel_stands_still() -> None:
+    """It shows for ever what it decided last: a setpoint, and a closed contactor."""
+    alive, _ = image(at_ns=9)
+    assert alive.order("one") is not None
+    assert alive.contactor_order("k1") is not None
+    late, _ = image(at_ns=10)
+    assert late.order("one") is None
+    assert late.contactor_order("k1") is None

@@ -89,6 +89,23 @@ def test_the_health_relay_is_pulsed_by_completed_turns_and_by_nothing_else(
     asyncio.run(whole())
 
 
+def test_a_site_that_is_only_observed_has_none_of_its_outputs_driven(
+    installed: dict[str, str],
+) -> None:
+    async def whole() -> None:
+        board = Board()
+        drivers = build(depot(output=OUTPUTS, input=[DIM]), board, write=False)[1:]
+        board.switch("row", closed=True)
+        async with Running(*drivers):
+            await until(lambda: board.inputs)
+            await until(lambda: board.contacts)
+            await until(lambda: board.turn.fresh)
+            board_pins = pins_of("mock")._factory
+            assert [board_pins.pin(pin).function for pin in (17, 22)] == ["input", "input"]
+
+    asyncio.run(whole())
+
+
 def wire(pin: int) -> bool:
     return bool(pins_of("mock")._factory.pin(pin).state)
 

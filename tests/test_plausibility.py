@@ -322,6 +322,15 @@ def test_each_fault_is_found_in_its_time_and_forgiven_when_mended(
     assert depot.suspected == {}
 
 
+def test_a_load_that_nobody_declared_is_no_reason_to_doubt_the_meter_that_shows_it() -> None:
+    """Without its meter the row would count nothing but its chargers, and they would rise."""
+    bay = Bay()
+    bay.cars(40)
+    bay.depot.shows["row-a-meter"] = lambda there: (there[0] + 30_000, there[1], there[2])
+    bay.cars(60)
+    assert "row-a-meter" not in bay.depot.suspected
+
+
 def test_of_two_phases_exchanged_at_the_meter_the_evidence_names_them() -> None:
     bay = Bay(clamp=[])
     bay.depot.shows["main"] = lambda at: (at[1], at[0], at[2])

@@ -185,11 +185,18 @@ def test_a_flipped_bit_is_noticed_and_the_installers_file_is_gone_on_with(
         revisions = Revisions(tmp_path / "documents.json", "i")
     assert revisions.memory == Memory(installer="i")
     assert logs[0]["event"] == "saved documents cannot be used"
+    assert "checksum" in (revisions.problem or "")
+    good = pack(OLD)
+    (tmp_path / "documents.json").write_bytes(good)
+    assert Revisions(tmp_path / "documents.json", "i").problem is None
 
 
 def test_what_is_no_file_is_none(tmp_path: Path) -> None:
     (tmp_path / "documents.json").mkdir()
-    assert Revisions(tmp_path / "documents.json", "i").memory == Memory(installer="i")
+    revisions = Revisions(tmp_path / "documents.json", "i")
+    assert revisions.memory == Memory(installer="i")
+    assert "Is a directory" in (revisions.problem or "")
+    assert Revisions(tmp_path / "none.json", "i").problem is None
 
 
 def test_a_disk_that_wakes_up_late_keeps_what_is_true_by_then(

@@ -23,6 +23,7 @@ from controller.desired import (
     judge,
     read_message,
 )
+from controller.document.problems import Problem
 from controller.document.text import BYTES_MAX
 from controller.site import parse
 from tests.documents import ROW, SHELF, Table, charger, circuit, document
@@ -211,6 +212,24 @@ def test_signed_and_verified_on_the_command_line(
     assert main(["verify", str(present), str(tmp_path / "none")]) == 2
 
 
+def test_a_date_as_toml_writes_it_is_signed_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = Path(__file__).parents[1] / "docs" / "examples" / "north-depot.toml"
+    derogation = (
+        '[[derogation]]\nline = "power_cut"\ncircuit = "grid"\nreason = "r"\nexcess_a = 1\n'
+        'trips_after_s = 60\nby = "Anna"\ndate = 2027-03-01\n'
+    )
+    site = tmp_path / "site.toml"
+    site.write_text(f"{example.read_text(encoding='utf-8')}\n{derogation}", encoding="utf-8")
+    assert main(["keys", str(tmp_path / "key")]) == 0
+    capsys.readouterr()
+    assert main(["sign", str(site), "--key", str(tmp_path / "key"), "--revision", "1"]) == 0
+    sent, _ = read_message(capsys.readouterr().out)
+    assert sent.document.installation is not None
+    assert sent.document.installation["derogation"][0]["date"] == "2027-03-01"
+
+
 def test_what_is_not_fit_is_not_signed(
     bench: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -330,6 +349,10 @@ def test_the_commissioning_proof_is_repeated() -> None:
     assert "proof.unattended.grid.L1" in paths(refused)
 
 
+LETTERS = ",".join(f'"x{n}": 1' for n in range(5001))
+ZEROS = ",".join("0" * 4000)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -349,6 +372,11 @@ def test_the_commissioning_proof_is_repeated() -> None:
         '{"revision": 6, "document": {"installation": null, "colour": 1}}',
         '{"revision": 6}',
         '{"revision": 6, "document": {"operation": {"x": "\\ud800"}}}',
+        '{"revision": 6, "document": {"operation": {"charger": [' + "1," * 5000 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {' + LETTERS + "}}}",
+        '{"revision": 6, "document": {"operation": {"x": [' + f"[{ZEROS}]," * 13 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {"x": [' + "[]," * 300_000 + "1]}}}",
+        '{"revision": 6, "document": {"operation": {"site": {"name": "B\ufffdro"}}}}',
         "\ud800",
         " " * (BYTES_MAX + 1),
     ],
@@ -357,6 +385,22 @@ def test_what_is_no_message_is_refused_as_such(text: str) -> None:
     refused = refusal(text)
     assert refused.step == "form"
     assert all(problem.message for problem in refused.problems)
+
+
+def test_what_costs_more_to_complain_of_than_to_write_is_not_looked_into() -> None:
+    """A table where a model has to complain of each entry: the loop would stand meanwhile."""
+    sent = message(operation={"charger": [1] * 5000})
+    assert len(refusal(sent).problems) == 501
+    sent["document"]["operation"]["charger"].append(1)
+    assert refusal(sent).problems == (
+        Problem("document", "a list or object with more than 5000 entries"),
+    )
+
+
+def test_a_key_of_any_length_makes_a_short_path() -> None:
+    refused = refusal(message(operation={"k" * 100_000: 1, "charger": [{"id": "x" * 100_000}]}))
+    assert refused.step == "document"
+    assert max(len(str(problem)) for problem in refused.problems) < 300
 
 
 def test_a_megabyte_is_read_and_one_byte_more_is_not() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,21 @@ def run(args: Namespace) -> int:
 def _document(args: Namespace) -> tuple[dict[str, Any], Site]:
     """Both parts, and the site that they make. Raises OSError, DocumentError."""
     installation = read(args.site)
-    document: dict[str, Any] = {"installation": installation}
     site = parse(installation, library(), str(args.site))
+    document: dict[str, Any] = {"installation": _as_json(installation)}
     if args.operation is not None:
         document["operation"] = read(args.operation)
         site = operated(site, document["operation"])
     return document, site
+
+
+def _as_json(value: Any) -> Any:
+    """What TOML says with a date of its own, JSON says with text; the site is the same."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _complain_all(problems: Sequence[Problem]) -> None:

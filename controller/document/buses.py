@@ -98,7 +98,9 @@ class Buses:
     def find(self, name: str, *loc: str | int) -> Bus | None:
         """The bus, or None after a complaint (of its own entry, where that is unreadable)."""
         if "://" not in name:
-            return self._by_id.get(name) if self._draft.refer("bus", name, *loc) else None
+            instead = "; a URL would do as well, such as tcp://192.0.2.10:502"
+            known = self._draft.refer("bus", name, *loc, instead=instead)
+            return self._by_id.get(name) if known else None
         bus = self._bus(name, name, TIMEOUT_NS, *loc)
         if bus is None:
             return None

@@ -14,6 +14,8 @@ from controller.document.problems import PROBLEMS_MAX, Problem, found, printable
 
 UNITS = {"a": "amperes", "s": "seconds", "v": "volts", "pct": "percent"}
 
+KEY_CHARS = 60  # of a key that is shown whole
+
 Loc = Sequence[str | int]
 
 
@@ -48,7 +50,8 @@ def place(data: Mapping[str, Any], loc: Loc) -> str:
 
 
 def _key(key: str) -> str:
-    return key if key.isidentifier() and key.isascii() else found(key)
+    short = len(key) <= KEY_CHARS and key.isidentifier() and key.isascii()
+    return key if short else found(key)
 
 
 def _message(detail: ErrorDetails, whole: type[Entry]) -> str:

@@ -101,14 +101,14 @@ class Draft:
         ids = (entry.get("id") for entry in self.written(section) if isinstance(entry, Mapping))
         return dict.fromkeys(name for name in ids if isinstance(name, str))
 
-    def refer(self, section: str, name: str, *loc: str | int) -> bool:
-        """Whether there is such an entry; complains when not."""
+    def refer(self, section: str, name: str, *loc: str | int, instead: str = "") -> bool:
+        """Whether there is such an entry; complains when not. `instead`: what else may stand."""
         names = self._names[section]
         if name in names or self.full:
             return name in names
         near = get_close_matches(name, list(names)[:200], n=1)
         hint = f"did you mean {found(near[0])}?" if near else f"there is {_listed(list(names))}"
-        self.complain(f"no [[{section}]] has the id {found(name)}; {hint}", *loc)
+        self.complain(f"no [[{section}]] has the id {found(name)}; {hint}{instead}", *loc)
         return False
 
     def _refer_unread(

@@ -27,7 +27,7 @@ def read_toml(raw: bytes) -> dict[str, Any]:
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
-    """Raises DocumentError: more than 1 MiB, 32 levels, a key twice, NaN, no object."""
+    """Raises DocumentError: too many bytes, values or levels, a key twice, NaN, no object."""
     try:
         data = strictjson.loads(raw, max_bytes=BYTES_MAX)
     except strictjson.JsonError as error:
