@@ -49,6 +49,20 @@ def test_any_switched_depot_in_trouble(seed: int, chargers: int, circuits: int) 
     tell(Door, seed, (*TROUBLE, "stubborn", "weld"), chargers, circuits, beats=8, contactors=True)
 
 
+@pytest.mark.parametrize(
+    ("seed", "chargers", "circuits"),
+    [
+        (11, 7, 4),  # what was reserved for one that is not known to be cut off
+        (63, 5, 3),  # power came back while its fallback was not proven
+        (86, 1, 1),  # a welded contactor is ordered closed
+        (172, 7, 3),  # a reservation alone cut a silent neighbour off
+    ],
+)
+def test_depots_that_were_in_trouble_once(seed: int, chargers: int, circuits: int) -> None:
+    kinds = (*TROUBLE, "stubborn", "weld")
+    tell(Door, seed, kinds, chargers, circuits, beats=10, contactors=True)
+
+
 @stories
 @given(seed=a_seed, **a_size)
 def test_what_can_be_cut_off_is_cut_off(seed: int, chargers: int, circuits: int) -> None:
