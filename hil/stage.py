@@ -57,6 +57,7 @@ class Outcome:
     measured: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     disturbed: bool = False  # the machine stalled for more than 50 ms
+    tellings: int = 1  # how often it was told until it passed, or was given up
     last_words: str = ""  # ends of the logs of a story that failed
 
     @property
@@ -82,6 +83,7 @@ class Outcome:
             "energy_kwh": round(self.trace.energy_kwh(), 3),
             "measured": self.measured,
             "disturbed": self.disturbed,
+            "tellings": self.tellings,
             "failed": failed,
         }
 
