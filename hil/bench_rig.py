@@ -88,7 +88,8 @@ def run(story: Story, profiles: Profiles) -> Outcome:
         quiet += not outcome.disturbed
         if quiet > 1:
             break
-        before.append(", ".join(failure.expected.why for failure in outcome.failures) or outcome.broken)
+        failed = ", ".join(failure.expected.why for failure in outcome.failures)
+        before.append(failed or outcome.broken)
     again = before[: outcome.tellings - 1]
     outcome.remarks += [f"told again, for it had failed: {why}" for why in again]
     return outcome
