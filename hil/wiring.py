@@ -36,9 +36,7 @@ def plug_in(directory: Path) -> Path:
     folder = directory / "plugins"
     info = folder / _INFO
     info.mkdir(parents=True, exist_ok=True)
-    info.joinpath("METADATA").write_text(
-        "Metadata-Version: 2.1\nName: loadkeeper-rig\nVersion: 1\n"
-    )
+    info.joinpath("METADATA").write_text(_METADATA)
     info.joinpath("entry_points.txt").write_text(_ENTRY_POINTS)
     return folder
 
