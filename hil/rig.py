@@ -1,6 +1,6 @@
 """A depot made real: a plant that lives by the clock, behind true protocols and processes.
 
-One Modbus TCP server for each device, or a serial line with several, a mosquitto, a line to it
+One Modbus TCP server for each device, or a serial line with several, a broker, a line to it
 that can be cut, and the product's own two processes, told of all this by a site document of
 their own.
 """
@@ -23,7 +23,7 @@ from controller.document.buses import Bus, SerialAddress
 from controller.document.patterns import expand
 from controller.site import Meter, Site
 from controller.wire import FrameError, StatusReport, ask_status
-from hil.broker import Broker
+from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
 from hil.devices.clamp import Clamp
@@ -91,8 +91,12 @@ class Rig:
         watchdog_s: float | None = None,
         *,
         proxied: Collection[str] = (),
+        broker: Kind | None = None,
     ) -> None:
-        """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each."""
+        """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each.
+
+        `broker` None: mosquitto where there is one, else the embedded broker.
+        """
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
@@ -120,7 +124,7 @@ class Rig:
             self.chargers[charger.id] = self._served(device, charger.bus)
         self.proxies: dict[str, Proxy] = {}
         self._proxied = proxied
-        self.broker = Broker(directory)
+        self.broker = Broker(directory, broker)
         self.installer = Installer(depot.site.id)
         self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
