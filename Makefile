@@ -28,8 +28,8 @@ fast: build ## tests, without what is marked rig or slow
 stories: build ## tests marked rig or slow: every story on real processes and protocols, the wheel
 	@$(PYTEST) -m "rig or slow"
 
-bench: build ## measure the kernel on this machine
-	@$(PYTHON) -m controller bench --json
+bench: build ## measure every figure of docs/performance.md on this machine, and judge it
+	@$(PYTHON) -m hil bench --json
 
 build: ## the kernel's extension modules, in place
 	@$(PYTHON) setup.py --quiet build_ext --inplace
