@@ -36,7 +36,7 @@ def test_the_rig_puts_its_own_addresses_into_the_document(tmp_path: Path) -> Non
         rig = Rig(depot(), tmp_path)
         for server in (*rig.chargers.values(), *rig.meters.values()):
             await server.open()
-        site = parse(rig.document(1883), library())
+        site = parse(rig.document("127.0.0.1:1883"), library())
         assert [charger.id for charger in site.chargers] == [
             f"{row}{n}" for row in "akh" for n in range(1, 9)
         ]
