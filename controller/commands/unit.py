@@ -6,6 +6,7 @@ the site's devices, and nothing else; for the link it shuts the same addresses.
 
 from __future__ import annotations
 
+import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,13 @@ from drivers.profile import library
 SYSTEM = Path("/etc/systemd/system")
 A_LINE = 8  # addresses
 DRIVERS = {"char-ttyUSB": "usbserial", "char-ttyACM": "cdc_acm"}
-HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # from the link, by its unit
+HIDDEN = (  # from the link, by its unit
+    "/home",
+    "/run/user",
+    "/tmp",
+    "/var/tmp",
+    pwd.getpwuid(0).pw_dir,
+)
 LOCAL = ("127.0.0.0/8", "::1/128")
 
 
