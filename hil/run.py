@@ -16,7 +16,11 @@ from hil.report import markdown
 from hil.stage import Outcome, Stage
 from hil.story import Bench, Problem, Story, StoryError, find, load
 
-BENCHES: dict[Bench, str] = {"plant": "hil.bench_plant", "rig": "hil.bench_rig"}
+BENCHES: dict[Bench, str] = {
+    "plant": "hil.bench_plant",
+    "rig": "hil.bench_rig",
+    "gateway": "hil.bench_gateway",
+}
 """Each offers `run_all(stories, profiles)`, an iterator of outcomes in the stories' order. Only
 the one asked for is imported."""
 

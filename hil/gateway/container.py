@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,13 @@ BOOTS_WITHIN_S = 20.0
 OFF_WITHIN_S = 40.0
 LOOK_EVERY_S = 0.01
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+async def until(true: Callable[[], bool], within_s: float) -> None:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  # of what happens in there nobody tells us
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 class ContainerError(RuntimeError):
@@ -77,17 +84,17 @@ class Container:
         log = self._directory / "console.log"
         words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._script()]
         env = {**os.environ, "PATH": _PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
-        self._child = Child("gateway", words, log, env)
-        await self._child.start()
+        child = self._child = Child("gateway", words, log, env)
+        await child.start()
         try:
             async with asyncio.timeout(BOOTS_WITHIN_S):
                 while (leader := self._first()) is None:
-                    if self._child.died:
-                        raise ContainerError(f"the gateway does not boot\n{self._child.tail()}")
+                    if child.died:
+                        raise ContainerError(f"the gateway does not boot\n{child.tail()}")
                     await asyncio.sleep(LOOK_EVERY_S)
         except TimeoutError:
             await self.cut()
-            raise ContainerError(f"the gateway does not boot\n{self._child.tail()}") from None
+            raise ContainerError(f"the gateway does not boot\n{child.tail()}") from None
         self._leader = leader
 
     async def settled(self) -> None:
@@ -112,13 +119,12 @@ class Container:
             return
         self._child.asked = True
         await self.run("systemctl", "poweroff")
-        ends_s = asyncio.get_running_loop().time() + OFF_WITHIN_S
-        while self.runs:
-            if asyncio.get_running_loop().time() > ends_s:
-                last = self.tail()
-                await self.cut()
-                raise ContainerError(f"the gateway does not power off\n{last}")
-            await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            await until(lambda: not self.runs, OFF_WITHIN_S)
+        except TimeoutError:
+            last = self.tail()
+            await self.cut()
+            raise ContainerError(f"the gateway does not power off\n{last}") from None
         self._leader = None
 
     async def run(self, *words: str, within_s: float = 30.0, stdin: bytes = b"") -> Said:
@@ -127,8 +133,8 @@ class Container:
         if self._leader is None:
             raise ContainerError(f"the gateway is off: {' '.join(words)}")
         process = await asyncio.create_subprocess_exec(
-            *("nsenter", "--target", str(self._leader), "--all", "--wd=/", "--"),
-            *("env", "-i", f"PATH={_PATH}", "LANG=C.UTF-8", *words),
+            *("nsenter", "--target", str(self._leader), "--all", "--"),
+            *("env", "-i", "--chdir=/", f"PATH={_PATH}", "LANG=C.UTF-8", *words),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -197,6 +203,10 @@ class Unit(Child):
     def __init__(self, name: str, unit: str, container: Container, log: Path) -> None:
         super().__init__(name, (), log)
         self.unit = unit
+        self._container = container
+
+    def move(self, container: Container) -> None:
+        """It is a unit of that machine from now on."""
         self._container = container
 
     @property

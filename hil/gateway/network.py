@@ -148,6 +148,10 @@ class Doors:
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
 
+    @property
+    def any(self) -> bool:
+        return bool(self._sockets)
+
     def open(self, island: Island, host: str, port: int) -> None:
         listening = island.listen(host, port)
         listening.setblocking(False)
