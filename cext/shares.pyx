@@ -11,8 +11,8 @@ from cext import check
 from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free
 
+from cext.memory cimport Memory, give_back, take
 from cext.types cimport GRID_PHASES, Filler, Wish, Vessel
 
 cdef enum:
@@ -27,44 +27,21 @@ cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
 cdef int64_t MOST_MA = 0x7FFFFFFF
 
 
-cdef int filler_make(Filler* filler, int32_t circuits, int32_t room) noexcept:
-    """Reserves everything a run needs; 0, or -1 when memory is short."""
-    cdef int32_t nodes = circuits if circuits > 0 else 1
-    cdef int32_t places = room if room > 0 else 1
+cdef void filler_make(Filler* filler, Memory* memory, int32_t circuits, int32_t room) noexcept:
+    """Takes everything a run needs; `memory.lacking` tells when it could not be had."""
     filler.circuits = circuits
     filler.room = room
-    filler.parent = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.cap = <int64_t*>calloc(nodes * GRID_PHASES, sizeof(int64_t))
-    filler.vessel = <Vessel*>calloc(nodes * GRID_PHASES, sizeof(Vessel))
-    filler.floor_level = <int64_t*>calloc(places, sizeof(int64_t))
-    filler.top_level = <int64_t*>calloc(places, sizeof(int64_t))
-    filler.by_floor = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.by_top = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.stage = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.next_wish = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.first_wish = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.below = <int32_t*>calloc(nodes, sizeof(int32_t))
-    if (filler.parent == NULL or filler.cap == NULL or filler.vessel == NULL
-            or filler.floor_level == NULL or filler.top_level == NULL
-            or filler.by_floor == NULL or filler.by_top == NULL
-            or filler.stage == NULL or filler.next_wish == NULL
-            or filler.first_wish == NULL or filler.below == NULL):
-        return -1
-    return 0
-
-
-cdef void filler_free(Filler* filler) noexcept:
-    free(filler.parent)
-    free(filler.cap)
-    free(filler.vessel)
-    free(filler.floor_level)
-    free(filler.top_level)
-    free(filler.by_floor)
-    free(filler.by_top)
-    free(filler.stage)
-    free(filler.next_wish)
-    free(filler.first_wish)
-    free(filler.below)
+    filler.parent = <int32_t*>take(memory, circuits, sizeof(int32_t))
+    filler.cap = <int64_t*>take(memory, circuits * GRID_PHASES, sizeof(int64_t))
+    filler.vessel = <Vessel*>take(memory, circuits * GRID_PHASES, sizeof(Vessel))
+    filler.floor_level = <int64_t*>take(memory, room, sizeof(int64_t))
+    filler.top_level = <int64_t*>take(memory, room, sizeof(int64_t))
+    filler.by_floor = <int32_t*>take(memory, room, sizeof(int32_t))
+    filler.by_top = <int32_t*>take(memory, room, sizeof(int32_t))
+    filler.stage = <int32_t*>take(memory, room, sizeof(int32_t))
+    filler.next_wish = <int32_t*>take(memory, room, sizeof(int32_t))
+    filler.first_wish = <int32_t*>take(memory, circuits, sizeof(int32_t))
+    filler.below = <int32_t*>take(memory, circuits, sizeof(int32_t))
 
 
 cdef void sift(int32_t* heap, const int64_t* key, int32_t start, int32_t end) noexcept nogil:
@@ -257,6 +234,7 @@ def fair_shares(parents, caps_ma, demands):
 
 
 cdef class ShareRun:
+    cdef Memory memory
     cdef Filler filler
     cdef Wish* wishes
     cdef int32_t count
@@ -267,8 +245,9 @@ cdef class ShareRun:
             raise ValueError("a run is laid out once")
         check.check_demands(parents, caps_ma, demands)
         self.count = len(demands)
-        self.wishes = <Wish*>calloc(max(self.count, 1), sizeof(Wish))
-        if self.wishes == NULL or filler_make(&self.filler, len(parents), self.count):
+        self.wishes = <Wish*>take(&self.memory, self.count, sizeof(Wish))
+        filler_make(&self.filler, &self.memory, len(parents), self.count)
+        if self.memory.lacking:
             raise MemoryError("fair shares")
         for i in range(self.filler.circuits):
             self.filler.parent[i] = parents[i]
@@ -278,8 +257,7 @@ cdef class ShareRun:
             wish_from(&self.wishes[i], demands[i])
 
     def __dealloc__(self):
-        filler_free(&self.filler)
-        free(self.wishes)
+        give_back(&self.memory)
 
     def run(self):
         with nogil:
