@@ -23,6 +23,7 @@ from hil import roots
 from hil.bench_rig import RigBench
 from hil.broker import BrokerError
 from hil.canary import Canary
+from hil.gateway import cgroup
 from hil.gateway.bundle import BundleError, Bundles, bundles
 from hil.gateway.container import Container, ContainerError, until
 from hil.gateway.network import NetworkError
@@ -86,6 +87,7 @@ def installed() -> Iterator[Installed]:
     if lacks := missing():
         problem = f"cannot be had on this machine, which lacks {'; '.join(lacks)}"
         raise StoryError("gateway", [Problem("the gateway bench", problem)])
+    cgroup.sweep()
     directory = Path(tempfile.mkdtemp(prefix="lk-"))
     try:
         root = roots.root(SUITE, roots.host_arch(), PACKAGES)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.faults.process import Child
+from hil.gateway.cgroup import Group
 from hil.roots import Layer
 
 CALLS = "bpf sched_setscheduler sched_setattr mlockall perf_event_open"
@@ -59,6 +60,7 @@ class Container:
         self._network = network
         self._binds = dict(binds)
         self._directory = directory
+        self._group = Group()
         self._child: Child | None = None
         self._leader: int | None = None
 
@@ -110,6 +112,8 @@ class Container:
     async def cut(self) -> None:
         """Its power goes, at this instant. What it had written stays, synced or not."""
         if self._child is not None:
+            self._child.asked = True
+            await asyncio.to_thread(self._group.end)
             await self._child.kill()
         self._leader = None
 
@@ -125,7 +129,7 @@ class Container:
             last = self.tail()
             await self.cut()
             raise ContainerError(f"the gateway does not power off\n{last}") from None
-        self._leader = None
+        await self.cut()
 
     async def run(self, *words: str, within_s: float = 30.0, stdin: bytes = b"") -> Said:
         """A command of its root user, in no unit: nothing confines it. Raises ContainerError when
@@ -194,7 +198,8 @@ class Container:
         )
         words += [f"--bind={ours}:{theirs}" for ours, theirs in self._binds.items()]
         command = " ".join(f"'{word}'" for word in words)
-        return f"set -e\nmount -t tmpfs tmpfs /run\n{self._layer.mounting}exec {command}\n"
+        alone = f"set -e\nmount -t tmpfs tmpfs /run\n{self._group.joining}"
+        return f"{alone}{self._layer.mounting}exec {command}\n"
 
 
 class Unit(Child):

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.document.buses import SerialAddress, TcpAddress
 from controller.site import Charger, Meter
-from controller.wire import FrameError, StatusReport, ask_status
+from hil.cloud import Cloud
 from hil.devices.mbap import Server
 from hil.devices.rs485 import Rs485
 from hil.gateway import toml
@@ -25,7 +25,7 @@ from hil.rig import Depot, Rig, RigError
 from hil.roots import Layer
 
 BROKER_PORT = 1883
-SETTLED_WITHIN_S = 90.0
+LINKED_WITHIN_S = 20.0
 RIG = "/srv/rig"  # in there: what a bench brings along
 SETUP = "/opt/loadkeeper/current/setup/install.sh"
 SITE = "/etc/loadkeeper/site.toml"
@@ -61,14 +61,6 @@ class Gateway(Rig):
         assert isinstance(self.enforcer, Unit)
         assert isinstance(self.link, Unit)
         return {"enforcer": self.enforcer, "link": self.link}
-
-    async def status(self, within_s: float = 0.5) -> StatusReport | None:
-        """What the enforcer believes; None when it does not answer."""
-        try:
-            socket = self.container.inside / "run/loadkeeper/enforcer.sock"
-            return await ask_status(socket, within_s)
-        except (OSError, FrameError):
-            return None
 
     async def __aexit__(self, *unused: object) -> None:
         if self._watching is not None:
@@ -129,8 +121,16 @@ class Gateway(Rig):
         await self.boot()
         await self.container.settled()
         await self._commission()
-        await self._up(cloud)
+        await self._linked(cloud)
         self._watching = asyncio.create_task(self._watch())
+
+    async def _linked(self, cloud: Cloud) -> None:
+        """Of the enforcer install.sh has seen that it answers."""
+        try:
+            await cloud.online(LINKED_WITHIN_S)
+        except TimeoutError:
+            await self.keep_logs()
+            raise RigError(f"no link within {LINKED_WITHIN_S:g} s\n{self.last_words()}") from None
 
     async def _commission(self) -> None:
         """As the installer does: the site document, then install.sh once more."""
