@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from hil.figures.devices import Bay, Meter
 
 ROOT = Path(__file__).parents[2]
 UP_WITHIN_S = 60.0
+_ESTABLISHED = "01"  # in /proc/net/tcp
 
 
 class Crowd:
@@ -71,6 +72,17 @@ class Crowd:
         self.devices.stdin.flush()
         return self._line()
 
+    def connections(self) -> int:
+        """Of the enforcer, over TCP."""
+        table = Path(f"/proc/{self.enforcer.pid}/net/tcp").read_text().splitlines()[1:]
+        inodes = {fields[9] for fields in map(str.split, table) if fields[3] == _ESTABLISHED}
+        held = 0
+        for descriptor in Path(f"/proc/{self.enforcer.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                target = str(descriptor.readlink())
+                held += target.removeprefix("socket:[").rstrip("]") in inodes
+        return held
+
     def _line(self) -> list[int]:
         assert self.devices.stdout is not None
         line = self.devices.stdout.readline()
@@ -96,7 +108,7 @@ class Crowd:
 
     def _document(self, ports: list[int]) -> dict[str, Any]:
         meters, chargers = ports[: self._meters], ports[self._meters :]
-        grid = {"id": "grid", "rating_a": 40 * len(chargers) + 2000, "worst_base_a": 1000}
+        grid = {"id": "grid", "rating_a": 9000, "worst_base_a": 1000}
         rows = [
             {"id": f"row-{i}", "parent": "grid", "rating_a": 400, "worst_base_a": 1}
             for i in range(1, len(meters))
