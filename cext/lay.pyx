@@ -6,7 +6,7 @@ from cext.rows import NO_PHASE
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from cext.shares cimport filler_free, filler_make
+from cext.shares cimport filler_free, filler_make, filler_order
 from cext.targets cimport blame
 from cext.types cimport (
     GRID_PHASES,
@@ -34,6 +34,7 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     reserve_contactors(world, len(contactors), sum([len(row.chargers) for row in contactors]))
     for i, row in enumerate(circuits):
         lay_circuit(world, i, row)
+    filler_order(&world.filler)
     for i, row in enumerate(chargers):
         lay_charger(world, &world.chargers[<int32_t>i], row)
     for i, row in enumerate(sources):
