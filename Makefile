@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean
+.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,8 +28,8 @@ fast: build ## tests, without what is marked rig or slow
 stories: build ## tests marked rig or slow: every story on real processes and protocols, the wheel
 	@$(PYTEST) -m "rig or slow"
 
-bench: build ## measure the kernel on this machine
-	@$(PYTHON) -m controller bench --json
+bench: build ## measure every figure of docs/performance.md on this machine, and judge it
+	@$(PYTHON) -m hil bench --json
 
 build: ## the kernel's extension modules, in place
 	@$(PYTHON) setup.py --quiet build_ext --inplace
@@ -62,3 +62,6 @@ clean: ## remove all that was built, .venv stays
 	@rm -rf build dist *.egg-info cext/*.so .*_cache .hypothesis
 	@for source in cext/*.pyx; do rm -f "$${source%.pyx}.c"; done
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+unroot: ## remove the cached Debian roots of the gateway bench and of arm64
+	@$(PYTHON) -c 'from hil.roots import clean; clean()'

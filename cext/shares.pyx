@@ -31,9 +31,10 @@ from cext import check
 from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free
 
 from cext.admit cimport admit
+from cext.filler cimport filler_make, filler_order
+from cext.memory cimport Memory, give_back, take
 from cext.sort cimport sort_events
 from cext.types cimport GRID_PHASES, Event, Filler, Sharer, Vessel, Wish
 
@@ -45,82 +46,6 @@ cdef enum:
     STOPPED = 2
 
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
-
-
-# --- what a run needs -------------------------------------------------------------------
-
-
-cdef int filler_make(Filler* filler, int32_t circuits, int32_t room) noexcept:
-    """Reserves everything a run needs; 0, or -1 when memory is short."""
-    cdef int32_t nodes = circuits if circuits > 0 else 1
-    cdef int32_t places = room if room > 0 else 1
-    filler.circuits = circuits
-    filler.room = room
-    filler.leaves = 1
-    while filler.leaves < nodes:
-        filler.leaves *= 2
-    filler.parent = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.cap = <int64_t*>calloc(nodes * GRID_PHASES, sizeof(int64_t))
-    filler.spot = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.end = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.least = <int64_t*>calloc(nodes * GRID_PHASES, sizeof(int64_t))
-    filler.most = <int64_t*>calloc(nodes * GRID_PHASES, sizeof(int64_t))
-    filler.lowest = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.tight = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.first = <int32_t*>calloc(nodes + 1, sizeof(int32_t))
-    filler.growing = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.vessel = <Vessel*>calloc(nodes, sizeof(Vessel))
-    filler.sharer = <Sharer*>calloc(places, sizeof(Sharer))
-    filler.floors = <Event*>calloc(places, sizeof(Event))
-    filler.tops = <Event*>calloc(places, sizeof(Event))
-    filler.spare = <Event*>calloc(places, sizeof(Event))
-    filler.full = <Event*>calloc(2 * filler.leaves, sizeof(Event))
-    filler.changed = <int32_t*>calloc(nodes, sizeof(int32_t))
-    if (filler.parent == NULL or filler.cap == NULL or filler.spot == NULL
-            or filler.end == NULL or filler.least == NULL or filler.most == NULL
-            or filler.lowest == NULL or filler.tight == NULL or filler.first == NULL
-            or filler.growing == NULL or filler.vessel == NULL or filler.sharer == NULL
-            or filler.floors == NULL or filler.tops == NULL or filler.spare == NULL
-            or filler.full == NULL or filler.changed == NULL):
-        return -1
-    return 0
-
-
-cdef void filler_free(Filler* filler) noexcept:
-    free(filler.parent)
-    free(filler.cap)
-    free(filler.spot)
-    free(filler.end)
-    free(filler.least)
-    free(filler.most)
-    free(filler.lowest)
-    free(filler.tight)
-    free(filler.first)
-    free(filler.growing)
-    free(filler.vessel)
-    free(filler.sharer)
-    free(filler.floors)
-    free(filler.tops)
-    free(filler.spare)
-    free(filler.full)
-    free(filler.changed)
-
-
-cdef void filler_order(Filler* filler) noexcept:
-    """Once `parent` is known: where circuits stand when every subtree is in one piece."""
-    cdef int32_t i, above
-    for i in range(filler.circuits):
-        filler.end[i] = 1
-    for i in range(filler.circuits - 1, 0, -1):  # how many each subtree has
-        filler.end[filler.parent[i]] += filler.end[i]
-    for i in range(filler.circuits):
-        filler.spot[i] = 0
-        if i > 0:
-            above = filler.parent[i]
-            filler.spot[i] = filler.growing[above]
-            filler.growing[above] += filler.end[i]
-        filler.growing[i] = filler.spot[i] + 1  # where its next child comes
-        filler.end[i] += filler.spot[i]
 
 
 # --- when what is full ------------------------------------------------------------------
@@ -392,6 +317,7 @@ def fair_shares(parents, caps_ma, demands):
 
 
 cdef class ShareRun:
+    cdef Memory memory
     cdef Filler filler
     cdef Wish* wishes
     cdef int32_t count
@@ -402,8 +328,9 @@ cdef class ShareRun:
             raise ValueError("a run is laid out once")
         check.check_demands(parents, caps_ma, demands)
         self.count = len(demands)
-        self.wishes = <Wish*>calloc(max(self.count, 1), sizeof(Wish))
-        if self.wishes == NULL or filler_make(&self.filler, len(parents), self.count):
+        self.wishes = <Wish*>take(&self.memory, self.count, sizeof(Wish))
+        filler_make(&self.filler, &self.memory, len(parents), self.count)
+        if self.memory.lacking:
             raise MemoryError("fair shares")
         for i in range(self.filler.circuits):
             self.filler.parent[i] = parents[i]
@@ -414,8 +341,7 @@ cdef class ShareRun:
             wish_from(&self.wishes[i], demands[i])
 
     def __dealloc__(self):
-        filler_free(&self.filler)
-        free(self.wishes)
+        give_back(&self.memory)
 
     def run(self):
         with nogil:

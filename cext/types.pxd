@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.memory cimport Memory
+
 cdef enum:
     RING = 24  # buckets a ring keeps
     GRID_PHASES = 3
@@ -344,6 +346,7 @@ cdef struct Filler:
     int32_t changed_n
 
 cdef struct World:
+    Memory memory  # all that the pointers below lead to
     int32_t circuits_n
     int32_t sources_n
     int32_t chargers_n

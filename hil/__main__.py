@@ -8,6 +8,7 @@ from importlib import import_module
 COMMANDS = {
     "run": "tell stories on a bench, and judge them",
     "demo": "a live depot, with faults to cause",
+    "bench": "measure what is claimed, and judge it",
     "schemas": "write the JSON Schemas in docs/",
 }
 """Each is a module of `hil` that offers `register(subparsers)` and `run(args) -> int`. Only
