@@ -1,8 +1,6 @@
 """The bench `rig`: a story in real time, with real processes, protocols and a real broker.
 
-Judged, as on every bench, by the truth of the plant. When the machine stalled, and the story
-failed, it is told again: then it was the machine that was measured. Any other that failed is told
-once more, and says so: real time has its accidents, and what is really broken fails twice.
+Judged, as on every bench, by the truth of the plant.
 """
 
 from __future__ import annotations
@@ -12,12 +10,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from controller.facts import Profiles
@@ -28,7 +21,7 @@ from hil.devices.clamp import Speech
 from hil.devices.pdu import Manner
 from hil.faults import Fault
 from hil.faults.device import DeviceFault
-from hil.faults.process import PauseFault, ProcessFault, die_with_parent
+from hil.faults.process import PauseFault, ProcessFault
 from hil.faults.proxy import LineFault
 from hil.faults.thread import ThreadFault
 from hil.faults.view import view
@@ -62,83 +55,31 @@ from hil.happenings import (
 from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
-from hil.story import Problem, Story, StoryError, chosen
+from hil.story import Story, chosen
+from hil.telling import retold, tell_all
 from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
 LEAVES_WITHIN_S = 12.0
-TELLINGS = 3  # at most, of a story that failed while the machine stalled; once more of any other
 SPEECH: dict[type[Event], Speech] = {
     ClampSilent: Speech.NOTHING,
     ClampText: Speech.TEXT,
     ClampNoise: Speech.NOISE,
 }
-AT_ONCE = 6  # stories; each keeps four processes awake, a fifth of a core together
 
 
 def run(story: Story, profiles: Profiles) -> Outcome:
     """Tells the story in real time. Raises StoryError, DocumentError."""
-    before: list[str] = []  # why earlier tellings failed
-    quiet = 0  # how many of them while the machine did not stall
-    for _ in range(TELLINGS):
-        outcome = asyncio.run(_tell(Stage(story, profiles)))
-        outcome.tellings = len(before) + 1
-        if outcome.passed:
-            break
-        quiet += not outcome.disturbed
-        if quiet > 1:
-            break
-        failed = ", ".join(failure.expected.why for failure in outcome.failures)
-        before.append(failed or outcome.broken)
-    again = before[: outcome.tellings - 1]
-    outcome.remarks += [f"told again, for it had failed: {why}" for why in again]
-    return outcome
+    return retold(_once, story, profiles)
 
 
 def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
-    """Tells stories six at a time, each in a process of its own; outcomes in their order."""
-    spawn = get_context("spawn")
-    waiting = deque(enumerate(stories))
-    telling: dict[int, tuple[Connection, SpawnProcess]] = {}
-    told: dict[int, Outcome] = {}
-    try:
-        for wanted in range(len(stories)):
-            while wanted not in told:
-                while waiting and len(telling) < AT_ONCE:
-                    index, story = waiting.popleft()
-                    ours, theirs = spawn.Pipe(duplex=False)
-                    process = spawn.Process(target=_run_alone, args=(theirs, story, profiles))
-                    process.start()
-                    theirs.close()
-                    telling[index] = ours, process
-                ready = wait([ours for ours, _ in telling.values()])
-                for index in [each for each, (ours, _) in telling.items() if ours in ready]:
-                    ours, process = telling.pop(index)
-                    told[index] = _outcome(stories[index], ours)
-                    process.join()
-            yield told.pop(wanted)
-    finally:
-        for _, process in telling.values():
-            process.terminate()
-        for _, process in telling.values():
-            process.join()
+    """Tells many at a time, each in a process of its own; outcomes in the stories' order."""
+    return tell_all(_once, stories, profiles)
 
 
-def _outcome(story: Story, ours: Connection) -> Outcome:
-    """Raises StoryError when the process has ended without one; it has said why."""
-    try:
-        told: Outcome = ours.recv()
-    except EOFError as error:
-        died = Problem("", "the process that told it has ended without an outcome")
-        raise StoryError(story.name, [died]) from error
-    return told
-
-
-def _run_alone(outcomes: Connection, story: Story, profiles: Profiles) -> None:
-    """In a process for this story: it ends with ours, and ends its own in order."""
-    die_with_parent(signal.SIGTERM)
-    with suppress(asyncio.CancelledError, KeyboardInterrupt):
-        outcomes.send(run(story, profiles))
+def _once(story: Story, profiles: Profiles) -> Outcome:
+    return asyncio.run(_tell(Stage(story, profiles)))
 
 
 async def _tell(stage: Stage) -> Outcome:

@@ -1,4 +1,8 @@
-"""A real mosquitto on a loopback port, for as long as it is needed."""
+"""A real broker on a loopback port, for as long as it is needed.
+
+mosquitto, or where it cannot be had the embedded one (hil/embedded.py). Either is a process of its
+own, which can be killed and frozen.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import shutil
 import signal
 import socket
 from pathlib import Path
+from typing import Literal, get_args
 
+from hil import embedded
 from hil.faults.process import Child
 
+Kind = Literal["mosquitto", "embedded"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _START_S = 5.0
 _PATH_WITH_SBIN = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/bin"
 
@@ -30,10 +38,25 @@ def find_mosquitto() -> str:
     return found
 
 
-class Broker:
-    """One mosquitto: anonymous, nothing kept on disk, loopback only."""
+def choose() -> Kind:
+    """mosquitto where it is installed, else the embedded one. Raises BrokerError without either."""
+    try:
+        find_mosquitto()
+    except BrokerError as error:
+        if not embedded.available():
+            raise BrokerError(
+                f"{error}, or pip install {embedded.PACKAGE} for an embedded one"
+            ) from None
+        return "embedded"
+    return "mosquitto"
 
-    def __init__(self, directory: Path) -> None:
+
+class Broker:
+    """One broker: anonymous, nothing kept on disk, loopback only."""
+
+    def __init__(self, directory: Path, kind: Kind | None = None) -> None:
+        """`kind` None: as `choose` says, when it starts."""
+        self.kind = kind
         self.port = 0  # of its first start, and kept
         self.answers = False  # whoever comes is let in and heard
         self._directory = directory
@@ -42,20 +65,15 @@ class Broker:
     async def start(self, anonymous: bool = True) -> None:
         """Returns when it accepts connections. Raises BrokerError, with its own words.
 
-        Not `anonymous`: it accepts them and refuses everybody.
+        Not `anonymous`: it accepts them and refuses everybody, which only mosquitto can.
         """
-        program = find_mosquitto()
+        self.kind = self.kind or choose()
+        if self.kind == "embedded" and not anonymous:
+            raise BrokerError("the embedded broker cannot refuse anybody: install mosquitto")
         for _ in range(3):  # somebody else may take the port between our look and its start
             self.port = self.port or _free_port()
-            config = self._directory / "mosquitto.conf"
-            config.write_text(
-                f"listener {self.port} 127.0.0.1\n"
-                f"allow_anonymous {str(anonymous).lower()}\n"
-                "persistence false\n"
-                f"{'user root' if os.getuid() == 0 else ''}\n"  # else it becomes another user
-            )
-            log = self._directory / "mosquitto.log"
-            self.child = Child("mosquitto", [program, "-c", str(config)], log)
+            log = self._directory / "broker.log"
+            self.child = Child(self.kind, self._command(self.kind, anonymous), log)
             await self.child.start()
             if await self._listens():
                 self.answers = anonymous
@@ -63,7 +81,20 @@ class Broker:
             await self.child.stop()
             self.port = 0
         assert self.child is not None
-        raise BrokerError(f"mosquitto did not start:\n{self.child.tail()}")
+        raise BrokerError(f"the broker ({self.kind}) did not start:\n{self.child.tail()}")
+
+    def _command(self, kind: Kind, anonymous: bool) -> list[str]:
+        if kind == "embedded":
+            return embedded.command(self._directory, self.port)
+        program = find_mosquitto()
+        config = self._directory / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\n"
+            f"allow_anonymous {str(anonymous).lower()}\n"
+            "persistence false\n"
+            f"{'user root' if os.getuid() == 0 else ''}\n"  # else it becomes another user
+        )
+        return [program, "-c", str(config)]
 
     async def stop(self) -> None:
         self.thaw()

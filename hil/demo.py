@@ -23,7 +23,7 @@ from controller import site as sites
 from controller.commands.output import answer_json, complain, say
 from controller.plant import build_plant, hardware
 from drivers.profile import library
-from hil.broker import BrokerError
+from hil.broker import KINDS, BrokerError, Kind, choose
 from hil.life import Life
 from hil.rig import Depot, Rig, RigError
 from hil.scene import BASE_KEY, QUIT_KEY, scene
@@ -49,6 +49,11 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--seconds", type=_seconds, metavar="N", help="run so long without a screen, then sum up"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    parser.add_argument(
+        "--broker",
+        choices=KINDS,
+        help="by default mosquitto, where there is one",
+    )
 
 
 def run(args: Namespace) -> int:
@@ -58,7 +63,7 @@ def run(args: Namespace) -> int:
         seconds = HEADLESS_S
         say(f"There is no terminal to draw on: {seconds:g} s without a screen.")
     try:
-        return asyncio.run(_demo(seconds, args.json))
+        return asyncio.run(_demo(seconds, args.json, args.broker or choose()))
     except (RigError, BrokerError) as error:
         complain(str(error))
         return 1
@@ -74,15 +79,15 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-async def _demo(seconds: float | None, as_json: bool) -> int:
+async def _demo(seconds: float | None, as_json: bool, broker: Kind) -> int:
     depot = _depot()
     say(
-        f"Bringing up {len(depot.rows)} chargers, {len(depot.site.meters)} meters, a broker, "
-        "the enforcer and the link …"
+        f"Bringing up {len(depot.rows)} chargers, {len(depot.site.meters)} meters, a broker "
+        f"({broker}), the enforcer and the link …"
     )
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        async with Rig(depot, Path(directory)) as rig:
+        async with Rig(depot, Path(directory), broker=broker) as rig:
             life = Life(depot.plant, len(depot.rows), root=0)
             show = Show(rig, life, Truth(depot.site))
             assert rig.cloud is not None

@@ -1,10 +1,11 @@
 # What ./run and ./test share: can this machine do it, and is .venv built from what lies here?
 #
 # Read by POSIX sh in the project's root. Talks on standard error; exits 2 when the machine
-# lacks something that it may not install.
+# lacks something that it may not install. mosquitto is wished for by ./run, which can do with
+# the embedded broker; ./test needs it.
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # Debian keeps mosquitto off a user's PATH
-scratch=
+extra=dev scratch=
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -16,11 +17,16 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # ready EXTRA: .venv holds the libraries of that extra and the kernel built from these sources.
 ready() {
     extra=$1
-    if built "$1" && has make && has mosquitto && can_bench_gateway; then return; fi
+    if built "$1" && has make && has_broker && can_bench_gateway; then return; fi
     [ -w . ] || give_up "$PWD belongs to somebody else: work in a clone of your own."
     [ -w .venv ] || [ ! -e .venv ] || give_up "$PWD/.venv belongs to somebody else: remove it first."
     machine
     build "$1"
+}
+
+# A broker for what is to be started: any for ./run, mosquitto for ./test.
+has_broker() {
+    has mosquitto || { [ "$extra" = rig ] && .venv/bin/python -c 'import iotcore' 2>/dev/null; }
 }
 
 # --- the machine -------------------------------------------------------------------------------
@@ -29,19 +35,26 @@ machine() {
     scratch=$(mktemp -d)
     look
     if [ -n "$missing" ]; then
-        say "Loadkeeper needs, and this machine does not have:$missing"
+        say "Loadkeeper needs, and this machine does not have:$missing$wished"
         say "On Debian 12 or later, Raspberry Pi OS and their kin that is:"
-        say "  apt-get install --no-install-recommends$packages"
-        install_packages
+        say "  apt-get install --no-install-recommends$packages$wishes"
+        may_install
+        install_packages "$packages"
+        [ -z "$wishes" ] || (install_packages "$wishes") || true # ends the subshell only
         look
         [ -z "$missing" ] || give_up "Still not there:$missing"
+    elif [ -n "$wished" ] && can_install; then
+        say "Loadkeeper would like, and this machine does not have:$wished"
+        (may_install && install_packages "$wishes") || true
+        look
     fi
+    [ -z "$wished" ] || say "There is no mosquitto: the embedded MQTT broker takes its place."
     rm -rf "$scratch" # exec, which ends both scripts, runs no trap
 }
 
-# Sets python, and names in missing all that is not there, in packages what brings it.
+# Sets python, and names in missing and wished all that is not there, in packages what brings it.
 look() {
-    missing='' packages=''
+    missing='' wished='' packages='' wishes=''
     find_python
     if [ -z "$python" ]; then
         lack "Python 3.11 or later" "python3 python3-venv python3-dev"
@@ -58,7 +71,15 @@ look() {
             lack "Python.h for $python" "$(package_of "$python" dev)"
     fi
     has make || lack "make" "make"
-    has mosquitto || lack "mosquitto, the MQTT broker (looked in /usr/sbin, too)" "mosquitto"
+    if ! has mosquitto; then
+        what="mosquitto, the MQTT broker (looked in /usr/sbin, too)"
+        if [ "$extra" = rig ]; then
+            wished="
+  - $what" wishes=" mosquitto"
+        else
+            lack "$what" "mosquitto"
+        fi
+    fi
     can_bench_gateway || look_for_gateway
 }
 
@@ -131,28 +152,36 @@ package_of() {
     esac
 }
 
-install_packages() {
+# Whether packages can be installed here without asking anybody, or somebody is there to ask.
+can_install() {
+    has apt-get && { [ "$(id -u)" = 0 ] || { has sudo && [ -t 0 ] && [ -t 2 ]; }; }
+}
+
+# Sets as_root; asks, where somebody is there to answer.
+may_install() {
     has apt-get || give_up "There is no apt-get here: look for your system's packages of these
 (Fedora: python3-devel gcc make mosquitto; Arch: python gcc make mosquitto), then start again."
-    if [ "$(id -u)" = 0 ]; then
-        as_root=
-    elif has sudo && [ -t 0 ] && [ -t 2 ]; then
-        printf 'Install them now with sudo? [y/N] ' >&2
-        read -r answer || answer=
-        case $answer in
-        y | Y | yes) as_root=sudo ;;
-        *) give_up "Nothing was installed." ;;
-        esac
-    else
-        give_up "Install them, then start again."
-    fi
+    can_install || give_up "Install them, then start again."
+    as_root=
+    [ "$(id -u)" != 0 ] || return 0
+    as_root=sudo
+    printf 'Install them now with sudo? [y/N] ' >&2
+    read -r answer || answer=
+    case $answer in
+    y | Y | yes) ;;
+    *) give_up "Nothing was installed." ;;
+    esac
+}
+
+# install_packages PACKAGES
+install_packages() {
     say "Installing."
     # shellcheck disable=SC2086 # both are lists of words
     {
         $as_root apt-get -qq update || say "The package lists could not be renewed; trying with the old ones."
         $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -qq install --no-install-recommends $packages </dev/null
-    } >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; give_up "The packages could not be installed."; }
+            apt-get -qq install --no-install-recommends $1 </dev/null
+    } >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; give_up "Not installed:$1."; }
 }
 
 # --- .venv -------------------------------------------------------------------------------------
@@ -182,7 +211,9 @@ build() {
 print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
         >.venv/build-requires.txt
     pip_install -r .venv/build-requires.txt
-    pip_install --no-build-isolation -e ".[$1]"
+    with=$1
+    has mosquitto || [ "$1" != rig ] || with=rig,broker
+    pip_install --no-build-isolation -e ".[$with]"
     echo "$now" >".venv/ready-$1"
 }
 

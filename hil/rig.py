@@ -1,6 +1,6 @@
 """A depot made real: a plant that lives by the clock, behind true protocols and processes.
 
-One Modbus TCP server for each device, or a serial line with several, a mosquitto, a line to it
+One Modbus TCP server for each device, or a serial line with several, a broker, a line to it
 that can be cut, and the product's own two processes, told of all this by a site document of
 their own.
 """
@@ -23,7 +23,7 @@ from controller.document.buses import Bus, SerialAddress
 from controller.document.patterns import expand
 from controller.site import Meter, Site
 from controller.wire import FrameError, StatusReport, ask_status
-from hil.broker import Broker
+from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
 from hil.devices.clamp import Clamp
@@ -31,6 +31,7 @@ from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
 from hil.devices.keba import Keba
 from hil.devices.mbap import Server
+from hil.devices.place import LOOPBACK, Place
 from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
@@ -91,8 +92,12 @@ class Rig:
         watchdog_s: float | None = None,
         *,
         proxied: Collection[str] = (),
+        broker: Kind | None = None,
     ) -> None:
-        """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each."""
+        """Between the enforcer and the `proxied` devices, which speak TCP, stands a proxy each.
+
+        `broker` None: mosquitto where there is one, else the embedded broker.
+        """
         used = {charger.profile for charger in depot.site.chargers}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
@@ -120,7 +125,7 @@ class Rig:
             self.chargers[charger.id] = self._served(device, charger.bus)
         self.proxies: dict[str, Proxy] = {}
         self._proxied = proxied
-        self.broker = Broker(directory)
+        self.broker = Broker(directory, broker)
         self.installer = Installer(depot.site.id)
         self.written: dict[str, Any] = {}  # the site document, once it is
         self.line: Proxy | None = None
@@ -196,6 +201,17 @@ class Rig:
         socket = self.runtime / "enforcer.sock"
         if len(bytes(socket)) > SOCKET_PATH_BYTES:
             raise RigError(f"{socket} is too long a path for a Unix socket: set TMPDIR")
+        await self._open_depot()
+        cloud, port = await self._open_cloud(LOOPBACK)
+        self.written = self.document(f"127.0.0.1:{port}")
+        (self.directory / "site.json").write_text(json.dumps(self.written))
+        await self.service.open(self.enforcer)
+        await self.enforcer.start()
+        await self.link.start()
+        await self._up(cloud)
+
+    async def _open_depot(self) -> None:
+        """All devices, and what stands between them and the enforcer."""
         for server in (*self.chargers.values(), *self.meters.values()):
             await server.open()
         for clamp in self.clamps.values():
@@ -207,17 +223,15 @@ class Rig:
                 raise RigError(f"{id_} hangs on a serial line, not on a network")
             self.proxies[id_] = Proxy(server.port)
             await self.proxies[id_].open()
+
+    async def _open_cloud(self, place: Place, port: int = 0) -> tuple[Cloud, int]:
+        """A broker, a way to it that begins at that place, and a back office; the way's port."""
         await self.broker.start()
-        self.line = Proxy(self.broker.port)
+        self.line = Proxy(self.broker.port, place, port)
         await self.line.open()
         self.cloud = Cloud(self.depot.site.id, self.broker.port)
         await self.cloud.start()
-        self.written = self.document(self.line.port)
-        (self.directory / "site.json").write_text(json.dumps(self.written))
-        await self.service.open(self.enforcer)
-        await self.enforcer.start()
-        await self.link.start()
-        await self._up(self.cloud)
+        return self.cloud, self.line.port
 
     async def _up(self, cloud: Cloud) -> None:
         """Returns when both processes are at work."""
@@ -262,7 +276,7 @@ class Rig:
         device = SIMULATED_METERS[meter.profile]
         return device(self.depot.plant, circuit, self.present, meter.phases, ratio, meter.unit)
 
-    def document(self, broker_port: int) -> dict[str, Any]:
+    def document(self, broker: str) -> dict[str, Any]:
         """The site document with this rig's addresses: a bus for each device, or serial line."""
         document = deepcopy(dict(self.depot.document))
         document["charger"] = [
@@ -287,7 +301,7 @@ class Rig:
         document["key"] = [self.installer.entry]
         if "gpio" in document:
             document["gpio"] = {"factory": FACTORY}
-        document["link"] = {"broker": f"mqtt://127.0.0.1:{broker_port}"}
+        document["link"] = {"broker": f"mqtt://{broker}"}
         return document
 
 

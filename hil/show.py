@@ -93,6 +93,7 @@ class Show:
         over = [plant.over(circuit) for circuit in circuits]
         return {
             "chargers": len(self.rig.sockets),
+            "broker": self.rig.broker.kind,
             "seconds": round(self.t_s, 1),
             "worst_over_a": max(each.worst_ma for each in over) / 1000,
             "longest_over_s": round(max(each.longest_ns for each in over) / 1e9, 2),

@@ -15,7 +15,7 @@ from controller.plant import build_plant, hardware
 from controller.site import parse
 from drivers.profile import library
 from hil import broker
-from hil.broker import Broker, BrokerError, find_mosquitto
+from hil.broker import KINDS, Broker, BrokerError, Kind, find_mosquitto
 from hil.cloud import Ask, Cloud
 from hil.expect import Sample, Trace
 from hil.measure import measure
@@ -36,7 +36,7 @@ def test_the_rig_puts_its_own_addresses_into_the_document(tmp_path: Path) -> Non
         rig = Rig(depot(), tmp_path)
         for server in (*rig.chargers.values(), *rig.meters.values()):
             await server.open()
-        site = parse(rig.document(1883), library())
+        site = parse(rig.document("127.0.0.1:1883"), library())
         assert [charger.id for charger in site.chargers] == [
             f"{row}{n}" for row in "akh" for n in range(1, 9)
         ]
@@ -117,11 +117,14 @@ async def until(what: Any) -> None:
     raise AssertionError("never true")
 
 
-def test_the_cloud_publishes_renews_and_starts_anew_with_every_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cloud_publishes_renews_and_starts_anew_with_every_session(
+    tmp_path: Path, kind: Kind
+) -> None:
     async def story() -> None:
-        mosquitto = Broker(tmp_path)
-        await mosquitto.start()
-        cloud, link = Cloud("depot", mosquitto.port), Link(mosquitto.port)
+        server = Broker(tmp_path, kind)
+        await server.start()
+        cloud, link = Cloud("depot", server.port), Link(server.port)
         try:
             await cloud.start()
             cloud.hold(Ask("grid", "root", (80, 80, 79), ttl_s=9, until_s=60), every_s=0.05)
@@ -136,7 +139,7 @@ def test_the_cloud_publishes_renews_and_starts_anew_with_every_session(tmp_path:
         finally:
             link.close()
             await cloud.stop()
-            await mosquitto.stop()
+            await server.stop()
         first = link.limits[0]
         assert (first["nonce"], first["circuit"], first["amps"]) == ("first", "root", [80, 80, 79])
         assert first["until"].endswith("+00:00")

@@ -10,13 +10,15 @@ import asyncio
 import struct
 
 from hil.devices.pdu import Code, Manner, Registers, answer
+from hil.devices.place import LOOPBACK, Place
 
 _HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
 _MAX_LENGTH = 254  # unit + PDU
 
 
 class Server:
-    """Serves one device on a loopback port that it keeps through every fault."""
+    """Serves one device on a port that it keeps through every fault; on the loopback, unless its
+    `place` is another."""
 
     def __init__(self, device: Registers, max_masters: int = 8, idle_s: float = 3600.0) -> None:
         self.device = device
@@ -24,6 +26,7 @@ class Server:
         self.idle_s = idle_s
         self.delay_s = 0.0
         self.port = 0
+        self.place: Place = LOOPBACK
         self.manner = Manner.ANSWERS
         self.sessions: set[_Session] = set()
         self.requests = 0
@@ -31,12 +34,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"tcp://{self.place.host}:{self.port}"
 
     async def open(self) -> None:
         """Listens; the first time on a port of the system's choice."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: _Session(self), "127.0.0.1", self.port)
+        listening = self.place.listen(self.port)
+        self._listener = await loop.create_server(lambda: _Session(self), sock=listening)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def behave(self, manner: Manner, delay_s: float = 0.0) -> None:

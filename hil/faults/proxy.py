@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
+from hil.devices.place import LOOPBACK, Place
+
 _CHUNK = 65_536
 _SLICES_PER_S = 50  # in which a throttled line passes its bytes
 
@@ -34,10 +36,12 @@ CLEAR = Weather()
 
 
 class Proxy:
-    """Listens on a loopback port of the system's choice and keeps it through every fault."""
+    """Listens on a port of the system's choice and keeps it through every fault; on the loopback,
+    unless its `place` is another. What it leads to is on the loopback."""
 
-    def __init__(self, target_port: int) -> None:
-        self.port = 0
+    def __init__(self, target_port: int, place: Place = LOOPBACK, port: int = 0) -> None:
+        self.port = port
+        self.place = place
         self.line = Line.OPEN
         self.weather = CLEAR
         self._target_port = target_port
@@ -47,7 +51,7 @@ class Proxy:
         self._links: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._listener = await asyncio.start_server(self._serve, sock=self.place.listen(self.port))
         self.port = self._listener.sockets[0].getsockname()[1]
         self._passing.set()
 
