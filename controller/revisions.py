@@ -44,7 +44,7 @@ class NotSavedError(Exception):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Kept(_Model):
