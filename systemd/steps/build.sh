@@ -19,10 +19,11 @@ take_version() {
         documents_hold "$versions/$taken" || give_up_build ''
         return
     fi
-    for taken in $(ls "$versions"); do
-        if same "$versions/$taken" && works "$versions/$taken"; then
-            say "$versions/$taken is complete."
-            documents_hold "$versions/$taken" || give_up_build ''
+    for folder in "$versions"/*; do
+        if same "$folder" && works "$folder"; then
+            taken=${folder##*/}
+            documents_hold "$folder" || give_up_build ''
+            say "$folder is complete."
             return
         fi
     done

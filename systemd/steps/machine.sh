@@ -69,7 +69,9 @@ lay_units() {
 lay_site() {
     [ -e "$site" ] || return 0
     drop_in=$(mktemp)
-    for part in enforcer link; do
+    parts=enforcer
+    if wants_link; then parts='enforcer link'; fi
+    for part in $parts; do
         if "$command" unit "$site" --for "$part" >"$drop_in"; then
             case $part in
             enforcer) put "$drop_in" "$units/loadkeeper.service.d/site.conf" 0644 ;;
@@ -94,8 +96,7 @@ remove_all() {
     stop_both
     for unit in "$units"/loadkeeper*.service; do
         [ -L "$unit" ] || continue
-        systemctl disable --quiet "${unit##*/}" 2>/dev/null || :
-        rm -f "$unit"
+        rm -f "$units/multi-user.target.wants/${unit##*/}" "$unit"
     done
     rm -f "$units/loadkeeper.service.d/site.conf" "$units/loadkeeper-link.service.d/site.conf"
     rmdir "$units/loadkeeper.service.d" "$units/loadkeeper-link.service.d" 2>/dev/null || :

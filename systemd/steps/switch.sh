@@ -160,7 +160,7 @@ start_both() {
     if wants_link; then
         systemctl --quiet enable loadkeeper-link.service
     else
-        systemctl --quiet disable loadkeeper-link.service 2>/dev/null || :
+        rm -f "$units/multi-user.target.wants/loadkeeper-link.service"
         if running; then systemctl stop loadkeeper-link.service 2>/dev/null || :; fi
     fi
     running || return 0
