@@ -10,6 +10,7 @@ Needs root on Linux, and says what else is missing.
 from __future__ import annotations
 
 import asyncio
+import platform
 import shutil
 import tempfile
 import time
@@ -57,7 +58,7 @@ FAILURES = (RigError, BrokerError, ContainerError, NetworkError, roots.RootError
 
 def missing() -> list[str]:
     """What this machine lacks for the bench; empty where it has what it takes."""
-    lacks = roots.missing("amd64")
+    lacks = roots.missing(roots.HOSTS.get(platform.machine(), "amd64"))
     wanted = {"systemd-nspawn": "systemd-container", "nsenter": "util-linux", "ip": "iproute2"}
     search = "/usr/sbin:/sbin:/usr/bin:/bin"
     for program, package in wanted.items():
@@ -178,10 +179,10 @@ class GatewayBench(RigBench):
             case Install():
                 group.create_task(self._install(event))
             case Command():
-                said = await container.run("loadkeeper", *event.words)
+                said = await container.run(*event.words)
                 if said.status != 0:
                     words = " ".join(event.words)
-                    self._unmet(f"loadkeeper {words} ended with {said.status}: {said.out}")
+                    self._unmet(f"{words} ended with {said.status}: {said.out}")
             case UnitIs():
                 unit = self._gateway.units[event.unit].unit
                 state = (await container.properties(unit, "ActiveState"))["ActiveState"]

@@ -324,7 +324,7 @@ class Install(Event):
 
 
 class Command(Event):
-    """Somebody at the gateway gives a command of `loadkeeper`'s; it must succeed."""
+    """Root at the gateway gives a command; it must succeed."""
 
     do: Literal["command"]
     words: Annotated[tuple[Id, ...], Field(min_length=1)]

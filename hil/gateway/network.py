@@ -10,7 +10,7 @@ import ctypes
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Self, TypeVar
@@ -104,22 +104,29 @@ class Island:
 
     def ip(self, lines: Iterable[str]) -> None:
         """Commands of ip(8), as many as there are. Raises NetworkError."""
+        self._do(("ip", "-batch", "-"), "\n".join(lines))
+
+    def run(self, *words: str) -> None:
+        """A command in there. Raises NetworkError when it fails."""
+        self._do(words, "")
+
+    def inhabit(self, hosts: Iterable[str]) -> None:
+        """These addresses are here. Raises NetworkError."""
+        self.ip(f"addr add {host}/24 dev eth0" for host in sorted(set(hosts)))
+
+    def _do(self, words: Sequence[str], said: str) -> None:
         try:
             subprocess.run(
-                ["nsenter", f"--net={self.path}", "ip", "-batch", "-"],
-                input="\n".join(lines),
+                ["nsenter", f"--net={self.path}", *words],
+                input=said,
                 capture_output=True,
                 text=True,
                 check=True,
                 timeout=30,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", "") or str(error)
-            raise NetworkError(f"ip: {said}") from error
-
-    def inhabit(self, hosts: Iterable[str]) -> None:
-        """These addresses are here. Raises NetworkError."""
-        self.ip(f"addr add {host}/24 dev eth0" for host in sorted(set(hosts)))
+            told = getattr(error, "stderr", "") or str(error)
+            raise NetworkError(f"{words[0]}: {told}") from error
 
     def listen(self, host: str, port: int) -> socket.socket:
         """A listening socket in there. Raises OSError."""

@@ -35,6 +35,8 @@ CALLS = {
         "userfaultfd": 323,
         "open_by_handle_at": 304,
         "io_uring_setup": 425,
+        "clock_settime": 227,
+        "adjtimex": 159,
     },
     "aarch64": {
         "finit_module": 273,
@@ -45,6 +47,8 @@ CALLS = {
         "userfaultfd": 282,
         "open_by_handle_at": 265,
         "io_uring_setup": 425,
+        "clock_settime": 112,
+        "adjtimex": 171,
     },
 }
 
@@ -154,11 +158,6 @@ def setuid_bit(folder: str) -> None:
         path.unlink()
 
 
-def clock(_: str) -> None:
-    """No kernel takes these nanoseconds."""
-    call(libc.clock_settime(0, (ctypes.c_long * 2)(0, -1)))
-
-
 def reboot(_: str) -> None:
     """No kernel takes this word."""
     call(libc.syscall(142 if os.uname().machine == "aarch64" else 169, 1, 2, 3, 0))
@@ -202,7 +201,7 @@ ATTEMPTS = {
     attempt.__name__: attempt
     for attempt in (
         *(read, entries, write, device, connect, datagram, unix, family, system_call, ptrace),
-        *(see, kill, unshare, mount, become, setuid_bit, clock, reboot, host_name, node, chroot),
+        *(see, kill, unshare, mount, become, setuid_bit, reboot, host_name, node, chroot),
         *(executable, personality, fifo, lock),
     )
 }
