@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from functools import partial
 
 from cext.thread import KernelThread
+from controller import realtime
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
 from controller.commands import check
 from controller.commands.output import MISUSED, NO, add_json_option, complain
@@ -58,6 +59,7 @@ def run(args: Namespace) -> int:
             complain("refused: nobody may leave this site to itself")
             return status
         complain("observing nevertheless: nothing is written to any device")
+    realtime.prepare()
     close_log = configure("enforcer")
     try:
         allowed = frozenset(uid for uid in users.values() if uid is not None)
