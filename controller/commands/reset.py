@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
         try:
             supervisor.start_again()
         except supervisor.SupervisorError as error:
-            complain(f"it did not come up: {error}")
+            complain(f"it did not come up at once: {error}. systemd tries a few times more")
             return NO
     text = "it runs again" if unit.latched else f"nothing is latched: {unit.state}"
     if args.json:
