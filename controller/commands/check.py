@@ -44,6 +44,11 @@ def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
 
 def run(args: Namespace) -> int:
     """0: the depot keeps its ratings by itself; 1: it does not, or the document is wrong."""
+    return judge(args, files=True)
+
+
+def judge(args: Namespace, files: bool) -> int:
+    """As run. Without `files` the link's are left out: the enforcer may not even read them."""
     try:
         site = load(args.site, library())
     except OSError as error:
@@ -51,7 +56,7 @@ def run(args: Namespace) -> int:
         return MISUSED
     except DocumentError as error:
         return _refuse(args, error.problems)
-    if site.link is not None and (unusable := credentials.problems(site.link)):
+    if files and site.link is not None and (unusable := credentials.problems(site.link)):
         return _refuse(args, unusable)
     proof = prove(site)
     if args.json:
