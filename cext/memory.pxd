@@ -14,5 +14,6 @@ cdef struct Memory:
 
 cdef void* take(Memory* memory, size_t count, size_t each) noexcept
 cdef int lock_memory(Memory* memory) noexcept nogil
+cdef void unlock_memory(Memory* memory) noexcept nogil
 cdef void give_back(Memory* memory) noexcept
 cdef size_t taken_bytes(const Memory* memory) noexcept nogil

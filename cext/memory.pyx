@@ -64,15 +64,15 @@ cdef int lock_memory(Memory* memory) noexcept nogil:
     for i in range(memory.count):
         if mlock(memory.start[i], memory.bytes[i]):
             why = errno
-            unlock(memory, i)
+            unlock_memory(memory)
             return why
     memory.locked = 1
     return 0
 
 
-cdef void unlock(Memory* memory, int32_t count) noexcept nogil:
+cdef void unlock_memory(Memory* memory) noexcept nogil:
     cdef int32_t i
-    for i in range(count):
+    for i in range(memory.count):
         munlock(memory.start[i], memory.bytes[i])
     memory.locked = 0
 
@@ -80,7 +80,7 @@ cdef void unlock(Memory* memory, int32_t count) noexcept nogil:
 cdef void give_back(Memory* memory) noexcept:
     cdef int32_t i
     if memory.locked:
-        unlock(memory, memory.count)
+        unlock_memory(memory)
     for i in range(memory.count):
         free(memory.start[i])
     memory.count = 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from controller.document.link import Link
 from controller.places import trusted_owners
@@ -163,6 +163,15 @@ class PinReport(_Model):
     why: str | None
 
 
+class RealTimeReport(_Model):
+    """What the kernel's thread was granted; the words say what would grant the rest."""
+
+    full: bool
+    scheduling: str
+    memory: str
+    worst_late_ms: float  # the most that a tick began after it was due, since this document runs
+
+
 class DerogationReport(_Model):
     """A line of the commissioning proof that somebody answers for; see the site document."""
 
@@ -191,6 +200,7 @@ class StatusReport(_Model):
     clock_trusted: bool
     revision: int | None = None  # of the document in force; None: the installer's file
     state_problem: str | None  # why limits or documents cannot be saved, if they cannot
+    real_time: RealTimeReport | None = None  # None: of an older enforcer
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]
@@ -228,8 +238,13 @@ class State(_Model):
 
 Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest
 Answering = Welcome | Refused | LimitAnswer | Reported | Events | State
-REQUESTS: TypeAdapter[Asking] = TypeAdapter(Annotated[Asking, Field(discriminator="type")])
-REPLIES: TypeAdapter[Answering] = TypeAdapter(Annotated[Answering, Field(discriminator="type")])
+_LATER = ConfigDict(defer_build=True)
+REQUESTS: TypeAdapter[Asking] = TypeAdapter(
+    Annotated[Asking, Field(discriminator="type")], config=_LATER
+)
+REPLIES: TypeAdapter[Answering] = TypeAdapter(
+    Annotated[Answering, Field(discriminator="type")], config=_LATER
+)
 
 Incoming = TypeVar("Incoming")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED

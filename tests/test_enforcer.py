@@ -108,6 +108,8 @@ class StuckTicker:
     def __init__(self) -> None:
         self.changed_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.ticked_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.granted = None
+        self.worst_late_ns = 0
 
     def start(self) -> None:
         pass

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from controller.commands import supervisor
 from controller.commands.output import (
     FINE,
     NO,
@@ -16,7 +17,7 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.places import places
+from controller.places import SOCKET, places, runtime_to_ask
 from controller.wire import (
     ChargerReport,
     CircuitReport,
@@ -38,14 +39,18 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def run(args: Namespace) -> int:
-    socket = places(runtime=args.runtime).socket
+    socket = places(args.runtime).socket
     try:
+        socket = runtime_to_ask(args.runtime) / SOCKET
         report = asyncio.run(ask_status(socket))
     except FileNotFoundError:
         complain(f"no enforcer: {socket} does not exist (another --runtime?)")
-        return NO
+        return _down(args)
     except ConnectionRefusedError:
         complain(f"no enforcer answers at {socket}: the one that made it is gone")
+        return _down(args)
+    except PermissionError:
+        complain(f"{socket} is not open to you: ask as root, or as a user whom --allow names")
         return NO
     except (OSError, FrameError) as error:
         complain(f"{socket}: {str(error) or 'no answer in time'}")
@@ -58,6 +63,14 @@ def run(args: Namespace) -> int:
     return FINE
 
 
+def _down(args: Namespace) -> int:
+    """Where nobody answers, systemd may know why."""
+    unit = supervisor.ask() if args.runtime is None else None
+    if unit is not None:
+        complain(unit.sentence)
+    return NO
+
+
 def screen(report: StatusReport) -> Iterator[str]:
     """The report as lines for people."""
     yield f"{report.site}: {_mode(report)}, up {_time(report.uptime_s)}, {report.version}"
@@ -67,6 +80,7 @@ def screen(report: StatusReport) -> Iterator[str]:
         yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
     if report.state_problem is not None:
         yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
+    yield from _real_time(report)
     for derogation in report.derogations:
         yield _derogation(derogation)
     if not report.clock_trusted:
@@ -116,6 +130,19 @@ def _link(report: StatusReport) -> str:
     if link.connected:
         return f"link: connected to its broker{for_s}"
     return f"link: {'no broker' if link.attached else 'not running'}{for_s}"
+
+
+def _real_time(report: StatusReport) -> Iterator[str]:
+    has = report.real_time
+    if has is None:
+        return
+    late = f"ticks began {has.worst_late_ms:g} ms late at most"
+    if has.full:
+        yield f"real time: {has.scheduling}, memory {has.memory}; {late}"
+    else:
+        yield f"real time: not granted in full; {late}"
+        yield f"  scheduling: {has.scheduling}"
+        yield f"  memory: {has.memory}"
 
 
 def _circuit(circuit: CircuitReport) -> list[str]:
