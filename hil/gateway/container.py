@@ -22,6 +22,7 @@ CALLS = "bpf sched_setscheduler sched_setattr mlockall perf_event_open"
 BOOTS_WITHIN_S = 20.0
 OFF_WITHIN_S = 40.0
 LOOK_EVERY_S = 0.01
+_ITS_ROOT = "root"  # in a process's folder of /proc: the file system as it sees it
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -76,7 +77,7 @@ class Container:
     @property
     def inside(self) -> Path:
         """Its file system as it is seen in there, while it runs."""
-        return Path(f"/proc/{self._leader or 0}/root")
+        return Path("/proc", str(self._leader or 0), _ITS_ROOT)
 
     async def boot(self) -> None:
         """Returns when its systemd is there, long before it has started everything."""
