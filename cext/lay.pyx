@@ -5,8 +5,8 @@ from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.filler cimport filler_make, filler_order
 from cext.memory cimport Memory, take
-from cext.shares cimport filler_make
 from cext.targets cimport blame
 from cext.types cimport (
     GRID_PHASES,
@@ -36,6 +36,7 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
         raise MemoryError("kernel")
     for i, row in enumerate(circuits):
         lay_circuit(world, i, row)
+    filler_order(&world.filler)
     for i, row in enumerate(chargers):
         lay_charger(world, &world.chargers[<int32_t>i], row)
     for i, row in enumerate(sources):

@@ -8,6 +8,7 @@ own fallbacks take over.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class Enforcer:
                 self._revisions.start()
             self._restore()
             self._running.start()
+            gc.freeze()  # what is there now stays: looking at all of it again would hold the loop
             log.info("started", **self._start_fields())
             try:
                 async with asyncio.TaskGroup() as group:

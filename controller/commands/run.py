@@ -9,9 +9,8 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from cext.thread import KernelThread
 from controller import realtime
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
-from controller.commands import check
 from controller.commands.output import MISUSED, NO, add_json_option, complain
-from controller.commands.processes import add_options, places_of, site_of
+from controller.commands.processes import add_options, places_of, refusal, site_of
 from controller.configuration import Ground, resume
 from controller.enforcer import Depot, Documents, Enforcer, hold
 from controller.image import Image
@@ -52,7 +51,7 @@ def run(args: Namespace) -> int:
         return site
     observe = args.observe or site.mode == "observe"
     if not prove(site).passed:
-        status = check.run(args)  # with the sums and remedies
+        status = refusal(args)  # with the sums and remedies
         if not observe:
             complain("refused: nobody may leave this site to itself")
             return status
