@@ -18,7 +18,8 @@ _ROOT = _HERE.parents[1]
 
 
 def count(ticks: int, spill_bytes: int = 0) -> dict[str, int]:
-    """Ticks, calls and bytes of real kernel threads in a process of their own.
+    """Ticks, calls and bytes of real kernel threads in a process of their own; how many these are,
+    and for how many chargers orders changed meanwhile.
 
     `spill_bytes`: the control, threads that allocate so much at each wait, so that one can see the
     counter count.
@@ -39,7 +40,7 @@ def count(ticks: int, spill_bytes: int = 0) -> dict[str, int]:
 
 def allocated_bytes() -> int:
     counted = count(TICKS)
-    if not counted["threads"] or counted["ticks"] < TICKS or not counted["orders"]:
+    if not counted["threads"] or counted["ticks"] < TICKS or not counted["reordered"]:
         raise CannotMeasureError(f"not what is claimed: {counted}")
     # A call that asks for nothing is a call all the same.
     return max(counted["bytes"], counted["calls"])
