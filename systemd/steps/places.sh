@@ -86,6 +86,7 @@ put() {
 
 # write PLACE WORDS: one line, whole or not at all.
 write() {
+    [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 0
     printf '%s\n' "$2" >"$1.new"
     on_disk "$1.new"
     mv -fT "$1.new" "$1"
