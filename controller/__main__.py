@@ -19,6 +19,7 @@ COMMANDS = {
     "link": "connect a running enforcer to its MQTT broker",
     "status": "show what a running enforcer believes and orders",
     "unit": "write what systemd has to permit for a site",
+    "reset": "let an enforcer that has given up start again, on site",
     "read": "read a meter or charger once, by its profile",
     "set": "try one setpoint on a charger, and put back what was in force",
     "keys": "make an installer's key",

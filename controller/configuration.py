@@ -49,11 +49,15 @@ class NotBuiltError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What over-the-air documents stand on: the installer's file, as plain data."""
+    """What over-the-air documents stand on: the installer's file, as plain data.
+
+    `lacking` tells what this process would need for a document, and is not permitted.
+    """
 
     installation: Mapping[str, Any]
     source: str
     profiles: Profiles
+    lacking: Callable[[Site], list[Problem]] = lambda _site: []
 
 
 class House(Protocol):
@@ -185,8 +189,9 @@ class Configuration:
             # In a thread like all that takes its time: a large installation is hashed for it.
             base, profiles = await asyncio.to_thread(self._base), self._ground.profiles
             candidate = await asyncio.to_thread(judge, message, sha256, base, profiles)
-            if fixed := self._house.cannot(candidate.site):
-                raise RefusedDocumentError("document", fixed, candidate.revision, sha256)
+            here = [*self._house.cannot(candidate.site), *self._ground.lacking(candidate.site)]
+            if here:
+                raise RefusedDocumentError("document", here, candidate.revision, sha256)
         except RefusedDocumentError as refused:
             log.warning(
                 "document refused",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from functools import partial
 
 from cext.thread import KernelThread
 from controller import realtime
@@ -16,6 +17,7 @@ from controller.enforcer import Depot, Documents, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
 from controller.notify import Notifier
+from controller.permits import lacking
 from controller.proof import prove
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, read
@@ -72,7 +74,7 @@ def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enfo
     """With the document in force: the installer's file, or what came over MQTT since."""
     where, clock = places_of(args), MonotonicClock()
     workshop = Workshop(clock, observe=args.observe)
-    ground = Ground(read(args.site), str(args.site), library())
+    ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))
     return Enforcer(
         workshop(resume(ground, revisions, installed)),
