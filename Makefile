@@ -3,14 +3,18 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow bench build schemas format wheel sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-check: quick stories ## everything that must hold: what quick does, then every story in real time
+QUICK = style types imports build fast
 
-quick: style types imports fast ## style, types, import contracts and the tests that need no real time
+check: ## everything that must hold: what quick does, then every story in real time, the slow tests
+	@. hil/parts.sh && make_parts $(QUICK) stories slow
+
+quick: ## style, types, import contracts and the tests that need no real time
+	@. hil/parts.sh && make_parts $(QUICK)
 
 style: ## ruff, formatting included
 	@$(PYTHON) -m ruff check --quiet . && $(PYTHON) -m ruff format --quiet --check .
@@ -25,8 +29,11 @@ imports: ## who may import whom (pyproject.toml, [tool.importlinter])
 fast: build ## tests, without what is marked rig or slow
 	@$(PYTEST) -n auto -m "not rig and not slow"
 
-stories: build ## tests marked rig or slow: every story on real processes and protocols, the wheel
-	@$(PYTEST) -m "rig or slow"
+stories: build ## tests marked rig: every story on real processes and protocols, in real time
+	@$(PYTEST) -m rig
+
+slow: build ## tests marked slow: the wheel, hours of a depot's life
+	@$(PYTEST) -n auto -m "slow and not rig"
 
 bench: build ## measure every figure of docs/performance.md on this machine, and judge it
 	@$(PYTHON) -m hil bench --json

@@ -1,4 +1,3 @@
 from cext.types cimport World
 
 cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, contactors) except -1
-cdef void free_world(World* world) noexcept

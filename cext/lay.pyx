@@ -4,9 +4,9 @@
 from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free
 
-from cext.shares cimport filler_free, filler_make
+from cext.filler cimport filler_make, filler_order
+from cext.memory cimport Memory, take
 from cext.targets cimport blame
 from cext.types cimport (
     GRID_PHASES,
@@ -32,8 +32,11 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     """Tables that cext.check has passed. Raises MemoryError."""
     reserve(world, len(circuits), len(sources), len(chargers), len(slots))
     reserve_contactors(world, len(contactors), sum([len(row.chargers) for row in contactors]))
+    if world.memory.lacking:
+        raise MemoryError("kernel")
     for i, row in enumerate(circuits):
         lay_circuit(world, i, row)
+    filler_order(&world.filler)
     for i, row in enumerate(chargers):
         lay_charger(world, &world.chargers[<int32_t>i], row)
     for i, row in enumerate(sources):
@@ -49,54 +52,32 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     return 0
 
 
-cdef void free_world(World* world) noexcept:
-    free(world.circuits)
-    free(world.sources)
-    free(world.chargers)
-    free(world.slots)
-    free(world.contactors)
-    free(world.members)
-    free(world.wishes)
-    free(world.wisher)
-    free(world.by_class)
-    free(world.turn_order)
-    filler_free(&world.filler)
-
-
-cdef int reserve(
+cdef void reserve(
     World* world, int32_t circuits, int32_t sources, int32_t chargers, int32_t slots
-) except -1:
-    """All the memory a kernel ever uses. Raises MemoryError."""
+) noexcept:
+    """All the memory a kernel ever uses, but for its contactors."""
+    cdef Memory* memory = &world.memory
     world.circuits_n = circuits
     world.sources_n = sources
     world.chargers_n = chargers
     world.slots_n = slots
     world.turn_index = -1
-    world.circuits = <Circuit*>calloc(max(circuits, 1), sizeof(Circuit))
-    world.sources = <Source*>calloc(max(sources, 1), sizeof(Source))
-    world.chargers = <Charger*>calloc(max(chargers, 1), sizeof(Charger))
-    world.slots = <Slot*>calloc(max(slots, 1), sizeof(Slot))
-    world.wishes = <Wish*>calloc(max(chargers, 1), sizeof(Wish))
-    world.wisher = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    world.by_class = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    world.turn_order = <int32_t*>calloc(max(chargers, 1), sizeof(int32_t))
-    if (filler_make(&world.filler, circuits, chargers) or world.circuits == NULL
-            or world.sources == NULL or world.chargers == NULL or world.slots == NULL
-            or world.wishes == NULL or world.wisher == NULL or world.by_class == NULL
-            or world.turn_order == NULL):
-        raise MemoryError("kernel")
-    return 0
+    world.circuits = <Circuit*>take(memory, circuits, sizeof(Circuit))
+    world.sources = <Source*>take(memory, sources, sizeof(Source))
+    world.chargers = <Charger*>take(memory, chargers, sizeof(Charger))
+    world.slots = <Slot*>take(memory, slots, sizeof(Slot))
+    world.wishes = <Wish*>take(memory, chargers, sizeof(Wish))
+    world.wisher = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    world.by_class = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    world.turn_order = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    filler_make(&world.filler, memory, circuits, chargers)
 
 
-cdef int reserve_contactors(World* world, int32_t contactors, int32_t members) except -1:
-    """The memory for contactors. Raises MemoryError."""
+cdef void reserve_contactors(World* world, int32_t contactors, int32_t members) noexcept:
     world.contactors_n = contactors
     world.members_n = members
-    world.contactors = <Contactor*>calloc(max(contactors, 1), sizeof(Contactor))
-    world.members = <int32_t*>calloc(max(members, 1), sizeof(int32_t))
-    if world.contactors == NULL or world.members == NULL:
-        raise MemoryError("kernel")
-    return 0
+    world.contactors = <Contactor*>take(&world.memory, contactors, sizeof(Contactor))
+    world.members = <int32_t*>take(&world.memory, members, sizeof(int32_t))
 
 
 cdef int lay_circuit(World* world, int32_t i, row) except -1:

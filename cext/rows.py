@@ -227,3 +227,13 @@ class SlotState(NamedTuple):
     cap_ma: Phases | None  # what the slot asks for now; None: nothing
     limit_until_ns: int
     alive_until_ns: int
+
+
+class Granted(NamedTuple):
+    """What a kernel's thread was granted when it began."""
+
+    priority: int  # of SCHED_FIFO; 0: it runs like any other thread
+    fifo_errno: int  # why it does
+    all_locked: bool  # every page of the process stays in memory, once touched
+    lock_errno: int  # else: why not even its own memory does; 0: that does
+    own_bytes: int  # its own memory: the kernel's arrays and its stack

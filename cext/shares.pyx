@@ -3,216 +3,270 @@
 
 A common level rises from zero. A wish stands at its minimum until level × weight
 passes it, grows with the level, and stops at its maximum or when a circuit and phase on
-its path is full. The level is kept in 2^-24 mA per unit of weight, and sums of what has
-stopped likewise, so that rounding stays below 1 mA in sum; shares are rounded down.
+its path is full. Nobody can then have more without taking it from somebody who has no
+more for his weight: that is what max-min fair means, and it is exact because the level
+moves from event to event and never past one. It is kept in 2^-24 mA per unit of weight,
+and sums of what has stopped likewise, so that rounding stays below 1 mA in sum; shares
+are rounded down.
+
+What is never worth a step costs none. Wishes are admitted first (cext.admit), and with them
+circuits that can never be full, and wishes that only such circuits stand above, are left out.
+The others stand by circuit, every subtree in one piece, and when a circuit and phase is full
+all that grows or waits to grow through it leaves at once. Each event is told to the circuits
+above once for each circuit and not once for each wish. When a circuit and phase is full is one
+division, and only of the first of three phases where the others cannot be sooner; it is done
+again only when something there began to grow (it may be full sooner) or when its turn comes (what
+stops makes it full later, never sooner). A tournament knows which circuit is first.
+
+With n wishes, c circuits and a depth of d this takes O(n + c) to admit and sort (sorting is by
+digits, cext.sort), and O(d + log c) for each event; there are at most two events for each wish and
+three for each circuit.
+
+Bounds: a minimum and a maximum are below 2^31 mA, a cap too, a weight is at most 1000, and there
+are fewer than 2^17 wishes. So a level is below 2^55, a sum of weights below 2^27, and level ×
+weight of a wish that grows is at most what its circuit holds, 2^55, and a rounding.
 """
 
 from cext import check
 from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free
 
-from cext.types cimport GRID_PHASES, Filler, Wish, Vessel
+from cext.admit cimport admit
+from cext.filler cimport filler_make, filler_order
+from cext.memory cimport Memory, give_back, take
+from cext.sort cimport sort_events
+from cext.types cimport GRID_PHASES, Event, Filler, Sharer, Vessel, Wish
 
 cdef enum:
     FRACTION = 24
-    # a wish's way through a run
-    OUT = 0
-    FLOOR = 1
-    GROWING = 2
-    STOPPED = 3
+    # a sharer's way through a run
+    FLOOR = 0
+    GROWING = 1
+    STOPPED = 2
 
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
-cdef int64_t MOST_MA = 0x7FFFFFFF
 
 
-cdef int filler_make(Filler* filler, int32_t circuits, int32_t room) noexcept:
-    """Reserves everything a run needs; 0, or -1 when memory is short."""
-    cdef int32_t nodes = circuits if circuits > 0 else 1
-    cdef int32_t places = room if room > 0 else 1
-    filler.circuits = circuits
-    filler.room = room
-    filler.parent = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.cap = <int64_t*>calloc(nodes * GRID_PHASES, sizeof(int64_t))
-    filler.vessel = <Vessel*>calloc(nodes * GRID_PHASES, sizeof(Vessel))
-    filler.floor_level = <int64_t*>calloc(places, sizeof(int64_t))
-    filler.top_level = <int64_t*>calloc(places, sizeof(int64_t))
-    filler.by_floor = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.by_top = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.stage = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.next_wish = <int32_t*>calloc(places, sizeof(int32_t))
-    filler.first_wish = <int32_t*>calloc(nodes, sizeof(int32_t))
-    filler.below = <int32_t*>calloc(nodes, sizeof(int32_t))
-    if (filler.parent == NULL or filler.cap == NULL or filler.vessel == NULL
-            or filler.floor_level == NULL or filler.top_level == NULL
-            or filler.by_floor == NULL or filler.by_top == NULL
-            or filler.stage == NULL or filler.next_wish == NULL
-            or filler.first_wish == NULL or filler.below == NULL):
-        return -1
-    return 0
+# --- when what is full ------------------------------------------------------------------
 
 
-cdef void filler_free(Filler* filler) noexcept:
-    free(filler.parent)
-    free(filler.cap)
-    free(filler.vessel)
-    free(filler.floor_level)
-    free(filler.top_level)
-    free(filler.by_floor)
-    free(filler.by_top)
-    free(filler.stage)
-    free(filler.next_wish)
-    free(filler.first_wish)
-    free(filler.below)
+cdef inline int64_t reckon(Vessel* vessel) noexcept nogil:
+    """The level at which the first phase is full, as things grow now; the lower phase of two."""
+    cdef int32_t phase, first = 0
+    cdef int64_t level, least = NEVER
+    vessel.stale = 0
+    vessel.phase = 0
+    for phase in range(GRID_PHASES):
+        if vessel.weight[phase] <= 0:
+            continue
+        if least < NEVER and (
+            vessel.room[phase] >= vessel.room[first]
+            and vessel.weight[phase] <= vessel.weight[first]
+        ):
+            continue  # no less room for no more weight: no sooner
+        level = vessel.room[phase] // vessel.weight[phase]
+        if level < least:
+            least = level
+            first = phase
+    vessel.phase = first
+    return least
 
 
-cdef void sift(int32_t* heap, const int64_t* key, int32_t start, int32_t end) noexcept nogil:
-    cdef int32_t root = start, child, top = heap[start]
-    while 2 * root + 1 < end:
-        child = 2 * root + 1
-        if child + 1 < end and key[heap[child]] < key[heap[child + 1]]:
-            child += 1
-        if key[top] >= key[heap[child]]:
-            break
-        heap[root] = heap[child]
-        root = child
-    heap[root] = top
+cdef inline void play(Event* full, int32_t place) noexcept nogil:
+    """Who of a pair is full first; of two at one level the one that stands first."""
+    full[place] = full[2 * place + (full[2 * place + 1].level < full[2 * place].level)]
 
 
-cdef void sort_by(int32_t* index, const int64_t* key, int32_t count) noexcept nogil:
-    """Heap sort of `index`, ascending by key: bounded, in place."""
-    cdef int32_t i, last
-    for i in range(count // 2 - 1, -1, -1):
-        sift(index, key, i, count)
-    for i in range(count - 1, 0, -1):
-        last = index[i]
-        index[i] = index[0]
-        index[0] = last
-        sift(index, key, 0, i)
+cdef inline void enter(Filler* filler, int32_t circuit) noexcept nogil:
+    """Reckons one circuit anew, and plays its matches up to the last."""
+    cdef int32_t place = filler.leaves + circuit
+    filler.full[place].level = reckon(&filler.vessel[circuit])
+    while place > 1:
+        place //= 2
+        play(filler.full, place)
 
 
-cdef void pour(Filler* filler, const Wish* wish, int64_t held, int64_t weight) noexcept nogil:
-    """Adds to what is held and to what grows on the whole path of a wish."""
-    cdef int32_t circuit = wish.circuit, phase
+cdef void enter_changed(Filler* filler) noexcept nogil:
+    """All in which something began to grow; many at once, all matches once."""
+    cdef int32_t n, place
+    if filler.changed_n * 8 < filler.leaves:
+        for n in range(filler.changed_n):
+            filler.vessel[filler.changed[n]].listed = 0
+            enter(filler, filler.changed[n])
+    else:
+        for n in range(filler.changed_n):
+            place = filler.changed[n]
+            filler.vessel[place].listed = 0
+            filler.full[filler.leaves + place].level = reckon(&filler.vessel[place])
+        for place in range(filler.leaves - 1, 0, -1):
+            play(filler.full, place)
+    filler.changed_n = 0
+
+
+cdef inline bint full_by(Filler* filler, int64_t level) noexcept nogil:
+    """Whether some circuit is full at that level or before; `full[1]` says which is first."""
+    cdef Event* full = filler.full
+    while full[1].level <= level and filler.vessel[full[1].who].stale:
+        enter(filler, full[1].who)
+    return full[1].level <= level
+
+
+# --- what grows and what stops ------------------------------------------------------------
+
+
+# What changes below one circuit at one level: room taken and weight that begins to grow.
+cdef struct Change:
+    int64_t taken[GRID_PHASES]
+    int64_t weight[GRID_PHASES]
+
+
+cdef inline void begin(Change* change) noexcept nogil:
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        change.taken[phase] = change.weight[phase] = 0
+
+
+cdef inline void note(
+    Change* change, const Sharer* sharer, int64_t taken, int64_t weight
+) noexcept nogil:
+    cdef int32_t phase
+    cdef int64_t mask
+    for phase in range(GRID_PHASES):
+        mask = -<int64_t>((sharer.wired >> phase) & 1)
+        change.taken[phase] += taken & mask
+        change.weight[phase] += weight & mask
+
+
+cdef void pour(Filler* filler, int32_t circuit, Change* change, bint grows) noexcept nogil:
+    """Tells a change to every circuit on the way up; the next one begins."""
+    cdef int32_t phase
     cdef Vessel* vessel
     while circuit >= 0:
+        vessel = &filler.vessel[circuit]
         for phase in range(GRID_PHASES):
-            if wish.wired[phase]:
-                vessel = &filler.vessel[circuit * GRID_PHASES + phase]
-                vessel.held += held
-                vessel.weight += weight
-                vessel.stale = 1
-        circuit = filler.parent[circuit]
+            vessel.room[phase] -= change.taken[phase]
+            vessel.weight[phase] += change.weight[phase]
+        if not grows:
+            vessel.stale = 1
+        elif not vessel.listed:
+            vessel.listed = 1
+            filler.changed[filler.changed_n] = circuit
+            filler.changed_n += 1
+        circuit = vessel.above
+    begin(change)
 
 
-cdef void admit(Filler* filler, Wish* wish, int32_t index) noexcept nogil:
-    """Gives a wish its minimum where that fits the whole path; otherwise says where not."""
-    cdef int32_t circuit = wish.circuit, phase
-    cdef int64_t floor = wish.minimum << FRACTION
-    cdef Vessel* vessel
-    filler.stage[index] = OUT
-    wish.admitted = 0
-    wish.share = 0
-    wish.bound_circuit = -1
-    wish.bound_phase = -1
-    if wish.maximum < wish.minimum or wish.maximum <= 0:
-        return
-    while circuit >= 0:
-        for phase in range(GRID_PHASES):
-            if wish.wired[phase]:
-                vessel = &filler.vessel[circuit * GRID_PHASES + phase]
-                if vessel.held + floor > vessel.cap:
-                    wish.bound_circuit = circuit
-                    wish.bound_phase = phase
-                    return
-        circuit = filler.parent[circuit]
-    wish.admitted = 1
-    filler.stage[index] = FLOOR
-    pour(filler, wish, floor, 0)
-    filler.floor_level[index] = (floor + wish.weight - 1) // wish.weight
-    filler.top_level[index] = (wish.maximum << FRACTION) // wish.weight
+cdef int32_t grow(Filler* filler, const Event* floors, int32_t n) noexcept nogil:
+    """All that pass their minima at the level of `floors[n]`; where the next level begins."""
+    cdef Change change
+    cdef int64_t level = floors[n].level
+    cdef Sharer* sharer
+    cdef int32_t at = -1
+    begin(&change)
+    while n < filler.sharers and floors[n].level == level:
+        sharer = &filler.sharer[floors[n].who]
+        n += 1
+        if sharer.stage != FLOOR:
+            continue
+        if at != sharer.vessel:
+            pour(filler, at, &change, True)
+            at = sharer.vessel
+        sharer.stage = GROWING
+        note(&change, sharer, -(<int64_t>sharer.minimum << FRACTION), sharer.weight)
+    pour(filler, at, &change, True)
+    enter_changed(filler)
+    return n
 
 
-cdef void grow(Filler* filler, const Wish* wish, int32_t index) noexcept nogil:
-    filler.stage[index] = GROWING
-    pour(filler, wish, -(wish.minimum << FRACTION), wish.weight)
+cdef int32_t top_out(
+    Filler* filler, Wish* wishes, const Event* tops, int32_t n, int32_t* left
+) noexcept nogil:
+    """All that have their maxima at the level of `tops[n]`; where the next level begins."""
+    cdef Change change
+    cdef int64_t level = tops[n].level
+    cdef Sharer* sharer
+    cdef int32_t at = -1
+    begin(&change)
+    while n < filler.sharers and tops[n].level == level:
+        sharer = &filler.sharer[tops[n].who]
+        n += 1
+        if sharer.stage == STOPPED:
+            continue
+        if at != sharer.vessel:
+            pour(filler, at, &change, False)
+            at = sharer.vessel
+        sharer.stage = STOPPED
+        left[0] -= 1
+        filler.growing[filler.spot[wishes[sharer.wish].circuit]] -= 1
+        wishes[sharer.wish].share = sharer.maximum
+        note(&change, sharer, <int64_t>sharer.maximum << FRACTION, -sharer.weight)
+    pour(filler, at, &change, False)
+    return n
 
 
-cdef void stop(Filler* filler, Wish* wish, int32_t index, int64_t amount) noexcept nogil:
-    """Freezes a growing wish at `amount` (2^-24 mA)."""
-    filler.stage[index] = STOPPED
-    pour(filler, wish, amount, -wish.weight)
-    wish.share = amount >> FRACTION
+cdef int32_t overflow(Filler* filler, Wish* wishes, int32_t top, int64_t level) noexcept nogil:
+    """A circuit and phase is full: everything below that uses it stops; how many they are."""
+    cdef int32_t spot, stopped = 0
+    for spot in range(filler.spot[top], filler.end[top]):
+        if filler.growing[spot]:
+            stopped += dam(filler, wishes, spot, top, level)
+    return stopped
 
 
-cdef int32_t first_full(const Filler* filler) noexcept nogil:
-    """The circuit and phase that is full at the lowest level, as things grow now."""
-    cdef int32_t i, best = 0
-    cdef Vessel* vessel
-    for i in range(filler.circuits * GRID_PHASES):
-        vessel = &filler.vessel[i]
-        if vessel.stale:
-            vessel.stale = 0
-            vessel.full_at = NEVER
-            if vessel.weight > 0:
-                vessel.full_at = (vessel.cap - vessel.held) // vessel.weight
-        if vessel.full_at < filler.vessel[best].full_at:
-            best = i
-    return best
+cdef int32_t dam(
+    Filler* filler, Wish* wishes, int32_t spot, int32_t top, int64_t level
+) noexcept nogil:
+    """Stops the sharers of one circuit that use the phase that is full above it."""
+    cdef Change change
+    cdef int32_t place, stopped = 0, phase = filler.vessel[top].phase
+    cdef int64_t amount, floor
+    cdef Sharer* sharer = NULL
+    cdef Wish* wish
+    begin(&change)
+    for place in range(filler.first[spot], filler.first[spot + 1]):
+        sharer = &filler.sharer[place]
+        if sharer.stage == STOPPED or not (sharer.wired >> phase) & 1:
+            continue
+        wish = &wishes[sharer.wish]
+        wish.share = sharer.minimum
+        wish.bound_circuit = top
+        wish.bound_phase = phase
+        if sharer.stage == GROWING:
+            floor = <int64_t>sharer.minimum << FRACTION
+            amount = max(level * sharer.weight, floor)
+            wish.share = amount >> FRACTION
+            note(&change, sharer, amount, -sharer.weight)
+        sharer.stage = STOPPED
+        stopped += 1
+    if stopped:
+        filler.growing[spot] -= stopped
+        pour(filler, sharer.vessel, &change, False)
+    return stopped
 
 
-cdef void overflow(Filler* filler, Wish* wishes, int32_t full, int64_t level) noexcept nogil:
-    """A circuit and phase is full: everything that grows through it stops at the level."""
-    cdef int32_t node, i, top = full // GRID_PHASES, phase = full % GRID_PHASES
-    cdef int64_t amount
-    for node in range(top, filler.circuits):  # parents stand before their children
-        filler.below[node] = node == top or (
-            filler.parent[node] >= top and filler.below[filler.parent[node]]
-        )
-        i = filler.first_wish[node] if filler.below[node] else -1
-        while i >= 0:
-            if filler.stage[i] == GROWING and wishes[i].wired[phase]:
-                amount = max(level * wishes[i].weight, wishes[i].minimum << FRACTION)
-                wishes[i].bound_circuit = top
-                wishes[i].bound_phase = phase
-                stop(filler, &wishes[i], i, amount)
-            i = filler.next_wish[i]
+# --- a run ------------------------------------------------------------------------------
 
 
-cdef int32_t begin(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
-    """Empties the vessels, admits what fits, and lines the admitted up; how many they are."""
-    cdef int32_t i, admitted = 0
-    cdef Vessel* vessel
-    for i in range(filler.circuits):
-        filler.first_wish[i] = -1
-    for i in range(filler.circuits * GRID_PHASES):
-        vessel = &filler.vessel[i]
-        vessel.cap = min(max(filler.cap[i], 0), MOST_MA) << FRACTION
-        vessel.held = 0
-        vessel.weight = 0
-        vessel.full_at = NEVER
-        vessel.stale = 0
-    for i in range(count):
-        admit(filler, &wishes[i], i)
-        if wishes[i].admitted:
-            filler.by_floor[admitted] = i
-            filler.by_top[admitted] = i
-            filler.next_wish[i] = filler.first_wish[wishes[i].circuit]
-            filler.first_wish[wishes[i].circuit] = i
-            admitted += 1
-    sort_by(filler.by_floor, filler.floor_level, admitted)
-    sort_by(filler.by_top, filler.top_level, admitted)
-    return admitted
-
-
-cdef void top_out(Filler* filler, Wish* wishes, int32_t i) noexcept nogil:
-    """A wish has its maximum."""
-    if filler.stage[i] == GROWING:
-        stop(filler, &wishes[i], i, wishes[i].maximum << FRACTION)
-    elif filler.stage[i] == FLOOR:  # minimum equals maximum, rounded
-        filler.stage[i] = STOPPED
-        wishes[i].share = wishes[i].minimum
+cdef void set_out(Filler* filler) noexcept nogil:
+    """Reckons when each sharer passes its minimum and has its maximum; nothing grows yet."""
+    cdef int32_t i
+    cdef int64_t floor, top
+    cdef Sharer* sharer
+    for i in range(filler.sharers):
+        sharer = &filler.sharer[i]
+        floor = <int64_t>sharer.minimum << FRACTION
+        top = <int64_t>sharer.maximum << FRACTION
+        if sharer.weight > 1:
+            floor = (floor + sharer.weight - 1) // sharer.weight
+            top = top // sharer.weight
+        filler.floors[i].level = floor
+        filler.tops[i].level = top
+        filler.floors[i].who = filler.tops[i].who = i
+    for i in range(1, 2 * filler.leaves):
+        filler.full[i].level = NEVER
+        filler.full[i].who = i - filler.leaves if i >= filler.leaves else 0
+    filler.changed_n = 0
 
 
 cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
@@ -221,33 +275,39 @@ cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
     Every wish with 0 <= minimum <= maximum < 2^31 and 1 <= weight <= 1000. What happens at
     one and the same level is done together: it cannot fill anything below that level.
     """
-    cdef int32_t i, full, floors = 0, tops = 0
-    cdef int64_t level = 0, next_floor, next_top, full_at
-    cdef int32_t admitted = begin(filler, wishes, count)
-    while tops < admitted:  # each round starts, stops or fills something: at most 5 per wish
-        next_floor = NEVER
-        if floors < admitted:
-            next_floor = filler.floor_level[filler.by_floor[floors]]
-        next_top = filler.top_level[filler.by_top[tops]]
-        full = first_full(filler)
-        full_at = filler.vessel[full].full_at
-        if full_at <= next_floor and full_at <= next_top:
-            level = max(level, full_at)
-            overflow(filler, wishes, full, level)
+    cdef int32_t floor = 0, top = 0, left, n
+    cdef int64_t level = 0, next_floor, next_top
+    cdef Event* floors
+    cdef Event* tops
+    admit(filler, wishes, count)
+    left = n = filler.sharers
+    if left == 0:
+        return
+    set_out(filler)
+    floors = sort_events(filler.floors, filler.spare, n)
+    if floors == filler.spare:
+        filler.spare = filler.floors
+        filler.floors = floors
+    tops = sort_events(filler.tops, filler.spare, n)
+    if tops == filler.spare:
+        filler.spare = filler.tops
+        filler.tops = tops
+    while left > 0:  # each round starts, stops or fills something: at most 5 for each sharer
+        while floor < n and filler.sharer[floors[floor].who].stage != FLOOR:
+            floor += 1
+        while top < n - 1 and filler.sharer[tops[top].who].stage == STOPPED:
+            top += 1
+        next_floor = floors[floor].level if floor < n else NEVER
+        next_top = tops[top].level
+        if full_by(filler, min(next_floor, next_top)):
+            level = max(level, filler.full[1].level)
+            left -= overflow(filler, wishes, filler.full[1].who, level)
         elif next_floor <= next_top:
             level = max(level, next_floor)
-            while floors < admitted and filler.floor_level[filler.by_floor[floors]] == next_floor:
-                i = filler.by_floor[floors]
-                if filler.stage[i] == FLOOR:
-                    grow(filler, &wishes[i], i)
-                floors += 1
+            floor = grow(filler, floors, floor)
         else:
             level = max(level, next_top)
-            while tops < admitted and filler.top_level[filler.by_top[tops]] == next_top:
-                top_out(filler, wishes, filler.by_top[tops])
-                tops += 1
-        while tops < admitted and filler.stage[filler.by_top[tops]] == STOPPED:
-            tops += 1
+            top = top_out(filler, wishes, tops, top, &left)
 
 
 def fair_shares(parents, caps_ma, demands):
@@ -257,6 +317,7 @@ def fair_shares(parents, caps_ma, demands):
 
 
 cdef class ShareRun:
+    cdef Memory memory
     cdef Filler filler
     cdef Wish* wishes
     cdef int32_t count
@@ -267,19 +328,20 @@ cdef class ShareRun:
             raise ValueError("a run is laid out once")
         check.check_demands(parents, caps_ma, demands)
         self.count = len(demands)
-        self.wishes = <Wish*>calloc(max(self.count, 1), sizeof(Wish))
-        if self.wishes == NULL or filler_make(&self.filler, len(parents), self.count):
+        self.wishes = <Wish*>take(&self.memory, self.count, sizeof(Wish))
+        filler_make(&self.filler, &self.memory, len(parents), self.count)
+        if self.memory.lacking:
             raise MemoryError("fair shares")
         for i in range(self.filler.circuits):
             self.filler.parent[i] = parents[i]
             for phase in range(GRID_PHASES):
                 self.filler.cap[i * GRID_PHASES + phase] = caps_ma[i][phase]
+        filler_order(&self.filler)
         for i in range(self.count):
             wish_from(&self.wishes[i], demands[i])
 
     def __dealloc__(self):
-        filler_free(&self.filler)
-        free(self.wishes)
+        give_back(&self.memory)
 
     def run(self):
         with nogil:

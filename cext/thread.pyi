@@ -1,3 +1,4 @@
+from cext.rows import Granted
 from cext.tick import Kernel
 
 class KernelThread:
@@ -10,6 +11,14 @@ class KernelThread:
     @property
     def ticked_fd(self) -> int:
         """An eventfd, readable after every tick."""
+    @property
+    def granted(self) -> Granted | None:
+        """What its thread was granted; None before it has begun."""
+    @property
+    def worst_late_ns(self) -> int:
+        """The most that a tick began after it was due, since this thread began."""
+    def late_ns(self) -> list[int]:
+        """The same for each of the latest 1024 periods, oldest first."""
     def start(self) -> None: ...
     def stop(self) -> None:
         """Ends the thread and waits for it, but not for ever: one that is stuck is left behind."""

@@ -1,10 +1,24 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
-"""A thread around the kernel: absolute time, no GIL, changes told through an eventfd."""
+"""A thread around the kernel: absolute time, no GIL, changes told through an eventfd.
+
+Real time where it is granted (cext/realtime.pyx); without, the same thread, less punctual.
+"""
 
 import threading
 
-from libc.stdint cimport int64_t, uint64_t
+from cext.rows import Granted
 
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from cext.memory cimport lock_memory, taken_bytes, unlock_memory
+from cext.realtime cimport (
+    ask_fifo,
+    lock_pages,
+    own_stack,
+    process_locked,
+    touch_below,
+    unlock_pages,
+)
 from cext.tick cimport Kernel
 
 
@@ -59,7 +73,11 @@ cdef extern from "<unistd.h>" nogil:
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t APART = 5_000_000  # early ticks are at least this far apart
 STACK_BYTES = 256 * 1024
+BEGIN_WITHIN_S = 2.0
 STOP_WITHIN_S = 2.0
+
+cdef enum:
+    KEPT = 1024  # of how late ticks began
 
 
 cdef int64_t monotonic() noexcept nogil:
@@ -84,6 +102,19 @@ cdef class KernelThread:
     cdef int ticked
     cdef int stopping
     cdef object thread
+    cdef object begun
+    # what was granted
+    cdef int priority
+    cdef int fifo_errno
+    cdef int lock_errno
+    cdef bint all_locked
+    cdef char* stack
+    cdef size_t stack_bytes
+    # how late ticks began, since this thread did
+    cdef int64_t due
+    cdef int64_t late[KEPT]
+    cdef int64_t lates
+    cdef int64_t worst_late
 
     def __cinit__(self):
         self.timer = self.woken = self.changed = self.ticked = -1
@@ -112,15 +143,34 @@ cdef class KernelThread:
     def ticked_fd(self):
         return self.ticked
 
+    @property
+    def granted(self):
+        if self.begun is None or not self.begun.is_set():
+            return None
+        return Granted(
+            self.priority, self.fifo_errno, self.all_locked, self.lock_errno,
+            self.stack_bytes + taken_bytes(&self.kernel.world.memory),
+        )
+
+    @property
+    def worst_late_ns(self):
+        return self.worst_late
+
+    def late_ns(self):
+        cdef int64_t upto = self.lates
+        return [self.late[i % KEPT] for i in range(max(0, upto - KEPT), upto)]
+
     def start(self):
         cdef itimerspec when
         if self.thread is not None or self.kernel.wake_fd >= 0:
             raise RuntimeError("this kernel has, or had, a thread")
         when.it_interval = as_timespec(self.period)
-        when.it_value = as_timespec(monotonic() + self.period)
+        self.due = monotonic() + self.period
+        when.it_value = as_timespec(self.due)
         if timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL):
             raise OSError("the kernel's timer could not be set")
         self.kernel.wake_fd = self.woken
+        self.begun = threading.Event()
         before = threading.stack_size(STACK_BYTES)
         try:
             thread = threading.Thread(target=self._run, name="kernel", daemon=True)
@@ -128,6 +178,7 @@ cdef class KernelThread:
             self.thread = thread
         finally:
             threading.stack_size(before)
+        self.begun.wait(BEGIN_WITHIN_S)
 
     def stop(self):
         cdef uint64_t one = 1
@@ -142,15 +193,59 @@ cdef class KernelThread:
     def _run(self):
         with nogil:
             prctl(PR_SET_NAME, b"kernel")  # as ps and top show it
+            self.settle()
+        self.begun.set()
+        with nogil:
             self.loop()
+            if not self.all_locked and self.lock_errno == 0:
+                self.unlock_own()
+
+    cdef void settle(self) noexcept nogil:
+        """Asks for real time, and has all that a tick touches in memory before the first."""
+        self.stack_bytes = own_stack(&self.stack)
+        touch_below(self.stack, self.stack_bytes)
+        self.all_locked = process_locked()
+        if not self.all_locked:
+            self.lock_errno = self.lock_own()
+        self.fifo_errno = ask_fifo(&self.priority)
+
+    cdef int lock_own(self) noexcept nogil:
+        """The kernel's arrays, the stack, and the objects that lead to them: 0, or why not.
+
+        The objects' own pages, two or three, stay locked when they are gone: other things lie
+        there, too.
+        """
+        cdef int why = lock_memory(&self.kernel.world.memory)
+        if why:
+            return why
+        why = lock_pages(self.stack, self.stack_bytes)
+        if why == 0:
+            why = lock_pages(
+                &self.kernel.world, <char*>&self.kernel.wake_fd - <char*>&self.kernel.world
+            )
+        if why == 0:
+            why = lock_pages(&self.timer, <char*>&self.worst_late - <char*>&self.timer)
+        if why:
+            self.unlock_own()
+        return why
+
+    cdef void unlock_own(self) noexcept nogil:
+        unlock_memory(&self.kernel.world.memory)
+        unlock_pages(self.stack, self.stack_bytes)
+
+    cdef void note(self, int64_t late) noexcept nogil:
+        """How late a tick began, after the instant at which it was due and permitted."""
+        self.late[self.lates % KEPT] = late
+        self.lates += 1
+        self.worst_late = max(self.worst_late, late)
 
     cdef void loop(self) noexcept nogil:
         """Until stopped: wait for the period or a reading, tick, tell what changed."""
         cdef pollfd fds[2]
-        cdef uint64_t count
+        cdef uint64_t count, periods
         cdef uint64_t one = 1
-        cdef int64_t last = 0
-        cdef timespec not_before
+        cdef int64_t last = 0, not_before
+        cdef timespec then
         fds[0].fd = self.timer
         fds[1].fd = self.woken
         fds[0].events = fds[1].events = POLLIN
@@ -158,11 +253,16 @@ cdef class KernelThread:
             poll(fds, 2, 1000)  # ms: a tick at the latest, should the timer ever fail
             if self.stopping:
                 return
-            not_before = as_timespec(last + APART)
-            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &not_before, NULL)
-            read(self.timer, &count, sizeof(count))
+            not_before = last + APART
+            then = as_timespec(not_before)
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &then, NULL)
+            periods = 0
+            read(self.timer, &periods, sizeof(periods))
             read(self.woken, &count, sizeof(count))
             last = monotonic()
+            if periods > 0:
+                self.note(last - max(self.due, not_before))
+                self.due += <int64_t>periods * self.period
             if self.kernel.tick_at(last) > 0:
                 write(self.changed, &one, sizeof(one))
             write(self.ticked, &one, sizeof(one))

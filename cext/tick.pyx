@@ -24,7 +24,8 @@ from cext.adopt cimport refit, take_over
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.lay cimport free_world, lay_world
+from cext.lay cimport lay_world
+from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
@@ -72,7 +73,7 @@ cdef class Kernel:
         set_failsafe(&self.world)
 
     def __dealloc__(self):
-        free_world(&self.world)
+        give_back(&self.world.memory)
         pthread_mutex_destroy(&self.lock)
 
     def adopt(self, Kernel old not None, circuits, sources, chargers, slots, contactors=None):

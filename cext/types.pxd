@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.memory cimport Memory
+
 cdef enum:
     RING = 24  # buckets a ring keeps
     GRID_PHASES = 3
@@ -293,30 +295,58 @@ cdef struct Wish:
     int32_t bound_phase
     int32_t admitted
 
-# One circuit and phase while the shares are filled, in 2^-24 mA.
+# One circuit while the shares are filled, in 2^-24 mA. What cannot be full is left out.
 cdef struct Vessel:
-    int64_t cap
-    int64_t held  # what does not grow, less the floors of what does
-    int64_t weight  # of what grows
-    int64_t full_at  # the level at which it is full
-    int32_t stale  # full_at is to be reckoned anew
+    int64_t room[GRID_PHASES]  # of its cap, beyond what does not grow
+    int64_t weight[GRID_PHASES]  # of what grows
+    int32_t above  # the next circuit above that can be full; -1: none
+    int32_t phase  # the one that is full first
+    int32_t stale  # something stopped since that was reckoned: it is full then or later
+    int32_t listed  # something began to grow, and it is among `Filler.changed`
+
+# An admitted wish while it may grow: its place is by circuit, every subtree in one piece.
+cdef struct Sharer:
+    int32_t wish
+    int32_t vessel  # the lowest circuit on its path that can be full
+    int32_t wired  # one bit for each phase
+    int32_t weight
+    int32_t minimum
+    int32_t maximum
+    int32_t stage
+
+# When something happens, and to whom.
+cdef struct Event:
+    int64_t level  # 2^-24 mA for each unit of weight
+    int32_t who
 
 cdef struct Filler:
     int32_t circuits
     int32_t room  # wishes it has room for
     int32_t* parent
     int64_t* cap  # mA, 3 per circuit: what a run may hand out
-    Vessel* vessel  # 3 per circuit
-    int64_t* floor_level
-    int64_t* top_level
-    int32_t* by_floor
-    int32_t* by_top
-    int32_t* stage
-    int32_t* first_wish  # of each circuit, its wishes in a chain; -1 ends it
-    int32_t* next_wish
-    int32_t* below  # while a circuit overflows: whether each circuit is in its subtree
+    # where each circuit stands when every subtree is in one piece, and where its subtree ends
+    int32_t* spot
+    int32_t* end
+    # of each run
+    int64_t* least  # mA, 3 per circuit: sum of the minima below
+    int64_t* most  # mA, 3 per circuit: what can ever flow there
+    int32_t* lowest  # circuit: the lowest at or above it that can be full; -1: none
+    int32_t* tight  # circuit: the lowest at or above it where not all minima fit; -1: none
+    int32_t* first  # spot: its first sharer, and one more
+    int32_t* growing  # spot: how many sharers there have not stopped
+    int32_t sharers
+    Vessel* vessel
+    Sharer* sharer
+    Event* floors  # when each passes its minimum
+    Event* tops  # when each has its maximum
+    Event* spare
+    Event* full  # a tournament: the first of each pair of circuits, from leaf `leaves` up to 1
+    int32_t leaves  # a power of two
+    int32_t* changed
+    int32_t changed_n
 
 cdef struct World:
+    Memory memory  # all that the pointers below lead to
     int32_t circuits_n
     int32_t sources_n
     int32_t chargers_n

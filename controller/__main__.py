@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "hold a site under its ratings and limits (the enforcer)",
     "link": "connect a running enforcer to its MQTT broker",
     "status": "show what a running enforcer believes and orders",
+    "unit": "write what systemd has to permit for a site",
     "read": "read a meter or charger once, by its profile",
     "set": "try one setpoint on a charger, and put back what was in force",
     "keys": "make an installer's key",

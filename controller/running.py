@@ -26,6 +26,7 @@ from controller.image import Clock, Image
 from controller.limit_file import LimitFile
 from controller.limits import Limits, sources_of
 from controller.notify import Notifier
+from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.status import Reporter
@@ -47,18 +48,6 @@ log: FilteringBoundLogger = structlog.get_logger()
 
 class BrokenInvariantError(Exception):
     """Something of ours is not as it must be."""
-
-
-class Ticker(Protocol):
-    """Ticks the kernel in real time: cext.thread.KernelThread."""
-
-    @property
-    def changed_fd(self) -> int: ...
-    @property
-    def ticked_fd(self) -> int: ...
-    def start(self) -> None: ...
-    def stop(self) -> None:
-        """May be called twice, and before start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +118,9 @@ class Running:
         """The kernel's first tick, and its thread."""
         self.depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
         self.depot.ticker.start()
+        has = in_words(self.depot.ticker.granted)
+        tell = log.info if has.full else log.warning
+        tell("real time", scheduling=has.scheduling, memory=has.memory)
 
     def stop(self) -> None:
         """No order is confirmed any more. May be called twice."""
@@ -280,6 +272,7 @@ class Running:
             site=depot.site,
             tables=depot.tables,
             kernel=depot.kernel,
+            ticker=depot.ticker,
             image=depot.image,
             limits=self.limits,
             limit_file=self.limit_file,

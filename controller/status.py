@@ -12,6 +12,7 @@ from controller.driver import Driver
 from controller.image import Clock, Image
 from controller.limit_file import LimitFile
 from controller.limits import Limits
+from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
 from controller.units import MA_PER_A, NS_PER_S
@@ -24,6 +25,7 @@ from controller.wire import (
     LimitReport,
     LinkReport,
     PinReport,
+    RealTimeReport,
     StatusReport,
     Three,
 )
@@ -43,6 +45,7 @@ class Reporter:
     site: Site
     tables: Tables
     kernel: Kernel
+    ticker: Ticker
     image: Image
     limits: Limits
     limit_file: LimitFile
@@ -69,6 +72,7 @@ class Reporter:
             tick_age_s=_seconds(now_ns - self.kernel.now_ns),
             clock_trusted=self.wall.trusted(),
             state_problem=self.limit_file.problem,
+            real_time=self._real_time(),
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
@@ -83,6 +87,15 @@ class Reporter:
                 *(self._dim(contact, now_ns) for contact in self.site.inputs),
             ],
             derogations=[DerogationReport(**each.terms()) for each in self.site.derogations],
+        )
+
+    def _real_time(self) -> RealTimeReport:
+        has = in_words(self.ticker.granted)
+        return RealTimeReport(
+            full=has.full,
+            scheduling=has.scheduling,
+            memory=has.memory,
+            worst_late_ms=round(self.ticker.worst_late_ns / 1e6, 3),
         )
 
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cext.tick import Kernel
     from controller.image import Clock
-    from controller.running import Ticker
+    from controller.realtime import Ticker
     from controller.turn import Turn
 
 GIVE_UP_NS = 30 * NS_PER_S  # nothing is fed meanwhile: there is no hurry

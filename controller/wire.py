@@ -163,6 +163,15 @@ class PinReport(_Model):
     why: str | None
 
 
+class RealTimeReport(_Model):
+    """What the kernel's thread was granted; the words say what would grant the rest."""
+
+    full: bool
+    scheduling: str
+    memory: str
+    worst_late_ms: float  # the most that a tick began after it was due, since this document runs
+
+
 class DerogationReport(_Model):
     """A line of the commissioning proof that somebody answers for; see the site document."""
 
@@ -191,6 +200,7 @@ class StatusReport(_Model):
     clock_trusted: bool
     revision: int | None = None  # of the document in force; None: the installer's file
     state_problem: str | None  # why limits or documents cannot be saved, if they cannot
+    real_time: RealTimeReport | None = None  # None: of an older enforcer
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]

@@ -74,7 +74,7 @@ def run(story: Story, profiles: Profiles) -> Outcome:
 
 
 def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
-    """Tells stories six at a time, each in a process of its own; outcomes in their order."""
+    """Tells many at a time, each in a process of its own; outcomes in the stories' order."""
     return tell_all(_once, stories, profiles)
 
 

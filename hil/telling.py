@@ -1,29 +1,31 @@
-"""Telling stories in real time: some at a time, each in a process of its own, and again where the
-machine, or one accident, is to blame.
+"""Telling stories in real time: many at a time, each in a process of its own, and again where the
+machine is to blame.
 
-When the machine stalled, and the story failed, it is told again: then it was the machine that was
-measured. Any other that failed is told once more, and says so: real time has its accidents, and
-what is really broken fails twice.
+A story that failed while the machine stalled is told again, twice at the most: then it was the
+machine that was measured. One that failed while it did not has failed: what goes wrong now and
+then goes wrong. Either way its outcome says how often it was told, and whether the machine stalled.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 
 from controller.facts import Profiles
 from hil.faults.process import die_with_parent
 from hil.stage import Outcome
 from hil.story import Problem, Story, StoryError
 
-TELLINGS = 3  # at most, of a story that failed while the machine stalled; once more of any other
-AT_ONCE = 6  # stories; each keeps four processes awake, a fifth of a core together
+TELLINGS = 3  # at most, of a story that failed while the machine stalled
+AT_ONCE = 16  # stories; all that one keeps awake takes a twentieth of a core
+STARTS_EVERY_S = 1.0  # one story comes up in that time: it takes a core for as long
 
 Tell = Callable[[Story, Profiles], Outcome]
 """Once, in this process. A module's own function, or a `functools.partial` of one: it goes to other
@@ -32,53 +34,93 @@ processes."""
 
 def retold(tell: Tell, story: Story, profiles: Profiles) -> Outcome:
     """Until it passes, or is given up. Raises StoryError, DocumentError."""
-    before: list[str] = []  # why earlier tellings failed
-    quiet = 0  # how many of them while the machine did not stall
-    for _ in range(TELLINGS):
-        outcome = tell(story, profiles)
-        outcome.tellings = len(before) + 1
-        if outcome.passed:
-            break
-        quiet += not outcome.disturbed
-        if quiet > 1:
-            break
-        failed = ", ".join(failure.expected.why for failure in outcome.failures)
-        before.append(failed or outcome.broken)
-    again = before[: outcome.tellings - 1]
-    outcome.remarks += [f"told again, for it had failed: {why}" for why in again]
-    return outcome
+    tellings = [tell(story, profiles)]
+    while _is_due_again(tellings):
+        tellings.append(tell(story, profiles))
+    return _summed(tellings)
 
 
 def tell_all(
     tell: Tell, stories: Sequence[Story], profiles: Profiles, at_once: int = AT_ONCE
 ) -> Iterator[Outcome]:
-    """Some at a time, each in a process of its own; outcomes in the stories' order."""
-    spawn = get_context("spawn")
-    waiting = deque(enumerate(stories))
-    telling: dict[int, tuple[Connection, SpawnProcess]] = {}
-    told: dict[int, Outcome] = {}
+    """Some at a time, the longest first; outcomes in the stories' order."""
+    tellers = _Tellers(tell, stories, profiles, at_once)
     try:
-        for wanted in range(len(stories)):
-            while wanted not in told:
-                while waiting and len(telling) < at_once:
-                    index, story = waiting.popleft()
-                    ours, theirs = spawn.Pipe(duplex=False)
-                    given = theirs, tell, story, profiles
-                    process = spawn.Process(target=_tell_alone, args=given)
-                    process.start()
-                    theirs.close()
-                    telling[index] = ours, process
-                ready = wait([ours for ours, _ in telling.values()])
-                for index in [each for each, (ours, _) in telling.items() if ours in ready]:
-                    ours, process = telling.pop(index)
-                    told[index] = _outcome(stories[index], ours)
-                    process.join()
-            yield told.pop(wanted)
+        for index in range(len(stories)):
+            yield tellers.outcome(index)
     finally:
-        for _, process in telling.values():
+        tellers.end()
+
+
+class _Tellers:
+    """Processes, each of which tells one story once. What is told again comes last, when the
+    machine has less to do."""
+
+    def __init__(
+        self, tell: Tell, stories: Sequence[Story], profiles: Profiles, at_once: int
+    ) -> None:
+        self._tell = tell
+        self._stories = stories
+        self._profiles = profiles
+        self._at_once = at_once
+        self._context = get_context("forkserver")  # what all of them import is imported once
+        self._context.set_forkserver_preload(["hil.bench_rig"])
+        self._waiting = deque(sorted(range(len(stories)), key=lambda i: -stories[i].duration_s))
+        self._at_it: dict[Connection, tuple[int, ForkServerProcess]] = {}
+        self._tellings: dict[int, list[Outcome]] = {index: [] for index in self._waiting}
+        self._next_s = time.monotonic()  # when one more may start
+
+    def outcome(self, index: int) -> Outcome:
+        """Once it has been told for the last time. Raises StoryError."""
+        tellings = self._tellings[index]
+        while not tellings or _is_due_again(tellings):
+            within_s = None
+            if self._waiting and len(self._at_it) < self._at_once:
+                within_s = self._next_s - time.monotonic()
+                if within_s <= 0:
+                    self._start(self._waiting.popleft())
+                    continue
+            for ours in wait([*self._at_it], within_s):
+                assert isinstance(ours, Connection)
+                self._hear(ours)
+        return _summed(tellings)
+
+    def end(self) -> None:
+        for _, process in self._at_it.values():
             process.terminate()
-        for _, process in telling.values():
+        for _, process in self._at_it.values():
             process.join()
+
+    def _start(self, index: int) -> None:
+        ours, theirs = self._context.Pipe(duplex=False)
+        given = theirs, self._tell, self._stories[index], self._profiles
+        process = self._context.Process(target=_tell_alone, args=given)
+        process.start()
+        theirs.close()
+        self._at_it[ours] = index, process
+        self._next_s = time.monotonic() + STARTS_EVERY_S
+
+    def _hear(self, ours: Connection) -> None:
+        index, process = self._at_it.pop(ours)
+        self._tellings[index].append(_outcome(self._stories[index], ours))
+        process.join()
+        if _is_due_again(self._tellings[index]):
+            self._waiting.append(index)
+
+
+def _is_due_again(tellings: Sequence[Outcome]) -> bool:
+    last = tellings[-1]
+    return not last.passed and last.disturbed and len(tellings) < TELLINGS
+
+
+def _summed(tellings: Sequence[Outcome]) -> Outcome:
+    """The last one, which counts, with what is to be said of those before."""
+    *before, outcome = tellings
+    outcome.tellings = len(tellings)
+    for each in before:
+        failed = ", ".join(failure.expected.why for failure in each.failures) or each.broken
+        outcome.remarks.append(f"told again, for the machine had stalled, and failed: {failed}")
+    return outcome
 
 
 def _outcome(story: Story, ours: Connection) -> Outcome:
@@ -95,4 +137,4 @@ def _tell_alone(outcomes: Connection, tell: Tell, story: Story, profiles: Profil
     """In a process for this story: it ends with ours, and ends its own in order."""
     die_with_parent(signal.SIGTERM)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
-        outcomes.send(retold(tell, story, profiles))
+        outcomes.send(tell(story, profiles))

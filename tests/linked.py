@@ -376,7 +376,8 @@ class World:
 
     async def start_link(self, account: Account | None = None) -> None:
         written = parse(self.document, library()).link
-        link = Link("test", account or self.account, self.places.socket, Wall(), written)
+        account, notifier = account or self.account, Notifier(ENVIRON)
+        link = Link("test", account, self.places.socket, Wall(), written, notifier)
         self._tasks["link"] = asyncio.create_task(link.run())
 
     async def report(

@@ -108,6 +108,8 @@ class StuckTicker:
     def __init__(self) -> None:
         self.changed_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.ticked_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.granted = None
+        self.worst_late_ns = 0
 
     def start(self) -> None:
         pass
@@ -339,7 +341,7 @@ def test_run_refuses_a_site_with_every_problem_and_one_that_is_not_safe(
     path.write_text(json.dumps(unsafe))
     assert main(["run", str(path), "--runtime", str(tmp_path)]) == 1
     assert "unattended" in capsys.readouterr().out.lower()
-    assert main(["link", str(path), "--runtime", str(tmp_path)]) == 1
+    assert main(["link", str(path), "--runtime", str(tmp_path)]) == 2
     assert "[link]" in capsys.readouterr().err
     assert main(["run", str(tmp_path / "none.toml")]) == 2
 

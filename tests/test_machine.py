@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASICS = ["sh", "cat", "cksum", "dirname", "env", "id", "mktemp", "readlink", "rm"]
+BASICS = ["sh", "cat", "cksum", "date", "dirname", "env", "id", "mktemp", "readlink", "rm"]
 
 
 @pytest.fixture

@@ -229,6 +229,8 @@ class Still:
 
     changed_fd = -1
     ticked_fd = -1
+    granted = None
+    worst_late_ns = 0
 
     def start(self) -> None:
         pass

@@ -1,71 +1,146 @@
-"""Amperes and seconds into whole milliamps and nanoseconds."""
+"""The systemd units: known to systemd, as shut as promised, and about the places that there are.
 
-from decimal import Decimal
-from fractions import Fraction
-from math import inf, nan
+Tried with systemd-analyze (250 or later) where there is one: it reads units without running them.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from controller.units import (
-    MA_MAX,
-    NS_MAX,
-    amperes_text,
-    milliamps,
-    nanoseconds,
-    seconds_text,
-)
+from controller.__main__ import main
 
+ROOT = Path(__file__).parents[1]
+UNITS = ROOT / "systemd"
+NAMES = ("loadkeeper.service", "loadkeeper-link.service")
+INSTALLED = "/opt/loadkeeper/current/bin/loadkeeper"
+SITES = {
+    "serial port, pins": ROOT / "docs" / "examples" / "north-depot.toml",
+    "adapter, serial port, pins": ROOT / "hil" / "sites" / "demo.toml",
+}
+FEWEST_POINTS = 20  # 2.0 of 10 at the most, in systemd-analyze's tenths
+READS_OFFLINE = 250  # the first systemd-analyze that does
 
-@pytest.mark.parametrize(
-    ("amperes", "ma"),
-    [
-        (0, 0),  # zero means zero
-        (16, 16_000),
-        (0.1, 100),  # as written, not its nearest binary fraction
-        (6.3, 6_300),
-        (0.0005, 0),  # half-even
-        (0.0015, 2),
-        (0.0025, 2),
-        (-0.0015, -2),
-        (2_147_483, 2_147_483_000),  # the largest whole ampere in an int32
-    ],
-)
-def test_amperes(amperes: float, ma: int) -> None:
-    assert milliamps(amperes) == ma
+systemd_analyze = shutil.which("systemd-analyze")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "ns"), [(0.2, 200_000_000), (1e-9, 1), (15, 15_000_000_000), (0.1, 100_000_000)]
-)
-def test_seconds(seconds: float, ns: int) -> None:
-    assert nanoseconds(seconds) == ns
+def settings(name: str) -> dict[str, list[str]]:
+    """A unit's directives, with every value that each is given."""
+    found: dict[str, list[str]] = {}
+    for line in (UNITS / name).read_text(encoding="utf-8").splitlines():
+        if line and line[0] not in "#[":
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
 
 
-@pytest.mark.parametrize("value", [nan, inf, -inf, 1e30, -1e30, 10**400, MA_MAX])
-def test_no_number_beyond_the_core_gets_in(value: float) -> None:
-    with pytest.raises(ValueError, match="not a number between"):
-        milliamps(value)
+def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    if systemd_analyze is None:
+        pytest.skip("UNITS NOT TRIED: there is no systemd-analyze on this machine")
+    told = subprocess.run(
+        [systemd_analyze, "--version"], capture_output=True, text=True, check=True
+    )
+    version = re.match(r"systemd (\d+)", told.stdout)
+    if version is None or int(version[1]) < READS_OFFLINE:
+        pytest.skip(f"UNITS NOT TRIED: systemd-analyze is too old: {told.stdout.split()[:2]}")
+    return subprocess.run(
+        [systemd_analyze, *words], capture_output=True, text=True, check=False, timeout=60
+    )
 
 
-@given(st.floats(-2_000_000, 2_000_000))
-def test_rounding_is_that_of_exact_arithmetic(amperes: float) -> None:
-    exact = Fraction(Decimal(repr(amperes))) * 1000
-    assert milliamps(amperes) == round(exact)  # Fraction rounds half-even
-    assert abs(milliamps(amperes)) <= MA_MAX
+@pytest.fixture(params=SITES)
+def installed(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Path]:
+    """All units with a site's drop-ins; what they start is there."""
+    for unit in UNITS.glob("*.service"):
+        text = unit.read_text(encoding="utf-8").replace(INSTALLED, "/bin/true")
+        (tmp_path / unit.name).write_text(text, encoding="utf-8")
+    site = SITES[request.param].read_text(encoding="utf-8")
+    if "[link]" not in site:
+        site += '\n[link]\nbroker = "mqtt://192.0.2.200"\n'
+    document = tmp_path / "site.toml"
+    document.write_text(site, encoding="utf-8")
+    for whom, name in zip(("enforcer", "link"), NAMES, strict=True):
+        assert main(["unit", str(document), "--for", whom]) == 0
+        folder = tmp_path / f"{name}.d"
+        folder.mkdir()
+        (folder / "site.conf").write_text(capsys.readouterr().out, encoding="utf-8")
+    yield tmp_path
 
 
-@given(st.integers(-MA_MAX, MA_MAX))
-def test_text_of_amperes_is_exact(ma: int) -> None:
-    assert Decimal(amperes_text(ma)) * 1000 == ma
+def test_systemd_knows_every_word(installed: Path) -> None:
+    units = sorted(str(path) for path in installed.glob("*.service"))
+    verified = analyze("verify", "--man=no", *units)
+    assert (verified.returncode, verified.stderr.strip()) == (0, "")
 
 
-@given(st.integers(0, NS_MAX))
-def test_text_of_seconds_is_exact(ns: int) -> None:
-    assert Decimal(seconds_text(ns)) * 10**9 == ns
+@pytest.mark.parametrize("name", NAMES)
+def test_little_is_left_open(installed: Path, name: str) -> None:
+    judged = analyze(
+        "security", "--offline=true", f"--threshold={FEWEST_POINTS}", str(installed / name)
+    )
+    assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
-@pytest.mark.parametrize(("ma", "text"), [(16_000, "16"), (12_500, "12.5"), (1, "0.001"), (0, "0")])
-def test_text_is_short(ma: int, text: str) -> None:
-    assert amperes_text(ma) == text
+@pytest.mark.parametrize("name", NAMES)
+def test_each_starts_what_is_installed(name: str) -> None:
+    unit = settings(name)
+    assert unit["Type"] == ["notify"]
+    (command,) = unit["ExecStart"]
+    assert command.startswith(f"{INSTALLED} ")
+    assert "/etc/loadkeeper/site.toml" in command.split()
+    assert unit["WatchdogSignal"] == ["SIGKILL"]  # a stopped process hears no other
+    assert unit["Restart"] == ["always"]
+
+
+def test_the_enforcer_may_have_real_time_and_nobody_gives_it_to_all_its_threads() -> None:
+    enforcer, link = map(settings, NAMES)
+    assert enforcer["AmbientCapabilities"] == ["CAP_SYS_NICE CAP_IPC_LOCK"]
+    assert enforcer["CapabilityBoundingSet"] == enforcer["AmbientCapabilities"]
+    assert "RestrictRealtime" not in enforcer
+    assert (link["CapabilityBoundingSet"], link["AmbientCapabilities"]) == ([""], [""])
+    assert "CPUSchedulingPolicy" not in enforcer.keys() | link.keys()
+
+
+def test_the_enforcer_waits_for_neither_network_nor_link() -> None:
+    enforcer = settings(NAMES[0])
+    others = " ".join(
+        value
+        for key in ("After", "Wants", "Requires", "BindsTo", "PartOf", "Upholds")
+        for value in enforcer.get(key, [])
+    )
+    assert "network.target" not in others
+    assert "online" not in others
+    assert "link" not in others
+
+
+def test_the_link_stops_nobody() -> None:
+    link = settings(NAMES[1])
+    assert link["Wants"] == ["loadkeeper.service"]
+    for key in ("Requires", "BindsTo", "PartOf", "Conflicts", "PropagatesStopTo"):
+        assert key not in link
+
+
+def test_it_is_fed_within_two_seconds_and_stops_for_good_within_two_minutes() -> None:
+    enforcer = settings(NAMES[0])
+    assert enforcer["WatchdogSec"] == ["1500ms"]
+    assert enforcer["StartLimitIntervalSec"] == ["120"]
+    assert enforcer["StartLimitBurst"] == ["5"]
+    assert enforcer["OnFailure"] == ["loadkeeper-latched.service"]
+
+
+def test_users_are_those_that_the_units_name() -> None:
+    made = (UNITS / "loadkeeper.sysusers").read_text(encoding="utf-8")
+    users = set(re.findall(r"^u (\S+)", made, re.MULTILINE))
+    assert {settings(name)["User"][0] for name in NAMES} == users
+    enforcer, link = map(settings, NAMES)
+    assert f"--allow {link['User'][0]}" in enforcer["ExecStart"][0]
+    # By its group the link may enter the socket's directory, which is no state of the enforcer's.
+    assert link["SupplementaryGroups"] == enforcer["Group"]
+    assert enforcer["RuntimeDirectoryMode"] == ["0750"]
+    assert enforcer["StateDirectoryMode"] == ["0700"]
+    assert f"/run/{enforcer['RuntimeDirectory'][0]}" in link["ExecStart"][0].split()

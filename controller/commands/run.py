@@ -7,6 +7,7 @@ import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
 from cext.thread import KernelThread
+from controller import realtime
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
 from controller.commands import check
 from controller.commands.output import MISUSED, NO, add_json_option, complain
@@ -56,6 +57,7 @@ def run(args: Namespace) -> int:
             complain("refused: nobody may leave this site to itself")
             return status
         complain("observing nevertheless: nothing is written to any device")
+    realtime.prepare()
     close_log = configure("enforcer")
     try:
         allowed = frozenset(uid for uid in users.values() if uid is not None)

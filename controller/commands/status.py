@@ -67,6 +67,7 @@ def screen(report: StatusReport) -> Iterator[str]:
         yield f"THE KERNEL HAS NOT TICKED for {_time(report.tick_age_s)}"
     if report.state_problem is not None:
         yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
+    yield from _real_time(report)
     for derogation in report.derogations:
         yield _derogation(derogation)
     if not report.clock_trusted:
@@ -116,6 +117,19 @@ def _link(report: StatusReport) -> str:
     if link.connected:
         return f"link: connected to its broker{for_s}"
     return f"link: {'no broker' if link.attached else 'not running'}{for_s}"
+
+
+def _real_time(report: StatusReport) -> Iterator[str]:
+    has = report.real_time
+    if has is None:
+        return
+    late = f"ticks began {has.worst_late_ms:g} ms late at most"
+    if has.full:
+        yield f"real time: {has.scheduling}, memory {has.memory}; {late}"
+    else:
+        yield f"real time: not granted in full; {late}"
+        yield f"  scheduling: {has.scheduling}"
+        yield f"  memory: {has.memory}"
 
 
 def _circuit(circuit: CircuitReport) -> list[str]:

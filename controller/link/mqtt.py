@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ PACKET_BYTES = 4 << 20  # longer ones the broker keeps (version 5); what we refu
 UNACKNOWLEDGED = 16
 OUTGOING = 128
 STOP_WITHIN_S = 2.0
+TURN_APART_S = 1.0  # paho's thread goes round as often, at least, while it has a connection
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -79,7 +81,12 @@ class Unpublished:
     why: str
 
 
-Event = Message | Unpublished
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """paho's thread has gone round, and nothing came of it."""
+
+
+Event = Message | Unpublished | Turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,17 @@ def account(site: str, link: SiteLink) -> Account:
     )
 
 
+class _Client(Client):
+    """paho's, which tells each time that its thread has gone round on a connection."""
+
+    on_turn: Callable[[], None] | None = None
+
+    def loop_misc(self) -> MQTTErrorCode:
+        if self.on_turn is not None:
+            self.on_turn()
+        return super().loop_misc()
+
+
 class Broker:
     """A few subscriptions and a will, until it is stopped."""
 
@@ -141,6 +159,7 @@ class Broker:
         self._session = False
         self._alert: str | None = None  # what TLS said last on the present connection
         self._published: dict[int, str] = {}  # topics by message id, the last ones
+        self._turned_s = float("-inf")
         self._client = self._make(MQTTProtocolVersion.MQTTv5)
 
     def start(self) -> None:
@@ -184,9 +203,9 @@ class Broker:
         """Where a message went, if that was not long ago."""
         return self._published.get(mid)
 
-    def _make(self, protocol: MQTTProtocolVersion) -> Client:
+    def _make(self, protocol: MQTTProtocolVersion) -> _Client:
         five = protocol == MQTTProtocolVersion.MQTTv5
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             self._account.client_id,
             clean_session=None if five else True,
@@ -208,6 +227,7 @@ class Broker:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_log = self._on_log
+        client.on_turn = self._on_turn
         properties = None
         if five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -223,6 +243,12 @@ class Broker:
         return client
 
     # From here on in paho's thread: nothing but handing over.
+
+    def _on_turn(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._turned_s >= TURN_APART_S:
+            self._turned_s = now_s
+            self._inbox.put(Turned(), kind="turned")
 
     def _on_socket_open(self, client: Client, userdata: object, sock: Any) -> None:
         if client is self._client:

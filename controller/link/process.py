@@ -33,11 +33,14 @@ from controller.link.mqtt import (
     Event,
     Message,
     Subscription,
+    Turned,
     Unpublished,
     account,
 )
 from controller.link.post import Post
+from controller.link.rounds import Rounds
 from controller.link.topics import Topics
+from controller.notify import Notifier
 from controller.reported import Confirmed, Desired, Reported
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
@@ -65,7 +68,6 @@ RETRY_S = 0.5
 SILENT_S = 5.0  # the enforcer speaks each second
 REPEAT_S = 10.0  # `limits` at least this often: times left go on
 GATHER_S = 0.05  # changes within this time go out together
-UNANSWERED = 64
 BROKEN = 70  # EX_SOFTWARE of sysexits.h
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -82,8 +84,10 @@ class Link:
         socket: Path,
         wall: WallClock,
         written: SiteLink | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """`written`: what of the site document `account` was made of."""
+        self._rounds = Rounds(notifier or Notifier({}), ("enforcer", "broker", "tell", "carry"))
         self._site = site
         self._written = written
         self._topics = Topics(site)
@@ -102,6 +106,7 @@ class Link:
         self._taken: tuple[str, int] | None = None  # events that the enforcer is to be told of
         self._confirmed: Confirmed | None = None  # and a report
         self._mail = asyncio.Event()
+        self._rounds.ring(self._mail.set)
         self._online = False
         self._nonce: str | None = None
         self._enforcer: Enforcer | None = None
@@ -123,12 +128,14 @@ class Link:
             loop.add_signal_handler(name, self._stopping.set)
         log.info("started", site=self._site, socket=str(self._socket), version=VERSION)
         self._broker.start()
+        self._rounds.notifier.ready()  # with or without broker and enforcer: it goes on trying
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [self._serve_broker(), self._serve_enforcer(), self._tell()]
                 parts += [self._carry(), first_death()]
                 tasks = [group.create_task(part) for part in parts]
                 await self._stopping.wait()
+                self._rounds.notifier.stopping()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -146,12 +153,14 @@ class Link:
             event = await self._inbox.get()
             if dropped := self._inbox.dropped():
                 log.warning("messages dropped: too many at once", count=dropped)
+            self._rounds.turned("broker")
             match event:
                 case Connected(version=version):
                     log.info("broker connected", mqtt=version)
                     known = ""
                     refused.clear()
                     self._online = True
+                    self._rounds.state("broker", "connected")
                     if version != self._mqtt:  # another client, which knows nothing of the last one
                         self._mqtt = version
                         self._post.again()
@@ -165,7 +174,10 @@ class Link:
                         log.warning("broker not connected", why=why)
                     known = why
                     self._online = False
+                    self._rounds.state("broker", why)
                     await self._renew_session()
+                case Turned():
+                    pass
                 case Unpublished(mid=mid, why=why):
                     topic = self._broker.topic_of(mid)
                     if topic in self._own and (topic, why) not in refused:
@@ -200,6 +212,7 @@ class Link:
         if self._online:
             self._publish(self._topics.status, OFFLINE, retain=True)
         self._written, self._online = written, False
+        self._rounds.leave("broker")
         left = self._broker
         if wanted is not None:
             self._broker = self._broker_of(wanted)
@@ -208,6 +221,7 @@ class Link:
         await left.stop()
         if wanted is not None:
             self._broker.start()
+            self._rounds.join("broker")
 
     async def _renew_session(self) -> None:
         """Voids all that was sent before: another nonce for each connection, on either side."""
@@ -230,8 +244,10 @@ class Link:
             finally:
                 if channel is not None:
                     channel.close()
+            self._rounds.turned("enforcer")
             if self._enforcer is not None or why != known:
                 log.warning("enforcer not connected", why=why)
+                self._rounds.state("enforcer", why)
             known = why
             if self._enforcer is not None:
                 await self._detach()
@@ -240,6 +256,7 @@ class Link:
     async def _attend(self, channel: Enforcer) -> None:
         """Returns at the end of the connection. Raises OSError, FrameError."""
         while True:
+            self._rounds.turned("enforcer")
             match await channel.receive(SILENT_S):
                 case Welcome() as welcome:
                     if welcome.site != self._site:
@@ -247,6 +264,7 @@ class Link:
                     again, self._welcome = self._enforcer is channel, welcome
                     if not again:
                         log.info("enforcer connected", version=welcome.version)
+                        self._rounds.state("enforcer", "connected")
                         self._enforcer = channel
                         await self._renew_session()
                         await self._documents.hand_on()
@@ -294,6 +312,7 @@ class Link:
                 async with asyncio.timeout(REPEAT_S):
                     await self._news.wait()
             self._news.clear()
+            self._rounds.turned("tell")
             if not self._online:
                 continue
             status = self._bulletin.status(self._nonce, self._welcome, self._report)
@@ -314,6 +333,7 @@ class Link:
         while True:
             await self._mail.wait()
             self._mail.clear()
+            self._rounds.turned("carry")
             while self._online and (letter := self._post.next()) is not None:
                 mid = self._broker.post(self._topics.event, _json(self._post.content(letter)))
                 if mid is None:
@@ -351,11 +371,18 @@ def _json(content: dict[str, object]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-def serve(site: str, account: Account, socket: Path, wall: WallClock, written: SiteLink) -> int:
+def serve(
+    site: str,
+    account: Account,
+    socket: Path,
+    wall: WallClock,
+    written: SiteLink,
+    notifier: Notifier,
+) -> int:
     """Runs to the end; the exit status. The one place that catches whatever is left."""
 
     async def run() -> None:
-        await Link(site, account, socket, wall, written).run()
+        await Link(site, account, socket, wall, written, notifier).run()
 
     try:
         asyncio.run(run())
