@@ -3,10 +3,10 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow bench build schemas format wheel sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow bench build schemas format wheel arm64 python313 sanitize clean unroot
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 QUICK = style types imports build fast
 
@@ -50,6 +50,13 @@ format: ## put the code in order
 wheel: ## build dist/*.whl and audit that it serves every Python since 3.11
 	@rm -rf dist && $(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@$(PYTHON) -m abi3audit --strict dist/*.whl
+
+# Both need root; emulated, the first takes minutes, and the roots are made once.
+arm64: build ## the wheel for arm64, tested on emulated Debian with Python 3.11 and 3.13
+	@$(PYTHON) -m hil abroad bookworm-arm64 trixie-arm64
+
+python313: build ## the wheel of this machine, tested on Debian's Python 3.13
+	@$(PYTHON) -m hil abroad trixie-amd64
 
 # A copy built with checks on every access and every arithmetic step. Python's own leaks are not ours.
 CHECKED = build/sanitize

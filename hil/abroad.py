@@ -9,6 +9,7 @@ for bit. Needs root, and says what else it lacks.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -46,7 +47,7 @@ python3 "$pip/pip" install --quiet --disable-pip-version-check --root-user-actio
     --no-index --no-deps --no-compile --target /tmp/own /mnt/dist/*.whl
 export PYTHONPATH=/tmp/own:/mnt/site
 python3 -m tests.digest
-exec python3 -m pytest -p no:cacheprovider -n auto "$@"
+exec python3 -m pytest -p no:cacheprovider "$@"
 """
 
 
@@ -105,6 +106,8 @@ def run(args: Namespace) -> int:
     try:
         here = scenes(_here([sys.executable, "-m", "tests.digest"]))
         for name in args.place:
+            say(f"{name}: builds, installs and tests, which takes minutes.")
+            sys.stdout.flush()
             told.append(_try(name, PLACES[name], here))
             _say(told[-1])
     except (AbroadError, WheelError, roots.RootError) as error:
@@ -137,7 +140,17 @@ def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
     files = [f"tests/test_{each}.py" for subject in TESTED.values() for each in subject.split()]
     done = roots.enter(
         root,
-        ["sh", "-c", _INSIDE, "sh", "-m", "not rig and not slow", *files],
+        [
+            "sh",
+            "-c",
+            _INSIDE,
+            "sh",
+            "-n",
+            str(os.cpu_count()),
+            "-m",
+            "not rig and not slow",
+            *files,
+        ],
         roots.Run(
             env={"PYTHONPYCACHEPREFIX": "/tmp/pyc", "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/found"},
             binds={stage: "/mnt"},
