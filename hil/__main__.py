@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "a live depot, with faults to cause",
     "bench": "measure what is claimed, and judge it",
     "abroad": "test the wheel on other machines and other Pythons",
+    "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",
 }
 """Each is a module of `hil` that offers `register(subparsers)` and `run(args) -> int`. Only
