@@ -69,7 +69,7 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 	@$(PYTEST) tests/test_requirements.py
 
 # Both need root; emulated, the first takes minutes, and the roots are made once.
-arm64: build ## the wheel for arm64, tested on emulated Debian with Python 3.11 and 3.13
+arm64: build ## dist/*_aarch64.whl, tested on emulated Debian with Python 3.11 and 3.13
 	@$(PYTHON) -m hil abroad bookworm-arm64 trixie-arm64
 
 python313: build ## the wheel of this machine, tested on Debian's Python 3.13

@@ -3,7 +3,8 @@
 In a Debian of that kind (hil/roots.py; arm64 by qemu) its own pip installs the wheel, and its own
 Python runs the tests of kernel, decoder and document, and the scenes of tests/digest.py, against
 what was installed: none of our sources is in reach. The scenes must come out as they do here, bit
-for bit. Needs root, and says what else it lacks.
+for bit. A wheel that has passed lies in dist/, where `python -m hil bundle` takes it from. Needs
+root, and says what else it lacks.
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
     there = scenes(first)
     compare(name, here, there)
     passed, skipped = counted("\n".join(rest))
+    (ROOT / "dist").mkdir(exist_ok=True)
+    shutil.copy(wheel, ROOT / "dist")
     return Told(
         name,
         where["machine"],
