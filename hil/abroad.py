@@ -32,8 +32,8 @@ TESTED = {
     "plant plant_random promises rules shares switch switched_promises thread traps unproven "
     "virtual",
     "decoder": "clamp decode profiles rtu",
-    "document": "derogations fuzzed_site gpio_document limit_file limits operation proof refusals "
-    "relays signed site units",
+    "document": "amounts derogations fuzzed_site gpio_document limit_file limits operation proof "
+    "refusals relays signed site",
 }
 TOOLS = ("hypothesis", "jsonschema", "pytest", "pytest-xdist")
 STAGED = ("tests", "hil", "docs", "pyproject.toml")
