@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from cext.errands import Agenda
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
+from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
