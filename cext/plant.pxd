@@ -9,6 +9,8 @@ cdef class Plant:
     cdef int64_t step_ns
     cdef bint begun
     cdef object energy_unit  # femtojoules in one mA x step
+    cdef int64_t unit_over  # milliwatt-hours in one mA x step, as a fraction
+    cdef int64_t unit_under
     cdef int _add_circuit(self, int32_t i, object parent, object seed) except -1
     cdef int _add_charger(self, int32_t i, object charger) except -1
     cdef int _add_contactors(self, object contactors) except -1
@@ -21,5 +23,6 @@ cdef class Plant:
     cdef bint take_setpoint(self, Station* station, int32_t setpoint_ma) noexcept
     cdef void feed_one(self, Station* station) noexcept
     cdef bint speaks(self, Station* station) noexcept
+    cdef object _energy_mwh(self, Station* station)
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept
     cdef int32_t shown_state(self, Station* station) noexcept

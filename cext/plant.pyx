@@ -1,6 +1,7 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """The virtual depot as Python sees it: every number and index is checked here, once."""
 
+from math import gcd
 from typing import NamedTuple
 
 from cext.rows import NEVER_NS, NO_PHASE, ROOT, Vehicle
@@ -31,7 +32,9 @@ from cext.depot cimport (
 cdef enum:
     MOST_MA = 10_000_000
     MOST_PAST = 1 << 20  # steps a meter may lag
+    MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
+cdef int64_t MOST_EASY = <int64_t>1 << 42
 cdef int32_t UNWIRED = NO_PHASE
 cdef int32_t NO_VEHICLE = Vehicle.A
 cdef int32_t CONNECTED = Vehicle.B
@@ -101,6 +104,9 @@ cdef class Plant:
             raise ValueError("a plant begins once")
         self.step_ns = whole(step_ns, 1_000_000, 1_000_000_000, "step_ns")
         self.energy_unit = whole(nominal_mv, 1, 1_000_000, "nominal_mv") * int(step_ns)
+        common = gcd(self.energy_unit, FEMTOJOULES_MWH)
+        self.unit_over = self.energy_unit // common
+        self.unit_under = FEMTOJOULES_MWH // common
         self.depot.tolerance_ma = whole(tolerance_ma, 0, MOST_MA, "tolerance_ma")
         self.depot.nodes = <Node*>calloc(max(1, len(parents)), sizeof(Node))
         self.depot.stations = <Station*>calloc(max(1, len(chargers)), sizeof(Station))
@@ -338,17 +344,35 @@ cdef class Plant:
 
     def charger(self, charger):
         cdef Station* station = self._station(charger)
-        cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t delivered = (
-            station.delivered + since * station.current_ma * station.in_use)
         valid = (station.deadline - self.depot.now) * self.step_ns if station.deadline else 0
         return tuple.__new__(PlantChargerState, (  # as the class does, without its frame
             station.offered_ma,
             valid,
             (self._terminal(station, 0), self._terminal(station, 1), self._terminal(station, 2)),
             VEHICLES[self.shown_state(station)],
-            delivered * self.energy_unit // FEMTOJOULES_MWH,
+            self._energy_mwh(station),
         ))
+
+    cdef object _energy_mwh(self, Station* station):
+        cdef int64_t since = self.depot.now - station.settled_at
+        cdef int64_t delivered = station.delivered + since * station.current_ma * station.in_use
+        if 0 <= delivered < MOST_EASY and self.unit_over < MOST_EASY_UNIT:
+            return delivered * self.unit_over // self.unit_under  # never 0: it is a quotient
+        return delivered * self.energy_unit // FEMTOJOULES_MWH
+
+    def glance(self):
+        cdef int32_t i
+        cdef Station* station
+        offered, drawn, guarded = [], [], set()
+        energy_mwh = 0
+        for i in range(self.depot.stations_n):
+            station = &self.depot.stations[i]
+            offered.append(station.offered_ma)
+            drawn.append(station.current_ma if station.in_use else 0)
+            energy_mwh += self._energy_mwh(station)
+            if station.deadline and station.deadline != self.depot.now:
+                guarded.add(i)
+        return tuple(offered), tuple(drawn), energy_mwh, guarded
 
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
         cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
