@@ -128,7 +128,7 @@ def _building(rng: random.Random) -> Iterator[dict[str, Any]]:
 FIGURES = (
     Figure(
         field="plant_x_realtime",
-        unit="× real time",
+        unit="times real time",
         must=Must("≥", 1500),
         how="100 chargers, 100 ms ticks: a story of the bench `plant`, its own judging included",
         measure=times_real_time,
