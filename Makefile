@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow bench build schemas format wheel sanitize clean unroot
+.PHONY: help check quick style types imports fast stories bench build schemas format wheel bundle lock sanitize clean unroot slow
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,8 +48,25 @@ format: ## put the code in order
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format --quiet .
 
 wheel: ## build dist/*.whl and audit that it serves every Python since 3.11
-	@rm -rf dist && $(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	@$(PYTHON) -m abi3audit --strict dist/*.whl
+	@rm -rf build/wheel build/lib* && mkdir -p dist
+	@$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	@$(PYTHON) -m abi3audit --strict build/wheel/*.whl && mv build/wheel/*.whl dist/
+
+bundle: wheel ## dist/loadkeeper-VERSION and its .tar.gz: what goes to a gateway
+	@$(PYTHON) -m hil bundle
+
+# Versions that are locked stay; UPGRADE=--upgrade takes the newest that pyproject.toml bears.
+LOCK = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
+
+lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, and try them
+	@$(PYTHON) -m pip install --quiet 'uv>=0.9'
+	@mkdir -p build
+	@$(LOCK) pyproject.toml -o systemd/requirements.txt >build/lock.log || { cat build/lock.log; exit 1; }
+	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))\
+	["project"]["optional-dependencies"]["pi"], sep="\n")' | \
+		$(LOCK) - --no-deps -o systemd/pins.txt >build/lock.log || { cat build/lock.log; exit 1; }
+	@$(PYTEST) tests/test_requirements.py
 
 # A copy built with checks on every access and every arithmetic step. Python's own leaks are not ours.
 CHECKED = build/sanitize

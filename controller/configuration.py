@@ -29,7 +29,7 @@ from controller.document.problems import Problem
 from controller.facts import Profiles
 from controller.proof import prove
 from controller.reported import Confirmed, Desired, Reported, troubles
-from controller.revisions import NotSavedError, Revisions
+from controller.revisions import Kept, NotSavedError, Revisions
 from controller.site import DocumentError, Site, operated, parse
 from controller.units import NS_PER_S
 
@@ -49,11 +49,15 @@ class NotBuiltError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What over-the-air documents stand on: the installer's file, as plain data."""
+    """What over-the-air documents stand on: the installer's file, as plain data.
+
+    `lacking` tells what this process would need for a document, and is not permitted.
+    """
 
     installation: Mapping[str, Any]
     source: str
     profiles: Profiles
+    lacking: Callable[[Site], list[Problem]] = lambda _site: []
 
 
 class House(Protocol):
@@ -77,21 +81,35 @@ class House(Protocol):
         """How old the last decision is."""
 
 
+class NotTakenUpError(Exception):
+    """A document that was in force and cannot be again: the step that failed, and why."""
+
+    def __init__(self, step: Step, why: str) -> None:
+        super().__init__(why)
+        self.step: Step = step
+
+
+def taken_up(ground: Ground, active: Kept) -> Site:
+    """The site of a document that was in force before. Raises NotTakenUpError."""
+    part = ground.installation if active.installation is None else active.installation
+    try:
+        site = operated(parse(part, ground.profiles, ground.source), active.operation)
+    except DocumentError as error:
+        raise NotTakenUpError("document", str(error)) from error
+    if prove(site).passed or site.mode == "observe":
+        return site
+    raise NotTakenUpError("proof", "it does not pass the commissioning proof any more")
+
+
 def resume(ground: Ground, revisions: Revisions, installed: Site) -> Site:
     """The document that is in force after a start: the last good one."""
     while (active := revisions.memory.active) is not None:
-        part = ground.installation if active.installation is None else active.installation
         try:
-            site = operated(parse(part, ground.profiles, ground.source), active.operation)
-            proof = prove(site)
-            if proof.passed or site.mode == "observe":
-                return site
-            step: Step = "proof"
-            why = "it does not pass the commissioning proof any more"
-        except DocumentError as error:
-            step, why = "document", str(error)
-        log.error("document not taken up again", revision=active.revision, why=why)
-        revisions.forget_active(active, step, why)
+            return taken_up(ground, active)
+        except NotTakenUpError as error:
+            why = str(error)
+            log.error("document not taken up again", revision=active.revision, why=why)
+            revisions.forget_active(active, error.step, why)
     return installed
 
 
@@ -171,8 +189,9 @@ class Configuration:
             # In a thread like all that takes its time: a large installation is hashed for it.
             base, profiles = await asyncio.to_thread(self._base), self._ground.profiles
             candidate = await asyncio.to_thread(judge, message, sha256, base, profiles)
-            if fixed := self._house.cannot(candidate.site):
-                raise RefusedDocumentError("document", fixed, candidate.revision, sha256)
+            here = [*self._house.cannot(candidate.site), *self._ground.lacking(candidate.site)]
+            if here:
+                raise RefusedDocumentError("document", here, candidate.revision, sha256)
         except RefusedDocumentError as refused:
             log.warning(
                 "document refused",

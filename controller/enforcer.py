@@ -8,6 +8,7 @@ own fallbacks take over.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 TELL_AFTER_S = 0.02  # a new limit, after the early tick that counts it
+NAMED = 20  # devices in one log line
 BROKEN = 70  # exit status of a broken invariant: EX_SOFTWARE of sysexits.h
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -84,6 +86,7 @@ class Enforcer:
         )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
+        self._lacking = documents.ground.lacking(depot.site) if documents else []
         self._configuration = (
             Configuration(documents.ground, documents.revisions, self._running, self._told)
             if documents
@@ -109,6 +112,7 @@ class Enforcer:
                 self._revisions.start()
             self._restore()
             self._running.start()
+            gc.freeze()  # what is there now stays: looking at all of it again would hold the loop
             log.info("started", **self._start_fields())
             try:
                 async with asyncio.TaskGroup() as group:
@@ -281,6 +285,12 @@ class Enforcer:
         self.events.happened("started", "", why)
         for each in self._running.depot.site.derogations:
             self.events.happened("derogated", each.place, each.sentence)
+        if self._lacking:  # the others are held all the same
+            first, more = self._lacking[0], len(self._lacking) - 1
+            why = first.message + (f"; and {more} more" if more else "")
+            devices = [each.path for each in self._lacking[:NAMED]]
+            log.error("devices are out of reach", devices=devices, why=why)
+            self.events.happened("not_permitted", first.path, why)
 
     def _restore(self) -> None:
         if self._revisions is not None and self._revisions.unreadable is not None:

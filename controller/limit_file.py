@@ -31,7 +31,7 @@ class LimitFileError(Exception):
 
 
 class _Kept(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     circuit: str
     limit_ma: tuple[_Milliamps, _Milliamps, _Milliamps] | None
@@ -40,7 +40,7 @@ class _Kept(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     format: Literal[1] = 1
     boot_id: str

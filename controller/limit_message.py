@@ -80,7 +80,7 @@ _THREE: JsonSchemaValue = {"type": "array", "items": _NUMBER, "minItems": 3, "ma
 class LimitMessage(BaseModel):
     """Payload of `limit/<source>`. Numbers are checked for their form only, not their range."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     nonce: Annotated[str, Field(max_length=64)]
     epoch: Annotated[int, Field(ge=0, le=SAFE_INTEGER)]

@@ -75,10 +75,18 @@ def lacking(environ: Mapping[str, str], site: Site) -> list[Problem]:
     permitted = set(environ[VARIABLE].split())
     needed, problems = needs(site)
     return problems + [
-        Problem(f"unit ({who})", _LACKING.format(word))
+        Problem(who, _LACKING.format(word))
         for word, who in needed.words.items()
-        if word not in permitted and not (LOOPBACK in permitted and _is_loopback(word))
+        if word not in permitted and not (LOOPBACK in permitted and is_loopback(word))
     ]
+
+
+def is_loopback(word: str) -> bool:
+    """Whether an address word is the gateway itself."""
+    try:
+        return word == LOOPBACK or ip_address(word).is_loopback
+    except ValueError:
+        return False
 
 
 _NAME = (
@@ -90,8 +98,8 @@ _UNKNOWN_PORT = (
     "/dev/ttyAMA0, or by its link in /dev/serial/by-path, or run this where it is plugged in"
 )
 _LACKING = (
-    "{} is not among what this gateway's unit permits: on the gateway, write the drop-in from a "
-    "document that has it (loadkeeper unit) and restart; then send this one again"
+    "the unit of this gateway does not permit {}: on the gateway, write its drop-in from a "
+    "document that names it (loadkeeper unit), and restart"
 )
 
 
@@ -123,13 +131,6 @@ def _words_of(port: Path) -> tuple[str, ...]:
             if known.fullmatch(name):
                 return words
     return ()
-
-
-def _is_loopback(word: str) -> bool:
-    try:
-        return ip_address(word).is_loopback
-    except ValueError:
-        return False
 
 
 def _in_order(item: tuple[str, str]) -> tuple[int, int]:

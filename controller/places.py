@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SOCKET = "enforcer.sock"
+INSTALLED = Path("/run/loadkeeper")  # where the unit's enforcer has it
+
 
 class PlaceError(Exception):
     """A directory that cannot be used, with the reason in words."""
@@ -22,7 +25,7 @@ class Places:
 
     @property
     def socket(self) -> Path:
-        return self.runtime / "enforcer.sock"
+        return self.runtime / SOCKET
 
     @property
     def lock(self) -> Path:
@@ -73,6 +76,17 @@ def places(
         runtime=runtime or _given(environ, "RUNTIME_DIRECTORY") or _own_runtime(environ),
         state=state or _given(environ, "STATE_DIRECTORY") or _own_state(environ),
     )
+
+
+def runtime_to_ask(
+    runtime: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED,
+) -> Path:
+    """Of whose enforcer is asked: as `places`, but where nobody is there, the installed one's."""
+    own = places(runtime, None, environ).runtime
+    elsewhere = runtime is None and not (own / SOCKET).exists() and installed.is_dir()
+    return installed if elsewhere else own
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

@@ -20,7 +20,9 @@ State = Literal["testing", "active", "rejected", "rolled_back"]
 class Model(BaseModel):
     """A message, or part of one: nothing unknown, nothing converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Desired(Model):

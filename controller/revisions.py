@@ -44,7 +44,7 @@ class NotSavedError(Exception):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Kept(_Model):
@@ -90,6 +90,18 @@ def unpack(data: bytes) -> Memory:
         return Memory.model_validate_json(body)
     except ValidationError as error:
         raise DamagedError(complaints(error, most=1)[0]) from error
+
+
+def stored(path: Path) -> Memory | None:
+    """What was saved; None where nothing was. Raises DamagedError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DamagedError(error.strerror or str(error)) from error
+    return unpack(data)
 
 
 class Revisions:
@@ -220,16 +232,11 @@ class Revisions:
 
     def _stored(self) -> Memory | None:
         try:
-            with self._path.open("rb") as file:
-                data = file.read(FILE_BYTES)
-            return unpack(data)
-        except FileNotFoundError:
-            return None
-        except (OSError, DamagedError) as error:
+            return stored(self._path)
+        except DamagedError as error:
             # The installer's file is always good to go on with.
-            why = getattr(error, "strerror", None) or str(error)
-            self.unreadable = f"{self._path}: the installer's file is in force: {why}"
-            log.error("saved documents cannot be used", path=str(self._path), why=why)
+            self.unreadable = f"{self._path}: the installer's file is in force: {error}"
+            log.error("saved documents cannot be used", path=str(self._path), why=str(error))
             return None
 
 

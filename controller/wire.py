@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from controller.document.link import Link
 from controller.places import trusted_owners
@@ -238,8 +238,13 @@ class State(_Model):
 
 Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest
 Answering = Welcome | Refused | LimitAnswer | Reported | Events | State
-REQUESTS: TypeAdapter[Asking] = TypeAdapter(Annotated[Asking, Field(discriminator="type")])
-REPLIES: TypeAdapter[Answering] = TypeAdapter(Annotated[Answering, Field(discriminator="type")])
+_LATER = ConfigDict(defer_build=True)
+REQUESTS: TypeAdapter[Asking] = TypeAdapter(
+    Annotated[Asking, Field(discriminator="type")], config=_LATER
+)
+REPLIES: TypeAdapter[Answering] = TypeAdapter(
+    Annotated[Answering, Field(discriminator="type")], config=_LATER
+)
 
 Incoming = TypeVar("Incoming")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED

@@ -85,6 +85,8 @@ class ChargerDriver:
         self._astray_ns: int | None = None  # since when something else than `_taken` is in force
         self._refusal: str | None = None  # why the last write failed
         self._any_traffic = profile.watchdog.kind == "any_traffic"
+        self._hushed = False  # its last poll was refused, as nobody decided
+        self._quiet_ns = charger.poll_ns - profile.reading_ns  # between two polls
         self._heard_ns: int | None = None  # its last report
         self._lapsed = True  # its watchdog may have run out since the last write
         self._write_gap_ns = profile.pacing.write_gap_ns
@@ -122,6 +124,7 @@ class ChargerDriver:
             # Before anything is asked: only what is read from now on shows the order's effect.
             taken, armed = self._taken, self._arming.writes
             silent = self._silence.lasts
+            self._hushed = not self._may_ask()
             turn.busy(self._polling)  # the bus answers for it
             if self._any_traffic and self._heard_ns is None:
                 only = force_registers(self._profile)
@@ -215,6 +218,8 @@ class ChargerDriver:
         while True:
             await self._write_bell.wait()
             tick = turn.tick
+            if self._hushed and self._may_ask():  # not only when its next poll is due
+                self._poll_bell.ring()
             try:
                 await self._write()
             except DeviceError as error:
@@ -324,7 +329,7 @@ class ChargerDriver:
     @property
     def _polls_feed(self) -> bool:
         """Whether its watchdog, fed by any traffic, needs no writes for it beside the polls."""
-        return self._watchdog_ns is not None and 3 * self._charger.poll_ns <= self._watchdog_ns
+        return self._watchdog_ns is not None and 3 * self._quiet_ns <= self._watchdog_ns
 
     def _rank(self) -> Rank:
         if self._silence.lasts:

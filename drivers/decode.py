@@ -23,6 +23,8 @@ _FORMS = {
     "float64": struct.Struct(">d"),
 }
 
+_WORDS = tuple(struct.Struct(f">{count}H") for count in range(126))  # by their number
+
 _INTEGER_MAX = {"int16": 2**15 - 1, "uint16": 2**16 - 1, "int32": 2**31 - 1, "uint32": 2**32 - 1}
 
 
@@ -36,10 +38,10 @@ def decode(register: Register, words: Sequence[int]) -> Value:
         raise WordCountError(f"{len(words)} words for a register of {register.length}")
     try:
         if register.type == "ascii":
-            return _text(struct.pack(f">{len(words)}H", *words))
+            return _text(_WORDS[len(words)].pack(*words))
         if register.word_order == "low_first":
             words = words[::-1]
-        raw = _FORMS[register.type].unpack(struct.pack(f">{len(words)}H", *words))[0]
+        raw = _FORMS[register.type].unpack(_WORDS[len(words)].pack(*words))[0]
     except struct.error as error:
         raise ValueError("a word outside 0..65535") from error
     if raw in register.sentinels or not isfinite(raw):
@@ -60,7 +62,7 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
             raw = _FORMS[register.type].pack(exact.numerator // exact.denominator)
     except (struct.error, OverflowError) as error:
         raise ValueError(f"{value} does not fit a {register.type}") from error
-    words = struct.unpack(f">{register.length}H", raw)
+    words = _WORDS[register.length].unpack(raw)
     return words if register.word_order == "high_first" else words[::-1]
 
 

@@ -1,21 +1,26 @@
-"""Modbus TCP. The only module that knows pymodbus.
+"""Modbus TCP. The only module that knows pymodbus, which makes its requests.
 
-A connection is one pymodbus client. After anything but a whole and fitting reply it is thrown
-away, unsent bytes included: so no late reply ever meets another request, and no order that was
-given up arrives after all.
+A connection has at most one request under way, and knows how its reply must begin. After anything
+but a whole and fitting reply it is thrown away, unsent bytes included: so no late reply ever meets
+another request, and no order that was given up arrives after all.
 """
 
 import asyncio
-import logging
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from errno import ECONNREFUSED
+from functools import cache, lru_cache
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusIOException
-from pymodbus.pdu import ModbusPDU
+from pymodbus.framer import FramerSocket
+from pymodbus.pdu import DecodePDU
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteMultipleRegistersRequest,
+    WriteSingleRegisterRequest,
+)
 
 from drivers.device import (
     BadReplyError,
@@ -33,11 +38,12 @@ from drivers.pauses import Pauses
 
 LATE_S = 1.0  # what a busy machine may add
 _REFUSED = 0x80
+_HEAD = struct.Struct(">HHHBB")  # transaction, protocol 0, length of the rest, unit, function
+_REFUSAL_BYTES = _HEAD.size + 1  # its code
 _CLOSED = "the device closed the connection (too many masters?)"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
 
-# Its failures reach people through the health of devices, in their words and once.
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
+_FRAMER = FramerSocket(DecodePDU(is_server=False))
 
 
 class TcpLine:
@@ -55,10 +61,8 @@ class TcpLine:
         self._port = port
         self._timeout_s = timeout_s
         self._may_write = may_write
-        self._client: AsyncModbusTcpClient | None = None
+        self._connection: _Connection | None = None
         self._transactions = 0  # numbers go on over connections: none is used twice soon
-        self._asked: Request | None = None  # the one under way
-        self._fitting = (b"", b"")  # how its reply begins: as asked for, or as a refusal
         self._pauses = Pauses()
 
     async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
@@ -66,104 +70,184 @@ class TcpLine:
         request = ask()
         if request is None:
             return None
-        if self._client is not None and self._client.connected:
-            return await self._transact(self._client, request)
-        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
-        client = await self._connect(request, deadline_s)
-        later = ask()
-        if later is None:
-            return None
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                return await self._transact(client, later)
-        except TimeoutError:
-            raise self._silence(later) from None
+        latest_s = asyncio.get_running_loop().time() + self._timeout_s
+        connection = self._connection
+        if connection is None or not connection.stands:
+            connection = await self._connect(request, latest_s)
+            request = ask()
+            if request is None:
+                return None
+        return await self._transact(connection, request, latest_s)
 
     def close(self) -> None:
         """Ends the connection at once; what was not sent is dropped."""
-        client, self._client = self._client, None
-        if client is None:
-            return
-        self._transactions = client.ctx.next_tid
-        if client.connected:
-            assert isinstance(client.ctx.transport, asyncio.Transport)
-            client.ctx.transport.abort()
-            client.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
-    async def _connect(self, request: Request, deadline_s: float) -> AsyncModbusTcpClient:
+    async def _connect(self, request: Request, latest_s: float) -> "_Connection":
         self.close()
         if not self._pauses.over:
             raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
-        client = AsyncModbusTcpClient(
-            self._host,
-            port=self._port,
-            timeout=self._timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            trace_packet=self._inspect,
-            trace_connect=self._changed,
-        )
+        loop = asyncio.get_running_loop()
+        connection = _Connection(self.url, self._timeout_s)
         try:
-            async with asyncio.timeout_at(deadline_s):
-                await client.ctx.call_create()  # connect() would swallow the reason
+            async with asyncio.timeout_at(latest_s):
+                await loop.create_connection(lambda: connection, self._host, self._port)
         except TimeoutError:
             raise self._unreachable(
                 request, f"no connection within {self._timeout_s:g} s"
             ) from None
         except OSError as error:
             raise self._unreachable(request, _in_words(error)) from error
-        connection: socket.socket = client.ctx.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        client.ctx.next_tid = self._transactions
-        self._client = client
-        return client
+        self._connection = connection
+        return connection
 
-    async def _transact(self, client: AsyncModbusTcpClient, request: Request) -> tuple[int, ...]:
+    async def _transact(
+        self, connection: "_Connection", request: Request, latest_s: float
+    ) -> tuple[int, ...]:
         if request.writes and not self._may_write:
             raise PermissionError(f"{request.device}: nothing may be written here")
-        reply = None
-        self._asked = request
-        loop = asyncio.get_running_loop()
-        latest_s = loop.time() + self._timeout_s
+        self._transactions = self._transactions % 0xFFFF + 1
         try:
-            answer = await _send(client, request)
-            if loop.time() > latest_s:  # we were held up: nobody knows when it came
+            reply = await connection.exchange(request, self._transactions, latest_s)
+        except CutError:
+            self._pauses.failed(_CLOSED)
+            raise
+        self._pauses.answered()
+        if reply[_HEAD.size - 1] & _REFUSED:
+            raise refusal(reply[_HEAD.size], self.url, request)
+        if request.writes:
+            return ()
+        return _words(request.count).unpack_from(reply, _HEAD.size + 1)
+
+    def _unreachable(self, request: Request, reason: str) -> NoConnectionError:
+        self._pauses.failed(reason)
+        return NoConnectionError(reason, line=self.url, request=request)
+
+
+class _Connection(asyncio.Protocol):
+    """One TCP connection, from its making until anything on it was not as it must be."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._asked: Request | None = None  # the one under way
+        self._reply: asyncio.Future[bytes] = self._loop.create_future()
+        self._answer = self._refusal = b""  # how its reply begins: as asked for, or as a refusal
+        self._answer_bytes = 0
+        self._heard = b""  # of its reply
+        self._latest_s = 0.0  # it may come
+        self._timer: asyncio.TimerHandle | None = None  # one for many requests
+
+    @property
+    def stands(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, request: Request, transaction: int, latest_s: float) -> bytes:
+        """A whole reply, an answer or a refusal. After a DeviceError the connection is gone."""
+        assert self._transport is not None
+        sent = _FRAMER.encode(_pdu(request), request.unit, transaction)
+        self._expect(request, sent)
+        self._latest_s = latest_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(latest_s, self._look)
+        reply = None
+        self._transport.write(sent)
+        try:
+            answer = await self._reply
+            if self._loop.time() > latest_s:  # we were held up: nobody knows when it came
                 raise self._silence(request)
             reply = answer
-        except ModbusIOException:
-            raise self._silence(request) from None
-        except ConnectionException:
-            raise self._cut(request) from None
         finally:
             self._asked = None
             if reply is None:
                 self.close()
-            _let_go()
-        self._pauses.answered()
-        if reply.isError():
-            raise refusal(reply.exception_code, self.url, request)
-        return () if request.writes else tuple(reply.registers)
+        return reply
 
-    def _inspect(self, sending: bool, data: bytes) -> bytes:
-        """Sees every packet before pymodbus does; what does not fit the request ends it."""
-        request = self._asked
-        if request is None:  # nobody asked: the line is not what we think it is
+    def close(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expect(self, request: Request, sent: bytes) -> None:
+        self._asked = request
+        self._reply = self._loop.create_future()
+        self._heard = b""
+        if request.writes:  # answered with its address and its count or value
+            self._answer = sent[:4] + b"\0\6" + sent[6:12]
+            self._answer_bytes = len(self._answer)
+        else:
+            values = 2 * request.count
+            self._answer = sent[:4] + (3 + values).to_bytes(2, "big") + sent[6:8] + bytes((values,))
+            self._answer_bytes = len(self._answer) + values
+        self._refusal = sent[:4] + b"\0\3" + bytes((request.unit, request.fc | _REFUSED))
+
+    # What happens on it.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def data_received(self, data: bytes) -> None:
+        if self._asked is None or self._reply.done():  # the line is not what we think it is
             self.close()
-            return b""
-        if sending:
-            self._fitting = _fitting(request, data)
-        elif not any(data.startswith(beginning[: len(data)]) for beginning in self._fitting):
-            self._fail(self._misfit(request, data))
-            return b""
-        return data
+            return
+        heard = self._heard + data if self._heard else data
+        if heard.startswith(self._answer):
+            whole = self._answer_bytes
+        elif heard.startswith(self._refusal):
+            whole = _REFUSAL_BYTES
+        elif self._answer.startswith(heard) or self._refusal.startswith(heard):
+            whole = len(heard) + 1  # the rest is to come
+        else:
+            self._fail(self._misfit(self._asked, heard))
+            return
+        if len(heard) < whole:
+            self._heard = heard
+            return
+        self._reply.set_result(heard[:whole])
+        if len(heard) > whole:  # and something that nobody asked for
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.close()
+        if self._asked is not None:
+            self._fail(CutError(_CLOSED, line=self._url, request=self._asked))
+
+    def _look(self) -> None:
+        """Whether the request under way, which may be another one by now, has had its time."""
+        self._timer = None
+        if self._asked is None:
+            return
+        if self._loop.time() >= self._latest_s:
+            self._fail(self._silence(self._asked))
+        else:
+            self._timer = self._loop.call_at(self._latest_s, self._look)
+
+    def _fail(self, error: DeviceError) -> None:
+        """Ends the exchange under way at once."""
+        if not self._reply.done():
+            self._reply.set_exception(error)
+
+    def _silence(self, request: Request) -> NoReplyError:
+        what = f"no answer within {self._timeout_s:g} s"
+        return NoReplyError(what, line=self._url, request=request)
 
     def _misfit(self, request: Request, data: bytes) -> DeviceError:
         """What is wrong with a reply that does not begin as it must, whole or not."""
 
         def error(kind: type[BadReplyError], what: str) -> BadReplyError:
-            return kind(what, line=self.url, request=request)
+            return kind(what, line=self._url, request=request)
 
-        begun = self._fitting[0][: len(data)]
+        begun = self._answer[: len(data)]
         if data[:2] != begun[:2]:
             return error(WrongTransactionError, "it answered another request")
         if data[2:4] != begun[2:4] or any(code & ~_REFUSED != request.fc for code in data[7:8]):
@@ -172,58 +256,30 @@ class TcpLine:
             return error(WrongUnitError, f"unit {data[6]} answered instead")
         return error(ShortReplyError, f"it did not answer with {request.count} registers")
 
-    def _changed(self, connected: bool) -> None:
-        """The other side closed the connection, if it is not a new one."""
-        if self._asked is not None and not connected:
-            self._fail(self._cut(self._asked))
 
-    def _fail(self, error: DeviceError) -> None:
-        """Ends the exchange under way at once instead of after its time-out."""
-        if self._client is not None and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(error)
-
-    def _unreachable(self, request: Request, reason: str) -> NoConnectionError:
-        self._pauses.failed(reason)
-        return NoConnectionError(reason, line=self.url, request=request)
-
-    def _cut(self, request: Request) -> CutError:
-        self._pauses.failed(_CLOSED)
-        return CutError(_CLOSED, line=self.url, request=request)
-
-    def _silence(self, request: Request) -> NoReplyError:
-        what = f"no answer within {self._timeout_s:g} s"
-        return NoReplyError(what, line=self.url, request=request)
-
-
-def _let_go() -> None:
-    """Python 3.11's wait_for forgets a cancellation that comes with a reply or an error."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _fitting(request: Request, sent: bytes) -> tuple[bytes, bytes]:
-    """How the reply to a packet begins, and how a refusal does."""
-    body, values = sent[6:12], 0  # a write is answered with its address and its count or value
-    if not request.writes:
-        values = 2 * request.count
-        body = sent[6:8] + bytes([values])
-    reply = sent[:4] + (len(body) + values).to_bytes(2, "big") + body
-    return reply, sent[:4] + b"\0\3" + bytes([request.unit, request.fc | _REFUSED])
-
-
-def _send(client: AsyncModbusTcpClient, request: Request) -> Awaitable[ModbusPDU]:
-    address, unit = request.address, request.unit
+def _pdu(request: Request) -> bytes:
+    """Function code and data of a request."""
     match request.fc:
-        case 3:
-            return client.read_holding_registers(address, count=request.count, device_id=unit)
-        case 4:
-            return client.read_input_registers(address, count=request.count, device_id=unit)
+        case 3 | 4:
+            return _read(request.fc, request.address, request.count)
         case 6:
-            return client.write_register(address, request.words[0], device_id=unit)
+            one = WriteSingleRegisterRequest(address=request.address, registers=request.words[:1])
+            return bytes((request.fc,)) + one.encode()
         case 16:
-            return client.write_registers(address, list(request.words), device_id=unit)
+            many = WriteMultipleRegistersRequest(address=request.address, registers=request.words)
+            return bytes((request.fc,)) + many.encode()
     raise ValueError(f"function {request.fc} is not spoken here")
+
+
+@lru_cache(maxsize=4096)  # the same few, again and again
+def _read(fc: int, address: int, count: int) -> bytes:
+    kind = ReadHoldingRegistersRequest if fc == 3 else ReadInputRegistersRequest
+    return bytes((fc,)) + kind(address=address, count=count).encode()
+
+
+@cache
+def _words(count: int) -> struct.Struct:
+    return struct.Struct(f">{count}H")
 
 
 def _in_words(error: OSError) -> str:

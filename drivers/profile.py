@@ -264,6 +264,12 @@ class ChargerProfile(Profile):
         return reads * (self.pacing.read_gap_ns + READ_NS)
 
     @property
+    def reading_ns(self) -> int:
+        """How long it hears from us in every report, at the least: paced reads are spread."""
+        reads = min(map(len, self.rounds(self.reported)))
+        return (reads - 1) * self.pacing.read_gap_ns
+
+    @property
     def facts(self) -> ChargerFacts:
         return ChargerFacts(
             name=self.name,

@@ -41,6 +41,29 @@ class Sample:
         return value if value is not None and abs(value) <= MA_MAX else None
 
 
+class _Part:
+    """What one request reads: the wanted registers of a block."""
+
+    def __init__(self, block: Block, registers: Mapping[str, Register], request: Request) -> None:
+        self.request = request
+        self.values: dict[str, Value] | None = None  # as read last
+        self._registers = [
+            (name, register, register.addr - block.start, register.end - block.start)
+            for name, register in registers.items()
+            if block.covers(register)
+        ]
+
+    def holds(self, names: Collection[str]) -> bool:
+        """Any of them."""
+        return any(name in names for name, *_ in self._registers)
+
+    def take(self, words: tuple[int, ...]) -> None:
+        self.values = {
+            name: decode(register, words[start:end])
+            for name, register, start, end in self._registers
+        }
+
+
 class Reader:
     """One device on its bus."""
 
@@ -66,14 +89,21 @@ class Reader:
         self._gap_s = profile.gap_ns / NS_PER_S
         self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
         self._last_s = -inf  # when it answered last, or did not
-        self._fewer = {block: profile.fewer(block) for block in profile.blocks}
         self._checks = profile.checks
         readable = (name for name, each in profile.registers.items() if not each.write_only)
         self._registers = {name: profile.registers[name] for name in wanted or readable}
         rounds = profile.rounds(self._registers)
-        self._rounds = cycle(rounds)
-        self._blocks = [block for block in profile.blocks if any(block in each for each in rounds)]
-        self._known: dict[Block, dict[str, Value]] = {}  # as read last
+        parts = {
+            block: _Part(
+                block,
+                self._registers,
+                self._request(block.fc, block.start, block.count, profile.fewer(block)),
+            )
+            for block in profile.blocks
+            if any(block in each for each in rounds)
+        }
+        self._parts = list(parts.values())
+        self._rounds = cycle([[parts[block] for block in each] for each in rounds])
         self._forgets = False
 
     async def poll(
@@ -90,7 +120,7 @@ class Reader:
         """
         try:
             if not health.now.online:
-                self._known.clear()
+                self._clear()
                 await self.check()
             remark = take(await self.read(only))
         except DeviceError as error:
@@ -121,28 +151,25 @@ class Reader:
         if not self._may_ask():
             raise HushedError(HUSHED, line=self._bus.url)
         if self._forgets:
-            self._known.clear()
+            self._clear()
             self._forgets = False
-        blocks = self._blocks
-        if only:
-            blocks = [each for each in blocks if self._within(each).keys() & set(only)]
-        due = blocks if only else next(self._rounds)
+        parts = [each for each in self._parts if each.holds(only)] if only else self._parts
+        due = parts if only else next(self._rounds)
         first_ns = None
-        for block in blocks:
-            if block in self._known and block not in due:
-                continue
-            request = self._request(block.fc, block.start, block.count, self._fewer[block])
-            words, at_ns = await self._exchange(request)
-            first_ns = at_ns if first_ns is None else first_ns
-            self._known[block] = {
-                name: decode(register, words[register.addr - block.start :][: register.length])
-                for name, register in self._within(block).items()
-            }
-        assert first_ns is not None
         values: dict[str, Value] = {}
-        for block in blocks:
-            values |= self._known[block]
+        for part in parts:
+            if part.values is None or part in due:
+                words, at_ns = await self._exchange(part.request)
+                first_ns = at_ns if first_ns is None else first_ns
+                part.take(words)
+            assert part.values is not None
+            values |= part.values
+        assert first_ns is not None
         return Sample(first_ns, values)
+
+    def _clear(self) -> None:
+        for part in self._parts:
+            part.values = None
 
     def forget(self) -> None:
         """The next poll reads all of it: something has changed, or may have."""
@@ -153,9 +180,6 @@ class Reader:
         register = self._registers[name]
         request = self._request(register.fc, register.addr, register.length)
         return BadValueError(f"{name} {what}", line=self._bus.url, request=request)
-
-    def _within(self, block: Block) -> dict[str, Register]:
-        return {name: each for name, each in self._registers.items() if block.covers(each)}
 
     def _request(self, fc: int, address: int, count: int, fewer: tuple[int, ...] = ()) -> Request:
         gap_s = self._gap_s

@@ -51,7 +51,11 @@ Integers = Annotated[tuple[StrictInt, ...], AfterValidator(_listed)]
 
 class Part(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        defer_build=True,
     )
 
 

@@ -10,11 +10,11 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 from pathlib import Path
 from typing import Literal, get_args
 
 from hil import embedded
+from hil.devices.place import port_of
 from hil.faults.process import Child
 
 Kind = Literal["mosquitto", "embedded"]
@@ -70,17 +70,14 @@ class Broker:
         self.kind = self.kind or choose()
         if self.kind == "embedded" and not anonymous:
             raise BrokerError("the embedded broker cannot refuse anybody: install mosquitto")
-        for _ in range(3):  # somebody else may take the port between our look and its start
-            self.port = self.port or _free_port()
-            log = self._directory / "broker.log"
-            self.child = Child(self.kind, self._command(self.kind, anonymous), log)
-            await self.child.start()
-            if await self._listens():
-                self.answers = anonymous
-                return
-            await self.child.stop()
-            self.port = 0
-        assert self.child is not None
+        self.port = self.port or port_of(self)
+        log = self._directory / "broker.log"
+        self.child = Child(self.kind, self._command(self.kind, anonymous), log)
+        await self.child.start()
+        if await self._listens():
+            self.answers = anonymous
+            return
+        await self.child.stop()
         raise BrokerError(f"the broker ({self.kind}) did not start:\n{self.child.tail()}")
 
     def _command(self, kind: Kind, anonymous: bool) -> list[str]:
@@ -131,10 +128,3 @@ class Broker:
                 writer.close()
                 return True
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

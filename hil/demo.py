@@ -119,7 +119,8 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
         yield f"Not noticed: {missed}."
     for death in result["died"]:
         yield f"Ended unasked: {death}."
-    yield f"The enforcer used {result['enforcer_rss_mb']:.0f} MB at most."
+    used = (result["enforcer_rss_mb"], result["link_rss_mb"])
+    yield "At most {:.0f} MB were used by the enforcer, {:.0f} MB by the link.".format(*used)
 
 
 def _depot() -> Depot:

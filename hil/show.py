@@ -47,7 +47,7 @@ class Show:
         self._seen: list[str] = []
         self._missed: list[str] = []
         self._deaths: list[str] = []
-        self._rss_mb = 0.0
+        self._rss_mb = {"enforcer": 0.0, "link": 0.0}  # the most so far
 
     @property
     def t_s(self) -> float:
@@ -105,7 +105,7 @@ class Show:
             "faults": self._seen,
             "missed": self._missed,
             "died": self._deaths,
-            "enforcer_rss_mb": round(self._rss_mb, 1),
+            **{f"{name}_rss_mb": round(most, 1) for name, most in self._rss_mb.items()},
         }
 
     def energy_kwh(self) -> float:
@@ -172,7 +172,9 @@ class Show:
             for trouble in self.troubles.values():
                 if trouble.on and trouble.name not in self._seen and trouble.notices(report):
                     self._seen.append(trouble.name)
-            self._rss_mb = max(self._rss_mb, self.rig.enforcer.resident_mb() or 0.0)
+            for child in (self.rig.enforcer, self.rig.link):
+                most_mb = max(self._rss_mb[child.name], child.resident_mb() or 0.0)
+                self._rss_mb[child.name] = most_mb
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _limit(self) -> None:

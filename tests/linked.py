@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from controller.image import ChargerReport, Image, MeterReading
 from controller.link.mqtt import Account
 from controller.link.process import Link
 from controller.notify import Notifier
+from controller.permits import lacking
 from controller.places import Places
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, parse
@@ -357,7 +359,8 @@ class World:
     async def start_enforcer(self, document: Mapping[str, Any] | None = None) -> None:
         """As `loadkeeper run` puts it together, but for the drivers; the document as before."""
         document = self.document = self.document if document is None else document
-        fleet, ground = FakeFleet(), Ground(document, "", library())
+        fleet = FakeFleet()
+        ground = Ground(document, "", library(), partial(lacking, ENVIRON))
         revisions = Revisions(self.places.documents, fingerprint(document))
         in_force = resume(ground, revisions, parse(document, library()))
         self.depot = fleet(in_force)

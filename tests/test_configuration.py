@@ -259,6 +259,36 @@ def test_what_is_refused_changes_nothing_and_is_told() -> None:
     play(story)
 
 
+def test_a_device_that_the_unit_does_not_permit_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.linked.ENVIRON", {"LOADKEEPER_PERMITS": "127.0.0.1"})
+
+    async def story(made: World, cloud: Cloud) -> None:
+        before = running(made)
+        elsewhere = [BAY, {**SECOND, "bus": "tcp://192.0.2.99"}]
+        cloud.desire(message(1, installation=installed(charger=elsewhere)), retain=False)
+        await until(lambda: failure(cloud) == ("document", "bay-2"))
+        assert "loadkeeper unit" in cloud.reported()["errors"][0]["message"]
+        assert running(made) is before
+
+    play(story)
+
+
+def test_an_enforcer_that_may_not_reach_its_devices_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.linked.ENVIRON", {"LOADKEEPER_PERMITS": "192.0.2.1"})
+
+    async def story(made: World, cloud: Cloud) -> None:
+        assert made.enforcer is not None
+        told = {each.what: each.why for each in made.enforcer.events.after(0)}
+        assert "does not permit 127.0.0.1" in told["not_permitted"]
+        assert (await cloud.ask(amps=100))["accepted"]
+
+    play(story)
+
+
 DIM = {"id": "dim", "pin": 23, "source": "cloud", "limit_a": 16, "active": "open"}
 PINNED: list[tuple[str, Any]] = [
     ("gpio", {"factory": "lgpio"}),

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ from cext.rows import NO_PHASE, ROOT
 from hil.devices.alfen import Alfen
 from hil.devices.em24 import Em24
 from hil.devices.mbap import Server
+from hil.devices.pdu import Manner
 
 SECOND_NS = 1_000_000_000
 CAR = Car(max_ma=16_000, phases=3, reaction_ns=SECOND_NS, energy_wh=60_000, taper_wh=0)
@@ -276,3 +278,23 @@ def test_reads_outside_the_meter_map_are_refused() -> None:
         assert (await client.write_register(12, 7)).exception_code == 2
 
     of_meter(story)
+
+
+# --- where they listen -------------------------------------------------------------------------
+
+
+def test_a_device_without_power_keeps_its_port_from_everybody_else() -> None:
+    async def story() -> None:
+        server = Depot().meter.serve()
+        await server.open()
+        await server.behave(Manner.GONE)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.port)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+        await server.behave(Manner.ANSWERS)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.transport.abort()
+        await server.close()
+
+    asyncio.run(story())

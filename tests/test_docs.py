@@ -49,8 +49,34 @@ def test_functions_are_where_the_page_says(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist(page: Path) -> None:
-    said = re.findall(r"\bloadkeeper ([a-z]+)", " ".join(named(page)))
-    assert set(said) <= set(COMMANDS)
+    said = {word for name in named(page) for word in re.findall(r"\bloadkeeper ([a-z]+)", name)}
+    assert said <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_to_type_exist(page: Path) -> None:
+    """In blocks of shell, where a line begins with the command, or with sudo."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    typed = re.findall(r"^(?:sudo )?(?:\S*/)?loadkeeper ([a-z]+)", "\n".join(blocks), re.MULTILINE)
+    assert set(typed) <= set(COMMANDS)
+
+
+PLACE = re.compile(r"/(?:opt|etc|usr|var|run)/[\w./-]*loadkeeper[\w./-]*")
+
+
+def test_places_on_a_gateway_are_those_that_are_laid() -> None:
+    """What a page says is there after an installation, install.sh, a unit or tmpfiles makes."""
+    scripts = [*(ROOT / "systemd").iterdir(), *(ROOT / "systemd" / "steps").iterdir()]
+    text = "\n".join(each.read_text(encoding="utf-8") for each in scripts if each.is_file())
+    for _ in range(2):  # names stand for places that begin with other names
+        for name, place in re.findall(r"^(\w+)=(/\S+|\$\w+/\S+)", text, re.MULTILINE):
+            text = text.replace(f"${name}/", f"{place}/").replace(f'${name}"', f'{place}"')
+    for folder in re.findall(r"^\w*(State|Runtime)Directory=(\S+)", text, re.MULTILINE):
+        text += {"State": f" /var/lib/{folder[1]} ", "Runtime": f" /run/{folder[1]} "}[folder[0]]
+    install = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    said = {each.rstrip("./") for each in PLACE.findall(install)}
+    assert len(said) > 15
+    assert not [place for place in sorted(said) if place not in text]
 
 
 def defined(file: Path) -> set[str]:

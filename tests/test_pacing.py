@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -68,13 +69,14 @@ class Keba:
 Story = Callable[[Board, ChargerDriver, Keba], Awaitable[None]]
 
 
-def told(story: Story) -> None:
+def told(story: Story, **changes: Any) -> None:
     async def whole() -> None:
         board, keba = Board(), Keba()
         async with serving(keba) as wire:
             line = TcpLine("127.0.0.1", wire.port, 5, may_write=True)
             its = charger(wire.port, profile=PROFILE.name, facts=PROFILE.facts)
             its = replace(its, unit=255, fallback_delay_ns=10 * NS_PER_S)
+            its = replace(its, **changes)
             driver = ChargerDriver(its, PROFILE, Bus(line, board.clock), board, write=True)
             task = asyncio.create_task(driver.run())
             try:
@@ -158,6 +160,44 @@ def test_its_watchdog_is_fed_by_polls_and_costs_no_writes() -> None:
         assert keba.milliamps == [8_000]
 
     told(story)
+
+
+def test_a_short_watchdog_is_fed_by_reads_that_are_spread_and_costs_no_writes() -> None:
+    """A write that only feeds would make the next order wait for the gap: a reduction, too."""
+    reading_ns = PROFILE.reading_ns
+    assert reading_ns == round(5 * READ_GAP_S * NS_PER_S)
+
+    async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
+        assert driver._polls_feed
+        await until(lambda: board.chargers)
+        board.command("bay-01", 8_000)
+        await until(lambda: driver._in_force_ma == 8_000)
+        driver._taken_ns -= 2 * NS_PER_S
+        seen = len(board.chargers)
+        await until(lambda: len(board.chargers) >= seen + 2)
+        assert keba.milliamps == [8_000]
+
+    told(story, poll_ns=2 * reading_ns, fallback_delay_ns=3 * reading_ns)
+
+
+def test_a_watchdog_that_polls_may_not_reach_is_fed_by_writes() -> None:
+    async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
+        assert not driver._polls_feed
+        board.command("bay-01", 8_000)
+        await until(lambda: len(keba.written) >= 2)
+        assert set(keba.milliamps) == {8_000}
+
+    told(story, poll_ns=NS_PER_S, fallback_delay_ns=2 * NS_PER_S)
+
+
+def test_one_that_was_not_asked_before_the_first_decision_is_asked_right_after_it() -> None:
+    async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
+        board.turn.stall()
+        await until(lambda: "not asked" in str(driver.health().error))
+        board.turn.go_on()
+        await until(lambda: len(board.chargers) == 2)  # and not in an hour
+
+    told(story, poll_ns=3600 * NS_PER_S)
 
 
 def test_no_vehicle_is_told_from_one_that_waits() -> None:

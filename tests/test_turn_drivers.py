@@ -136,7 +136,7 @@ def test_a_reply_that_lay_there_while_we_stood_still_is_none(held_s: float, take
         loop = asyncio.get_running_loop()
 
         def ask() -> Request:
-            if line._client is not None and line._client.connected:
+            if line._connection is not None and line._connection.stands:
                 loop.call_later(0.02, time.sleep, held_s)  # the reply comes meanwhile
             return Request("meter", 1, 3, 40, 1)
 

@@ -118,10 +118,12 @@ def test_the_enforcer_waits_for_neither_network_nor_link() -> None:
     assert "link" not in others
 
 
-def test_the_link_stops_nobody() -> None:
+def test_the_link_stops_nobody_and_starts_no_enforcer_that_has_given_up() -> None:
     link = settings(NAMES[1])
-    assert link["Wants"] == ["loadkeeper.service"]
-    for key in ("Requires", "BindsTo", "PartOf", "Conflicts", "PropagatesStopTo"):
+    assert link["After"] == ["loadkeeper.service network.target"]
+    for key in ("Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "PropagatesStopTo"):
+        assert key not in link
+    for key in ("Wants", "Upholds"):
         assert key not in link
 
 

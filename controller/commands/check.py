@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.configuration import Ground
 from controller.document.entries.derogation import Derogation
 from controller.document.problems import DocumentError, Problem
 from controller.document.quantities import GRID_PHASES
+from controller.places import places
 from controller.proof import Finding, Line, Proof, Watchdogs, prove
 from controller.reaction import Reaction
 from controller.relays import Relay, Unsafe
 from controller.remedies import Cost, Remedy
-from controller.site import Site, load
+from controller.saved import Saved, saved
+from controller.site import Site, load, read
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 from drivers.profile import library
 
@@ -39,26 +43,60 @@ TITLES = {
 def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
     parser = subparsers.add_parser("check", description=__doc__)
     parser.add_argument("site", type=Path, metavar="SITE", help="site document, TOML or JSON")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="also look whether what came over MQTT, and was saved there, would be taken up",
+    )
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    """0: the depot keeps its ratings by itself; 1: it does not, or the document is wrong."""
+    """0: the depot keeps its ratings by itself; 1: it does not, or a document is wrong."""
     try:
         site = load(args.site, library())
+        left = _saved(args)
     except OSError as error:
         complain(f"loadkeeper check: {args.site}: {error.strerror or error}")
         return MISUSED
     except DocumentError as error:
         return _refuse(args, error.problems)
-    if site.link is not None and (unusable := credentials.problems(site.link)):
+    theirs = None if args.command == "run" else site.link  # the enforcer may not even look
+    if theirs is not None and (unusable := credentials.problems(theirs)):
         return _refuse(args, unusable)
     proof = prove(site)
     if args.json:
-        answer_json(_answer(site, proof))
+        answer_json({**_answer(site, proof), "saved": left and asdict(left)})
     else:
         _say_proof(site, proof)
-    return FINE if proof.passed else NO
+        _say_saved(left)
+    return FINE if proof.passed and (left is None or left.usable) else NO
+
+
+def _saved(args: Namespace) -> Saved | None:
+    """Raises OSError, DocumentError."""
+    state: Path | None = getattr(args, "state", None)
+    if state is None or args.command != "check":  # `run` has said it in its log
+        return None
+    ground = Ground(read(args.site), str(args.site), library())
+    return saved(places(state=state).documents, ground)
+
+
+def _say_saved(left: Saved | None) -> None:
+    match left:
+        case None | Saved("none"):
+            return
+        case Saved("unreadable"):
+            say(f"The documents that came over MQTT cannot be read: {left.why}.")
+            say("A start would go on with this document alone.")
+        case Saved("outdated"):
+            say(f"Revision {left.revision}, from MQTT, stands on another document: it is void.")
+        case Saved("refused"):
+            say(f"Revision {left.revision}, from MQTT, was in force, and cannot be again:")
+            say(f"   {left.why}")
+        case _:
+            say(f"Revision {left.revision}, from MQTT, would be taken up again.")
 
 
 def _refuse(args: Namespace, problems: Sequence[Problem]) -> int:
@@ -276,6 +314,7 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "passed": proof.passed,
         "problems": [],
         "site": site.id,
+        "mode": site.mode,
         "installation_hash": site.installation_hash(),
         "findings": [_finding(finding, proof) for finding in proof.findings],
         "reactions": [_reaction(each, proof) for each in proof.reactions],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from controller.commands import check
 from controller.places import Places, places
 from controller.site import DocumentError, Site, load
 from drivers.profile import library
@@ -26,4 +25,11 @@ def site_of(args: Namespace) -> Site | int:
     try:
         return load(args.site, library())
     except (OSError, DocumentError):
-        return check.run(args)
+        return refusal(args)
+
+
+def refusal(args: Namespace) -> int:
+    """Says everything that is wrong with the site, as `check` does; its exit status."""
+    from controller.commands import check  # noqa: PLC0415 - only who is refused waits for it
+
+    return check.run(args)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from functools import partial
 
 from cext.thread import KernelThread
 from controller import realtime
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
-from controller.commands import check
 from controller.commands.output import MISUSED, NO, add_json_option, complain
-from controller.commands.processes import add_options, places_of, site_of
+from controller.commands.processes import add_options, places_of, refusal, site_of
 from controller.configuration import Ground, resume
 from controller.enforcer import Depot, Documents, Enforcer, hold
 from controller.image import Image
 from controller.log import configure
 from controller.notify import Notifier
+from controller.permits import lacking
 from controller.proof import prove
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, read
@@ -52,7 +53,7 @@ def run(args: Namespace) -> int:
         return site
     observe = args.observe or site.mode == "observe"
     if not prove(site).passed:
-        status = check.run(args)  # with the sums and remedies
+        status = refusal(args)  # with the sums and remedies
         if not observe:
             complain("refused: nobody may leave this site to itself")
             return status
@@ -73,7 +74,7 @@ def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enfo
     """With the document in force: the installer's file, or what came over MQTT since."""
     where, clock = places_of(args), MonotonicClock()
     workshop = Workshop(clock, observe=args.observe)
-    ground = Ground(read(args.site), str(args.site), library())
+    ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))
     return Enforcer(
         workshop(resume(ground, revisions, installed)),

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from controller.commands import supervisor
 from controller.commands.output import (
     FINE,
     NO,
@@ -16,7 +17,7 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.places import places
+from controller.places import SOCKET, places, runtime_to_ask
 from controller.wire import (
     ChargerReport,
     CircuitReport,
@@ -38,14 +39,18 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def run(args: Namespace) -> int:
-    socket = places(runtime=args.runtime).socket
+    socket = places(args.runtime).socket
     try:
+        socket = runtime_to_ask(args.runtime) / SOCKET
         report = asyncio.run(ask_status(socket))
     except FileNotFoundError:
         complain(f"no enforcer: {socket} does not exist (another --runtime?)")
-        return NO
+        return _down(args)
     except ConnectionRefusedError:
         complain(f"no enforcer answers at {socket}: the one that made it is gone")
+        return _down(args)
+    except (PermissionError, ConnectionResetError):
+        complain(f"{socket} is not open to you: ask as root, or as a user whom --allow names")
         return NO
     except (OSError, FrameError) as error:
         complain(f"{socket}: {str(error) or 'no answer in time'}")
@@ -56,6 +61,14 @@ def run(args: Namespace) -> int:
         for line in screen(report):
             say(line)
     return FINE
+
+
+def _down(args: Namespace) -> int:
+    """Where nobody answers, systemd may know why."""
+    unit = supervisor.ask() if args.runtime is None else None
+    if unit is not None:
+        complain(unit.sentence)
+    return NO
 
 
 def screen(report: StatusReport) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address
 from pathlib import Path
 
 from controller.commands.output import (
@@ -23,7 +23,7 @@ from controller.commands.output import (
     say,
 )
 from controller.document.problems import DocumentError, Problem
-from controller.permits import LOOPBACK, PIN_FACTORY, PINS, VARIABLE, Needs, needs
+from controller.permits import PIN_FACTORY, PINS, VARIABLE, Needs, is_loopback, needs
 from controller.site import Link, Site, load
 from drivers.profile import library
 
@@ -37,7 +37,6 @@ HIDDEN = (  # from the link, by its unit
     "/var/tmp",
     pwd.getpwuid(0).pw_dir,
 )
-LOCAL = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,34 +138,28 @@ def _link(site: Site, needed: Needs) -> DropIn | None:
     """None for a site without a broker."""
     if site.link is None:
         return None
-    open_ = [word for word in needed.addresses if _holds(word, site.link.host)]
-    denied = [word for word in needed.addresses if word not in open_]
+    left = {word: why for word in needed.addresses if (why := _why_open(word, site.link.host))}
+    denied = [word for word in needed.addresses if word not in left]
     lines = [
         f"# Site {site.id}: its meters and chargers are none of the link's business. Written by",
         "# `loadkeeper unit`; to be written again when a device comes, goes or moves.",
-        *(
-            f"# NOT DENIED: {each} is the broker's address as well as a device's, and systemd"
-            " knows no ports."
-            for each in open_
-        ),
+        *(f"# NOT DENIED: {word}, a device's address, {why}." for word, why in left.items()),
         "",
         "[Service]",
         *_by_lines("IPAddressDeny", denied),
     ]
-    return _drop_in("loadkeeper-link.service", lines, {"denied": denied, "not_denied": open_})
+    return _drop_in("loadkeeper-link.service", lines, {"denied": denied, "not_denied": list(left)})
 
 
-def _holds(word: str, host: str) -> bool:
-    """Whether denying the one would shut the other."""
-    here = [ip_network(each) for each in (LOCAL if word == LOOPBACK else (word,))]
-    for each in LOCAL if host == LOOPBACK else (host,):
-        try:
-            there = ip_network(each)
-        except ValueError:
-            continue  # a name: it may change at any time
-        if any(net.version == there.version and net.overlaps(there) for net in here):
-            return True
-    return False
+def _why_open(word: str, broker: str) -> str | None:
+    """Why the link must reach a device's address all the same; systemd knows no ports."""
+    if is_loopback(word):
+        return "is the gateway's own, where paho-mqtt talks to itself"
+    try:
+        same = ip_address(word) == ip_address(broker)
+    except ValueError:
+        return None  # the broker's name, which may mean another address tomorrow
+    return "is the broker's as well" if same else None
 
 
 def _hidden(link: Link, beside: Path) -> Iterator[Problem]:

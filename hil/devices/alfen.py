@@ -9,12 +9,12 @@ written down here a second time and on purpose not taken from the driver's profi
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from cext.plant import Plant, PlantCharger
-from cext.rows import NO_PHASE, Vehicle
+from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_HOLDING, WRITE_MANY, Code, RefusalError
+from hil.devices.seats import ChargerSeat
 
 MAX_MASTERS = 2
 IDLE_S = 60.0  # the socket hangs up on a master that is quiet for this long
@@ -30,33 +30,21 @@ _CONTROL_FORM = struct.Struct(">H 10s f I f f H H")
 _RESERVED_FLOATS = (None,) * 5
 
 
-class Alfen:
-    """Registers of one socket; `present` brings the plant up to now and returns now in ns."""
+@dataclass(eq=False)
+class Alfen(ChargerSeat):
+    """Registers of one socket."""
 
-    def __init__(
-        self,
-        plant: Plant,
-        index: int,
-        row: PlantCharger,
-        present: Callable[[], int],
-        unit: int = 1,
-    ) -> None:
-        self.unit = unit
-        self._plant = plant
-        self._index = index
-        self._row = row
-        self._present = present
-        self._wired = tuple(phase != NO_PHASE for phase in row.phases)
-        self.voltage_v = 230.0
-        self.setpoint_a = row.power_on_ma / 1000
-        self.writes = 0
+    voltage_v: float = field(default=230.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.setpoint_a = self.row.power_on_ma / 1000
 
     def serve(self) -> Server:
         return Server(self, max_masters=MAX_MASTERS, idle_s=IDLE_S)
 
     def reboot(self) -> None:
         """The socket's power was cut: the setpoint is not kept."""
-        self.setpoint_a = self._row.power_on_ma / 1000
+        self.setpoint_a = self.row.power_on_ma / 1000
 
     def read(self, function: int, address: int, count: int) -> bytes:
         if function != READ_HOLDING:
@@ -86,16 +74,16 @@ class Alfen:
         ampere = struct.unpack(">f", words)[0]
         if not 0 <= ampere <= 1000:  # NaN is neither
             raise RefusalError(Code.ILLEGAL_VALUE)
-        self._present()
-        self._plant.write_setpoint(self._index, round(ampere * 1000))
+        self.present()
+        self.plant.write_setpoint(self.index, round(ampere * 1000))
         self.setpoint_a = ampere
         self.writes += 1
 
     def _measured(self) -> bytes:
-        self._present()
-        currents_ma = self._plant.charger(self._index).current_ma
+        self.present()
+        currents_ma = self.state.current_ma
         amperes = [
-            ma / 1000 if wired else None for wired, ma in zip(self._wired, currents_ma, strict=True)
+            ma / 1000 if wired else None for wired, ma in zip(self.wired, currents_ma, strict=True)
         ]
         volts = [None if ampere is None else self.voltage_v for ampere in amperes]
         watts = [None if ampere is None else ampere * self.voltage_v for ampere in amperes]
@@ -105,12 +93,12 @@ class Alfen:
         )
 
     def _energy(self) -> bytes:
-        self._present()
-        return struct.pack(">d", self._plant.charger(self._index).energy_mwh / 1000)
+        self.present()
+        return struct.pack(">d", self.state.energy_mwh / 1000)
 
     def _control(self) -> bytes:
-        self._present()
-        state = self._plant.charger(self._index)
+        self.present()
+        state = self.state
         pwm = state.offered_ma >= PWM_FROM_MA
         return _CONTROL_FORM.pack(
             0 if state.vehicle is Vehicle.F else 1,
@@ -118,13 +106,13 @@ class Alfen:
             state.offered_ma / 1000,
             state.valid_ns // 1_000_000_000,
             self.setpoint_a,
-            self._row.fallback_ma / 1000,
+            self.row.fallback_ma / 1000,
             int(state.valid_ns > 0),
             self._phases(),
         )
 
     def _phases(self) -> int:
-        return 3 if sum(self._wired) == 3 else 1
+        return 3 if sum(self.wired) == 3 else 1
 
 
 def _mode3(vehicle: Vehicle, pwm: bool) -> str:

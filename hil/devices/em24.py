@@ -8,13 +8,11 @@ of its power, + is import.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from cext.plant import Plant
-from cext.rows import Phases
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_HOLDING, READ_INPUT, WRITE_ONE, Code, RefusalError
-from hil.faults.view import View, truly
+from hil.devices.seats import MeterSeat
 
 MAX_WORDS = 50
 IDENTITY = 11  # its own when read alone; inside a block it belongs to a voltage
@@ -29,33 +27,15 @@ _COSINE = 1000  # power factor 1 in thousandths
 _LINE_TO_LINE = 3**0.5
 
 
-class Em24:
-    """Registers of a meter on one circuit; `present` brings the plant up to now, in ns.
+@dataclass(eq=False)
+class Em24(MeterSeat):
+    """Registers of a meter."""
 
-    Its terminals see the grid phases `phases`, through transformers of `ratio` (primary to
-    secondary; negative where they sit the wrong way round).
-    """
+    application: int = field(default=APPLICATION_H, init=False)
 
-    def __init__(
-        self,
-        plant: Plant,
-        circuit: int,
-        present: Callable[[], int],
-        phases: Phases = (0, 1, 2),
-        ratio: float = 1.0,
-        unit: int = 1,
-    ) -> None:
-        self.unit = unit
-        self._plant = plant
-        self._circuit = circuit
-        self._present = present
-        self._phases = phases
-        self._ratio = ratio
-        self.voltage_v = 230.0
-        self.view: View = truly
-        self.application = APPLICATION_H
+    def __post_init__(self) -> None:
         self._energy_ws = [0.0, 0.0, 0.0]
-        self._counted_ns = present()
+        self._counted_ns = self.present()
 
     def serve(self) -> Server:
         return Server(self)
@@ -89,9 +69,8 @@ class Em24:
 
     def _block(self) -> bytes:
         """Registers 0 to 79; those that the map does not name read 0."""
-        now_ns = self._present()
-        grid_ma = self.view(self._plant.meter(self._circuit))
-        current_ma = [round(grid_ma[phase] / self._ratio) for phase in self._phases]
+        now_ns = self.present()
+        current_ma = [round(ma) for ma in self.seen_ma()]
         watts = [ma / 1000 * self.voltage_v for ma in current_ma]
         if self.application != APPLICATION_H:
             watts = [abs(watt) for watt in watts]  # the other applications show no direction

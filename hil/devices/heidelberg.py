@@ -9,10 +9,10 @@ sleeps when no vehicle has been there for a while, and hears nothing any more.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from cext.plant import Plant, PlantCharger, PlantChargerState
-from cext.rows import NO_PHASE, Vehicle
+from cext.plant import PlantChargerState
+from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import (
     READ_HOLDING,
@@ -22,6 +22,7 @@ from hil.devices.pdu import (
     Code,
     RefusalError,
 )
+from hil.devices.seats import ChargerSeat
 
 LAYOUT = 0x0108
 WATCHDOG, STANDBY, LOCK, SETPOINT, FAILSAFE = 257, 258, 259, 261, 262
@@ -34,34 +35,22 @@ _STATES = {Vehicle.E: 9, Vehicle.F: 10}
 _MEASURED = 4  # to 18
 
 
-class Heidelberg:
-    """Registers of one wall box; `present` brings the plant up to now and returns now in ns."""
+@dataclass(eq=False)
+class Heidelberg(ChargerSeat):
+    """Registers of one wall box."""
 
-    def __init__(
-        self,
-        plant: Plant,
-        index: int,
-        row: PlantCharger,
-        present: Callable[[], int],
-        unit: int = 1,
-    ) -> None:
-        self.unit = unit
-        self.writes = 0
-        self.hurried = 0  # requests that came sooner than it bears
-        self._plant = plant
-        self._index = index
-        self._row = row
-        self._present = present
-        self._wired = tuple(phase != NO_PHASE for phase in row.phases)
+    hurried: int = field(default=0, init=False)  # requests that came sooner than it bears
+
+    def __post_init__(self) -> None:
         self._fed = False  # its watchdog runs, or has run out
-        self._vehicle_ns = present()
+        self._vehicle_ns = self.present()
         self._asked_ns = self._vehicle_ns - GAP_NS
         self.holding = {  # kept without power, but for the setpoint
-            WATCHDOG: row.watchdog_ns // _MS_NS,
+            WATCHDOG: self.row.watchdog_ns // _MS_NS,
             STANDBY: STANDBY_DISABLED,
             LOCK: 1,
-            SETPOINT: row.power_on_ma // _MA,
-            FAILSAFE: row.fallback_ma // _MA,
+            SETPOINT: self.row.power_on_ma // _MA,
+            FAILSAFE: self.row.fallback_ma // _MA,
         }
 
     def serve(self) -> Server:
@@ -71,16 +60,16 @@ class Heidelberg:
     @property
     def asleep(self) -> bool:
         """In standby it hears nothing until a vehicle comes."""
-        now_ns = self._present()
-        if self._state().vehicle is not Vehicle.A:
+        now_ns = self.present()
+        if self.state.vehicle is not Vehicle.A:
             self._vehicle_ns = now_ns
         allowed = self.holding[STANDBY] != STANDBY_DISABLED
         return allowed and now_ns - self._vehicle_ns >= STANDBY_AFTER_NS
 
     def reboot(self) -> None:
         """Its power was cut: the setpoint is lost, its watchdog runs again from the start."""
-        self.holding[SETPOINT] = self._row.power_on_ma // _MA
-        self._present()
+        self.holding[SETPOINT] = self.row.power_on_ma // _MA
+        self.present()
         self._offer()
 
     def read(self, function: int, address: int, count: int) -> bytes:
@@ -106,14 +95,14 @@ class Heidelberg:
         self.holding[address] = value
         if address in (WATCHDOG, FAILSAFE):
             timeout_ns = self.holding[WATCHDOG] * _MS_NS
-            self._plant.set_alone(self._index, self.holding[FAILSAFE] * _MA, timeout_ns)
+            self.plant.set_alone(self.index, self.holding[FAILSAFE] * _MA, timeout_ns)
         self.writes += address == SETPOINT
         if address == SETPOINT or not lapsed:
             self._offer()
 
     def _hear(self) -> None:
         """Any request feeds the watchdog; one that has run out waits for a setpoint."""
-        now_ns = self._present()
+        now_ns = self.present()
         self.hurried += now_ns - self._asked_ns < GAP_NS
         self._asked_ns = now_ns
         if not self._lapsed:
@@ -122,24 +111,21 @@ class Heidelberg:
     @property
     def _lapsed(self) -> bool:
         """Whether its watchdog has run, and run out."""
-        return self._fed and self.holding[WATCHDOG] > 0 and not self._state().valid_ns
+        return self._fed and self.holding[WATCHDOG] > 0 and not self.state.valid_ns
 
     def _offer(self) -> None:
         offered_ma = self.holding[SETPOINT] * _MA if self.holding[LOCK] else 0
-        self._plant.write_setpoint(self._index, offered_ma)
+        self.plant.write_setpoint(self.index, offered_ma)
         self._fed = True
-
-    def _state(self) -> PlantChargerState:
-        return self._plant.charger(self._index)
 
     def _measured(self) -> bytes:
         """Registers 4 to 18."""
-        state = self._state()
+        state = self.state
         tenths = [
             round(ma / _MA) if wired else 0
-            for wired, ma in zip(self._wired, state.current_ma, strict=True)
+            for wired, ma in zip(self.wired, state.current_ma, strict=True)
         ]
-        volts = [230 if wired else 0 for wired in self._wired]
+        volts = [230 if wired else 0 for wired in self.wired]
         watts = sum(volt * tenth // 10 for volt, tenth in zip(volts, tenths, strict=True))
         energy_wh = state.energy_mwh // 1000
         return struct.pack(

@@ -10,12 +10,13 @@ worse of what the guide leaves open.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from cext.plant import Plant, PlantCharger, PlantChargerState
-from cext.rows import NO_PHASE, Vehicle
+from cext.plant import PlantChargerState
+from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_HOLDING, WRITE_ONE, Code, RefusalError
+from hil.devices.seats import ChargerSeat
 
 READ_GAP_NS = 500_000_000
 WRITE_GAP_NS = 5_000_000_000
@@ -27,30 +28,19 @@ _VOLTS = 230
 _NS_PER_S = 1_000_000_000
 
 
-class Keba:
-    """Registers of one charger; `present` brings the plant up to now and returns now in ns."""
+@dataclass(eq=False)
+class Keba(ChargerSeat):
+    """Registers of one charger."""
 
-    def __init__(
-        self,
-        plant: Plant,
-        index: int,
-        row: PlantCharger,
-        present: Callable[[], int],
-        unit: int = 255,
-    ) -> None:
-        self.unit = unit
-        self.writes = 0
-        self.hurried_reads = 0
-        self.hurried_writes = 0
-        self._plant = plant
-        self._index = index
-        self._row = row
-        self._present = present
-        self._wired = tuple(phase != NO_PHASE for phase in row.phases)
-        self._setpoint_ma = row.power_on_ma
+    unit: int = 255
+    hurried_reads: int = field(default=0, init=False)
+    hurried_writes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._setpoint_ma = self.row.power_on_ma
         self._enabled = True
-        self._failsafe_ma = row.fallback_ma
-        self._timeout_s = row.watchdog_ns // _NS_PER_S
+        self._failsafe_ma = self.row.fallback_ma
+        self._timeout_s = self.row.watchdog_ns // _NS_PER_S
         self._read_ns = self._written_ns = -(10**18)
 
     def serve(self) -> Server:
@@ -63,10 +53,10 @@ class Keba:
 
     def reboot(self) -> None:
         """Its power was cut: it begins with its power-on current, and its watchdog is off."""
-        self._setpoint_ma = self._row.power_on_ma
+        self._setpoint_ma = self.row.power_on_ma
         self._enabled = True
         self._failsafe_ma = self._timeout_s = 0
-        self._plant.set_alone(self._index, self._failsafe_ma, self._timeout_s)
+        self.plant.set_alone(self.index, self._failsafe_ma, self._timeout_s)
 
     def read(self, function: int, address: int, count: int) -> bytes:
         now_ns = self._hear()
@@ -108,19 +98,19 @@ class Keba:
                 self._timeout_s = value
         if address in (FAILSAFE, TIMEOUT):
             timeout_ns = self._timeout_s * _NS_PER_S
-            self._plant.set_alone(self._index, self._failsafe_ma, timeout_ns)
+            self.plant.set_alone(self.index, self._failsafe_ma, timeout_ns)
         self._hear()
 
     def _hear(self) -> int:
         """Feeds the watchdog; what it fell back from holds again."""
-        now_ns = self._present()
-        self._plant.write_setpoint(self._index, self._setpoint_ma if self._enabled else 0)
+        now_ns = self.present()
+        self.plant.write_setpoint(self.index, self._setpoint_ma if self._enabled else 0)
         return now_ns
 
     def _values(self) -> dict[int, int]:
-        state = self._plant.charger(self._index)
+        state = self.state
         currents_ma = [
-            ma if wired else 0 for wired, ma in zip(self._wired, state.current_ma, strict=True)
+            ma if wired else 0 for wired, ma in zip(self.wired, state.current_ma, strict=True)
         ]
         energy = state.energy_mwh // 100  # in tenths of a watt-hour
         return {
@@ -135,10 +125,10 @@ class Keba:
             1018: FIRMWARE,
             1020: sum(currents_ma) * _VOLTS,
             1036: energy,
-            **{1040 + 2 * i: _VOLTS if wired else 0 for i, wired in enumerate(self._wired)},
+            **{1040 + 2 * i: _VOLTS if wired else 0 for i, wired in enumerate(self.wired)},
             1046: 1000,
             1100: state.offered_ma,
-            1110: min(HARDWARE_MA, self._row.max_ma),
+            1110: min(HARDWARE_MA, self.row.max_ma),
             1502: energy,
             1600: self._failsafe_ma,
             1602: self._timeout_s,

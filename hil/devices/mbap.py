@@ -10,7 +10,7 @@ import asyncio
 import struct
 
 from hil.devices.pdu import Code, Manner, Registers, answer
-from hil.devices.place import LOOPBACK, Place
+from hil.devices.place import LOOPBACK, Place, port_of
 
 _HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
 _MAX_LENGTH = 254  # unit + PDU
@@ -39,6 +39,8 @@ class Server:
     async def open(self) -> None:
         """Listens; the first time on a port of the system's choice."""
         loop = asyncio.get_running_loop()
+        if not self.port and self.place is LOOPBACK:
+            self.port = port_of(self)
         listening = self.place.listen(self.port)
         self._listener = await loop.create_server(lambda: _Session(self), sock=listening)
         self.port = self._listener.sockets[0].getsockname()[1]

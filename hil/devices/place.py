@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import weakref
 from typing import Protocol
 
 
@@ -25,3 +27,14 @@ class Loopback:
 
 
 LOOPBACK: Place = Loopback()
+
+
+def port_of(owner: object) -> int:
+    """A port of the loopback that is the owner's for as long as it lives, also while nobody listens
+    there: the system gives it to nobody else, neither to listen at nor to come from."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the owner listens beside it
+        holder.bind((LOOPBACK.host, 0))
+        port: int = holder.getsockname()[1]
+        weakref.finalize(owner, os.close, holder.detach())
+    return port

@@ -8,42 +8,17 @@ power, + is import.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
-from cext.plant import Plant
-from cext.rows import Phases
 from hil.devices.mbap import Server
 from hil.devices.pdu import READ_INPUT, Code, RefusalError
-from hil.faults.view import View, truly
+from hil.devices.seats import MeterSeat
 
 MAX_WORDS = 60
 _LAST = 382  # of the map; what stands between its values reads 0
 
 
-class Sdm630:
-    """Registers of a meter on one circuit; `present` brings the plant up to now, in ns.
-
-    Its terminals see the grid phases `phases`, through transformers of `ratio` (primary to
-    secondary; negative where they sit the wrong way round).
-    """
-
-    def __init__(
-        self,
-        plant: Plant,
-        circuit: int,
-        present: Callable[[], int],
-        phases: Phases = (0, 1, 2),
-        ratio: float = 1.0,
-        unit: int = 1,
-    ) -> None:
-        self.unit = unit
-        self._plant = plant
-        self._circuit = circuit
-        self._present = present
-        self._phases = phases
-        self._ratio = ratio
-        self.voltage_v = 230.0
-        self.view: View = truly
+class Sdm630(MeterSeat):
+    """Registers of a meter."""
 
     def serve(self) -> Server:
         """Behind a gateway, where it hangs on no line."""
@@ -64,9 +39,8 @@ class Sdm630:
         raise RefusalError(Code.ILLEGAL_FUNCTION)  # its set-up is not simulated
 
     def _values(self) -> dict[int, float]:
-        self._present()
-        grid_ma = self.view(self._plant.meter(self._circuit))
-        amperes = [grid_ma[phase] / 1000 / self._ratio for phase in self._phases]
+        self.present()
+        amperes = [ma / 1000 for ma in self.seen_ma()]
         watts = [ampere * self.voltage_v for ampere in amperes]
         values = {52: sum(watts), 56: sum(map(abs, watts)), 70: 50.0}
         for i, (ampere, watt) in enumerate(zip(amperes, watts, strict=True)):

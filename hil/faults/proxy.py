@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
-from hil.devices.place import LOOPBACK, Place
+from hil.devices.place import LOOPBACK, Place, port_of
 
 _CHUNK = 65_536
 _SLICES_PER_S = 50  # in which a throttled line passes its bytes
@@ -51,6 +51,8 @@ class Proxy:
         self._links: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
+        if not self.port and self.place is LOOPBACK:
+            self.port = port_of(self)
         self._listener = await asyncio.start_server(self._serve, sock=self.place.listen(self.port))
         self.port = self._listener.sockets[0].getsockname()[1]
         self._passing.set()

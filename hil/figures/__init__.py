@@ -13,7 +13,7 @@ from typing import Literal
 Value = float | int | Mapping[str, float | int]
 """One number, or several by size, poll period and the like."""
 
-SUBJECTS = ("kernel", "plant")
+SUBJECTS = ("kernel", "plant", "alloc", "wakeup", "polling", "overload", "memory", "start")
 """In the order of the table."""
 
 

@@ -21,4 +21,6 @@ def optional(value: object, alias: str, description: str) -> Any:
 class Entry(BaseModel):
     """Part of a document: nothing unknown, nothing changed afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )

@@ -1,0 +1,109 @@
+"""Lean devices for measurements: registers that cost little to answer from."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from hil.devices.pdu import READ_HOLDING, READ_INPUT, WRITE_MANY, Code, RefusalError
+
+_VOLT = 2300  # tenths
+_EM24_WORDS, _EM24_MODEL, _EM24_APPLICATION = 80, 1648, 7
+_ALFEN_MEASURED, _ALFEN_CONTROL, _ALFEN_APPLIED, _ALFEN_SETPOINT = 306, 1200, 1206, 1210
+_TWENTY_WORDS = 20
+
+
+class Meter:
+    """An EM24's registers with a current that is never quite the same."""
+
+    unit = 1
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._block = bytearray(2 * _EM24_WORDS)
+        for volt in range(3):
+            struct.pack_into(">HH", self._block, 4 * volt, _VOLT, 0)
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        if function == READ_INPUT and address + count <= _EM24_WORDS:
+            self._asked += 1
+            ma = 200 + self._asked % 7
+            struct.pack_into(">HHHHHH", self._block, 24, ma, 0, ma + 1, 0, ma + 2, 0)
+            struct.pack_into(">HHHHHH", self._block, 36, 2 * ma, 0, 2 * ma, 0, 2 * ma, 0)
+            return bytes(self._block[2 * address : 2 * (address + count)])
+        found = {11: _EM24_MODEL, 40960: _EM24_APPLICATION}.get(address)
+        if function != READ_HOLDING or found is None or count != 1:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        return struct.pack(">H", found)
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        raise RefusalError(Code.ILLEGAL_FUNCTION)
+
+
+class Bay:
+    """An Alfen's registers: with `charging`, a vehicle that draws what it is offered.
+
+    `written` is called with each setpoint in A, when it has arrived.
+    """
+
+    unit = 1
+
+    def __init__(
+        self, charging: bool = False, written: Callable[[float], None] = lambda setpoint_a: None
+    ) -> None:
+        self._written = written
+        self._charging = charging
+        state = b"C2" if charging else b"A"
+        self._control = bytearray(
+            struct.pack(">H10sfIffHH", 1, state.ljust(10, b"\0"), 6.0, 60, 6.0, 6.0, 1, 3)
+        )
+        self.setpoint_a = 6.0
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        for first, block in ((_ALFEN_MEASURED, self._measured()), (_ALFEN_CONTROL, self._control)):
+            start = 2 * (address - first)
+            if start >= 0 and start + 2 * count <= len(block):
+                return bytes(block[start : start + 2 * count])
+        raise RefusalError(Code.ILLEGAL_ADDRESS)
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        if function != WRITE_MANY or address != _ALFEN_SETPOINT or len(words) != 4:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        for place in (_ALFEN_SETPOINT, _ALFEN_APPLIED):
+            start = 2 * (place - _ALFEN_CONTROL)
+            self._control[start : start + 4] = words
+        self.setpoint_a = struct.unpack(">f", words)[0]
+        self._written(self.setpoint_a)
+
+    def _measured(self) -> bytes:
+        current_a = self.setpoint_a if self._charging else 0.0
+        watt = 230.0 * current_a
+        floats = (
+            *(230.0,) * 3,
+            *(0.0,) * 4,
+            *(current_a,) * 3,
+            *(0.0,) * 6,
+            *(watt,) * 3,
+            3 * watt,
+        )
+        return struct.pack(">20f", *floats)
+
+
+class Twenty:
+    """The meter of hil/profiles/twenty.toml, which shows `current_a()` on each phase, now."""
+
+    unit = 1
+
+    def __init__(self, current_a: Callable[[], float]) -> None:
+        self._current_a = current_a
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        if function != READ_HOLDING or address + count > _TWENTY_WORDS:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        ampere = self._current_a()
+        milliamps, decivolts, watts = round(1000 * ampere), 2300, round(230 * ampere)
+        block = struct.pack(">10i", *(decivolts, milliamps, watts) * 3, 3 * watts)
+        return block[2 * address : 2 * (address + count)]
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        raise RefusalError(Code.ILLEGAL_FUNCTION)
