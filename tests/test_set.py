@@ -24,11 +24,10 @@ from controller.units import NS_PER_S
 from drivers.profile import library
 from hil.devices.alfen import Alfen as Simulated
 from tests.driven import Alfen, Devices
-from tests.linked import world
+from tests.linked import free_port, world
 from tests.modbus_wire import Asked
 from tests.patience import wait_for
 from tests.serial_wire import Heard, SerialWire, plugged
-from tests.test_link import free_port
 from tests.test_read import EM24, answer, device
 
 SETTLE_S = 0.3
