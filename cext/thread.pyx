@@ -73,10 +73,10 @@ cdef extern from "<unistd.h>" nogil:
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t APART = 5_000_000  # early ticks are at least this far apart
 STACK_BYTES = 256 * 1024
-BEGIN_WITHIN_S = 2.0
 STOP_WITHIN_S = 2.0
 
 cdef enum:
+    BEGIN_WITHIN_MS = 2000
     KEPT = 1024  # of how late ticks began
 
 
@@ -102,7 +102,9 @@ cdef class KernelThread:
     cdef int ticked
     cdef int stopping
     cdef object thread
-    cdef object begun
+    cdef int begun
+    cdef int settled
+    cdef int unarmed
     # what was granted
     cdef int priority
     cdef int fifo_errno
@@ -117,7 +119,7 @@ cdef class KernelThread:
     cdef int64_t worst_late
 
     def __cinit__(self):
-        self.timer = self.woken = self.changed = self.ticked = -1
+        self.timer = self.woken = self.changed = self.ticked = self.begun = -1
 
     def __init__(self, Kernel kernel not None, int64_t period_ns):
         if not APART <= period_ns <= SECOND:
@@ -128,11 +130,12 @@ cdef class KernelThread:
         self.woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.ticked = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        if min(self.timer, self.woken, self.changed, self.ticked) < 0:
+        self.begun = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if min(self.timer, self.woken, self.changed, self.ticked, self.begun) < 0:
             raise OSError("no timer or event descriptor could be had")
 
     def __dealloc__(self):
-        for fd in (self.timer, self.woken, self.changed, self.ticked):
+        for fd in (self.timer, self.woken, self.changed, self.ticked, self.begun):
             close(fd)  # -1 is refused, and that is all
 
     @property
@@ -145,7 +148,7 @@ cdef class KernelThread:
 
     @property
     def granted(self):
-        if self.begun is None or not self.begun.is_set():
+        if not self.settled:
             return None
         return Granted(
             self.priority, self.fifo_errno, self.all_locked, self.lock_errno,
@@ -161,16 +164,10 @@ cdef class KernelThread:
         return [self.late[i % KEPT] for i in range(max(0, upto - KEPT), upto)]
 
     def start(self):
-        cdef itimerspec when
+        cdef pollfd begun
         if self.thread is not None or self.kernel.wake_fd >= 0:
             raise RuntimeError("this kernel has, or had, a thread")
-        when.it_interval = as_timespec(self.period)
-        self.due = monotonic() + self.period
-        when.it_value = as_timespec(self.due)
-        if timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL):
-            raise OSError("the kernel's timer could not be set")
         self.kernel.wake_fd = self.woken
-        self.begun = threading.Event()
         before = threading.stack_size(STACK_BYTES)
         try:
             thread = threading.Thread(target=self._run, name="kernel", daemon=True)
@@ -178,7 +175,13 @@ cdef class KernelThread:
             self.thread = thread
         finally:
             threading.stack_size(before)
-        self.begun.wait(BEGIN_WITHIN_S)
+        begun.fd = self.begun
+        begun.events = POLLIN
+        with nogil:
+            poll(&begun, 1, BEGIN_WITHIN_MS)
+        if self.unarmed:
+            self.stop()
+            raise OSError("the kernel's timer could not be set")
 
     def stop(self):
         cdef uint64_t one = 1
@@ -191,23 +194,29 @@ cdef class KernelThread:
             self.kernel.wake_fd = -1
 
     def _run(self):
-        with nogil:
+        cdef uint64_t one = 1
+        with nogil:  # until the end: who waits for the interpreter here is late
             prctl(PR_SET_NAME, b"kernel")  # as ps and top show it
             self.settle()
-        self.begun.set()
-        with nogil:
+            self.settled = 1
+            write(self.begun, &one, sizeof(one))
             self.loop()
             if not self.all_locked and self.lock_errno == 0:
                 self.unlock_own()
 
     cdef void settle(self) noexcept nogil:
-        """Asks for real time, and has all that a tick touches in memory before the first."""
+        """Asks for real time, has all that a tick touches in memory, and starts the clock."""
+        cdef itimerspec when
         self.stack_bytes = own_stack(&self.stack)
         touch_below(self.stack, self.stack_bytes)
         self.all_locked = process_locked()
         if not self.all_locked:
             self.lock_errno = self.lock_own()
         self.fifo_errno = ask_fifo(&self.priority)
+        self.due = monotonic() + self.period
+        when.it_interval = as_timespec(self.period)
+        when.it_value = as_timespec(self.due)
+        self.unarmed = timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL)
 
     cdef int lock_own(self) noexcept nogil:
         """The kernel's arrays, the stack, and the objects that lead to them: 0, or why not.

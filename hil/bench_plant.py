@@ -169,7 +169,7 @@ class PlantBench:
                 self._crash(event, event.times)
             case Stall(thread=thread):
                 self._stall({thread}, event.for_s)
-            case Stop():
+            case Stop(process="enforcer"):
                 self._stall({"kernel", "io"}, event.for_s)
             case _:
                 return False

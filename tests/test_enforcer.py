@@ -345,16 +345,5 @@ def test_run_refuses_a_site_with_every_problem_and_one_that_is_not_safe(
     assert main(["run", str(tmp_path / "none.toml")]) == 2
 
 
-def test_bench_prints_numbers_by_size(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("controller.commands.bench.BLOCK_NS", 1)
-    assert main(["bench", "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    for field in ("fair_shares_us", "tick_us"):
-        assert list(answer[field]) == ["10", "100", "1000"]
-        assert all(value > 0 for value in answer[field].values())
-
-
 def test_waiting_is_over_when_it_should_be() -> None:
     asyncio.run(until(lambda: True))

@@ -21,32 +21,71 @@ from cext.rows import (
 )
 from cext.shares import ShareRun
 from cext.tick import Kernel
-from controller.commands.output import FINE, add_json_option, answer_json, columns, say
+from controller import wakeup
+from controller.commands.output import FINE, add_json_option, answer_json, say
+from controller.realtime import in_words
 
 SIZES = (10, 100, 1000)
+WAKING = 100  # chargers, while wake-ups are measured
 BLOCKS = 15
 BLOCK_NS = 20_000_000
 TICK_NS = 100_000_000
 SECOND_NS = 1_000_000_000
+NS_PER_US = 1000
 ROTATIONS: tuple[Phases, ...] = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+
+
+FIELDS = ("fair_shares_us", "tick_us", "wakeup_p99_us", "wakeup_vs_sleep")
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("bench", help="measure the kernel on this machine")
+    parser.add_argument(
+        "--only", action="append", choices=FIELDS, help="this one; may be given several times"
+    )
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    shares_us = {str(size): _shares_us(size) for size in SIZES}
-    tick_us = {str(size): _tick_us(size) for size in SIZES}
+    asked = set(args.only or FIELDS)
+    answer: dict[str, object] = {}
+    if "fair_shares_us" in asked:
+        answer["fair_shares_us"] = _by_size("one run of fair shares", _shares_us)
+    if "tick_us" in asked:
+        answer["tick_us"] = _by_size("one whole tick", _tick_us)
+    if asked & {"wakeup_p99_us", "wakeup_vs_sleep"}:
+        answer |= _wakeup()
+        asked |= {"wakeup_scheduling", "wakeup_worst_us", "sleep_p99_us"}
     if args.json:
-        answer_json({"fair_shares_us": shares_us, "tick_us": tick_us})
-    else:
-        rows = [[size, f"{shares_us[size]}", f"{tick_us[size]}"] for size in shares_us]
-        head = ["chargers", "fair shares, µs", "whole tick, µs"]
-        for line in columns([head, *rows], right=frozenset({0, 1, 2})):
-            say(line)
+        answer_json({field: value for field, value in answer.items() if field in asked})
     return FINE
+
+
+def _by_size(what: str, measured: Callable[[int], float]) -> dict[str, float]:
+    found_us = {str(size): measured(size) for size in SIZES}
+    for size, us in found_us.items():
+        say(f"{what}, {size} chargers: {us} µs")
+    return found_us
+
+
+def _wakeup() -> dict[str, object]:
+    wakes = wakeup.measure(make_kernel(WAKING))
+    times = round(wakes.times_better, 1)
+    answer = {
+        "wakeup_p99_us": wakes.p99_ns / NS_PER_US,
+        "wakeup_vs_sleep": times,
+        "wakeup_worst_us": max(map(max, wakes.kernel_ns)) / NS_PER_US,
+        "sleep_p99_us": wakeup.p99([late for block in wakes.sleep_ns for late in block])
+        / NS_PER_US,
+        "wakeup_scheduling": in_words(wakes.granted).scheduling,
+    }
+    say(
+        f"the kernel's thread woke {answer['wakeup_p99_us']} µs late (p99; at worst "
+        f"{answer['wakeup_worst_us']} µs) while two others kept the interpreter busy"
+    )
+    say(f"a thread that sleeps in Python: {answer['sleep_p99_us']} µs, {times} times as late")
+    say(f"scheduling of the kernel's thread: {answer['wakeup_scheduling']}")
+    return answer
 
 
 def _tree(chargers: int) -> list[CircuitRow]:
@@ -80,7 +119,7 @@ def _shares_us(size: int) -> float:
 
 def _tick_us(size: int) -> float:
     """A tick after a fresh meter reading and a fresh report of every charger."""
-    kernel = _kernel(size)
+    kernel = make_kernel(size)
     now_ns = SECOND_NS
 
     def prepare() -> None:
@@ -97,7 +136,7 @@ def _tick_us(size: int) -> float:
     return _median_us(lambda: kernel.tick(now_ns), prepare)
 
 
-def _kernel(size: int) -> Kernel:
+def make_kernel(size: int) -> Kernel:
     tree = _tree(size)
     leaves = len(tree) - max(1, size // 10)
     charger = ChargerRow(

@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
     except ConnectionRefusedError:
         complain(f"no enforcer answers at {socket}: the one that made it is gone")
         return _down(args)
-    except PermissionError:
+    except (PermissionError, ConnectionResetError):
         complain(f"{socket} is not open to you: ask as root, or as a user whom --allow names")
         return NO
     except (OSError, FrameError) as error:
