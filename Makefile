@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel bundle lock sanitize clean unroot slow
+.PHONY: help check quick style types imports fast stories slow gateway bench build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,7 +11,7 @@ help: ## this list
 QUICK = style types imports build fast
 
 check: ## everything that must hold: what quick does, then every story in real time, the slow tests
-	@. hil/parts.sh && make_parts $(QUICK) stories slow
+	@. hil/parts.sh && make_parts $(QUICK) stories slow gateway
 
 quick: ## style, types, import contracts and the tests that need no real time
 	@. hil/parts.sh && make_parts $(QUICK)
@@ -34,6 +34,9 @@ stories: build ## tests marked rig: every story on real processes and protocols,
 
 slow: build ## tests marked slow: the wheel, hours of a depot's life
 	@$(PYTEST) -n auto -m "slow and not rig"
+
+gateway: build ## stories on the installed product under a real systemd; STORIES="…" for some
+	@$(PYTHON) -m hil run --bench gateway --if-possible $(STORIES)
 
 bench: build ## measure every figure of docs/performance.md on this machine, and judge it
 	@$(PYTHON) -m hil bench --json

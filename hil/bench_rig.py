@@ -229,7 +229,9 @@ class RigBench:
                 fault: Fault = ThreadFault(self._rig.enforcer, event.thread)
                 group.create_task(_lasting(event.for_s, fault))
             case Stop():
-                group.create_task(_lasting(event.for_s, PauseFault(self._rig.enforcer)))
+                ours = event.process == "enforcer"
+                child = self._rig.enforcer if ours else self._rig.link
+                group.create_task(_lasting(event.for_s, PauseFault(child)))
             case _:
                 return False
         return True

@@ -261,9 +261,10 @@ class Stall(Event):
 
 
 class Stop(Event):
-    """The enforcer stands still as a whole (SIGSTOP), and goes on."""
+    """A process stands still as a whole (SIGSTOP), and goes on."""
 
     do: Literal["stop"]
+    process: Literal["link", "enforcer"] = "enforcer"
     for_s: Positive
 
 
@@ -299,6 +300,52 @@ class Desired(Event):
     within_s: Positive = 15.0
 
 
+class PowerOff(Event):
+    """The gateway is switched off by somebody who knows how (`systemctl poweroff`)."""
+
+    do: Literal["power_off"]
+    boot_after_s: NotNegative | None = Field(None, description="from when it is off")
+
+
+class PowerCut(Event):
+    """The gateway's own supply fails, at this instant."""
+
+    do: Literal["power_cut"]
+    boot_after_s: NotNegative | None = None
+
+
+class Install(Event):
+    """Somebody at the gateway installs a version, or returns; the story fails when it ends
+    otherwise."""
+
+    do: Literal["install"]
+    version: Literal["next", "broken", "back"]
+    ends: Literal["in_force", "returned"] = "in_force"
+
+
+class Command(Event):
+    """Root at the gateway gives a command; it must succeed."""
+
+    do: Literal["command"]
+    words: Annotated[tuple[Id, ...], Field(min_length=1)]
+
+
+class UnitIs(Event):
+    """At this instant systemd says so of a unit, or the story fails."""
+
+    do: Literal["unit_is"]
+    unit: Literal["link", "enforcer"]
+    state: Literal["active", "failed", "inactive"]
+
+
+class Probe(Event):
+    """In the unit's own sandbox a script tries what the unit must not reach, and what it must; the
+    unit is started anew for it."""
+
+    do: Literal["probe"]
+    unit: Literal["link", "enforcer"]
+
+
 Happening = Annotated[
     SetBase
     | Plug
@@ -330,6 +377,12 @@ Happening = Annotated[
     | Stop
     | CrashLoop
     | Leave
+    | PowerOff
+    | PowerCut
+    | Install
+    | Command
+    | UnitIs
+    | Probe
     | SerialLine
     | Misrouted
     | Connection

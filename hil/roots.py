@@ -48,6 +48,7 @@ class Layer:
 
     root: Path
     folder: Path
+    below: tuple[Path, ...] = ()  # more of them, where `root` is what another layer has taken
 
     @property
     def upper(self) -> Path:
@@ -67,7 +68,8 @@ class Layer:
     @property
     def mounting(self) -> str:
         """A line of shell, to be run in a mount namespace of one's own."""
-        options = f"lowerdir={self.root},upperdir={self.upper},workdir={self.folder / 'work'}"
+        lower = ":".join(str(each) for each in (self.root, *self.below))
+        options = f"lowerdir={lower},upperdir={self.upper},workdir={self.folder / 'work'}"
         return f"mount -t overlay overlay -o '{options}' '{self.at}'\n"
 
 
@@ -133,7 +135,7 @@ def root(suite: str, arch: str, packages: Sequence[str]) -> Path:
     if lacks := missing(arch):
         raise RootError(f"a {arch} root needs {'; '.join(lacks)}")
     cache().mkdir(parents=True, exist_ok=True)
-    with _alone(found.with_suffix(".lock")):
+    with alone(found.with_suffix(".lock")):
         if not found.is_dir():  # another maker was faster
             making = found.with_suffix(".making")
             shutil.rmtree(making, ignore_errors=True)  # of a maker that was killed
@@ -172,7 +174,7 @@ def clean() -> None:
         return
     for each in cache().iterdir():
         if each.is_dir() and each.suffix != ".making":
-            with _alone(each.with_suffix(".lock")):
+            with alone(each.with_suffix(".lock")):
                 shutil.rmtree(each)
 
 
@@ -184,8 +186,8 @@ def _make(at: Path, suite: str, arch: str, packages: Sequence[str]) -> None:
     words += [f"--include={','.join(packages)}"] if packages else []
     words += [] if ours else ["--foreign"]
     # Its own mounts, so that none is left when it is ended half-way.
-    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    _do([*alone, *words, suite, str(at)], 1800.0)
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    _do([*apart, *words, suite, str(at)], 1800.0)
     if not ours:
         enter(at, ["/debootstrap/debootstrap", "--second-stage"], Run(timeout_s=3600.0))
     for each in (at / "var/cache/apt/archives").glob("*.deb"):
@@ -219,7 +221,7 @@ def _may_mount() -> bool:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """One maker at a time; the lock ends with its holder, however that ends."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

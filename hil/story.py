@@ -31,7 +31,7 @@ class Story(Part):
     schema_version: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
     about: Annotated[str, Field(min_length=1, description="what it shows, in one sentence")]
-    benches: Annotated[tuple[Bench, ...], Field(min_length=1)] = ("plant", "rig", "gateway")
+    benches: Annotated[tuple[Bench, ...], Field(min_length=1)] = ("plant", "rig")
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
     duration_s: Annotated[Number, Field(gt=0, le=7 * 86_400)]
     site: str | dict[str, JsonValue] = Field(

@@ -15,13 +15,15 @@ same() { cmp -s "$here/SHA256SUMS" "$1/setup/SHA256SUMS"; }
 # take_version: the version of this bundle stands complete; its name is in `taken`.
 take_version() {
     if setup_here; then
-        taken=$(id_of current)
+        taken=$(id_of current) log=/dev/null
+        pins_work "$versions/$taken" || borrow_pins "$versions/$taken"
         documents_hold "$versions/$taken" || give_up_build ''
         return
     fi
     for folder in "$versions"/*; do
         if same "$folder" && works "$folder"; then
-            taken=${folder##*/}
+            taken=${folder##*/} log=/dev/null
+            pins_work "$folder" || borrow_pins "$folder"
             documents_hold "$folder" || give_up_build ''
             say "$folder is complete."
             return
@@ -113,16 +115,22 @@ add_pins() {
         return
     fi
     "$1/bin/python" -m pip --quiet uninstall -y lgpio >"$log" 2>&1 || :
-    libraries=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    borrow_pins "$1"
+}
+
+# borrow_pins VERSION-FOLDER: also of one that was built before the package was there.
+borrow_pins() {
+    libraries=$("$1/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     for file in /usr/lib/python3/dist-packages/lgpio.py /usr/lib/python3/dist-packages/_lgpio*.so; do
-        [ ! -e "$file" ] || ln -s "$file" "$libraries/"
+        [ ! -e "$file" ] || ln -sf "$file" "$libraries/"
     done
     if pins_work "$1"; then
-        say "Pins: there is no wheel of lgpio for this Python; Debian's python3-lgpio serves."
+        say "Pins: there is no wheel of lgpio for this Python; the system's python3-lgpio serves."
         return
     fi
     rm -f "$libraries"/lgpio.py "$libraries"/_lgpio*.so
-    say "Pins: none can be driven. Where that is needed: apt-get install python3-lgpio, then again."
+    say "Pins: none can be driven. Where that is needed: apt-get install python3-lgpio (it is in" \
+        "Raspberry Pi OS), then run this again."
 }
 
 # lgpio leaves a file in the working directory.

@@ -12,6 +12,7 @@ copy_state() {
     rm -rf "$states/$number.partial"
     mkdir -m 0700 "$states/$number.partial"
     cp -a "$state" "$states/$number.partial/loadkeeper"
+    rm -rf "$states/$number.partial/loadkeeper/copies" # of an installation that was removed
     [ ! -d "$link_state" ] || cp -a "$link_state" "$states/$number.partial/loadkeeper-link"
     echo "$1" >"$states/$number.partial/version"
     on_disk "$states/$number.partial"

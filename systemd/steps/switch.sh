@@ -98,7 +98,7 @@ finish_switch() {
 
 # return_to VERSION FAILED
 return_to() {
-    say "$2 did not come up within $up_within_s s. Returning to $1." >&2
+    say "$2 did not come up. Returning to $1." >&2
     stop_both
     copy_state "$2"
     bring_documents "$1"
@@ -131,15 +131,20 @@ fell_short() {
 # Whoever kills this script between stop and start: systemd starts what `current` names then.
 guard() {
     running || return 0
+    [ -n "$from" ] && [ -e "$site" ] || return 0
     unguard
-    systemd-run --quiet --unit=loadkeeper-install-guard --on-active=90 --timer-property=AccuracySec=1 \
-        systemctl start loadkeeper.service loadkeeper-link.service 2>/dev/null ||
+    both=loadkeeper.service
+    if wants_link; then both="$both loadkeeper-link.service"; fi
+    # shellcheck disable=SC2086  # one unit, or two
+    systemd-run --quiet --collect --unit=loadkeeper-install-guard --on-active=90 \
+        --timer-property=AccuracySec=1 systemctl start $both 2>/dev/null ||
         say "Remark: no guard could be set; do not interrupt this."
 }
 
 unguard() {
     running || return 0
     systemctl --quiet stop loadkeeper-install-guard.timer 2>/dev/null || :
+    systemctl --quiet reset-failed loadkeeper-install-guard.service 2>/dev/null || :
 }
 
 stop_both() {
