@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories bench build schemas format wheel arm64 python313 bundle lock sanitize clean unroot slow gateway
+.PHONY: help check quick style types imports fast stories slow gateway bench build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -71,6 +71,7 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 		$(LOCK) - --no-deps -o systemd/pins.txt >build/lock.log || { cat build/lock.log; exit 1; }
 	@$(PYTEST) tests/test_requirements.py
 
+.PHONY: arm64 python313
 # Both need root; emulated, the first takes minutes, and the roots are made once.
 arm64: build ## dist/*_aarch64.whl, tested on emulated Debian with Python 3.11 and 3.13
 	@$(PYTHON) -m hil abroad bookworm-arm64 trixie-arm64
