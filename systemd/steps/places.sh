@@ -16,7 +16,7 @@ command=/usr/local/bin/loadkeeper
 python=/usr/bin/python3
 # Named so that it comes after what Raspberry Pi OS has of its own.
 watchdog=/etc/systemd/system.conf.d/60-loadkeeper-watchdog.conf
-lock=/run/lock/loadkeeper-install.lock
+lock=/run/loadkeeper-install.lock # only root makes files there
 
 keep_states=5
 up_within_s=60 # from the start until `loadkeeper status` answers

@@ -45,20 +45,31 @@ go_back() {
 
 # refresh: the version is there already; the machine around it and the document may have changed.
 refresh() {
-    lay_out kept
     seen=$(cat "$opt/document" 2>/dev/null) || seen=
-    if [ -e "$site" ] && running; then
-        if [ -n "$laid" ] || [ "$seen" != "$(document_sum)" ]; then
-            say "Putting in force:${laid:- $site}"
-            stop_both
-        fi
-    fi
+    stopped=
+    # Before the units change: with a changed document's, the chargers of the one before may be
+    # out of reach, and could not be lowered.
+    if [ -e "$site" ] && [ "$seen" != "$(document_sum)" ]; then pause "$site"; fi
+    lay_out kept
+    if [ -e "$site" ] && [ -n "$laid" ] && [ -z "$stopped" ]; then pause "$laid"; fi
     if ! start_both; then
+        unguard
         say "It does not come up. Nothing was switched; the cause is above." >&2
         exit 1
     fi
+    unguard
     tell_site
     prune
+}
+
+# pause WHAT: until it is started again, whoever closes the terminal.
+pause() {
+    running || return 0
+    stopped=yes
+    trap '' HUP INT TERM PIPE
+    guard
+    say "Putting in force: ${1# }"
+    stop_both
 }
 
 begin_switch() {
@@ -99,6 +110,7 @@ finish_switch() {
 # return_to VERSION FAILED
 return_to() {
     say "$2 did not come up. Returning to $1." >&2
+    guard # anew: the first may have been used up
     stop_both
     copy_state "$2"
     bring_documents "$1"
@@ -150,10 +162,11 @@ unguard() {
 stop_both() {
     running || return 0
     for unit in loadkeeper-link.service loadkeeper.service; do
-        if systemctl --quiet is-active "$unit" || systemctl --quiet is-failed "$unit"; then
-            systemctl stop "$unit" || :
-            systemctl reset-failed "$unit" 2>/dev/null || :
-        fi
+        case $(systemctl show -p ActiveState --value "$unit") in
+        inactive | '') ;;
+        *) systemctl stop "$unit" || : ;; # also one that is only on its way, or between two tries
+        esac
+        systemctl reset-failed "$unit" 2>/dev/null || : # our starts are counted from here
     done
 }
 
