@@ -1,15 +1,14 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 from libc.stdint cimport int32_t, int64_t
 
 from cext.types cimport Charger, World
 
-cdef int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil
-cdef int64_t ordered_draw(
-    const World* world, const Charger* charger, int32_t phase
-) noexcept nogil
+cdef enum:
+    MILLION = 1_000_000
+
+cdef void ordered_draw(const World* world, const Charger* charger, int64_t* most) noexcept nogil
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil
 cdef bint booting(const Charger* charger, int64_t now) noexcept nogil
-cdef bint obeys(const Charger* charger) noexcept nogil
-cdef bint told_since_power(const Charger* charger) noexcept nogil
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil
 cdef void take_report(
     Charger* charger, int64_t at, int32_t in_force, const int32_t* current, int32_t vehicle,
@@ -17,3 +16,23 @@ cdef void take_report(
 ) noexcept nogil
 cdef void count_draw(World* world) noexcept nogil
 cdef int32_t wakes_at(const Charger* charger) noexcept nogil
+
+
+cdef inline int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
+    """The most a setpoint permits: tolerance, rounded up, and standby on top."""
+    return (
+        setpoint + (setpoint * charger.tolerance_ppm + MILLION - 1) // MILLION + charger.standby
+    )
+
+
+cdef inline bint told_since_power(const Charger* charger) noexcept nogil:
+    """What it told before it got its power back may be forgotten."""
+    return charger.powered_at == 0 or charger.report_at > charger.powered_at
+
+
+cdef inline bint obeys(const Charger* charger) noexcept nogil:
+    """Whether an order to it counts: started, in touch, with power, and not suspected."""
+    return (
+        charger.started and charger.fresh and not charger.suspect and not charger.parted
+        and told_since_power(charger)
+    )

@@ -17,7 +17,6 @@ from cext.types cimport (
 )
 
 cdef enum:
-    MILLION = 1_000_000
     SLOP_MA = 50  # a setpoint read back this close is the one ordered
 
 cdef int64_t SECOND = 1_000_000_000
@@ -77,13 +76,6 @@ cdef void confirm(Charger* charger, int64_t at, int32_t in_force) noexcept nogil
 # --- upper ends -------------------------------------------------------------------------
 
 
-cdef int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
-    """The most a setpoint permits: tolerance, rounded up, and standby on top."""
-    return (
-        setpoint + (setpoint * charger.tolerance_ppm + MILLION - 1) // MILLION + charger.standby
-    )
-
-
 cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
     """The highest setpoint whose worst draw is no more than `draw`; 0 where none is."""
     cdef int64_t setpoint
@@ -91,19 +83,6 @@ cdef int32_t setpoint_for(const Charger* charger, int64_t draw) noexcept nogil:
         return 0
     setpoint = (draw - charger.standby) * MILLION // (MILLION + charger.tolerance_ppm)
     return <int32_t>min(setpoint, <int64_t>charger.maximum)
-
-
-cdef bint obeys(const Charger* charger) noexcept nogil:
-    """Whether an order to it counts: started, in touch, with power, and not suspected."""
-    return (
-        charger.started and charger.fresh and not charger.suspect and not charger.parted
-        and told_since_power(charger)
-    )
-
-
-cdef bint told_since_power(const Charger* charger) noexcept nogil:
-    """What it told before it got its power back may be forgotten."""
-    return charger.powered_at == 0 or charger.report_at > charger.powered_at
 
 
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil:
@@ -119,21 +98,25 @@ cdef bint booting(const Charger* charger, int64_t now) noexcept nogil:
     return not charger.started and now - max(charger.began_at, charger.powered_at) < PROVING
 
 
-cdef int64_t ordered_draw(
-    const World* world, const Charger* charger, int32_t phase
-) noexcept nogil:
-    """The most a charger draws once its order holds; where orders do not count: its upper end.
+cdef void ordered_draw(const World* world, const Charger* charger, int64_t* most) noexcept nogil:
+    """The most a charger draws on each phase once its order holds; where orders do not count: its
+    upper end.
 
     One that only has not answered yet counts at its target, the most it will be ordered, so
     that nobody is lowered for it. (For a rise it counts at its upper end.)
     """
-    if not charger.wired[phase]:
-        return 0
+    cdef int32_t phase
+    cdef int64_t draw
     if proving(world, charger):
-        return worst_draw(charger, charger.target)
-    if not obeys(charger):
-        return charger.draw_hi[phase]
-    return worst_draw(charger, charger.order)
+        draw = worst_draw(charger, charger.target)
+    elif obeys(charger):
+        draw = worst_draw(charger, charger.order)
+    else:
+        for phase in range(GRID_PHASES):
+            most[phase] = charger.draw_hi[phase] if charger.wired[phase] else 0
+        return
+    for phase in range(GRID_PHASES):
+        most[phase] = draw if charger.wired[phase] else 0
 
 
 cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
@@ -307,16 +290,22 @@ cdef void count_draw(World* world) noexcept nogil:
         count_charger(charger, world.now)
         watch_suspect(charger, world.now)
         count_demand(charger, world.now, world.turn_index)
-        node = charger.circuit
+        circuit = &world.circuits[charger.circuit]
+        for phase in range(GRID_PHASES):
+            circuit.draw_hi[phase] += charger.draw_hi[phase]
+        if world.paced:
+            count_slow(charger, circuit)
+        node = charger.circuit if charger.fresh and charger.current_known else -1
         while node >= 0:
             circuit = &world.circuits[node]
-            for phase in range(GRID_PHASES):
-                circuit.draw_hi[phase] += charger.draw_hi[phase]
-            if world.paced:
-                count_slow(charger, circuit)
-            if circuit.fresh and charger.fresh and charger.current_known:
+            if circuit.fresh:
                 count_measured(charger, circuit, world.now)
             node = circuit.parent
+    for i in range(world.circuits_n - 1, 0, -1):  # parents stand before their children
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            world.circuits[circuit.parent].draw_hi[phase] += circuit.draw_hi[phase]
+            world.circuits[circuit.parent].slow_hi[phase] += circuit.slow_hi[phase]
 
 
 cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:

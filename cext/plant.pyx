@@ -1,6 +1,7 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """The virtual depot as Python sees it: every number and index is checked here, once."""
 
+from math import gcd
 from typing import NamedTuple
 
 from cext.rows import NEVER_NS, NO_PHASE, ROOT, Vehicle
@@ -31,11 +32,14 @@ from cext.depot cimport (
 cdef enum:
     MOST_MA = 10_000_000
     MOST_PAST = 1 << 20  # steps a meter may lag
+    MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
+cdef int64_t MOST_EASY = <int64_t>1 << 42
 cdef int32_t UNWIRED = NO_PHASE
-cdef object NO_VEHICLE = Vehicle.A
-cdef object CONNECTED = Vehicle.B
-cdef object CHARGING = Vehicle.C
+cdef int32_t NO_VEHICLE = Vehicle.A
+cdef int32_t CONNECTED = Vehicle.B
+cdef int32_t CHARGING = Vehicle.C
+cdef object VEHICLES = tuple(Vehicle)
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
 
 
@@ -94,18 +98,15 @@ cdef int64_t long_whole(object value, object most, str name) except -1:
 cdef class Plant:
     """The virtual depot: integers in, integers out, deterministic by seed."""
 
-    cdef Depot depot
-    cdef int64_t origin_ns
-    cdef int64_t step_ns
-    cdef bint begun
-    cdef object energy_unit  # femtojoules in one mA x step
-
     def __init__(self, parents, chargers, nominal_mv, seed, step_ns=10_000_000,
                  tolerance_ma=500, contactors=()):
         if self.depot.nodes != NULL:
             raise ValueError("a plant begins once")
         self.step_ns = whole(step_ns, 1_000_000, 1_000_000_000, "step_ns")
         self.energy_unit = whole(nominal_mv, 1, 1_000_000, "nominal_mv") * int(step_ns)
+        common = gcd(self.energy_unit, FEMTOJOULES_MWH)
+        self.unit_over = self.energy_unit // common
+        self.unit_under = FEMTOJOULES_MWH // common
         self.depot.tolerance_ma = whole(tolerance_ma, 0, MOST_MA, "tolerance_ma")
         self.depot.nodes = <Node*>calloc(max(1, len(parents)), sizeof(Node))
         self.depot.stations = <Station*>calloc(max(1, len(chargers)), sizeof(Station))
@@ -197,10 +198,13 @@ cdef class Plant:
 
         The GIL is kept: other threads never see half a step.
         """
+        self.go_to(now_ns)
+
+    cdef void go_to(self, int64_t now_ns) noexcept:
         if not self.begun:
             self.origin_ns = now_ns
             self.begun = True
-        run(&self.depot, (<int64_t>now_ns - self.origin_ns) // self.step_ns)
+        run(&self.depot, (now_ns - self.origin_ns) // self.step_ns)
 
     @property
     def now_ns(self):
@@ -305,15 +309,17 @@ cdef class Plant:
 
         False: it came within the gap after another, and is lost.
         """
-        cdef Station* station = self._station(charger)
-        cdef int32_t setpoint_ma = whole(ma, 0, MOST_MA, "setpoint")
-        if not self._answers(station):
+        return bool(self.take_setpoint(
+            self._station(charger), whole(ma, 0, MOST_MA, "setpoint")))
+
+    cdef bint take_setpoint(self, Station* station, int32_t setpoint_ma) noexcept:
+        if not self.speaks(station):
             return True
         if self.depot.now < station.next_write:
             return False
         station.next_write = self.depot.now + station.write_gap
         offer(station, setpoint_ma, self.depot.now)
-        self.feed(charger)
+        self.feed_one(station)
         return True
 
     def set_write_gap(self, charger, gap_ns):
@@ -322,40 +328,61 @@ cdef class Plant:
 
     def feed(self, charger):
         """A request that feeds its watchdog and changes nothing, where any request does."""
-        cdef Station* station = self._station(charger)
-        if station.watchdog and self._answers(station):
+        self.feed_one(self._station(charger))
+
+    cdef void feed_one(self, Station* station) noexcept:
+        if station.watchdog and self.speaks(station):
             station.deadline = self.depot.now + station.watchdog
             station.next_at = min(station.next_at, station.deadline)
 
-    cdef bint _answers(self, Station* station) noexcept:
+    cdef bint speaks(self, Station* station) noexcept:
         return station.off == 0 and self.depot.now >= station.awake_at
 
     def answers(self, charger):
         """Whether it has power, and has had it long enough to speak."""
-        return bool(self._answers(self._station(charger)))
+        return bool(self.speaks(self._station(charger)))
 
     def charger(self, charger):
         cdef Station* station = self._station(charger)
-        cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t delivered = (
-            station.delivered + since * station.current_ma * station.in_use)
         valid = (station.deadline - self.depot.now) * self.step_ns if station.deadline else 0
         return tuple.__new__(PlantChargerState, (  # as the class does, without its frame
             station.offered_ma,
             valid,
             (self._terminal(station, 0), self._terminal(station, 1), self._terminal(station, 2)),
-            self._vehicle(&station.car, station.current_ma),
-            delivered * self.energy_unit // FEMTOJOULES_MWH,
+            VEHICLES[self.shown_state(station)],
+            self._energy_mwh(station),
         ))
+
+    cdef object _energy_mwh(self, Station* station):
+        cdef int64_t since = self.depot.now - station.settled_at
+        cdef int64_t delivered = station.delivered + since * station.current_ma * station.in_use
+        if 0 <= delivered < MOST_EASY and self.unit_over < MOST_EASY_UNIT:
+            return delivered * self.unit_over // self.unit_under  # never 0: it is a quotient
+        return delivered * self.energy_unit // FEMTOJOULES_MWH
+
+    def glance(self):
+        cdef int32_t i
+        cdef Station* station
+        offered, drawn, guarded = [], [], set()
+        energy_mwh = 0
+        for i in range(self.depot.stations_n):
+            station = &self.depot.stations[i]
+            offered.append(station.offered_ma)
+            drawn.append(station.current_ma if station.in_use else 0)
+            energy_mwh += self._energy_mwh(station)
+            if station.deadline and station.deadline != self.depot.now:
+                guarded.add(i)
+        return tuple(offered), tuple(drawn), energy_mwh, guarded
 
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
         cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
         return station.current_ma if used else 0
 
-    cdef object _vehicle(self, Guest* car, int32_t current_ma):
-        if not car.plugged:
+    cdef int32_t shown_state(self, Station* station) noexcept:
+        """rows.Vehicle: none, connected or charging."""
+        if not station.car.plugged:
             return NO_VEHICLE
-        return CHARGING if current_ma or car.to_ma else CONNECTED
+        return CHARGING if station.current_ma or station.car.to_ma else CONNECTED
 
     def set_meter(self, circuit, lag_ns, refresh_ns):
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""

@@ -194,18 +194,15 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
 cdef void fall_to_targets(World* world) noexcept nogil:
     """Below a cap that fell, and below a blind circuit that does not fit, all go to target."""
     cdef int32_t i, phase, node
+    cdef bint some = False
     cdef Circuit* circuit
     cdef Charger* charger
+    sum_ordered(world)
     for i in range(world.circuits_n):
         for phase in range(GRID_PHASES):
-            world.circuits[i].ordered[phase] = 0
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        node = charger.circuit
-        while node >= 0:
-            for phase in range(GRID_PHASES):
-                world.circuits[node].ordered[phase] += ordered_draw(world, charger, phase)
-            node = world.circuits[node].parent
+            some = some or must_fall(&world.circuits[i], phase)
+    if not some:
+        return
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         node = charger.circuit
@@ -216,6 +213,25 @@ cdef void fall_to_targets(World* world) noexcept nogil:
                     shed_to(world, charger, charger.target if obeys(charger) else 0,
                             RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
             node = circuit.parent
+
+
+cdef void sum_ordered(World* world) noexcept nogil:
+    """What all below each circuit draw at the most, once their orders hold."""
+    cdef int32_t i, phase
+    cdef int64_t most[GRID_PHASES]
+    cdef Circuit* circuit
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            world.circuits[i].ordered[phase] = 0
+    for i in range(world.chargers_n):
+        ordered_draw(world, &world.chargers[i], most)
+        circuit = &world.circuits[world.chargers[i].circuit]
+        for phase in range(GRID_PHASES):
+            circuit.ordered[phase] += most[phase]
+    for i in range(world.circuits_n - 1, 0, -1):  # parents stand before their children
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            world.circuits[circuit.parent].ordered[phase] += circuit.ordered[phase]
 
 
 cdef bint must_fall(const Circuit* circuit, int32_t phase) noexcept nogil:

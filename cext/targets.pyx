@@ -88,34 +88,41 @@ cdef bint at_table(const World* world, const Charger* charger) noexcept nogil:
     return obeys(charger) or proving(world, charger)
 
 
-cdef int64_t taken_off(const World* world, const Charger* charger, int32_t phase) noexcept nogil:
-    """What of a charger's draw is not shared out: of an unproven one all that its order does not
-    account for, so that it counts at its worst."""
+cdef void taken_off(const World* world, const Charger* charger, int64_t* off) noexcept nogil:
+    """What of a charger's draw is not shared out, by phase: of an unproven one all that its order
+    does not account for, so that it counts at its worst."""
+    cdef int32_t phase
     if not at_table(world, charger):
-        return ordered_draw(world, charger, phase)
-    if charger.unproven and charger.started:
-        return charger.standby + charger.draw_hi[phase] - worst_draw(charger, charger.order)
-    return charger.standby
+        ordered_draw(world, charger, off)
+        return
+    for phase in range(GRID_PHASES):
+        off[phase] = 0
+        if charger.wired[phase]:
+            off[phase] = charger.standby
+            if charger.unproven and charger.started:
+                off[phase] += charger.draw_hi[phase] - worst_draw(charger, charger.order)
 
 
 cdef void hand_out(World* world) noexcept nogil:
     """What the upper ends leave on each circuit and phase, less what nobody can lower."""
-    cdef int32_t i, phase, node
+    cdef int32_t i, phase, at
+    cdef int64_t off[GRID_PHASES]
+    cdef int64_t* sum = world.filler.least  # scratch until the run begins
     cdef Circuit* circuit
-    cdef Charger* charger
-    for i in range(world.circuits_n):
+    for i in range(world.circuits_n * GRID_PHASES):
+        sum[i] = 0
+    for i in range(world.chargers_n):
+        taken_off(world, &world.chargers[i], off)
+        at = world.chargers[i].circuit * GRID_PHASES
+        for phase in range(GRID_PHASES):
+            sum[at + phase] += off[phase]
+    for i in range(world.circuits_n - 1, -1, -1):  # parents stand before their children
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
-            world.filler.cap[i * GRID_PHASES + phase] = circuit.cap[phase] - circuit.base_hi[phase]
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        node = charger.circuit
-        while node >= 0:
-            for phase in range(GRID_PHASES):
-                if not charger.wired[phase]:
-                    continue
-                world.filler.cap[node * GRID_PHASES + phase] -= taken_off(world, charger, phase)
-            node = world.circuits[node].parent
+            at = i * GRID_PHASES + phase
+            world.filler.cap[at] = circuit.cap[phase] - circuit.base_hi[phase] - sum[at]
+            if i > 0:
+                sum[circuit.parent * GRID_PHASES + phase] += sum[at]
 
 
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:

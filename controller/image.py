@@ -125,10 +125,14 @@ class Image:
         self._kernel.post_report(
             index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
         )
-        self._plausibility.report(index, report.at_ns, current)
+        self.note_report(index, report.at_ns, current)
         if report.fallback_ma is not None:
             self._kernel.set_fallback(index, report.fallback_ma)
         self._kernel.prove(index, report.proven)
+
+    def note_report(self, index: int, at_ns: int, current_ma: Phases | None) -> None:
+        """What a report that the kernel has says about meters and clamps."""
+        self._plausibility.report(index, at_ns, current_ma)
 
     def on_doubt(self, doubted: Callable[[str, Suspicion | None], None]) -> None:
         """`doubted` is told of a suspicion when it begins, and with None when it has ended."""

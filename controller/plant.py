@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial
-from heapq import heappop, heappush
-from itertools import count
 
+from cext.errands import Errands
 from cext.plant import Plant, PlantCharger
 from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
-from controller.image import ChargerReport, Image, MeterReading, Order
+from controller.image import Image, MeterReading
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site
 from controller.tables import Tables
@@ -26,7 +25,6 @@ from controller.units import PPM
 EXCHANGE_NS = 15_000_000  # a request and its reply
 LOOK_NS = 100_000_000  # how often a contactor's driver looks
 EARLY_NS = 5_000_000  # early ticks are at least this far apart
-REFRESHES = 3  # writes within a charger's own watchdog time
 UTC_BEGIN_NS = 1_800_000_000 * 10**9  # what the virtual wall clock shows at instant 0
 
 
@@ -81,6 +79,9 @@ class VirtualClock:
     def __init__(self, now_ns: int) -> None:
         self.at_ns = now_ns
 
+    def go_to(self, now_ns: int) -> None:
+        self.at_ns = now_ns
+
     def now_ns(self) -> int:
         return self.at_ns
 
@@ -89,26 +90,6 @@ class VirtualClock:
 
     def trusted(self) -> bool:
         return True
-
-
-class Agenda:
-    """What is to be done when; in order of time, then of entry."""
-
-    def __init__(self, go_on: Callable[[int], None]) -> None:
-        self._go_on = go_on
-        self._entries: list[tuple[int, int, Callable[[], None]]] = []
-        self._number = count()
-
-    def at(self, instant_ns: int, act: Callable[[], None]) -> None:
-        heappush(self._entries, (instant_ns, next(self._number), act))
-
-    def run_until(self, until_ns: int) -> None:
-        """Everything up to and including `until_ns`; `go_on` brings the world to each instant."""
-        while self._entries and self._entries[0][0] <= until_ns:
-            instant_ns, _, act = heappop(self._entries)
-            self._go_on(instant_ns)
-            act()
-        self._go_on(until_ns)
 
 
 class VirtualEnforcer:
@@ -135,12 +116,19 @@ class VirtualEnforcer:
         self.kernel = tables.build_kernel()
         self.image = Image(tables, self.kernel, self.clock)
         self.limits = Limits(sources_of(site, tables), self.kernel, self.clock, self.clock)
-        self.agenda = Agenda(self._go_on)
+        self.agenda = Errands(
+            self.kernel,
+            plant,
+            EXCHANGE_NS,
+            self.clock.go_to,
+            self.image.note_report,
+            silent,
+            stalled,
+        )
         self.plant = plant
         self.silent = silent
         self.stalled = stalled
         self.shows = {} if shows is None else shows
-        self.setpoint_writes = 0
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
@@ -155,17 +143,35 @@ class VirtualEnforcer:
             self.agenda.at(now_ns + clamp.period_ns, _ClampLoop(self, clamp, tables).send)
         for index, charger in enumerate(site.chargers):
             begin_ns = now_ns + EXCHANGE_NS + index * charger.poll_ns // len(site.chargers)
-            self.agenda.at(begin_ns, _ChargerLoop(self, charger, index).poll)
+            self._drive(charger, index, begin_ns)
         for index, contactor in enumerate(site.contactors):
             self.agenda.at(now_ns, _ContactorLoop(self, contactor, index).look)
+        self.image.turn.join("chargers", self._take)
         self.agenda.at(now_ns, self._tick_on_time)
 
     def run_until(self, until_ns: int) -> None:
         self.agenda.run_until(until_ns)
 
-    def _go_on(self, now_ns: int) -> None:
-        self.plant.advance(now_ns)
-        self.clock.at_ns = now_ns
+    @property
+    def setpoint_writes(self) -> int:
+        return self.agenda.setpoint_writes
+
+    def _drive(self, charger: Charger, index: int, begin_ns: int) -> None:
+        self.agenda.drive(
+            charger.id,
+            charger.phases,
+            charger.facts.metered,
+            charger.facts.any_traffic,
+            charger.poll_ns,
+            charger.fallback_delay_ns,
+            charger.facts.write_gap_ns,
+            begin_ns,
+        )
+        self.image.on_change(charger.id, partial(self.agenda.wake, index))
+
+    def _take(self) -> None:
+        """Every decision, whether or not there is something to write."""
+        self.image.turn.taken("chargers", self.image.turn.tick)
 
     def post_reading(self, source: str, shown_ma: Phases) -> None:
         """As its driver does: what cannot be a reading is none."""
@@ -260,117 +266,6 @@ class _ContactorLoop:
     def _obey(self) -> None:
         order = self._enforcer.image.contactor_order(self._id)
         self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
-
-
-class _ChargerLoop:
-    """A charger's driver: reports each poll; writes what is new, was lost, or must be renewed."""
-
-    def __init__(self, enforcer: VirtualEnforcer, charger: Charger, index: int) -> None:
-        self._enforcer = enforcer
-        self._id = charger.id
-        self._index = index
-        self._metered = charger.facts.metered
-        self._any_traffic = charger.facts.any_traffic
-        fed_ns = (charger.fallback_delay_ns or 1 << 62) // REFRESHES
-        self._look_ns = min(charger.poll_ns, fed_ns)
-        self._refresh_ns = 1 << 62 if self._any_traffic else fed_ns
-        self._poll_ns = charger.poll_ns
-        self._next_poll_ns = 0
-        self._write_gap_ns = charger.facts.write_gap_ns
-        enforcer.plant.set_write_gap(index, self._write_gap_ns)
-        self._next_write_ns = 0  # the device takes none before
-        self._waiting = False  # for that instant
-        self._writing = False
-        self._owed = False  # an order has changed and is not written yet
-        self._written_ma: int | None = None
-        self._in_force_ma: int | None = None
-        self._refresh_at_ns = 0
-        self._written = (0, 0)  # tick of the last order acknowledged, and when
-        self._written_before = 0  # tick of the one before
-        enforcer.image.on_change(charger.id, self._wake)
-        enforcer.image.turn.join(charger.id, self._take)
-
-    def poll(self) -> None:
-        now_ns = self._enforcer.clock.at_ns
-        self._enforcer.agenda.at(now_ns + self._look_ns, self.poll)
-        if "io" in self._enforcer.stalled:
-            return
-        if now_ns >= self._next_poll_ns and self._answers():
-            self._next_poll_ns = now_ns + self._poll_ns
-            self._report(now_ns)
-        if self._any_traffic:
-            self._feed()
-        if self._owed or self._in_force_ma != self._written_ma or now_ns >= self._refresh_at_ns:
-            self._write()
-
-    def _answers(self) -> bool:
-        enforcer = self._enforcer
-        return self._id not in enforcer.silent and enforcer.plant.answers(self._index)
-
-    def _feed(self) -> None:
-        """Reads go on beside the reports, and feed its watchdog, while there is an order."""
-        enforcer = self._enforcer
-        state = enforcer.plant.charger(self._index)
-        if state.valid_ns and self._answers() and enforcer.image.order(self._id):
-            enforcer.plant.feed(self._index)
-
-    def _report(self, now_ns: int) -> None:
-        state = self._enforcer.plant.charger(self._index)
-        tick, at_ns = self._written
-        if at_ns > now_ns - EXCHANGE_NS:  # acknowledged while this reply was under way
-            tick = self._written_before
-        else:
-            self._in_force_ma = state.offered_ma
-        current_ma = state.current_ma if self._metered else None
-        self._enforcer.image.post_charger(
-            self._id,
-            ChargerReport(now_ns, state.offered_ma, current_ma, state.vehicle, tick),
-        )
-
-    def _take(self) -> None:
-        """Every decision, whether or not there is something to write."""
-        turn = self._enforcer.image.turn
-        turn.taken(self._id, turn.tick)
-
-    def _wake(self) -> None:
-        self._owed = True
-        self._write()
-
-    def _write(self) -> None:
-        now_ns = self._enforcer.clock.at_ns
-        if now_ns < self._next_write_ns:
-            if not self._waiting:
-                self._waiting = True
-                self._enforcer.agenda.at(self._next_write_ns, self._gap_over)
-            return
-        order = self._enforcer.image.order(self._id)
-        if order is not None and not self._writing:
-            self._writing = True
-            self._enforcer.agenda.at(
-                self._enforcer.clock.at_ns + EXCHANGE_NS, partial(self._arrive, order)
-            )
-
-    def _gap_over(self) -> None:
-        self._waiting = False
-        self._write()
-
-    def _arrive(self, order: Order) -> None:
-        """Takes effect and is acknowledged; a silent charger is tried again at the next poll."""
-        self._writing = False
-        if not self._answers():
-            return
-        now_ns = self._enforcer.clock.at_ns
-        if not self._enforcer.plant.write_setpoint(self._index, order.ma):
-            return  # lost: too soon after another; its read-back will tell
-        self._next_write_ns = now_ns + self._write_gap_ns
-        self._enforcer.setpoint_writes += 1
-        self._written_before, self._written = self._written[0], (order.tick, now_ns)
-        self._written_ma = self._in_force_ma = order.ma
-        self._refresh_at_ns = now_ns + self._refresh_ns
-        newest = self._enforcer.image.order(self._id)
-        self._owed = newest is not None and newest.ma != order.ma
-        if self._owed:
-            self._write()
 
 
 def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:

@@ -5,7 +5,6 @@ device can be told, its fallback and its watchdog's time, in this order: the wat
 last. Nothing is written that reads as it should, and seldom at all: such registers wear out.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -116,7 +115,7 @@ class Arming:
         self._sent: set[Want] = set()  # since the last report
         self._left = IN_A_ROW
         self._not_before_ns = 0
-        self._recent: deque[int] = deque(maxlen=A_DAY)
+        self._recent: list[int] = []  # writes, the last A_DAY of them
 
     def read(self, sample: Sample) -> None:
         """What a report shows that was begun after the last write."""
@@ -157,7 +156,7 @@ class Arming:
         assert want is not None
         self._sent.add(want)
         self.writes += 1
-        self._recent.append(self._now_ns())
+        self._recent = [*self._recent, self._now_ns()][-A_DAY:]
 
     def _next(self) -> Want | None:
         """In their order, each once between two reports."""

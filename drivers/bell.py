@@ -20,8 +20,8 @@ class Bell:
     def __init__(self, name: str, period_s: float | None) -> None:
         self._period_s = period_s
         self._phase_s = crc32(name.encode()) / 2**32 * (period_s or 0.0)
-        self._rung = asyncio.Event()
-        self._rung.set()
+        self._rung = True
+        self._waiter: asyncio.Future[None] | None = None  # an Event would keep room for many
         self._next_s: float | None = None
 
     @property
@@ -32,24 +32,34 @@ class Bell:
         return round((self._period_s + LATE_S) * NS_PER_S)
 
     def ring(self) -> None:
-        self._rung.set()
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Returns when it rings, or has rung since the last time."""
-        if self._period_s is None:
-            await self._rung.wait()
-        else:
+        """Returns when it rings, or has rung since the last time. For one at a time."""
+        if self._period_s is not None:
             await self._wait(self._period_s)
-        self._rung.clear()
+        elif not self._rung:
+            await self._listen(asyncio.get_running_loop())
+        self._rung = False
 
     async def _wait(self, period_s: float) -> None:
         loop = asyncio.get_running_loop()
         if self._next_s is None:
             self._next_s = loop.time() // period_s * period_s + self._phase_s
-        timer = loop.call_at(self._next_s, self._rung.set)
-        try:
-            await self._rung.wait()
-        finally:
-            timer.cancel()
+        if not self._rung:
+            timer = loop.call_at(self._next_s, self.ring)
+            try:
+                await self._listen(loop)
+            finally:
+                timer.cancel()
         late = (loop.time() - self._next_s + EARLY_S) // period_s
         self._next_s += max(late + 1, 0) * period_s
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None

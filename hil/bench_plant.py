@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from cext.errands import Agenda
 from controller.facts import Profiles
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, Agenda, VirtualEnforcer, let_go
+from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.happenings import (
     ChargerBack,
@@ -81,6 +82,12 @@ class PlantBench:
         self._broken: set[str] = set()
 
     def run(self) -> Outcome:
+        self.begin()
+        self.run_until(nanoseconds(self.stage.story.duration_s))
+        return self.stage.outcome("plant")
+
+    def begin(self) -> None:
+        """The story's first instant, and all that is to happen put down."""
         story = self.stage.story
         let_go(self.stage.site, self.stage.plant)
         self.stage.begin(0)
@@ -92,8 +99,9 @@ class PlantBench:
             self._look_at_contacts()
         for i in range(1, round(story.duration_s / SAMPLE_S) + 1):
             self.agenda.at(nanoseconds(i * SAMPLE_S), self._sample)
-        self.agenda.run_until(nanoseconds(story.duration_s))
-        return self.stage.outcome("plant")
+
+    def run_until(self, until_ns: int) -> None:
+        self.agenda.run_until(until_ns)
 
     def _go_on(self, now_ns: int) -> None:
         self.now_ns = now_ns

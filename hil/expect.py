@@ -66,21 +66,20 @@ class Trace:
     def record(self, plant: Plant, t_s: float) -> None:
         """Takes a sample and begins the plant's next measuring window."""
         circuits = range(len(self.circuits))
-        states = [plant.charger(i) for i in range(len(self.chargers))]
+        offered_ma, drawn_ma, energy_mwh, guarded = plant.glance()
         self.samples.append(
             Sample(
                 t_s,
                 tuple(plant.load(i) for i in circuits),
                 tuple(plant.cap(i) for i in circuits),
                 tuple(plant.over(i).worst_ma for i in circuits),
-                tuple(state.offered_ma for state in states),
-                tuple(max(state.current_ma) for state in states),
-                sum(state.energy_mwh for state in states),
+                offered_ma,
+                drawn_ma,
+                energy_mwh,
                 tuple(plant.contactor(i) for i in range(len(self.contactors))),
             )
         )
         plant.mark()
-        guarded = {i for i, state in enumerate(states) if state.valid_ns}
         self.lapses_s += [t_s] * len(self._guarded - guarded)
         self._guarded = guarded
 

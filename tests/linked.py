@@ -11,11 +11,11 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -259,7 +259,10 @@ class Cloud:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -429,3 +432,24 @@ async def world(
             await made.stop("link")
             await made.stop("enforcer")
             await made.broker.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def play(
+    story: Callable[[World, Cloud], Awaitable[None]], parts: str = "enforcer link", acl: str = ""
+) -> None:
+    """Runs a story with somebody at the broker."""
+
+    async def run() -> None:
+        port = free_port()
+        async with world(port, parts, acl=acl) as made:
+            with Cloud(port) as cloud:
+                await story(made, cloud)
+
+    asyncio.run(asyncio.wait_for(run(), 60))

@@ -18,12 +18,9 @@ from tests.patience import until
 HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One request as it came over the wire."""
+class Telegram:
+    """What a request says of itself, whatever frames it."""
 
-    transaction: int
-    unit: int
     pdu: bytes
 
     @property
@@ -39,6 +36,21 @@ class Asked:
         return int.from_bytes(self.pdu[3:5], "big")
 
     def frame(self, pdu: bytes) -> bytes:
+        raise NotImplementedError
+
+    def refusal(self, code: int) -> bytes:
+        return self.frame(bytes((self.function | 0x80, code)))
+
+
+@dataclass(frozen=True)
+class Asked(Telegram):
+    """One request as it came over the wire."""
+
+    transaction: int
+    unit: int
+    pdu: bytes
+
+    def frame(self, pdu: bytes) -> bytes:
         return HEADER.pack(self.transaction, 0, len(pdu) + 1, self.unit) + pdu
 
     def reply(self) -> bytes:
@@ -48,9 +60,6 @@ class Asked:
         words = range(self.address, self.address + self.count)
         content = struct.pack(f">{self.count}H", *words)
         return self.frame(bytes((self.function, len(content))) + content)
-
-    def refusal(self, code: int) -> bytes:
-        return self.frame(bytes((self.function | 0x80, code)))
 
 
 Behaviour = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.document.buses import SerialAddress
+from tests.modbus_wire import Telegram
 
 
 def crc(data: bytes) -> bytes:
@@ -35,24 +36,12 @@ def sealed(body: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Heard(Telegram):
     """One request as it came over the line."""
 
     unit: int
     pdu: bytes
     at_s: float  # when its last byte had come
-
-    @property
-    def function(self) -> int:
-        return self.pdu[0]
-
-    @property
-    def address(self) -> int:
-        return int.from_bytes(self.pdu[1:3], "big")
-
-    @property
-    def count(self) -> int:
-        return int.from_bytes(self.pdu[3:5], "big")
 
     def frame(self, pdu: bytes) -> bytes:
         return sealed(bytes((self.unit,)) + pdu)
@@ -65,9 +54,6 @@ class Heard:
 
     def reply(self) -> bytes:
         return self.frame(self.pdu[:5]) if self.function in (6, 16) else self.registers()
-
-    def refusal(self, code: int) -> bytes:
-        return self.frame(bytes((self.function | 0x80, code)))
 
 
 def value(unit: int, address: int) -> int:

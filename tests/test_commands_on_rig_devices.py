@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from hil.devices.keba import Keba
 from hil.devices.mbap import Server
 from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
+from tests.aside import aside
 from tests.patience import wait_for
 
 ROW = PlantCharger(0, (0, 1, 2), 16_000, 8_000, 6_000, 10 * NS_PER_S)
@@ -56,33 +56,22 @@ class Depot:
         return now_ns
 
 
-@contextmanager
-def serving(depot: Depot) -> Iterator[tuple[str, str]]:
-    """From a thread, as the commands run a loop of their own. Yields the KEBA's URL, the line's."""
-    ready, over = threading.Event(), threading.Event()
-    urls: list[str] = []
+@asynccontextmanager
+async def _served(depot: Depot) -> AsyncIterator[tuple[str, str]]:
+    server: Server = depot.keba.serve()
+    await server.open()
+    line = Rs485(19_200, "E", 1)
+    for device in (depot.box, depot.meter):
+        Slave(line, device, 0.005)
+    line.plug()
+    yield server.url, line.url
+    line.unplug()
+    await server.close()
 
-    async def whole() -> None:
-        server: Server = depot.keba.serve()
-        await server.open()
-        line = Rs485(19_200, "E", 1)
-        for device in (depot.box, depot.meter):
-            Slave(line, device, 0.005)
-        line.plug()
-        urls.extend((server.url, line.url))
-        ready.set()
-        await asyncio.to_thread(over.wait)
-        line.unplug()
-        await server.close()
 
-    thread = threading.Thread(target=asyncio.run, args=(whole(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield urls[0], urls[1]
-    finally:
-        over.set()
-        thread.join()
+def serving(depot: Depot) -> AbstractContextManager[tuple[str, str]]:
+    """Yields the KEBA's URL, the line's."""
+    return aside(_served(depot))
 
 
 Told = tuple[int, dict[str, object], str]

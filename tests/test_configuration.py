@@ -13,9 +13,8 @@ from controller import running as running_module
 from controller.document.text import BYTES_MAX
 from controller.revisions import pack, unpack
 from controller.running import Depot, Running
-from tests.linked import DOCUMENT, Cloud, World, world
+from tests.linked import DOCUMENT, Cloud, World, free_port, world
 from tests.patience import until
-from tests.test_link import free_port
 
 KEY, STRANGER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 BAY = {**DOCUMENT["charger"][0], "settle_s": 0.2, "poll_s": 0.1}
@@ -71,13 +70,10 @@ def play(story: Story, **sections: Any) -> None:
         async with world(port, parts="") as made:
             await made.start_enforcer(document)
             await made.start_link()
-            cloud = Cloud(port)
-            try:
+            with Cloud(port) as cloud:
                 await until(cloud.nonce)
                 await until(cloud.reported)
                 await story(made, cloud)
-            finally:
-                cloud.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 

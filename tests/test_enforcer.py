@@ -26,9 +26,8 @@ from controller.places import PlaceError
 from controller.reasons import Reasons
 from controller.units import NS_PER_S
 from controller.watch import ERROR_EVERY_NS, RISING_EVERY_NS, Watch
-from tests.linked import BOOT, DOCUMENT, Health, Wall, World, make_depot, world
+from tests.linked import BOOT, DOCUMENT, Health, Wall, World, free_port, make_depot, world
 from tests.patience import until
-from tests.test_link import free_port
 
 
 def play(story: Callable[[World], Awaitable[None]]) -> list[Any]:
@@ -90,7 +89,6 @@ def test_a_driver_that_just_ends_is_as_bad() -> None:
         async def run() -> None:
             return
 
-        made.drivers[1].run = run  # type: ignore[method-assign]
         await made.stop("enforcer")
         depot, drivers = make_depot()
         drivers[0].run = run  # type: ignore[method-assign]

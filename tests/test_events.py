@@ -12,10 +12,9 @@ from controller import wire
 from controller.events import AHEAD, BATCH, LOST, QUIET_NS, Event, Events
 from controller.link import post
 from controller.link.post import Post
-from tests.linked import Cloud, World, world
+from tests.linked import Cloud, World, free_port, play, world
 from tests.patience import until
 from tests.test_limits import NOW, SECOND, UTC_NOW, Time
-from tests.test_link import free_port
 from tests.test_mqtt_doc import EVENT
 
 ROOT = Path(__file__).parents[1]
@@ -231,46 +230,34 @@ def present(made: World) -> Events:
 
 
 def test_what_happens_is_published_in_order() -> None:
-    async def story() -> None:
-        port = free_port()
-        async with world(port) as made:
-            cloud = Cloud(port)
-            try:
-                ours = present(made)
-                made.drivers[0].health().online = False
-                made.drivers[0].health().error = "no reply"
-                await until(lambda: any(e["what"] == "device_offline" for e in events_of(cloud)))
-                told = events_of(cloud)
-                assert told[0]["what"] == "started"
-                assert [each["sequence"] for each in told] == list(range(1, len(told) + 1))
-                assert {each["run"] for each in told} == {ours.run}
-                offline = next(each for each in told if each["what"] == "device_offline")
-                assert (offline["subject"], offline["why"]) == ("meter", "no reply")
-                assert offline["at"] is not None
-                await until(lambda: ours.taken >= told[-1]["sequence"])
-            finally:
-                cloud.close()
+    async def story(made: World, cloud: Cloud) -> None:
+        ours = present(made)
+        made.drivers[0].health().online = False
+        made.drivers[0].health().error = "no reply"
+        await until(lambda: any(e["what"] == "device_offline" for e in events_of(cloud)))
+        told = events_of(cloud)
+        assert told[0]["what"] == "started"
+        assert [each["sequence"] for each in told] == list(range(1, len(told) + 1))
+        assert {each["run"] for each in told} == {ours.run}
+        offline = next(each for each in told if each["what"] == "device_offline")
+        assert (offline["subject"], offline["why"]) == ("meter", "no reply")
+        assert offline["at"] is not None
+        await until(lambda: ours.taken >= told[-1]["sequence"])
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    play(story)
 
 
 def test_a_refused_limit_is_an_event() -> None:
-    async def story() -> None:
-        port = free_port()
-        async with world(port) as made:
-            cloud = Cloud(port)
-            try:
-                await until(lambda: cloud.nonce() is not None)
-                await cloud.ask(nonce="of another time")
-                await until(lambda: any(e["what"] == "limit_refused" for e in events_of(cloud)))
-                refused = next(e for e in events_of(cloud) if e["what"] == "limit_refused")
-                assert refused["subject"] == "cloud"
-                assert refused["why"].startswith("wrong_session: ")
-                assert present(made).taken >= 0
-            finally:
-                cloud.close()
+    async def story(made: World, cloud: Cloud) -> None:
+        await until(lambda: cloud.nonce() is not None)
+        await cloud.ask(nonce="of another time")
+        await until(lambda: any(e["what"] == "limit_refused" for e in events_of(cloud)))
+        refused = next(e for e in events_of(cloud) if e["what"] == "limit_refused")
+        assert refused["subject"] == "cloud"
+        assert refused["why"].startswith("wrong_session: ")
+        assert present(made).taken >= 0
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    play(story)
 
 
 def test_a_broker_that_was_away_gets_all_that_happened_meanwhile() -> None:
@@ -284,38 +271,29 @@ def test_a_broker_that_was_away_gets_all_that_happened_meanwhile() -> None:
                 ours.happened("suspicion", f"meter-{i}", "frozen")
             assert ours.taken < 300
             await made.broker.start()
-            cloud = Cloud(port)
-            try:
+            with Cloud(port) as cloud:
                 # The last ones at least reach the cloud that came with the broker; all are taken.
                 await until(lambda: ours.taken >= 300, 20)
                 told = of_run(cloud, ours.run)
                 assert sorted(set(told)) == list(range(min(told), max(told) + 1))
-            finally:
-                cloud.close()
 
     asyncio.run(asyncio.wait_for(story(), 60))
 
 
 def test_a_link_that_dies_loses_no_event() -> None:
-    async def story() -> None:
-        port = free_port()
-        async with world(port) as made:
-            cloud = Cloud(port)
-            try:
-                ours = present(made)
-                await until(lambda: bool(events_of(cloud)))
-                await made.stop("link")
-                for i in range(20):
-                    ours.happened("suspicion", f"meter-{i}", "frozen")
-                await made.start_link()
-                last = ours.kept[-1].sequence
-                await until(lambda: last in of_run(cloud, ours.run))
-                told = of_run(cloud, ours.run)
-                assert sorted(set(told)) == list(range(1, max(told) + 1))
-            finally:
-                cloud.close()
+    async def story(made: World, cloud: Cloud) -> None:
+        ours = present(made)
+        await until(lambda: bool(events_of(cloud)))
+        await made.stop("link")
+        for i in range(20):
+            ours.happened("suspicion", f"meter-{i}", "frozen")
+        await made.start_link()
+        last = ours.kept[-1].sequence
+        await until(lambda: last in of_run(cloud, ours.run))
+        told = of_run(cloud, ours.run)
+        assert sorted(set(told)) == list(range(1, max(told) + 1))
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    play(story)
 
 
 def test_what_the_ring_could_not_keep_is_said_to_be_lost() -> None:
@@ -325,8 +303,7 @@ def test_what_the_ring_could_not_keep_is_said_to_be_lost() -> None:
             ours = present(made)
             for _ in range(1100):
                 ours.happened("suspicion", "meter", "frozen")
-            cloud = Cloud(port)
-            try:
+            with Cloud(port) as cloud:
                 await made.start_link()
                 await until(lambda: bool(events_of(cloud)))
                 first = events_of(cloud)[0]
@@ -334,8 +311,6 @@ def test_what_the_ring_could_not_keep_is_said_to_be_lost() -> None:
                 assert first["lost"] == first["sequence"] >= 100
                 await until(lambda: len(events_of(cloud)) > 1)
                 assert events_of(cloud)[1]["sequence"] == first["sequence"] + 1
-            finally:
-                cloud.close()
 
     asyncio.run(asyncio.wait_for(story(), 60))
 
@@ -359,13 +334,10 @@ def test_a_broker_that_takes_no_events_costs_nothing_but_them() -> None:
             async with world(port, acl=rules) as made:
                 ours = present(made)
                 await until(lambda: ours.taken > 0)
-                cloud = Cloud(port)
-                try:
+                with Cloud(port) as cloud:
                     await until(lambda: cloud.nonce() is not None)
                     assert (await cloud.ask())["accepted"]
                     assert not events_of(cloud)
-                finally:
-                    cloud.close()
         refused = [e for e in logs if e["event"] == "the broker does not publish this"]
         assert [each["topic"] for each in refused] == [TOPIC]
 

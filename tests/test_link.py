@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import json
-import socket
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,33 +16,10 @@ from controller.link.process import Link
 from controller.link.topics import Topics
 from controller.wire import Session
 from hil.faults.process import Child
-from tests.linked import DOCUMENT, Cloud, Wall, World, world
+from tests.linked import DOCUMENT, Cloud, Wall, World, free_port, play, world
 from tests.patience import until
 
 LIMIT = "loadkeeper/test/limit/cloud"
-Story = Callable[[World, Cloud], Awaitable[None]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def play(story: Story, parts: str = "enforcer link") -> None:
-    """Runs a story with somebody at the broker."""
-
-    async def run() -> None:
-        port = free_port()
-        async with world(port, parts) as made:
-            cloud = Cloud(port)
-            try:
-                await story(made, cloud)
-            finally:
-                cloud.close()
-
-    asyncio.run(asyncio.wait_for(run(), 40))
 
 
 def test_a_limit_becomes_the_cap_and_is_answered() -> None:
@@ -381,21 +356,20 @@ def test_killed_processes_are_told_by_the_broker_and_come_back(tmp_path: Path) -
         (tmp_path / "site.json").write_text(document(port))
         enforcer, link = process(tmp_path, "run"), process(tmp_path, "link")
         async with world(port, parts=""):
-            cloud = Cloud(port)
-            try:
-                await asyncio.gather(enforcer.start(), link.start())
-                await until(cloud.nonce)
-                assert (await cloud.ask(amps=60))["accepted"]
-                await link.kill()
-                await until(lambda: cloud.status() == {"online": False})  # the will
-                await until((tmp_path / "s" / "limits.json").exists)
-                await enforcer.kill()
-                await asyncio.gather(enforcer.start(), link.start())
-                await until(cloud.nonce)
-                await until(lambda: cloud.cap() == [60, 60, 60])
-            finally:
-                cloud.close()
-                await asyncio.gather(link.stop(), enforcer.stop())
+            with Cloud(port) as cloud:
+                try:
+                    await asyncio.gather(enforcer.start(), link.start())
+                    await until(cloud.nonce)
+                    assert (await cloud.ask(amps=60))["accepted"]
+                    await link.kill()
+                    await until(lambda: cloud.status() == {"online": False})  # the will
+                    await until((tmp_path / "s" / "limits.json").exists)
+                    await enforcer.kill()
+                    await asyncio.gather(enforcer.start(), link.start())
+                    await until(cloud.nonce)
+                    await until(lambda: cloud.cap() == [60, 60, 60])
+                finally:
+                    await asyncio.gather(link.stop(), enforcer.stop())
         assert link.status == 0, link.tail()
         assert enforcer.status == 0, enforcer.tail()
 

@@ -1,5 +1,6 @@
 """The virtual depot behaves as its interface says, by numbers worked out by hand."""
 
+import random
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -433,3 +434,46 @@ def test_the_first_call_sets_the_origin_and_the_past_does_nothing() -> None:
 def test_what_is_out_of_range_is_refused(wrong: Callable[[Plant], object]) -> None:
     with pytest.raises(ValueError):
         wrong(plant())
+
+
+def test_a_glance_sees_what_each_charger_tells() -> None:
+    rng = random.Random(7)
+    rows = [
+        PlantCharger(0, rng.choice([(0, 1, 2), (2, -1, -1)]), 32_000, 16_000, 6_000, watchdog * S)
+        for watchdog in (0, 4, 9, 30)
+    ]
+    plant = Plant([ROOT], rows, 230_000, 1)
+    plant.advance(0)
+    for t_s in range(1, 60):
+        bay = rng.randrange(4)
+        match rng.randrange(4):
+            case 0:
+                plant.plug(bay, Car(32_000, rng.choice([1, 3]), S, rng.choice([20, 60_000]), 0))
+            case 1:
+                plant.unplug(bay)
+            case 2:
+                plant.write_setpoint(bay, rng.choice([0, 6_000, 20_000]))
+            case 3:
+                plant.power_cycle(bay)
+        plant.advance(t_s * S)
+        states = [plant.charger(i) for i in range(4)]
+        assert plant.glance() == (
+            tuple(state.offered_ma for state in states),
+            tuple(max(state.current_ma) for state in states),
+            sum(state.energy_mwh for state in states),
+            {i for i, state in enumerate(states) if state.valid_ns},
+        )
+    assert plant.glance()[2] > 0
+
+
+@pytest.mark.parametrize("nominal_mv", [230_000, 229_999, 999_983])
+def test_energy_is_exact_whatever_the_voltage(nominal_mv: int) -> None:
+    plant = Plant([ROOT], [PlantCharger(0, (0, 1, 2), 32_000, 16_000, 0, 0)], nominal_mv, 1)
+    plant.advance(0)
+    plant.plug(0, Car(16_000, 3, 20_000_000, 10**6, 0))
+    plant.advance(S)  # it draws 16 A on three phases by now
+    before_mwh = plant.charger(0).energy_mwh
+    plant.advance(50_000 * S)
+    drawn_mwh = 3 * 16_000 * nominal_mv * 49_999 * S // 3_600_000_000_000_000
+    assert plant.charger(0).energy_mwh - before_mwh in (drawn_mwh, drawn_mwh + 1)
+    assert plant.glance()[2] == plant.charger(0).energy_mwh

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from controller.__main__ import main
 from controller.document.clamps import FORMATS
 from drivers.profile import library
+from tests.aside import aside
 from tests.clamp_lines import rpict7v1
 from tests.driven import Alfen, Devices, Em24
 from tests.modbus_wire import Behaviour, serving
@@ -25,24 +25,9 @@ EM24 = "carlo_gavazzi_em24_ethernet"
 
 @contextmanager
 def device(behave: Behaviour) -> Iterator[str]:
-    """Serves from a thread, as the command runs a loop of its own. Yields its URL."""
-    ready, over = threading.Event(), threading.Event()
-    ports: list[int] = []
-
-    async def whole() -> None:
-        async with serving(behave) as wire:
-            ports.append(wire.port)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(whole(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield f"tcp://127.0.0.1:{ports[0]}"
-    finally:
-        over.set()
-        thread.join()
+    """Yields its URL."""
+    with aside(serving(behave)) as wire:
+        yield f"tcp://127.0.0.1:{wire.port}"
 
 
 def read(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -160,34 +145,27 @@ def test_a_bad_profile_is_wrong_use_with_every_mistake(
     assert err.count("registers.power_") == 4
 
 
-@contextmanager
-def clamp_port(tmp_path: Path, line: bytes) -> Iterator[str]:
+@asynccontextmanager
+async def clamp_port(tmp_path: Path, line: bytes) -> AsyncIterator[str]:
     """A port that says the same line again and again. Yields its path."""
-    ready, over = threading.Event(), threading.Event()
-    ports: list[str] = []
+    wire = SerialWire(f"{tmp_path}/adapter")
+    wire.plug()
 
-    async def whole() -> None:
-        wire = SerialWire(f"{tmp_path}/adapter")
-        wire.plug()
-        ports.append(wire.port)
-        ready.set()
-        while not over.is_set():
+    async def say() -> None:
+        while True:
             wire.send(line)
             await asyncio.sleep(0.02)
-        wire.stop()
 
-    thread = threading.Thread(target=asyncio.run, args=(whole(),))
-    thread.start()
-    assert ready.wait(10)
+    saying = asyncio.create_task(say())
     try:
-        yield ports[0]
+        yield wire.port
     finally:
-        over.set()
-        thread.join()
+        saying.cancel()
+        wire.stop()
 
 
 def test_a_clamp_is_heard_on_its_port(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with clamp_port(tmp_path, rpict7v1([1.5, 2, 0.25], node=7)) as port:
+    with aside(clamp_port(tmp_path, rpict7v1([1.5, 2, 0.25], node=7))) as port:
         status, out, _ = read(capsys, "rpict7v1", port, "--unit", "7", "--json")
         told = answer(out)
         assert status == 0
@@ -201,7 +179,7 @@ def test_a_clamp_that_says_something_else_ends_with_1(
 ) -> None:
     brief = replace(FORMATS["rpict7v1"], period_ns=100_000_000)
     monkeypatch.setitem(FORMATS, "rpict7v1", brief)
-    with clamp_port(tmp_path, b"pi login:\r\n") as port:
+    with aside(clamp_port(tmp_path, b"pi login:\r\n")) as port:
         status, out, err = read(capsys, "rpict7v1", port, "--timeout", "0.3", "--json")
     assert status == 1
     assert "no line of this format" in err

@@ -13,9 +13,8 @@ from controller.link.mqtt import Account
 from controller.link.process import Link
 from controller.link.rounds import Rounds
 from controller.notify import Notifier
-from tests.linked import Wall, world
+from tests.linked import Wall, free_port, world
 from tests.patience import until
-from tests.test_link import free_port
 
 
 class Manager:

@@ -10,8 +10,8 @@ import socket as unix
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,12 @@ from controller.clock import MonotonicClock
 from controller.units import NS_PER_S
 from drivers.profile import library
 from hil.devices.alfen import Alfen as Simulated
+from tests.aside import aside
 from tests.driven import Alfen, Devices
-from tests.linked import world
+from tests.linked import free_port, world
 from tests.modbus_wire import Asked
 from tests.patience import wait_for
 from tests.serial_wire import Heard, SerialWire, plugged
-from tests.test_link import free_port
 from tests.test_read import EM24, answer, device
 
 SETTLE_S = 0.3
@@ -78,27 +78,15 @@ class Socket:
         self.plant.advance(now_ns)
         return now_ns
 
-    @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Serves from a thread; yields its URL."""
-        ready, over = threading.Event(), threading.Event()
-        urls: list[str] = []
+    @asynccontextmanager
+    async def _served(self) -> AsyncIterator[str]:
+        await self.server.open()
+        yield self.server.url
+        await self.server.close()
 
-        async def whole() -> None:
-            await self.server.open()
-            urls.append(self.server.url)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-            await self.server.close()
-
-        thread = threading.Thread(target=asyncio.run, args=(whole(),))
-        thread.start()
-        assert ready.wait(10)
-        try:
-            yield urls[0]
-        finally:
-            over.set()
-            thread.join()
+    def serving(self) -> AbstractContextManager[str]:
+        """Yields its URL."""
+        return aside(self._served())
 
 
 @contextmanager
@@ -114,23 +102,8 @@ def on_a_serial_line(folder: Path, registers: dict[int, int]) -> Iterator[str]:
         content = b"".join(registers[each].to_bytes(2, "big") for each in wanted)
         wire.send(heard.frame(bytes((heard.function, len(content))) + content))
 
-    ready, over = threading.Event(), threading.Event()
-    ports: list[str] = []
-
-    async def whole() -> None:
-        async with plugged(str(folder), behave) as wire:
-            ports.append(wire.port)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(whole(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield f"rtu://{ports[0]}?baud=19200&parity=N&stop=1"
-    finally:
-        over.set()
-        thread.join()
+    with aside(plugged(str(folder), behave)) as wire:
+        yield f"rtu://{wire.port}?baud=19200&parity=N&stop=1"
 
 
 def refusing(function: int, code: int, times: int = 10**6) -> Callable[[Asked], int]:

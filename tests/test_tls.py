@@ -18,9 +18,8 @@ from controller.link.mqtt import account
 from controller.site import load
 from drivers.profile import library
 from tests.certificates import Authority
-from tests.linked import DOCUMENT, Cloud, World, world
+from tests.linked import DOCUMENT, Cloud, World, free_port, world
 from tests.patience import until
-from tests.test_link import free_port
 
 # paho leaves a socket whose handshake failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -116,9 +115,10 @@ def play(story: Callable[[World, int, Tls], Awaitable[None]], directory: Path, a
 
 def test_access_rules_let_only_the_cloud_set_limits(tmp_path: Path) -> None:
     async def story(made: World, port: int, us: Tls) -> None:
-        cloud = Cloud(port, "cloud", "c", context(us))
-        guest = Cloud(port, "guest", "x", context(us))
-        try:
+        with (
+            Cloud(port, "cloud", "c", context(us)) as cloud,
+            Cloud(port, "guest", "x", context(us)) as guest,
+        ):
             await until(cloud.nonce)
             assert (await cloud.ask(amps=60))["accepted"]
             guest.publish(json.dumps(cloud.message(amps=200)))
@@ -129,9 +129,6 @@ def test_access_rules_let_only_the_cloud_set_limits(tmp_path: Path) -> None:
             assert (await cloud.ask(amps=61))["accepted"]  # all that came before is done by now
             await until(lambda: cloud.cap() == [61, 61, 61])
             assert cloud.limits()["refused"] == []  # nobody even tried, as seen from here
-        finally:
-            cloud.close()
-            guest.close()
 
     play(story, tmp_path, RULES)
 

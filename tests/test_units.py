@@ -110,12 +110,22 @@ def test_the_enforcer_waits_for_neither_network_nor_link() -> None:
     enforcer = settings(NAMES[0])
     others = " ".join(
         value
-        for key in ("After", "Wants", "Requires", "BindsTo", "PartOf", "Upholds")
+        for key in ("After", "Requires", "Requisite", "BindsTo", "PartOf")
         for value in enforcer.get(key, [])
     )
-    assert "network.target" not in others
-    assert "online" not in others
-    assert "link" not in others
+    assert others == ""
+    assert enforcer["Wants"] == ["loadkeeper-farewell.service"]
+
+
+def test_a_shutdown_stops_the_enforcer_before_the_network() -> None:
+    """What comes after the network at the start goes before it at the end."""
+    farewell = settings("loadkeeper-farewell.service")
+    assert farewell["After"] == ["network.target"]
+    (stop,) = farewell["ExecStop"]
+    assert stop.split()[1:] == ["stop", NAMES[0]]
+    assert farewell["RemainAfterExit"] == ["yes"]
+    enforcer = settings(NAMES[0])
+    assert int(farewell["TimeoutStopSec"][0]) > int(enforcer["TimeoutStopSec"][0])
 
 
 def test_the_link_stops_nobody_and_starts_no_enforcer_that_has_given_up() -> None:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from cext.errands import Agenda
 from cext.plant import Car, Plant
 from cext.rows import Vehicle
 from controller.plant import (
     EARLY_NS,
     EXCHANGE_NS,
-    Agenda,
     VirtualEnforcer,
     at_terminals,
     build_plant,

@@ -13,7 +13,17 @@ from typing import Literal
 Value = float | int | Mapping[str, float | int]
 """One number, or several by size, poll period and the like."""
 
-SUBJECTS = ("kernel", "alloc", "wakeup", "polling", "overload", "memory", "start", "gateway")
+SUBJECTS = (
+    "kernel",
+    "plant",
+    "alloc",
+    "wakeup",
+    "polling",
+    "overload",
+    "memory",
+    "start",
+    "gateway",
+)
 """In the order of the table."""
 
 

@@ -25,6 +25,7 @@ from hil.figures.devices import Bay, Meter
 
 ROOT = Path(__file__).parents[2]
 UP_WITHIN_S = 60.0
+WORKSHOP_ONLY = ("rich",)
 _ESTABLISHED = "01"  # in /proc/net/tcp
 
 
@@ -143,13 +144,21 @@ class Crowd:
 
 
 def start_enforcer(site: Path, directory: Path) -> subprocess.Popen[bytes]:
-    """The product's process, as it is deployed; its log is `enforcer.log` in the directory."""
+    """The product's process, as it is deployed; its log is `enforcer.log` in the directory.
+
+    What only the workshop has is hidden from it: structlog would load rich where there is one.
+    """
+    hidden = directory / "hidden"
+    hidden.mkdir()
+    for name in WORKSHOP_ONLY:
+        (hidden / f"{name}.py").write_text("raise ImportError('a gateway does not have this')\n")
     words = [sys.executable, "-m", "controller", "run", str(site)]
     words += ["--runtime", str(directory / "r"), "--state", str(directory / "s")]
     with (directory / "enforcer.log").open("wb") as log:
         return subprocess.Popen(
             words,
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(hidden)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

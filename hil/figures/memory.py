@@ -11,7 +11,7 @@ from hil.figures import CannotMeasureError, Figure, Must, Value
 from hil.figures.crowd import ROOT, Crowd, resident_mb
 
 DEMO_S = 30
-METERS, CHARGERS = 250, 250
+METERS, CHARGERS = 20, 480
 POLL_S = 1.0
 SETTLE_S = 20.0
 MOST_MB = 64
