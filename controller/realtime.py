@@ -17,6 +17,7 @@ import errno
 import os
 import resource
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +63,9 @@ def prepare() -> None:
     threading.stack_size(STACK_BYTES)
     soft, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
     if soft == resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_RTTIME, (RTTIME_US, hard))
+        most_us = RTTIME_US if hard == resource.RLIM_INFINITY else min(RTTIME_US, hard)
+        with suppress(OSError):  # a unit that forbids this has its own LimitRTTIME=
+            resource.setrlimit(resource.RLIMIT_RTTIME, (most_us, hard))
     lock_process()
 
 
