@@ -6,7 +6,7 @@ PYTEST = $(PYTHON) -m pytest
 .PHONY: help check quick style types imports fast stories slow gateway bench build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 QUICK = style types imports build fast
 
@@ -70,6 +70,14 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 	["project"]["optional-dependencies"]["pi"], sep="\n")' | \
 		$(LOCK) - --no-deps -o systemd/pins.txt >build/lock.log || { cat build/lock.log; exit 1; }
 	@$(PYTEST) tests/test_requirements.py
+
+.PHONY: arm64 python313
+# Both need root; emulated, the first takes minutes, and the roots are made once.
+arm64: build ## dist/*_aarch64.whl, tested on emulated Debian with Python 3.11 and 3.13
+	@$(PYTHON) -m hil abroad bookworm-arm64 trixie-arm64
+
+python313: build ## the wheel of this machine, tested on Debian's Python 3.13
+	@$(PYTHON) -m hil abroad trixie-amd64
 
 # A copy built with checks on every access and every arithmetic step. Python's own leaks are not ours.
 CHECKED = build/sanitize

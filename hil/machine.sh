@@ -86,13 +86,15 @@ look() {
 # Tests that boot a gateway of their own need root; whoever is not root goes without them.
 can_bench_gateway() {
     [ "${extra-}" = dev ] && [ "$(id -u)" = 0 ] && has apt-get || return 0
-    has debootstrap && has systemd-nspawn && has qemu-aarch64-static && has ip && has nsenter
+    has debootstrap && has systemd-nspawn && has ip && has nsenter &&
+        has qemu-aarch64-static && has aarch64-linux-gnu-gcc
 }
 
 look_for_gateway() {
     has debootstrap || lack "debootstrap, for the gateway bench" "debootstrap"
     has systemd-nspawn || lack "systemd-nspawn, for the gateway bench" "systemd-container"
     has qemu-aarch64-static || lack "qemu for arm64, to test on it" "qemu-user-static"
+    has aarch64-linux-gnu-gcc || lack "a C compiler for arm64" "gcc-aarch64-linux-gnu"
     has ip || lack "ip, for the gateway bench" "iproute2"
     has nsenter || lack "nsenter, for the gateway bench" "util-linux"
 }

@@ -123,6 +123,10 @@ def _summed(tellings: Sequence[Outcome]) -> Outcome:
     return outcome
 
 
+def _longest_first(each: tuple[int, Story]) -> float:
+    return -each[1].duration_s
+
+
 def _outcome(story: Story, ours: Connection) -> Outcome:
     """Raises StoryError when the process has ended without one; it has said why."""
     try:

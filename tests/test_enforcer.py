@@ -89,7 +89,6 @@ def test_a_driver_that_just_ends_is_as_bad() -> None:
         async def run() -> None:
             return
 
-        made.drivers[1].run = run  # type: ignore[method-assign]
         await made.stop("enforcer")
         depot, drivers = make_depot()
         drivers[0].run = run  # type: ignore[method-assign]

@@ -156,7 +156,9 @@ def test_killed_at_any_moment_a_complete_version_stands_and_a_rerun_mends_it(
     pytest.fail("more moments than were tried")
 
 
-def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("back", ["go_back", "switch_to 2"])
+def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path, back: str) -> None:
+    """By its word, or by installing the one before from its own bundle."""
     for n in moments():
         gateway = Gateway(tmp_path / str(n))
         gateway.installed("1", "2")
@@ -165,9 +167,19 @@ def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path) -> None:
         if ended.returncode != -9:
             return
         if (gateway.opt / "switching").exists():
-            gateway.start("go_back")
+            gateway.start(back)
             assert (gateway.named("current"), gateway.named("previous")) == ("2", "1")
     pytest.fail("more moments than were tried")
+
+
+def test_to_and_fro_each_is_the_others_way_back(gateway: Gateway) -> None:
+    gateway.installed("1", "2")
+    for there, here in (("1", "2"), ("2", "1")):
+        gateway.end(DIES.format(n=9) + f"switch_to {there}")
+        assert (gateway.opt / "switching").exists()
+        gateway.start(f"switch_to {there}")
+        assert (gateway.named("current"), gateway.named("previous")) == (there, here)
+        assert gateway.versions == {"1", "2"}
 
 
 def test_state_is_copied_before_each_switch_a_few_times_at_most(gateway: Gateway) -> None:

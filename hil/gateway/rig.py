@@ -137,6 +137,8 @@ class Gateway(Rig):
         document = toml.dumps(self.written).encode()
         await self.container.run("sh", "-ec", f"cat > {SITE}", stdin=document)
         await self._bring_pins()
+        if self.serial_ports:  # here they are pseudo-terminals, whatever they are called
+            await self._drop_in("enforcer", "rig-serial", "[Service]\nDeviceAllow=char-pts rw\n")
         said = await self.install(SETUP)
         if said.status != 0:
             raise RigError(f"install.sh ended with {said.status}\n{said.out}")

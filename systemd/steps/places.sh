@@ -54,7 +54,8 @@ only_one() {
     [ "$(id -u)" = 0 ] || return 0 # the checks say so
     mkdir -p "${lock%/*}"
     exec 9>"$lock"
-    flock -n 9 || die "another install.sh is at work. Wait until it has ended."
+    # What a killed one had started may live on for some seconds.
+    flock -w 30 9 || die "another install.sh, or what is left of one, is at work. Wait for its end."
 }
 
 running() { [ -d /run/systemd/system ]; } # systemd, here: not in the chroot of an image

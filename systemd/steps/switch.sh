@@ -23,6 +23,8 @@ switch_to() {
             refresh
             return
         fi
+    elif [ "$from" = "$to" ]; then
+        from=$before before= # back to where the interrupted run began
     fi
     begin_switch "$to"
     finish_switch "$to" "$from"
@@ -35,6 +37,7 @@ go_back() {
     read_switching
     if [ -e "$switching" ]; then
         to=$from from=$before before= # what was interrupted never came to be
+        [ "$from" != "$to" ] || from=
     else
         to=$(id_of previous) from=$(id_of current) before=$to
     fi
@@ -174,9 +177,11 @@ stop_both() {
 # answer is no reason to return, a link that does not run is.
 start_both() {
     [ -e "$site" ] || return 0
-    systemctl --quiet enable loadkeeper.service
+    # As systemctl enable, which would name this very version.
+    mkdir -p "$units/multi-user.target.wants"
+    link_to ../loadkeeper.service "$units/multi-user.target.wants/loadkeeper.service"
     if wants_link; then
-        systemctl --quiet enable loadkeeper-link.service
+        link_to ../loadkeeper-link.service "$units/multi-user.target.wants/loadkeeper-link.service"
     else
         rm -f "$units/multi-user.target.wants/loadkeeper-link.service"
         if running; then systemctl stop loadkeeper-link.service 2>/dev/null || :; fi
