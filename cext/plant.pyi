@@ -103,8 +103,8 @@ class Plant:
     def answers(self, charger: int) -> bool:
         """Whether it has power, and has had it long enough to speak."""
     def charger(self, charger: int) -> PlantChargerState: ...
-    def glance(self) -> tuple[tuple[int, ...], tuple[int, ...], int, set[int]]:
-        """Of all chargers: setpoints, highest currents, mWh in all, whose watchdog runs."""
+    def glance(self) -> tuple[tuple[int, ...], tuple[int, ...], int, bytes]:
+        """Of all chargers: setpoints, highest currents, mWh in all, 1 where a watchdog runs."""
 
     def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None:
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""

@@ -363,16 +363,16 @@ cdef class Plant:
     def glance(self):
         cdef int32_t i
         cdef Station* station
-        offered, drawn, guarded = [], [], set()
-        energy_mwh = 0
+        offered, drawn, energy = [], [], []
+        guarded = bytearray(self.depot.stations_n)
         for i in range(self.depot.stations_n):
             station = &self.depot.stations[i]
             offered.append(station.offered_ma)
             drawn.append(station.current_ma if station.in_use else 0)
-            energy_mwh += self._energy_mwh(station)
+            energy.append(self._energy_mwh(station))
             if station.deadline and station.deadline != self.depot.now:
-                guarded.add(i)
-        return tuple(offered), tuple(drawn), energy_mwh, guarded
+                guarded[i] = 1
+        return tuple(offered), tuple(drawn), sum(energy), bytes(guarded)
 
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
         cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED

@@ -272,6 +272,18 @@ cdef class Kernel:
             why_row(&c.why), why_row(&c.cause),
         )
 
+    def setpoints(self):
+        cdef int32_t i, order
+        cdef bint started
+        setpoints = []
+        for i in range(self.world.chargers_n):
+            pthread_mutex_lock(&self.lock)
+            started = self.world.chargers[i].started
+            order = self.world.chargers[i].order
+            pthread_mutex_unlock(&self.lock)
+            setpoints.append(order if started else None)
+        return setpoints
+
     def circuit(self, circuit):
         cdef Circuit c
         cdef int32_t i = index("circuit", circuit, self.world.circuits_n)

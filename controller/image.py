@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cext.rows import NO_PHASE, Output, Phases, Vehicle
+from cext.rows import NO_PHASE, Phases, Vehicle
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
 
@@ -190,14 +190,13 @@ class Image:
             if self._sent_contactor.get(contactor) != closed:
                 self._sent_contactor[contactor] = closed
                 (up if closed else down).append(wake)
+        setpoints = self._kernel.setpoints()
         for charger, wake in self._wake.items():
-            output: Output = self._kernel.output(self._tables.charger_index[charger])
-            if output.setpoint_ma is None:
-                continue
+            setpoint_ma = setpoints[self._tables.charger_index[charger]]
             before = self._sent.get(charger)
-            if before != output.setpoint_ma:
-                self._sent[charger] = output.setpoint_ma
-                (up if before is not None and before < output.setpoint_ma else down).append(wake)
+            if setpoint_ma is not None and before != setpoint_ma:
+                self._sent[charger] = setpoint_ma
+                (up if before is not None and before < setpoint_ma else down).append(wake)
         for wake in down + up:
             wake()
 

@@ -61,7 +61,7 @@ class Trace:
     samples: list[Sample] = field(default_factory=list)
     restarts_s: list[float] = field(default_factory=list)  # of the enforcer
     lapses_s: list[float] = field(default_factory=list)  # of any charger's watchdog
-    _guarded: set[int] = field(default_factory=set)  # chargers whose watchdog runs
+    _guarded: bytes = b""  # 1 for each charger whose watchdog runs
 
     def record(self, plant: Plant, t_s: float) -> None:
         """Takes a sample and begins the plant's next measuring window."""
@@ -80,8 +80,10 @@ class Trace:
             )
         )
         plant.mark()
-        self.lapses_s += [t_s] * len(self._guarded - guarded)
-        self._guarded = guarded
+        if guarded != self._guarded:
+            lapsed = [was > runs for was, runs in zip(self._guarded, guarded, strict=False)]
+            self.lapses_s += [t_s] * sum(lapsed)
+            self._guarded = guarded
 
     def between(self, from_s: float, to_s: float | None) -> list[Sample]:
         return [s for s in self.samples if s.t_s >= from_s and (to_s is None or s.t_s <= to_s)]

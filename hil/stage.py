@@ -115,6 +115,7 @@ class Stage:
         self.truth = Truth(self.site)
         self.trace = Trace(self.circuits, self.chargers, self.contactors)
         self._begin_ns = 0
+        self._caps_ma: list[Phases] = []  # as the plant has them
 
     def begin(self, now_ns: int) -> None:
         """The story's first instant: vehicles stand there, loads are on, meters show them."""
@@ -139,8 +140,11 @@ class Stage:
     def sample(self, now_ns: int) -> None:
         """Brings plant and true caps up to now, and takes a sample."""
         self.plant.advance(now_ns)
-        for index, cap_ma in enumerate(self.truth.caps_ma(now_ns)):
-            self.plant.set_cap(index, cap_ma)
+        caps_ma = self.truth.caps_ma(now_ns)
+        if caps_ma != self._caps_ma:
+            self._caps_ma = caps_ma
+            for index, cap_ma in enumerate(caps_ma):
+                self.plant.set_cap(index, cap_ma)
         self.trace.record(self.plant, (now_ns - self._begin_ns) / NS_PER_S)
 
     def dims(self, contact: str, active: bool) -> None:

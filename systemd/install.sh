@@ -55,6 +55,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -z "$purge" ] || [ "$task" = remove ] || usage
+case $wheels in '' | /*) ;; *) wheels=$PWD/$wheels ;; esac
+cd / # Python also looks for its modules where it is started
 
 only_one
 case $task in

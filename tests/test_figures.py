@@ -48,7 +48,7 @@ def urls(count: int) -> list[str]:
     [
         (crowd_site(polling.METERS, polling.CHARGERS, polling.POLL_S), 300),
         (crowd_site(memory.METERS, memory.CHARGERS, memory.POLL_S), 500),
-        (overload._document(urls(1 + overload.CHARGERS), 50), 25),
+        (overload._document(urls(1 + overload.CHARGERS), 50), 13),
         (start._document(*urls(2)), 2),
     ],
     ids=["polling", "memory", "overload", "start"],

@@ -77,6 +77,9 @@ class Notes:
     def output(self, charger: int) -> Output:
         return Output(self.orders_ma[charger], 1, 1, 10, NOBODY, NOBODY)
 
+    def setpoints(self) -> list[int | None]:
+        return list(self.orders_ma)
+
     def contactor(self, contactor: int) -> ContactorState:
         return ContactorState(True, 1, 1, 10, False, None, NOBODY)
 

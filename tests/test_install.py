@@ -4,90 +4,17 @@ The whole of it, in a Debian root and under systemd, is the gateway bench's part
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SYSTEMD = ROOT / "systemd"
+from tests.setup_folder import ROOT, SYSTEMD, Gateway
+
 SCRIPTS = [SYSTEMD / "install.sh", *sorted((SYSTEMD / "steps").glob("*.sh"))]
-
-# Everything in our folder; no systemd, no users, and what is tried by hand of each test.
-OURS = """
-set -eu
-here={bundle}
-. {steps}/places.sh
-opt={at}/opt versions={at}/opt/versions states={at}/opt/states switching={at}/opt/switching
-etc={at}/etc site={at}/etc/site.toml state={at}/state link_state={at}/link units={at}/units
-command={at}/command lock={at}/lock wheels=
-for step in checks build machine state switch; do . {steps}/$step.sh; done
-logger() {{ :; }}
-sync() {{ :; }}
-running() {{ false; }}
-lay_out() {{ :; }}
-"""
-
-
-class Gateway:
-    """A folder that stands for a gateway."""
-
-    def __init__(self, at: Path) -> None:
-        self.at = at
-        self.opt = at / "opt"
-        for name in ("opt/versions", "etc", "state", "units", "bundle"):
-            (at / name).mkdir(parents=True)
-
-    def version(self, name: str, standing: str = "none") -> None:
-        """A complete one, which would go on with any documents, or says so."""
-        folder = self.opt / "versions" / name
-        (folder / "setup").mkdir(parents=True)
-        (folder / "bin").mkdir()
-        (folder / "setup" / "VERSION").write_text(f"{name}\n")
-        (folder / "setup" / "SHA256SUMS").write_text(f"{name}\n")
-        program = folder / "bin" / "loadkeeper"
-        program.write_text(f"#!/bin/sh\necho loadkeeper {name}\n")
-        program.chmod(0o755)
-        (folder / "standing").write_text(standing)
-
-    def installed(self, *names: str) -> None:
-        """One after the other, up to the last."""
-        for name in names:
-            self.version(name)
-        for link, name in (("current", names[-1]), ("previous", names[-2])):
-            (self.opt / link).symlink_to(f"versions/{name}")
-
-    def start(self, script: str, env: Mapping[str, str] | None = None) -> str:
-        ended = self.end(script, env)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def end(
-        self, script: str, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        begin = OURS.format(at=self.at, steps=SYSTEMD / "steps", bundle=self.at / "bundle")
-        judged = 'judged() { echo "runs $(cat "$1/standing")"; }\n'
-        return subprocess.run(
-            ["sh", "-c", begin + judged + script],
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    def named(self, link: str) -> str | None:
-        place = self.opt / link
-        return place.readlink().name if place.is_symlink() else None
-
-    @property
-    def versions(self) -> set[str]:
-        return {each.name for each in (self.opt / "versions").iterdir()}
 
 
 @pytest.fixture
@@ -229,7 +156,9 @@ def test_killed_at_any_moment_a_complete_version_stands_and_a_rerun_mends_it(
     pytest.fail("more moments than were tried")
 
 
-def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("back", ["go_back", "switch_to 2"])
+def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path, back: str) -> None:
+    """By its word, or by installing the one before from its own bundle."""
     for n in moments():
         gateway = Gateway(tmp_path / str(n))
         gateway.installed("1", "2")
@@ -238,9 +167,19 @@ def test_killed_on_the_way_it_can_also_be_taken_back(tmp_path: Path) -> None:
         if ended.returncode != -9:
             return
         if (gateway.opt / "switching").exists():
-            gateway.start("go_back")
+            gateway.start(back)
             assert (gateway.named("current"), gateway.named("previous")) == ("2", "1")
     pytest.fail("more moments than were tried")
+
+
+def test_to_and_fro_each_is_the_others_way_back(gateway: Gateway) -> None:
+    gateway.installed("1", "2")
+    for there, here in (("1", "2"), ("2", "1")):
+        gateway.end(DIES.format(n=9) + f"switch_to {there}")
+        assert (gateway.opt / "switching").exists()
+        gateway.start(f"switch_to {there}")
+        assert (gateway.named("current"), gateway.named("previous")) == (there, here)
+        assert gateway.versions == {"1", "2"}
 
 
 def test_state_is_copied_before_each_switch_a_few_times_at_most(gateway: Gateway) -> None:

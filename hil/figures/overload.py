@@ -25,12 +25,12 @@ from hil.figures.devices import Bay, Twenty
 from hil.profiles import HOME
 
 POLLS_MS = (100, 50)
-CHARGERS = 24
+CHARGERS = 12
 MAX_A = 32.0
-RATING_A = 900.0
-STEP_A = 2.0
+RATING_A = 450.0
+STEP_A = 1.0
 STEPS = 240
-WORST_BASE_A = 740.0
+WORST_BASE_A = 340.0
 RISEN_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 2.0
 CALM_S = 0.15  # without any setpoint, before a step

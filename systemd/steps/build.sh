@@ -190,6 +190,12 @@ documents_hold() {
         ;;
     *unreadable) say "Remark: $number cannot read the saved documents; they are copied and kept." ;;
     esac
+    if ! refused=$(ask "$1" unit "$site" 2>&1 >/dev/null); then
+        say "No unit can permit what $site asks for:" >&2
+        say "$refused" >&2
+        say "Mend $site, then run this again." >&2
+        return 1
+    fi
     pins_suffice "$1" "$number"
 }
 

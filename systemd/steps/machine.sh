@@ -96,6 +96,7 @@ remove_all() {
     stop_both
     for unit in "$units"/loadkeeper*.service; do
         [ -L "$unit" ] || continue
+        if running; then systemctl --quiet stop "${unit##*/}" || :; fi
         rm -f "$units/multi-user.target.wants/${unit##*/}" "$unit"
     done
     rm -f "$units/loadkeeper.service.d/site.conf" "$units/loadkeeper-link.service.d/site.conf"

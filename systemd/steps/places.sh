@@ -16,7 +16,7 @@ command=/usr/local/bin/loadkeeper
 python=/usr/bin/python3
 # Named so that it comes after what Raspberry Pi OS has of its own.
 watchdog=/etc/systemd/system.conf.d/60-loadkeeper-watchdog.conf
-lock=/run/lock/loadkeeper-install.lock
+lock=/run/loadkeeper-install.lock # only root makes files there
 
 keep_states=5
 up_within_s=60 # from the start until `loadkeeper status` answers
@@ -54,7 +54,8 @@ only_one() {
     [ "$(id -u)" = 0 ] || return 0 # the checks say so
     mkdir -p "${lock%/*}"
     exec 9>"$lock"
-    flock -n 9 || die "another install.sh is at work. Wait until it has ended."
+    # What a killed one had started may live on for some seconds.
+    flock -w 30 9 || die "another install.sh, or what is left of one, is at work. Wait for its end."
 }
 
 running() { [ -d /run/systemd/system ]; } # systemd, here: not in the chroot of an image

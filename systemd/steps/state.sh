@@ -37,10 +37,15 @@ bring_documents() {
     reads "$versions/$1" && return
     for number in $(copies | sort -rn); do
         kept=$states/$number/loadkeeper/documents.json
-        if [ "$(cat "$states/$number/version")" = "$1" ] && [ -e "$kept" ]; then
-            cp -a "$kept" "$state/.documents.json.back"
-            on_disk "$state/.documents.json.back"
-            mv -fT "$state/.documents.json.back" "$state/documents.json"
+        if [ "$(cat "$states/$number/version")" = "$1" ] && [ -f "$kept" ] && [ ! -L "$kept" ]; then
+            # That folder is the enforcer's: a name in it could be a link to anywhere. In one that
+            # we have just made, nobody has laid any.
+            rm -rf "$state"/.back.*
+            corner=$(mktemp -d "$state/.back.XXXXXX")
+            cp -aT "$kept" "$corner/documents.json"
+            on_disk "$corner/documents.json"
+            mv -fT "$corner/documents.json" "$state/documents.json"
+            rm -rf "$corner"
             on_disk "$state"
             say "$1 cannot go on with the saved documents; it has those that it left itself."
             say "The others are kept in $states/$(copies | tail -n 1)."

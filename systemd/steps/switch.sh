@@ -23,6 +23,8 @@ switch_to() {
             refresh
             return
         fi
+    elif [ "$from" = "$to" ]; then
+        from=$before before= # back to where the interrupted run began
     fi
     begin_switch "$to"
     finish_switch "$to" "$from"
@@ -35,6 +37,7 @@ go_back() {
     read_switching
     if [ -e "$switching" ]; then
         to=$from from=$before before= # what was interrupted never came to be
+        [ "$from" != "$to" ] || from=
     else
         to=$(id_of previous) from=$(id_of current) before=$to
     fi
@@ -45,20 +48,31 @@ go_back() {
 
 # refresh: the version is there already; the machine around it and the document may have changed.
 refresh() {
-    lay_out kept
     seen=$(cat "$opt/document" 2>/dev/null) || seen=
-    if [ -e "$site" ] && running; then
-        if [ -n "$laid" ] || [ "$seen" != "$(document_sum)" ]; then
-            say "Putting in force:${laid:- $site}"
-            stop_both
-        fi
-    fi
+    stopped=
+    # Before the units change: with a changed document's, the chargers of the one before may be
+    # out of reach, and could not be lowered.
+    if [ -e "$site" ] && [ "$seen" != "$(document_sum)" ]; then pause "$site"; fi
+    lay_out kept
+    if [ -e "$site" ] && [ -n "$laid" ] && [ -z "$stopped" ]; then pause "$laid"; fi
     if ! start_both; then
+        unguard
         say "It does not come up. Nothing was switched; the cause is above." >&2
         exit 1
     fi
+    unguard
     tell_site
     prune
+}
+
+# pause WHAT: until it is started again, whoever closes the terminal.
+pause() {
+    running || return 0
+    stopped=yes
+    trap '' HUP INT TERM PIPE
+    guard
+    say "Putting in force: ${1# }"
+    stop_both
 }
 
 begin_switch() {
@@ -99,6 +113,7 @@ finish_switch() {
 # return_to VERSION FAILED
 return_to() {
     say "$2 did not come up. Returning to $1." >&2
+    guard # anew: the first may have been used up
     stop_both
     copy_state "$2"
     bring_documents "$1"
@@ -150,10 +165,11 @@ unguard() {
 stop_both() {
     running || return 0
     for unit in loadkeeper-link.service loadkeeper.service; do
-        if systemctl --quiet is-active "$unit" || systemctl --quiet is-failed "$unit"; then
-            systemctl stop "$unit" || :
-            systemctl reset-failed "$unit" 2>/dev/null || :
-        fi
+        case $(systemctl show -p ActiveState --value "$unit") in
+        inactive | '') ;;
+        *) systemctl stop "$unit" || : ;; # also one that is only on its way, or between two tries
+        esac
+        systemctl reset-failed "$unit" 2>/dev/null || : # our starts are counted from here
     done
 }
 
@@ -161,9 +177,11 @@ stop_both() {
 # answer is no reason to return, a link that does not run is.
 start_both() {
     [ -e "$site" ] || return 0
-    systemctl --quiet enable loadkeeper.service
+    # As systemctl enable, which would name this very version.
+    mkdir -p "$units/multi-user.target.wants"
+    link_to ../loadkeeper.service "$units/multi-user.target.wants/loadkeeper.service"
     if wants_link; then
-        systemctl --quiet enable loadkeeper-link.service
+        link_to ../loadkeeper-link.service "$units/multi-user.target.wants/loadkeeper-link.service"
     else
         rm -f "$units/multi-user.target.wants/loadkeeper-link.service"
         if running; then systemctl stop loadkeeper-link.service 2>/dev/null || :; fi
