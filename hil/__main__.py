@@ -1,9 +1,11 @@
 """The rig's command line: `python -m hil COMMAND …`. Exit status as `loadkeeper`'s."""
 
+import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 COMMANDS = {
     "run": "tell stories on a bench, and judge them",
@@ -34,5 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130  # as a shell says of a program that Ctrl-C ended
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """What was begun is tidied up, as after Ctrl-C."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def start(argv: Sequence[str] | None = None) -> NoReturn:
+    """As a program of its own."""
+    signal.signal(signal.SIGTERM, _end)
+    sys.exit(main(argv))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

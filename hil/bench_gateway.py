@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import platform
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +44,7 @@ from hil.happenings import (
 from hil.rig import Depot, RigError
 from hil.stage import Outcome, Stage
 from hil.story import Problem, Story, StoryError
-from hil.telling import retold, tell_all
+from hil.telling import ends_in_order, retold, tell_all
 from hil.words import Event
 
 SUITE = "bookworm"
@@ -125,9 +124,7 @@ def _once(machine: Installed, story: Story, profiles: Profiles) -> Outcome:
 
 async def _tell(machine: Installed, stage: Stage) -> Outcome:
     """Once, from bringing everything up to the end of all processes."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    ends_in_order()
     directory = Path(tempfile.mkdtemp(prefix="lk-"))
     canary = Canary()
     broken = last_words = ""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -56,7 +55,7 @@ from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
-from hil.telling import retold, tell_all
+from hil.telling import ends_in_order, retold, tell_all
 from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
@@ -84,9 +83,7 @@ def _once(story: Story, profiles: Profiles) -> Outcome:
 
 async def _tell(stage: Stage) -> Outcome:
     """Once, from bringing everything up to the end of all processes."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    ends_in_order()
     directory = Path(tempfile.mkdtemp(prefix="lk-"))
     canary = Canary()
     broken = last_words = ""

@@ -40,6 +40,18 @@ def retold(tell: Tell, story: Story, profiles: Profiles) -> Outcome:
     return _summed(tellings)
 
 
+def ends_in_order() -> None:
+    """SIGTERM cancels the task that asks for this, once: a second one would end its tidying up."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
+
+
 def tell_all(
     tell: Tell, stories: Sequence[Story], profiles: Profiles, at_once: int = AT_ONCE
 ) -> Iterator[Outcome]:
@@ -123,10 +135,6 @@ def _summed(tellings: Sequence[Outcome]) -> Outcome:
     return outcome
 
 
-def _longest_first(each: tuple[int, Story]) -> float:
-    return -each[1].duration_s
-
-
 def _outcome(story: Story, ours: Connection) -> Outcome:
     """Raises StoryError when the process has ended without one; it has said why."""
     try:
@@ -138,7 +146,9 @@ def _outcome(story: Story, ours: Connection) -> Outcome:
 
 
 def _tell_alone(outcomes: Connection, tell: Tell, story: Story, profiles: Profiles) -> None:
-    """In a process for this story: it ends with ours, and ends its own in order."""
+    """In a process for this story: it ends with ours, and ends its own in order. Ctrl-C reaches it
+    too, and is ours alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
         outcomes.send(tell(story, profiles))

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import socket
 import tomllib
@@ -112,6 +113,30 @@ def test_the_probe_tells_what_is_possible_from_what_is_not(tmp_path: Path) -> No
         possible, said = probe.tried(name, str(tmp_path / on))
         assert not possible, (name, on)
         assert said
+
+
+def test_the_probe_believes_what_the_kernel_says_of_a_process() -> None:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    within = int(status["CapBnd"], 16)
+    for capability in (1, 21):
+        assert probe.tried("bound", str(capability))[0] == bool(within >> capability & 1)
+    assert not probe.tried("bound", "63")[0], "there is no such capability"
+    assert probe.tried("gain", "")[0] == (status["NoNewPrivs"].strip() == "0")
+
+
+def test_bundles_that_another_run_may_use_are_kept(tmp_path: Path) -> None:
+    made: list[Path] = []
+    for number in range(bundle.KEPT + 2):
+        bundle._kept(tmp_path, f"now-{number}", made.append)
+    assert len(list(tmp_path.glob("now-*"))) == bundle.KEPT + 2
+    for number in (0, 1, 2):
+        os.utime(tmp_path / f"now-{number}", (number, number))  # long ago
+    assert bundle._kept(tmp_path, "now-1", made.append) == tmp_path / "now-1"
+    bundle._kept(tmp_path, "now-9", made.append)
+    left = {each.name for each in tmp_path.glob("now-*")}
+    assert left == {"now-1", "now-3", "now-4", "now-9"}
+    assert len(made) == bundle.KEPT + 3, "what is there is not made again"
 
 
 def test_every_attempt_is_known_and_made_once() -> None:

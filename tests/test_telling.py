@@ -1,5 +1,10 @@
 """Who is told again, how often, and what is said of it; no rig is needed for that."""
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,7 @@ from hil.expectations import Energy
 from hil.profiles import StoryProfiles
 from hil.stage import Outcome
 from hil.story import Story, StoryError, parse
-from hil.telling import retold, tell_all
+from hil.telling import ends_in_order, retold, tell_all
 
 WANTED = Energy(kind="energy", at_least_kwh=1.0, why="it charges")
 
@@ -96,6 +101,42 @@ def test_many_at_once_come_out_in_their_order(tmp_path: Path) -> None:
         ("c", 1),
         ("d", 1),
     ]
+
+
+def test_being_ended_twice_cuts_no_tidying_up_short() -> None:
+    tidied: list[str] = []
+
+    async def tell() -> None:
+        ends_in_order()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.01)
+            tidied.append("all")
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(tell())
+    assert tidied == ["all"]
+
+
+def test_a_bench_that_is_ended_tidies_up_first() -> None:
+    """As after Ctrl-C: the command's own finally is reached."""
+    script = (
+        "import os, signal, sys, types\n"
+        "from hil import __main__ as hil\n"
+        "def run(args):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "    finally: os.kill(os.getpid(), signal.SIGTERM); print('tidied')\n"
+        "hil.bench = sys.modules['hil.bench'] = types.SimpleNamespace(\n"
+        "    register=lambda subparsers: subparsers.add_parser('bench'), run=run)\n"
+        "hil.start(['bench'])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (143, "tidied\n"), ended.stderr
 
 
 def test_one_whose_process_ends_is_named(tmp_path: Path) -> None:

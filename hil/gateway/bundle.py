@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,7 +26,8 @@ from hil import roots
 
 NEXT = "99.0.1"  # versions that nobody will ever deliver
 BROKEN = "99.0.2"
-KEPT = 3  # of each kind, the newest
+KEPT = 3  # of each kind, the last to be used
+IN_USE_S = 3600.0  # a run takes a few minutes
 _ROOT = Path(__file__).parents[2]
 _MADE_OF = (
     *("cext", "controller", "drivers", "docs", "systemd"),
@@ -140,9 +143,11 @@ def _sum_up(at: Path) -> None:
 
 
 def _kept(kept: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder of that name, made now where it is not there; old ones of its kind go."""
+    """A folder of that name, made now where it is not there; old ones of its kind go, but none that
+    another run may still be using."""
     found = kept / name
-    if found.is_dir():
+    with suppress(FileNotFoundError):
+        os.utime(found)
         return found
     kept.mkdir(parents=True, exist_ok=True)
     kind = name.split("-", maxsplit=1)[0]
@@ -156,7 +161,8 @@ def _kept(kept: Path, name: str, make: Callable[[Path], None]) -> Path:
             old = [each for each in kept.glob(f"{kind}-*") if each.suffix != ".making"]
             old.sort(key=lambda each: each.stat().st_mtime)
             for each in old[:-KEPT]:
-                shutil.rmtree(each, ignore_errors=True)
+                if time.time() - each.stat().st_mtime > IN_USE_S:
+                    shutil.rmtree(each, ignore_errors=True)
     return found
 
 

@@ -19,23 +19,29 @@ from hil.gateway.rig import BROKER_PORT, RIG, UNITS, Gateway
 
 Attempt = tuple[str, str]
 PROBED_WITHIN_S = 60.0
-STATE, LINK_STATE = "/var/lib/loadkeeper", "/var/lib/loadkeeper-link"
 MANY = "16777216"  # bytes: more than anybody may lock who is not told so
 _PYTHON = "/opt/loadkeeper/current/bin/python"
 
-# Of every unit. Namespaces: user, mount, network, pid.
+OPEN = tuple(f"{place}/everybodys" for place in ("/usr", "/etc", "/opt", "/srv", "/var/lib"))
+"""Folders that anybody may write to, so that only the unit's own view of them forbids it."""
+
+# Of every unit. Namespaces: user, mount, network, pid. Capabilities: to be another user, to pass by
+# permissions, to administer networks and all else, and to load modules.
 FORBIDDEN: tuple[Attempt, ...] = (
-    *(("read", path) for path in ("/etc/shadow", "/etc/ssh-secret")),
+    *(("read", path) for path in ("/etc/shadow", "/etc/ssh-secret", "/tmp/diary")),
     *(("entries", path) for path in ("/home", "/var/log/private")),
     *(("write", path) for path in ("/usr", "/etc", "/opt", "/opt/loadkeeper", "/boot", "/srv")),
     *(("write", path) for path in ("/etc/loadkeeper", "/etc/systemd/system", "/var/lib")),
+    *(("write", path) for path in OPEN),
+    *(("bound", number) for number in ("1", "7", "12", "16", "21")),
     *(("family", which) for which in ("raw", "packet", "netlink")),
     *(("unshare", flag) for flag in ("10000000", "20000", "40000000", "20000000")),
     *(("system_call", name) for name in ("bpf", "keyctl", "perf_event_open")),
     *(("system_call", name) for name in ("finit_module", "kexec_load", "clock_settime")),
     *(("see", "1"), ("kill", "1"), ("mount", "/mnt"), ("become", "0"), ("setuid_bit", "/tmp")),
     *(("reboot", ""), ("host_name", ""), ("node", "/tmp"), ("chroot", "/")),
-    *(("executable", ""), ("personality", ""), ("device", "/dev/strange"), ("ptrace", "0")),
+    *(("executable", ""), ("personality", ""), ("gain", "")),
+    *(("device", "/dev/strange"), ("ptrace", "0")),
 )
 # Not even the container's root can do these: the unit's refusal is looked at all the same.
 IN_NO_CONTAINER = {
@@ -87,10 +93,10 @@ def _wanted(gateway: Gateway, unit: str) -> tuple[list[Attempt], list[Attempt]]:
         must += [
             ("write", "/var/lib/loadkeeper"),
             ("write", "/run/loadkeeper"),
-            ("lock", "16777216"),
+            ("lock", MANY),
         ]
     else:
-        must_not = [*FORBIDDEN, *devices, *serial, ("fifo", ""), ("lock", "16777216")]
+        must_not = [*FORBIDDEN, *devices, *serial, ("fifo", ""), ("lock", MANY)]
         must_not += [("entries", "/var/lib/loadkeeper"), ("write", "/var/lib/loadkeeper")]
         must_not += [("write", "/run/loadkeeper")]
         must = [
@@ -104,7 +110,9 @@ def _wanted(gateway: Gateway, unit: str) -> tuple[list[Attempt], list[Attempt]]:
 
 async def _prepare(gateway: Gateway) -> None:
     """Somebody's home, somebody's secrets, and open doors where nobody may knock."""
-    script = """
+    script = f"""
+        mkdir -p -m 1777 {" ".join(OPEN)}
+        touch /tmp/diary; chmod 644 /tmp/diary
         mkdir -p /home/somebody /var/log/private /etc/loadkeeper/link
         touch /home/somebody/diary /var/log/private/diary /etc/loadkeeper/link/key.pem
         touch /var/lib/loadkeeper/.there; mkdir -p /var/lib/loadkeeper-link
