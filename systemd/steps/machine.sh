@@ -68,20 +68,37 @@ lay_units() {
 # The site's own networks, serial ports and pins.
 lay_site() {
     [ -e "$site" ] || return 0
-    drop_in=$(mktemp)
+    [ -n "$drafts" ] || draft_site "$command"
+    for part in enforcer link; do
+        case $part in
+        enforcer) name=loadkeeper.service ;;
+        link) name=loadkeeper-link.service ;;
+        esac
+        if [ -e "$drafts/$part" ]; then put "$drafts/$part" "$units/$name.d/site.conf" 0644; fi
+    done
+    drop_drafts
+}
+
+# draft_site PROGRAM: what that version says they are, for lay_site to put in its place. Before a
+# version is stopped: Python takes seconds for it on a small machine.
+drafts=
+draft_site() {
+    drop_drafts
+    [ -e "$site" ] || return 0
+    drafts=$(mktemp -d)
     parts=enforcer
     if wants_link; then parts='enforcer link'; fi
     for part in $parts; do
-        if "$command" unit "$site" --for "$part" >"$drop_in"; then
-            case $part in
-            enforcer) put "$drop_in" "$units/loadkeeper.service.d/site.conf" 0644 ;;
-            link) put "$drop_in" "$units/loadkeeper-link.service.d/site.conf" 0644 ;;
-            esac
-        else
+        if ! "$1" unit "$site" --for "$part" >"$drafts/$part"; then
+            rm -f "$drafts/$part"
             say "Remark: loadkeeper unit $site --for $part failed; the drop-in before stays."
         fi
     done
-    rm -f "$drop_in"
+}
+
+drop_drafts() {
+    [ -z "$drafts" ] || rm -rf "$drafts"
+    drafts=
 }
 
 # wants_link: the document names a broker.

@@ -52,7 +52,10 @@ refresh() {
     stopped=
     # Before the units change: with a changed document's, the chargers of the one before may be
     # out of reach, and could not be lowered.
-    if [ -e "$site" ] && [ "$seen" != "$(document_sum)" ]; then pause "$site"; fi
+    if [ -e "$site" ] && [ "$seen" != "$(document_sum)" ]; then
+        draft_site "$command"
+        pause "$site"
+    fi
     lay_out kept
     if [ -e "$site" ] && [ -n "$laid" ] && [ -z "$stopped" ]; then pause "$laid"; fi
     if ! start_both; then
@@ -81,6 +84,7 @@ begin_switch() {
     write "$switching" "${from:--} $1 ${before:--}"
     guard
     if running && systemctl --quiet is-active loadkeeper.service; then
+        draft_site "$versions/$1/bin/loadkeeper" # nobody holds the chargers while it thinks
         say "Stopping ${from:-the one before}: the chargers go to their fail-safe setpoints first."
     fi
     stop_both
@@ -113,6 +117,7 @@ finish_switch() {
 # return_to VERSION FAILED
 return_to() {
     say "$2 did not come up. Returning to $1." >&2
+    drop_drafts # they are the other version's
     guard # anew: the first may have been used up
     stop_both
     copy_state "$2"
