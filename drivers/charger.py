@@ -29,6 +29,7 @@ from drivers.device import (
     Request,
 )
 from drivers.health import DeviceHealth, Health
+from drivers.lapse import Lapse
 from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
 from drivers.report import (
@@ -66,6 +67,8 @@ class ChargerDriver:
         self._health = Health(charger.id, image.clock, charger.poll_ns, charger.bus.timeout_ns)
         self._silence = Silence(image.clock, charger.poll_ns)
         self._write_failed_last = False  # in a silence, polls and writes take turns
+        self._any_traffic = profile.watchdog.kind == "any_traffic"
+        self._lapse = Lapse(any_traffic=self._any_traffic, timeout_ns=charger.bus.timeout_ns)
         self._reader = Reader(
             charger.id,
             charger.unit,
@@ -74,6 +77,7 @@ class ChargerDriver:
             Rank.CHARGER,
             profile.reported,
             self._may_ask,
+            self._lapse.answered,
         )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
         self._write_bell = Bell(charger.id, None)
@@ -84,11 +88,8 @@ class ChargerDriver:
         self._in_force_ma: int | None = None  # as read last
         self._astray_ns: int | None = None  # since when something else than `_taken` is in force
         self._refusal: str | None = None  # why the last write failed
-        self._any_traffic = profile.watchdog.kind == "any_traffic"
         self._hushed = False  # its last poll was refused, as nobody decided
         self._quiet_ns = charger.poll_ns - profile.reading_ns  # between two polls
-        self._heard_ns: int | None = None  # its last report
-        self._lapsed = True  # its watchdog may have run out since the last write
         self._write_gap_ns = profile.pacing.write_gap_ns
         self._next_write_ns = 0  # it takes none before
         self._arming = Arming(charger, profile, image.clock.now_ns)
@@ -126,7 +127,7 @@ class ChargerDriver:
             silent = self._silence.lasts
             self._hushed = not self._may_ask()
             turn.busy(self._polling)  # the bus answers for it
-            if self._any_traffic and self._heard_ns is None:
+            if self._any_traffic and not self._lapse.reported:
                 only = force_registers(self._profile)
                 await self._reader.poll(self._health, self._post_first, self._silence, only)
             else:
@@ -144,7 +145,7 @@ class ChargerDriver:
     def _post_first(self, sample: Sample) -> None:
         """What is in force, and no more: each request keeps alive whatever it was told before us,
         and may even take it out of its fallback, so its first order must not wait for the rest."""
-        in_force = in_force_ma(self._profile, sample, self._lapsed)
+        in_force = in_force_ma(self._profile, sample, self._lapse.possible)
         fallback_ma = told_fallback_ma(self._profile, sample)
         report = ChargerReport(sample.at_ns, in_force, None, Vehicle.UNKNOWN, 0, fallback_ma)
         try:
@@ -152,13 +153,14 @@ class ChargerDriver:
         except ValueError as error:
             name = self._profile.setpoint.applied
             raise self._reader.bad(name, f"cannot be used: {error}") from error
-        self._heard_ns = sample.at_ns
+        self._lapse.reported = True
         self._in_force_ma = in_force
         self._poll_bell.ring()
 
     def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
-        self._notice_lapse(sample)
-        in_force = in_force_ma(self._profile, sample, self._lapsed)
+        known_ns = (time_set_ns(self._profile, sample), self._watchdog_ns)
+        self._lapse.report(sample.at_ns, min((each for each in known_ns if each), default=None))
+        in_force = in_force_ma(self._profile, sample, self._lapse.possible)
         report = ChargerReport(
             at_ns=sample.at_ns,
             in_force_ma=in_force,
@@ -181,14 +183,6 @@ class ChargerDriver:
             astray = self._compare(taken, sample)
         lacks = self._arming.remark
         return self._refusal or astray or lacks or remark(self._charger, self._profile, sample)
-
-    def _notice_lapse(self, sample: Sample) -> None:
-        """Whether its watchdog may have run out since its last report."""
-        known_ns = (time_set_ns(self._profile, sample), self._watchdog_ns)
-        shortest_ns = min((each for each in known_ns if each), default=None)
-        last_ns, self._heard_ns = self._heard_ns, sample.at_ns
-        if shortest_ns is not None and (last_ns is None or sample.at_ns - last_ns >= shortest_ns):
-            self._lapsed = True
 
     def _compare(self, taken: Order, sample: Sample) -> str | None:
         """Whether what was written is in force, and for how long the charger keeps it."""
@@ -242,11 +236,12 @@ class ChargerDriver:
             return
         self._pace()
         self._silence.answered()
+        self._lapse.answered(reply.at_ns)
         self._noted()
         if self._offered is not None:
             self._taken = self._offered
             self._taken_ns = reply.at_ns
-            self._lapsed = False
+            self._lapse.written()
         self._refusal = None
         self._poll_bell.ring()
 
@@ -309,7 +304,7 @@ class ChargerDriver:
         since_ns = self._image.clock.now_ns() - self._taken_ns
         if since_ns < REPEAT_NS:
             return False
-        lapsed = self._any_traffic and (self._lapsed or self._left_alone)
+        lapsed = self._any_traffic and (self._lapse.possible or self._left_alone)
         if self._astray_ns is not None or lapsed:
             return True
         if self._watchdog_ns is None or (self._any_traffic and self._polls_feed):
@@ -321,9 +316,9 @@ class ChargerDriver:
     @property
     def _left_alone(self) -> bool:
         """Whether any traffic feeds its watchdog, and there was none for as long as that runs."""
-        if not self._any_traffic or self._watchdog_ns is None or self._heard_ns is None:
+        if not self._any_traffic or self._watchdog_ns is None or self._lapse.heard_ns is None:
             return False
-        last_ns = max(self._heard_ns, self._taken_ns)
+        last_ns = max(self._lapse.heard_ns, self._taken_ns)
         return self._image.clock.now_ns() - last_ns >= self._watchdog_ns
 
     @property

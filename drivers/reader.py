@@ -76,16 +76,19 @@ class Reader:
         rank: Rank,
         wanted: Collection[str] = (),
         may_ask: Callable[[], bool] = lambda: True,
+        answered: Callable[[int], None] = lambda _at_ns: None,
     ) -> None:
         """Reads the blocks that hold the `wanted` registers; all of them where none is named.
 
-        `may_ask` is asked immediately before each request goes out.
+        `may_ask` is asked immediately before each request goes out; `answered` is told when each
+        answer came, also of a poll that fails later.
         """
         self._device = device
         self._unit = unit
         self._bus = bus
         self._rank = lambda: rank
         self._may_ask = may_ask
+        self._answered = answered
         self._gap_s = profile.gap_ns / NS_PER_S
         self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
         self._last_s = -inf  # when it answered last, or did not
@@ -197,6 +200,7 @@ class Reader:
             self._last_s = loop.time()
         if reply is None:
             raise HushedError(HUSHED, line=self._bus.url, request=request)
+        self._answered(reply.at_ns)
         return reply.words, reply.at_ns
 
     def _ask(self, request: Request) -> Request | None:

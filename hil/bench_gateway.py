@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,6 +125,9 @@ def _once(machine: Installed, story: Story, profiles: Profiles) -> Outcome:
 
 async def _tell(machine: Installed, stage: Stage) -> Outcome:
     """Once, from bringing everything up to the end of all processes."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     directory = Path(tempfile.mkdtemp(prefix="lk-"))
     canary = Canary()
     broken = last_words = ""

@@ -175,8 +175,8 @@ def test_after_a_silence_as_long_as_its_watchdog_it_is_told_again() -> None:
         await until(in_force(board, 6_000))
         written = len(shown.written)
         driver._taken_ns -= 2 * NS_PER_S
-        assert driver._heard_ns is not None
-        driver._heard_ns -= 20 * NS_PER_S  # as if nothing had been heard
+        assert driver._lapse.heard_ns is not None
+        driver._lapse.heard_ns -= 20 * NS_PER_S  # as if nothing had been heard
         await until(lambda: len(shown.written) > written)
         await until(in_force(board, 6_000))
         assert any(report.in_force_ma == 8_000 for _, report in board.chargers)

@@ -1,88 +1,69 @@
-"""Orders that had expired, and orders given before leaving: nothing rises out of either."""
+"""Whether a charger's watchdog may have run out: what each kind of feeding proves."""
 
-import time
+from controller.units import NS_PER_S
+from drivers.lapse import Lapse
 
-from cext.rows import Rule
-from tests.oracle.site import MS, S, flat
-from tests.patience import wait_for
-from tests.test_rules import Bench, bench
-from tests.test_thread import make_kernel, running
-
-DEAD_MAN_S = 2
+SHORTEST_NS = 5 * NS_PER_S
 
 
-def at_work() -> Bench:
-    """A charger at 30 A that would have 6 A without us, on a circuit with room for it."""
-    one = bench(1, cap_ma=40_000, worst_ma=34_000, fallback_ma=6000)
-    one.steps(60, 10_000, [20_000])
-    assert one.orders() == [30_000]
-    return one
+def s(seconds: float) -> int:
+    return int(seconds * NS_PER_S)
 
 
-def stall(one: Bench, seconds: float, base_ma: int) -> None:
-    """Nobody ticks; readings go on, and the charger falls back by itself."""
-    tick = one.door.output(0).changed_tick
-    for _ in range(int(seconds * 10)):
-        one.now_ns += 100 * MS
-        one.door.reading(0, one.now_ns, flat(base_ma + 6000))
-        one.door.report(0, one.now_ns, 6000, flat(6000), "C", tick)
+def written(*, any_traffic: bool) -> Lapse:
+    """One that has reported at 0 s and was written then."""
+    lapse = Lapse(any_traffic=any_traffic, timeout_ns=s(0.5))
+    lapse.answered(0)
+    lapse.report(0, SHORTEST_NS)
+    lapse.written()
+    assert not lapse.possible
+    return lapse
 
 
-def test_an_order_that_had_expired_does_not_come_back_to_life() -> None:
-    """The base load rose meanwhile, and the reading is under the cap: without the stall being
-    noticed the old order would stand, be written, and put the circuit over its cap."""
-    one = at_work()
-    stall(one, 12, base_ma=33_000)
-    one.door.tick(one.now_ns)
-    assert one.orders() == [6000]
-    assert one.door.output(0).cause.rule is Rule.FALLBACK
-    one.steps(30, 33_000, [20_000])
-    assert one.orders() == [7000]  # what is left of the cap, on proof
+def test_nothing_is_known_before_the_first_write() -> None:
+    lapse = Lapse(any_traffic=True, timeout_ns=s(0.5))
+    assert lapse.possible
+    lapse.answered(0)
+    lapse.report(0, SHORTEST_NS)
+    assert lapse.possible
 
 
-def test_after_it_the_capacity_is_used_again_on_proof() -> None:
-    one = at_work()
-    stall(one, 12, base_ma=10_000)
-    one.door.tick(one.now_ns)
-    assert one.orders() == [6000]
-    one.steps(10, 10_000, [20_000])
-    assert one.orders() == [6000]  # the dwell time
-    one.steps(60, 10_000, [20_000])
-    assert one.orders() >= [20_000]  # all that it draws
+def test_answers_of_a_poll_that_failed_have_fed_it() -> None:
+    lapse = written(any_traffic=True)
+    for at_s in (3, 6):  # the poll of 3 s failed after its first answer: no report
+        lapse.answered(s(at_s))
+    lapse.report(s(6), SHORTEST_NS)
+    assert not lapse.possible
 
 
-def test_a_gap_shorter_than_the_dead_man_time_changes_nothing() -> None:
-    one = at_work()
-    before = one.orders()
-    one.now_ns += DEAD_MAN_S * S - 200 * MS
-    one.step(10_000, [20_000])
-    assert one.orders() == before
+def test_unanswered_for_as_long_as_it_runs_less_a_time_out() -> None:
+    for gap_s, possible in ((4.4, False), (4.5, True)):
+        lapse = written(any_traffic=True)
+        lapse.answered(s(gap_s))
+        lapse.report(s(gap_s), SHORTEST_NS)
+        assert lapse.possible is possible
 
 
-def test_one_that_had_less_in_force_than_its_fail_safe_setpoint_keeps_that() -> None:
-    one = at_work()
-    one.now_ns += 12 * S
-    one.door.report(0, one.now_ns, 0, flat(0), "C", one.door.output(0).changed_tick)
-    one.door.reading(0, one.now_ns, flat(10_000))
-    one.door.tick(one.now_ns)
-    assert one.orders() == [0]
+def test_a_gap_before_the_last_write_is_over() -> None:
+    lapse = written(any_traffic=True)
+    lapse.answered(s(9))
+    lapse.written()
+    lapse.answered(s(10))
+    lapse.report(s(10), SHORTEST_NS)
+    assert not lapse.possible
 
 
-def test_who_leaves_takes_every_charger_to_its_fail_safe_setpoint_and_raises_none() -> None:
-    one = at_work()
-    one.door.kernel.leave()
-    one.step(10_000, [20_000])
-    assert one.orders() == [6000]
-    assert one.door.output(0).cause.rule is Rule.FALLBACK
-    one.steps(60, 0, [20_000])
-    assert one.orders() == [6000]
+def test_a_gap_counts_once_the_charger_says_that_it_waits_less() -> None:
+    lapse = written(any_traffic=True)
+    for at_s in (1, 4):
+        lapse.answered(s(at_s))
+    lapse.report(s(4), s(3))
+    assert lapse.possible
 
 
-def test_leaving_wakes_the_kernels_thread() -> None:
-    kernel = make_kernel()
-    with running(kernel, S):
-        wait_for(lambda: kernel.ticks >= 1)
-        before, began_s = kernel.ticks, time.monotonic()
-        kernel.leave()
-        wait_for(lambda: kernel.ticks > before)
-        assert time.monotonic() - began_s < 5
+def test_where_only_writes_feed_the_time_between_reports_counts() -> None:
+    for gap_s, possible in ((4.9, False), (5, True)):
+        lapse = written(any_traffic=False)
+        lapse.answered(s(gap_s - 1))
+        lapse.report(s(gap_s), SHORTEST_NS)
+        assert lapse.possible is possible
