@@ -173,26 +173,51 @@ def test_its_lock_lies_where_only_root_makes_files() -> None:
     assert not folder.stat().st_mode & stat.S_IWOTH
 
 
-def test_it_takes_no_module_from_where_it_is_started(tmp_path: Path) -> None:
-    """Python would look there first: for pip, or for the product itself."""
+STEPS = ("places", "checks", "build", "machine", "state", "switch")
+WORKS = (
+    *("only_one", "look_at_all", "look_at_return", "look_at_removal", "tell_problems"),
+    *("try_build", "begin", "take_version", "switch_to", "go_back", "remove_all"),
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """install.sh itself, with steps that say no more than that it was their turn."""
     (tmp_path / "steps").mkdir()
     (tmp_path / "install.sh").write_bytes((SYSTEMD / "install.sh").read_bytes())
-    for step in ("places", "checks", "build", "machine", "state", "switch"):
+    for step in STEPS:
         (tmp_path / "steps" / f"{step}.sh").touch()
-    (tmp_path / "steps" / "places.sh").write_text(
-        "only_one() { :; }\ntell_problems() { :; }\nsay() { :; }\ntry_build() { :; }\n"
-        'look_at_all() { pwd; echo "$wheels"; }\n'
-    )
-    for given, taken in (("sub", f"{tmp_path}/sub"), ("/sub", "/sub")):
-        ended = subprocess.run(
-            ["sh", str(tmp_path / "install.sh"), "--check", "--wheels", given],
-            cwd=tmp_path,
-            env={**os.environ, "PWD": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert ended.stdout.split() == ["/", taken]
+    played = "".join(f"{name}() {{ echo {name}; }}\n" for name in WORKS)
+    played += 'say() { pwd; echo "$wheels"; }\ntaken=1\n'
+    (tmp_path / "steps" / "places.sh").write_text(played)
+    return tmp_path / "install.sh"
+
+
+def said(script: Path, *words: str) -> list[str]:
+    return subprocess.run(
+        ["sh", str(script), *words],
+        cwd=script.parent,
+        env={**os.environ, "PWD": str(script.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+
+def test_all_is_looked_at_before_anything_is_done(script: Path) -> None:
+    looked = ["only_one", "look_at_all", "tell_problems"]
+    assert said(script) == [*looked, "begin", "take_version", "switch_to"]
+    assert said(script, "--check")[:4] == [*looked, "try_build"]
+    assert said(script, "--back") == ["only_one", "look_at_return", "tell_problems", "go_back"]
+    assert said(script, "--remove") == [
+        *("only_one", "look_at_removal", "tell_problems", "remove_all")
+    ]
+
+
+@pytest.mark.parametrize("given", ["sub", "/sub"])
+def test_it_takes_no_module_from_where_it_is_started(script: Path, given: str) -> None:
+    """Python would look there first: for pip, or for the product itself."""
+    assert said(script, "--check", "--wheels", given)[4:] == ["/", str(script.parent / given)]
 
 
 def test_a_document_that_no_unit_can_permit_is_refused_before_anything_changes(
