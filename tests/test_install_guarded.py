@@ -119,7 +119,8 @@ def test_the_way_back_has_a_guard_of_its_own(played: Played) -> None:
     assert played.did == [*once, *once, "unguard"]
 
 
-def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway) -> None:
+@pytest.mark.parametrize("instead", ["link", "folder"])
+def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway, instead: str) -> None:
     """Whoever has taken the enforcer could lay them, and wait for the next return."""
     (gateway.at / "etc" / "site.toml").write_text("")
     state, other = gateway.at / "state", gateway.at / "other"
@@ -135,7 +136,10 @@ def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway) -> N
     (state / ".documents.json.back").symlink_to(other)
     (state / ".back.123456").symlink_to(elsewhere)
     documents.unlink()
-    documents.symlink_to(other)
+    if instead == "link":
+        documents.symlink_to(other)
+    else:
+        documents.mkdir()
     gateway.start("go_back")
     assert other.read_text() == "root's"
     assert not list(elsewhere.iterdir())
