@@ -79,8 +79,9 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 
 .PHONY: arm64 python313
 # Both need root; emulated, the first takes minutes, and the roots are made once.
-arm64: build ## dist/*_aarch64.whl, tested on emulated Debian with Python 3.11 and 3.13
-	@$(PYTHON) -m hil abroad bookworm-arm64 trixie-arm64
+ABROAD ?= bookworm-arm64
+arm64: build ## dist/*_aarch64.whl, tested on emulated Debian 12; ABROAD=trixie-arm64 for 13
+	@$(PYTHON) -m hil abroad $(ABROAD)
 
 python313: build ## the wheel of this machine, tested on Debian's Python 3.13
 	@$(PYTHON) -m hil abroad trixie-amd64

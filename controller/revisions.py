@@ -95,6 +95,8 @@ def unpack(data: bytes) -> Memory:
 def stored(path: Path) -> Memory | None:
     """What was saved; None where nothing was. Raises DamagedError."""
     try:
+        if path.exists() and not path.is_file():
+            raise DamagedError("it is no file")  # a pipe would be waited for, without an end
         with path.open("rb") as file:
             data = file.read(FILE_BYTES)
     except FileNotFoundError:

@@ -254,6 +254,8 @@ class _Connection(asyncio.Protocol):
             return error(BadReplyError, "what it sent is no reply to this request")
         if data[6:7] != begun[6:7]:
             return error(WrongUnitError, f"unit {data[6]} answered instead")
+        if request.writes:
+            return error(BadReplyError, "what it acknowledged is not what was written")
         return error(ShortReplyError, f"it did not answer with {request.count} registers")
 
 

@@ -13,7 +13,6 @@ import tarfile
 import time
 import zipfile
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Iterator
 from pathlib import Path
 
 from controller.commands.output import FINE, NO, complain, say
@@ -60,8 +59,20 @@ def bundle(dist: Path) -> Path:
     shutil.copy(ROOT / "docs" / "examples" / "north-depot.toml", folder / "site.toml.example")
     (folder / "VERSION").write_text(f"{VERSION}\n", encoding="utf-8")
     (folder / "BUILT").write_text(f"{_built_s()}\n", encoding="utf-8")
-    (folder / SUMS).write_text("".join(_sums(folder)), encoding="utf-8")
+    sum_up(folder)
     return folder
+
+
+def sum_up(folder: Path) -> None:
+    """The list of what is in it, each file with its sum, as sha256sum -c reads it; anew."""
+    listed = folder / SUMS
+    listed.unlink(missing_ok=True)
+    files = sorted(each for each in folder.rglob("*") if each.is_file())
+    lines = [
+        f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.relative_to(folder).as_posix()}\n"
+        for each in files
+    ]
+    listed.write_text("".join(lines), encoding="utf-8")
 
 
 def archive(folder: Path) -> Path:
@@ -91,13 +102,6 @@ def run(args: Namespace) -> int:
         return NO
     say(f"{archive(folder)}: {', '.join(each.name for each in sorted(folder.glob('*.whl')))}")
     return FINE
-
-
-def _sums(folder: Path) -> Iterator[str]:
-    """As sha256sum -c reads them."""
-    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        yield f"{digest}  {path.relative_to(folder).as_posix()}\n"
 
 
 def _built_s() -> int:

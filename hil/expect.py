@@ -204,19 +204,27 @@ def _settles(expected: Settles, trace: Trace, slack_s: float) -> Measured | None
 def _offered(expected: Offered, trace: Trace, slack_s: float) -> Measured | None:
     """At the first sample at or after the instant; with slack, at any one within it."""
     following = trace.between(expected.at_s, None)
-    window = [s for s in following if s.t_s <= expected.at_s + slack_s] or following[:1]
-    which = chosen(expected.charger, trace.chargers)
+    last_s = expected.at_s + expected.within_s + slack_s
+    window = [s for s in following if s.t_s <= last_s] or following[:1]
     if not window:
         return {"samples": 0}
-    for sample in window:
-        wrong = [
-            (trace.chargers[i], sample.offered_ma[i] / 1000)
-            for i in which
-            if not expected.min_a <= sample.offered_ma[i] / 1000 <= expected.max_a
-        ]
-        if not wrong:
-            return None
-    return dict(wrong)
+    wrong = [_wrongly_offered(expected, trace, sample) for sample in window]
+    if expected.within_s:
+        ever = set(wrong[0]).intersection(*wrong)
+        return {each: wrong[-1][each] for each in sorted(ever)} or None
+    return None if not all(wrong) else wrong[-1]
+
+
+def _wrongly_offered(expected: Offered, trace: Trace, sample: Sample) -> Measured:
+    offers_a = {
+        trace.chargers[i]: sample.offered_ma[i] / 1000
+        for i in chosen(expected.charger, trace.chargers)
+    }
+    return {
+        each: offered_a
+        for each, offered_a in offers_a.items()
+        if not expected.min_a <= offered_a <= expected.max_a
+    }
 
 
 @measure.register

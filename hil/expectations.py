@@ -77,11 +77,16 @@ class Settles(Window):
 
 
 class Offered(Expect):
-    """Each charger offers between `min_a` and `max_a` at an instant."""
+    """Each charger offers between `min_a` and `max_a` at an instant, all of them at once.
+
+    With `within_s` each for itself, at any instant from then until so much later: whose turn it
+    is, and who waits out a dwell time, is no question then.
+    """
 
     kind: Literal["offered"]
     charger: Chargers = ("*",)
     at_s: Instant
+    within_s: NotNegative = 0.0
     min_a: NotNegative = 0.0
     max_a: NotNegative = 1e6
 

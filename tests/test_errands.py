@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
@@ -133,6 +134,7 @@ def day(kind: type[VirtualEnforcer], of: Site, seed: int) -> list[Any]:
         enforcer.run_until(quarter * S // 4 + rng.randrange(3))
         seen.append([plant.charger(i) for i in range(len(of.chargers))])
         seen.append([enforcer.kernel.output(i) for i in range(len(of.chargers))])
+        seen.append([enforcer.kernel.charger(i) for i in range(len(of.chargers))])
         seen.append((enforcer.kernel.ticks, plant.load(0), enforcer.image.turn.last_ns()))
     return seen
 
@@ -162,9 +164,16 @@ def happens(
             stalled.clear()
 
 
+def off_beat(of: Site) -> Site:
+    """Polls that meet each moment of a write: while it is under way, and just after it."""
+    chargers = [replace(each, poll_ns=each.poll_ns + 7 * MS) for each in of.chargers]
+    return replace(of, chargers=tuple(chargers))
+
+
+@pytest.mark.parametrize("beat", [lambda of: of, off_beat], ids=["on_beat", "off_beat"])
 @pytest.mark.parametrize("name", ["twenty", "three_kinds", "paced", "switched", "twenty_unmetered"])
-def test_every_driver_does_as_its_twin_in_python(name: str) -> None:
-    of = load(SITES / f"{name}.toml", StoryProfiles())
+def test_every_driver_does_as_its_twin_in_python(name: str, beat: Callable[[Site], Site]) -> None:
+    of = beat(load(SITES / f"{name}.toml", StoryProfiles()))
     for seed in (1, 2):
         quick, plain = day(VirtualEnforcer, of, seed), day(PlainEnforcer, of, seed)
         assert quick == plain

@@ -187,6 +187,12 @@ def offered(**changes: object) -> Offered:
     return Offered.model_validate({"kind": "offered", "why": "w", "at_s": 4} | changes)
 
 
+def test_offered_within_a_time_looks_at_each_charger_for_itself() -> None:
+    assert failed(offered(at_s=3, min_a=8)) == {"bay-2": 6}
+    assert failed(offered(at_s=3, within_s=2, min_a=8)) == {}  # first bay-1, then bay-2
+    assert failed(offered(at_s=3, within_s=1, min_a=8)) == {"bay-2": 6}
+
+
 def test_offered_looks_at_each_charger_at_an_instant() -> None:
     assert failed(offered(min_a=6, max_a=6)) == {}
     assert failed(offered(at_s=5, max_a=6)) == {"bay-2": 8}

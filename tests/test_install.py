@@ -247,7 +247,8 @@ def test_a_file_is_laid_only_where_it_differs(gateway: Gateway) -> None:
 def test_nothing_writes_a_site_document() -> None:
     """It is the installer's: no line of these scripts names it as a place to write to."""
     writes = re.compile(
-        r"(>|(^|[;&|])\s*(cp|mv|ln|put|write|sed -i|link_to)\b[^|#]*)\s*\"?\$\{?site\b"
+        r"(>|(^|[;&|])\s*(cp|mv|ln|put|write|sed -i|link_to)\b[^|#]*)\s*"
+        r"\"?\$(\{?site\b|etc/site\.toml(?!\.))"
     )
     found = [
         f"{script.name}: {line}"
@@ -256,3 +257,28 @@ def test_nothing_writes_a_site_document() -> None:
         if writes.search(line)
     ]
     assert not found
+
+
+def test_all_files_but_our_own_wheel_are_known_by_their_hashes() -> None:
+    """And none is built here: that would run what is in it, and take what it names."""
+    script = (SYSTEMD / "steps" / "build.sh").read_text(encoding="utf-8").replace("\\\n", " ")
+    calls = [line for line in script.splitlines() if re.search(r"\bpip_in \"", line)]
+    assert len(calls) == 3
+    for call in calls:
+        assert "--require-hashes" in call if " -r " in call else "--no-index --no-deps" in call
+    installs = [line for line in script.splitlines() if re.search(r"-m pip.* install\b", line)]
+    assert len(installs) == 1
+    assert "--only-binary :all:" in installs[0]
+
+
+def test_a_version_that_would_not_run_the_document_never_gets_its_name(gateway: Gateway) -> None:
+    gateway.installed("1", "2")
+    new = (
+        'version=3; setup_here() { false; }\nbuild() { mkdir -p "$1"; }\n'
+        "documents_hold() { false; }\ntake_version; switch_to 3"
+    )
+    ended = gateway.end(new)
+    assert ended.returncode == 1
+    assert "nothing was changed" in ended.stderr
+    assert gateway.versions == {"1", "2"}
+    assert gateway.named("current") == "2"

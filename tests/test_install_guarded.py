@@ -119,7 +119,8 @@ def test_the_way_back_has_a_guard_of_its_own(played: Played) -> None:
     assert played.did == [*once, *once, "unguard"]
 
 
-def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway) -> None:
+@pytest.mark.parametrize("instead", ["link", "folder"])
+def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway, instead: str) -> None:
     """Whoever has taken the enforcer could lay them, and wait for the next return."""
     (gateway.at / "etc" / "site.toml").write_text("")
     state, other = gateway.at / "state", gateway.at / "other"
@@ -135,7 +136,10 @@ def test_links_in_the_enforcer_s_folder_lead_root_nowhere(gateway: Gateway) -> N
     (state / ".documents.json.back").symlink_to(other)
     (state / ".back.123456").symlink_to(elsewhere)
     documents.unlink()
-    documents.symlink_to(other)
+    if instead == "link":
+        documents.symlink_to(other)
+    else:
+        documents.mkdir()
     gateway.start("go_back")
     assert other.read_text() == "root's"
     assert not list(elsewhere.iterdir())
@@ -173,26 +177,51 @@ def test_its_lock_lies_where_only_root_makes_files() -> None:
     assert not folder.stat().st_mode & stat.S_IWOTH
 
 
-def test_it_takes_no_module_from_where_it_is_started(tmp_path: Path) -> None:
-    """Python would look there first: for pip, or for the product itself."""
+STEPS = ("places", "checks", "build", "machine", "state", "switch")
+WORKS = (
+    *("only_one", "look_at_all", "look_at_return", "look_at_removal", "tell_problems"),
+    *("try_build", "begin", "take_version", "switch_to", "go_back", "remove_all"),
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """install.sh itself, with steps that say no more than that it was their turn."""
     (tmp_path / "steps").mkdir()
     (tmp_path / "install.sh").write_bytes((SYSTEMD / "install.sh").read_bytes())
-    for step in ("places", "checks", "build", "machine", "state", "switch"):
+    for step in STEPS:
         (tmp_path / "steps" / f"{step}.sh").touch()
-    (tmp_path / "steps" / "places.sh").write_text(
-        "only_one() { :; }\ntell_problems() { :; }\nsay() { :; }\ntry_build() { :; }\n"
-        'look_at_all() { pwd; echo "$wheels"; }\n'
-    )
-    for given, taken in (("sub", f"{tmp_path}/sub"), ("/sub", "/sub")):
-        ended = subprocess.run(
-            ["sh", str(tmp_path / "install.sh"), "--check", "--wheels", given],
-            cwd=tmp_path,
-            env={**os.environ, "PWD": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert ended.stdout.split() == ["/", taken]
+    played = "".join(f"{name}() {{ echo {name}; }}\n" for name in WORKS)
+    played += 'say() { pwd; echo "$wheels"; }\ntaken=1\n'
+    (tmp_path / "steps" / "places.sh").write_text(played)
+    return tmp_path / "install.sh"
+
+
+def said(script: Path, *words: str) -> list[str]:
+    return subprocess.run(
+        ["sh", str(script), *words],
+        cwd=script.parent,
+        env={**os.environ, "PWD": str(script.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+
+def test_all_is_looked_at_before_anything_is_done(script: Path) -> None:
+    looked = ["only_one", "look_at_all", "tell_problems"]
+    assert said(script) == [*looked, "begin", "take_version", "switch_to"]
+    assert said(script, "--check")[:4] == [*looked, "try_build"]
+    assert said(script, "--back") == ["only_one", "look_at_return", "tell_problems", "go_back"]
+    assert said(script, "--remove") == [
+        *("only_one", "look_at_removal", "tell_problems", "remove_all")
+    ]
+
+
+@pytest.mark.parametrize("given", ["sub", "/sub"])
+def test_it_takes_no_module_from_where_it_is_started(script: Path, given: str) -> None:
+    """Python would look there first: for pip, or for the product itself."""
+    assert said(script, "--check", "--wheels", given)[4:] == ["/", str(script.parent / given)]
 
 
 def test_a_document_that_no_unit_can_permit_is_refused_before_anything_changes(

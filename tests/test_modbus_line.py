@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -214,7 +215,7 @@ def test_another_function_is_not_believed(function: int) -> None:
 
 def test_a_write_that_is_acknowledged_for_another_place_is_not_acknowledged() -> None:
     async def story(line: TcpLine, _: Wire) -> None:
-        with pytest.raises(BadReplyError):
+        with pytest.raises(BadReplyError, match="what it acknowledged is not what was written"):
             await ask(line, WRITE)
         assert await ask(line, WRITE) == ()
 
@@ -264,6 +265,36 @@ def test_a_second_reply_to_the_same_request_lands_nowhere() -> None:
     told(story, twice)
 
 
+@pytest.mark.parametrize("more", [b"\0", b"\0\0\0\7\0\3", bytes(300)])
+def test_a_reply_with_more_behind_it_is_the_last_on_its_connection(more: bytes) -> None:
+    async def story(line: TcpLine, wire: Wire) -> None:
+        for request in (FIRST, WRITE, SECOND):
+            assert await ask(line, request) == (() if request.writes else words(request))
+        assert wire.connections == 3
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(asked.reply() + more)
+
+    told(story, behave)
+
+
+def test_a_reply_that_lay_there_while_we_were_held_up_is_none() -> None:
+    """It came in time, perhaps, but would be taken for a reading of now."""
+
+    async def holds_us_up(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(asked.reply())
+        if asked.address == FIRST.address:
+            time.sleep(2 * TIMEOUT_S)  # noqa: ASYNC251 - holds up the loop that both ends share
+
+    async def story(line: TcpLine, wire: Wire) -> None:
+        with pytest.raises(NoReplyError):
+            await ask(line)
+        assert await ask_until_answered(line, SECOND) == words(SECOND)
+        assert wire.connections > 1
+
+    told(story, holds_us_up, TIMEOUT_S)
+
+
 def test_what_nobody_asked_for_ends_the_connection() -> None:
     async def story(line: TcpLine, wire: Wire) -> None:
         await ask(line)
@@ -301,6 +332,23 @@ def test_a_reply_that_ends_after_the_timeout_lands_nowhere(offset: int) -> None:
             assert await ask_until_answered(line, request) == words(request)
 
     told(story, delayed, TIMEOUT_S)
+
+
+def test_who_falls_silent_after_a_reply_is_given_up_all_the_same() -> None:
+    """One timer serves many requests: it must outlast the one that it was set for."""
+
+    async def falls_silent(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.address != SECOND.address:
+            writer.write(asked.reply())
+
+    async def story(line: TcpLine, wire: Wire) -> None:
+        for _round in range(2):
+            await ask_until_answered(line, FIRST)
+            await asyncio.sleep(TIMEOUT_S / 2)
+            with pytest.raises(NoReplyError):
+                await asyncio.wait_for(ask(line, SECOND), WITHIN_S)
+
+    told(story, falls_silent, TIMEOUT_S)
 
 
 def test_every_reply_delayed_past_the_timeout_never_yields_a_value() -> None:

@@ -1,5 +1,6 @@
 """What the service manager hears, over real sockets."""
 
+import ast
 import os
 import socket
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.notify import Notifier
+
+CONTROLLER = Path(__file__).parents[1] / "controller"
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -75,3 +78,16 @@ def test_one_that_does_not_read_any_more_holds_nobody_up(
         for _ in range(10_000):
             notifier.feed()
     assert logs
+
+
+def test_completed_turns_and_rounds_feed_the_watchdog_and_nothing_else_does() -> None:
+    """Above all no timer: that would go on while nothing is decided."""
+    feeders = {
+        (path.name, function.name)
+        for path in CONTROLLER.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Attribute) and call.attr == "feed"
+    }
+    assert feeders == {("vigil.py", "_completed"), ("rounds.py", "turned")}

@@ -195,7 +195,7 @@ def test_what_is_no_file_is_none(tmp_path: Path) -> None:
     (tmp_path / "documents.json").mkdir()
     revisions = Revisions(tmp_path / "documents.json", "i")
     assert revisions.memory == Memory(installer="i")
-    assert "Is a directory" in (revisions.problem or "")
+    assert "it is no file" in (revisions.problem or "")
     assert Revisions(tmp_path / "none.json", "i").problem is None
 
 

@@ -17,9 +17,10 @@ from controller import wakeup
 from controller.__main__ import main
 from controller.commands import bench
 from controller.commands.bench import make_kernel
-from hil.figures import CannotMeasureError, Value
+from hil.figures import CannotMeasureError, Value, alloc
 from hil.figures import wakeup as figure
 from hil.figures.alloc import count
+from hil.figures.ticking import SIZES
 from tests.patience import wait_for
 from tests.test_thread import MS, S
 
@@ -132,6 +133,21 @@ def test_a_kernels_thread_that_allocates_is_seen() -> None:
     assert found["threads"] == 40
     assert found["calls"] >= found["ticks"] * 0.9  # those under way at either end
     assert found["bytes"] == found["calls"] * 48
+
+
+@pytest.mark.parametrize(
+    "short",
+    [{"threads": 0}, {"threads": len(SIZES) - 1}, {"ticks": alloc.TICKS - 1}, {"reordered": 0}],
+)
+def test_what_was_not_all_counted_is_no_figure(
+    monkeypatch: pytest.MonkeyPatch, short: dict[str, int]
+) -> None:
+    whole = {"threads": len(SIZES), "ticks": alloc.TICKS, "reordered": 9, "calls": 0, "bytes": 0}
+    monkeypatch.setattr(alloc, "count", lambda _ticks: whole)
+    assert alloc.allocated_bytes() == 0
+    monkeypatch.setattr(alloc, "count", lambda _ticks: whole | short)
+    with pytest.raises(CannotMeasureError, match="not what is claimed"):
+        alloc.allocated_bytes()
 
 
 @uncountable

@@ -144,6 +144,13 @@ def test_oracle_agrees_with_hand_calculation(
 
 
 @pytest.mark.parametrize("row", BY_HAND, ids=[r[0] for r in BY_HAND])
+def test_product_agrees_with_hand_calculation(row: Any) -> None:
+    *depot, expected = row[1:]
+    shares = check(*depot)
+    assert all(0 <= right - share < 1 for share, right in zip(shares, expected, strict=True))
+
+
+@pytest.mark.parametrize("row", BY_HAND, ids=[r[0] for r in BY_HAND])
 def test_linear_programs_agree_with_hand_calculation(row: Any, lp_shares: Programs) -> None:
     *depot, expected = row[1:]
     assert lp_shares(*depot) == pytest.approx([float(e) for e in expected], abs=1e-3)
@@ -257,6 +264,15 @@ def test_no_room() -> None:
 def test_minimum_that_fits_exactly() -> None:
     assert check([-1], [flat(12_000)], [Want(0, THREE, 6000, 32_000)] * 2) == [6000, 6000]
     assert check([-1], [flat(11_999)], [Want(0, THREE, 6000, 32_000)] * 2) == [11_999, 0]
+
+
+@pytest.mark.parametrize("spare", range(-3, 4))
+@pytest.mark.parametrize("full", [0, 1, 2])
+def test_maxima_that_nearly_fill_a_circuit(spare: int, full: int) -> None:
+    """To the milliamp: a circuit that can never be full is left out."""
+    parents, caps = [-1, 0, 1], [flat(99_000)] * 3
+    caps[full] = (99_000, 64_000 + spare, 99_000)
+    check(parents, caps, [Want(2, THREE, 6000, 32_000), Want(2, THREE, 0, 32_000, 3)])
 
 
 @pytest.mark.parametrize("narrow", range(10))

@@ -3,6 +3,7 @@
 Tried with systemd-analyze (250 or later) where there is one: it reads units without running them.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from controller import leaving
 from controller.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +86,105 @@ def test_little_is_left_open(installed: Path, name: str) -> None:
         "security", "--offline=true", f"--threshold={FEWEST_POINTS}", str(installed / name)
     )
     assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+IN_BOTH = {
+    "RootDirectoryOrRootImage",
+    "SupplementaryGroups",
+    "RestrictAddressFamilies_AF_UNIX",
+    "RestrictAddressFamilies_AF_INET_INET6",
+    "PrivateNetwork",
+    "PrivateUsers",
+    "DeviceAllow",  # the clock's, to read, by ProtectClock=
+    "IPAddressDeny",  # by the site's drop-ins
+}
+LEFT_OPEN = {
+    "loadkeeper-link.service": IN_BOTH,
+    "loadkeeper.service": IN_BOTH
+    | {
+        "AmbientCapabilities",
+        "CapabilityBoundingSet_CAP_IPC_LOCK",
+        "CapabilityBoundingSet_CAP_SYS_NICE_RESOURCE",
+        "RestrictRealtime",
+        "SystemCallFilter_resources",
+        "ProcSubset",  # whether the clock is trusted, this boot's name
+        "PrivateDevices",  # by a drop-in with serial ports or pins
+    },
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_left_open_but_what_is_needed(installed: Path, name: str) -> None:
+    """One directive less would still be below the threshold."""
+    judged = analyze("security", "--offline=true", "--json=short", str(installed / name))
+    rows = json.loads(judged.stdout)
+    assert len(rows) > 50
+    opened = {
+        row["json_field"]
+        for row in rows
+        if row["set"] is not True and row["exposure"] not in (None, "0.0")
+    }
+    assert opened <= LEFT_OPEN[name]
+
+
+EXACTLY = {
+    "loadkeeper.service": {
+        "NotifyAccess": "main",
+        "RestartPreventExitStatus": "2",
+        "TimeoutStartFailureMode": "kill",
+        "WorkingDirectory": "/run/loadkeeper",
+        "UMask": "0077",
+        "LimitMEMLOCK": "infinity",
+        "LimitRTTIME": "200ms",
+        "IPAddressDeny": "any",
+        "DevicePolicy": "closed",
+        "InaccessiblePaths": "-/etc/loadkeeper/link",
+        "ProtectSystem": "strict",
+    },
+    "loadkeeper-link.service": {
+        "NotifyAccess": "main",
+        "StartLimitIntervalSec": "0",
+        "WorkingDirectory": "/var/lib/loadkeeper-link",
+        "StateDirectoryMode": "0700",
+        "UMask": "0077",
+        "TasksMax": "64",
+        "MemoryMax": "256M",
+        "InaccessiblePaths": "-/var/lib/loadkeeper",
+        "ProtectSystem": "strict",
+    },
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_no_analysis_weighs_is_there(name: str) -> None:
+    unit = settings(name)
+    assert {key: unit.get(key) for key in EXACTLY[name]} == {
+        key: [value] for key, value in EXACTLY[name].items()
+    }
+
+
+def test_a_planned_stop_is_given_the_time_that_it_takes() -> None:
+    (stop_s,) = settings(NAMES[0])["TimeoutStopSec"]
+    assert int(stop_s) >= leaving.WITHIN_S + 5
+
+
+def test_what_is_whose() -> None:
+    """The document is read by both and written by neither; secrets are the link's."""
+    made = (UNITS / "loadkeeper.tmpfiles").read_text(encoding="utf-8")
+    rows = [line.split() for line in made.splitlines() if line and line[0] != "#"]
+    assert {row[1]: row[2:5] for row in rows} == {
+        "/etc/loadkeeper": ["0750", "root", "loadkeeper"],
+        "/etc/loadkeeper/site.toml": ["0640", "root", "loadkeeper"],
+        "/etc/loadkeeper/link": ["0750", "root", "loadkeeper-link"],
+    }
+    rules = (UNITS / "60-loadkeeper.rules").read_text(encoding="utf-8")
+    assert set(re.findall(r'MODE="(\d+)"', rules)) == {"0660"}
+
+
+def test_the_machine_s_watchdog_is_one_that_a_pi_can_keep() -> None:
+    text = (UNITS / "10-loadkeeper-watchdog.conf").read_text(encoding="utf-8")
+    (seconds,) = re.findall(r"^RuntimeWatchdogSec=(\d+)$", text, re.MULTILINE)
+    assert 5 <= int(seconds) <= 14
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ import pytest
 from controller.version import VERSION
 from hil import roots
 from hil.bundle import BundleError, archive, bundle
+from hil.gateway.bundle import libraries
 from tests.test_docs import PLACE
 
 ROOT = Path(__file__).parents[1]
@@ -98,16 +99,9 @@ def machine(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     """A Debian 12 with the bundle and all wheels in it, in which no systemd runs."""
     if roots.host_arch() != "amd64" or (lacks := roots.missing("amd64")):
         pytest.skip(f"no Debian root can be made here: {lacks if lacks else roots.host_arch()}")
-    wheels = tmp_path_factory.mktemp("wheels")
-    how = ["--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    how += ["--python-version", "3.11"]
-    glibc = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
-    how += [word for each in glibc for word in ("--platform", f"{each}_x86_64")]
-    how += [word for each in ("cp311", "abi3", "none") for word in ("--abi", each)]
-    files = ["-r", str(made / "requirements.txt"), "-r", str(made / "pins.txt")]
-    words = [sys.executable, "-m", "pip", "download", *how, *files, "-d", str(wheels)]
-    subprocess.run(words, check=True)
-    folder = roots.cache().parent / f"installed-{wheels.parent.name}"
+    kept = roots.cache().parent
+    wheels = libraries(kept / "bundles", made, "3.11")
+    folder = kept / f"installed-{tmp_path_factory.mktemp('installed').parent.name}"
     layer = roots.Layer(roots.root("bookworm", "amd64", DEBIAN), folder)
     layer.make()
     for source, name in ((made, "bundle"), (wheels, "wheels")):

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from controller.version import VERSION
 from hil import roots
+from hil.bundle import sum_up
 
 NEXT = "99.0.1"  # versions that nobody will ever deliver
 BROKEN = "99.0.2"
@@ -74,7 +75,7 @@ def bundles(python: str) -> Bundles:
         now,
         _kept(kept, f"next-{name}", as_good) / "bundle",
         _kept(kept, f"broken-{name}", worse) / "bundle",
-        _wheels(kept, now, python),
+        libraries(kept, now, python),
     )
 
 
@@ -92,7 +93,7 @@ def revise(
         _rewrite(old, new, before, version, change or _as_it_is)
         old.unlink()
     (at / "VERSION").write_text(version + "\n")
-    _sum_up(at)
+    sum_up(at)
 
 
 def _rewrite(
@@ -130,18 +131,6 @@ def _spoil(name: str, data: bytes) -> bytes:
     return data
 
 
-def _sum_up(at: Path) -> None:
-    """The list of sums, anew."""
-    listed = at / "SHA256SUMS"
-    listed.unlink(missing_ok=True)
-    files = sorted(each for each in at.rglob("*") if each.is_file())
-    lines = [
-        f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.relative_to(at).as_posix()}\n"
-        for each in files
-    ]
-    listed.write_text("".join(lines))
-
-
 def _kept(kept: Path, name: str, make: Callable[[Path], None]) -> Path:
     """A folder of that name, made now where it is not there; old ones of its kind go, but none that
     another run may still be using."""
@@ -172,7 +161,7 @@ def _made(at: Path) -> None:
     shutil.copytree(_ROOT / "dist" / f"loadkeeper-{VERSION}", at / "bundle", symlinks=True)
 
 
-def _wheels(kept: Path, bundle: Path, python: str) -> Path:
+def libraries(kept: Path, bundle: Path, python: str) -> Path:
     """What pip would fetch on the gateway, fetched here for that Python."""
     lists = [bundle / name for name in ("requirements.txt", "pins.txt")]
     texts = [each.read_bytes() for each in lists if each.exists()]

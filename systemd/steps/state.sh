@@ -44,6 +44,7 @@ bring_documents() {
             corner=$(mktemp -d "$state/.back.XXXXXX")
             cp -aT "$kept" "$corner/documents.json"
             on_disk "$corner/documents.json"
+            [ ! -d "$state/documents.json" ] || rm -rf "$state/documents.json"
             mv -fT "$corner/documents.json" "$state/documents.json"
             rm -rf "$corner"
             on_disk "$state"
