@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from hil import bench_gateway, run
-from hil.gateway import bundle, probe, toml
+from hil.gateway import bundle, cgroup, probe, toml
+from hil.gateway.cgroup import PREFIX
 from hil.gateway.network import DEPOT, NOBODY, Address, Doors, Network
 from hil.gateway.probing import FORBIDDEN, IN_NO_CONTAINER
 from hil.story import STORIES, load
@@ -166,6 +167,21 @@ def test_networks_are_apart_and_nothing_is_left_of_them() -> None:
         doors.close()
         path = network.depot.path
     assert not Path(path).exists()
+
+
+@pytest.mark.skipif(bool(ROOTLESS), reason=f"needs {'; '.join(ROOTLESS)}")
+def test_no_control_group_is_left_in_any_hierarchy() -> None:
+    group = cgroup.Group()
+    nobody = int(Path("/proc/sys/kernel/pid_max").read_text())  # no process has this number
+    made = [
+        place / name for place in cgroup.places() for name in (group.name, f"{PREFIX}{nobody}-1")
+    ]
+    assert made
+    for folder in made:
+        (folder / "inner.slice").mkdir(parents=True)
+    group.end()
+    cgroup.sweep()
+    assert not [folder for folder in made if folder.exists()]
 
 
 def test_a_machine_that_cannot_says_so(

@@ -29,18 +29,17 @@ class Group:
 
     def end(self) -> None:
         """All that is in it is killed, at one instant, and it is no more."""
-        if (mounted := _mounted()) is not None:
-            _end(mounted / self.name)
+        for place in places():
+            _end(place / self.name)
 
 
 def sweep() -> None:
     """Ends the groups of benches that were killed themselves."""
-    if (mounted := _mounted()) is None:
-        return
-    for folder in mounted.glob(f"{PREFIX}*"):
-        maker = folder.name.removeprefix(PREFIX).split("-")[0]
-        if maker.isdigit() and not Path(f"/proc/{maker}").exists():
-            _end(folder)
+    for place in places():
+        for folder in place.glob(f"{PREFIX}*"):
+            maker = folder.name.removeprefix(PREFIX).split("-")[0]
+            if maker.isdigit() and not Path(f"/proc/{maker}").exists():
+                _end(folder)
 
 
 def _end(folder: Path) -> None:
@@ -56,10 +55,12 @@ def _end(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def _mounted() -> Path | None:
-    """Where this machine has control groups of version 2; None where nowhere."""
+def places() -> list[Path]:
+    """Where this machine has control groups of version 2, and after them systemd's of version 1, in
+    which nspawn makes the same groups again where a machine has both."""
+    found: dict[str, Path] = {}
     for line in Path("/proc/mounts").read_text().splitlines():
-        _, place, kind = line.split()[:3]
-        if kind == "cgroup2":
-            return Path(place)
-    return None
+        _, place, kind, options = line.split()[:4]
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            found.setdefault(kind, Path(place))
+    return [found[kind] for kind in ("cgroup2", "cgroup") if kind in found]
