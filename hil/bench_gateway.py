@@ -44,7 +44,7 @@ from hil.happenings import (
 from hil.rig import Depot, RigError
 from hil.stage import Outcome, Stage
 from hil.story import Problem, Story, StoryError
-from hil.telling import ends_in_order, retold, tell_all
+from hil.telling import concluded, ends_in_order, retold, tell_all
 from hil.words import Event
 
 SUITE = "bookworm"
@@ -145,17 +145,8 @@ async def _tell(machine: Installed, stage: Stage) -> Outcome:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    outcome = stage.outcome("gateway")
-    outcome.broken = broken
+    outcome = concluded(stage, "gateway", directory, canary, broken, last_words)
     outcome.measured |= measured
-    outcome.disturbed = canary.disturbed
-    if canary.disturbed:
-        outcome.remarks.append(f"disturbed: the machine stalled for {canary.worst_ns / 1e6:.0f} ms")
-    if outcome.passed:
-        shutil.rmtree(directory, ignore_errors=True)
-    else:
-        outcome.last_words = last_words
-        outcome.remarks.append(f"all that was written is in {directory}")
     return outcome
 
 

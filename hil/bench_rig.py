@@ -55,7 +55,7 @@ from hil.mishaps import Mishap, fault_of, proxied
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
-from hil.telling import ends_in_order, retold, tell_all
+from hil.telling import concluded, ends_in_order, retold, tell_all
 from hil.words import Event
 
 SAMPLE_EVERY_S = 0.015
@@ -98,17 +98,7 @@ async def _tell(stage: Stage) -> Outcome:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    outcome = stage.outcome("rig")
-    outcome.broken = broken
-    outcome.disturbed = canary.disturbed
-    if canary.disturbed:
-        outcome.remarks.append(f"disturbed: the machine stalled for {canary.worst_ns / 1e6:.0f} ms")
-    if outcome.passed:
-        shutil.rmtree(directory, ignore_errors=True)
-    else:
-        outcome.last_words = last_words
-        outcome.remarks.append(f"all logs are in {directory}")
-    return outcome
+    return concluded(stage, "rig", directory, canary, broken, last_words)
 
 
 class RigBench:

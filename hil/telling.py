@@ -9,6 +9,7 @@ then goes wrong. Either way its outcome says how often it was told, and whether 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from collections import deque
@@ -17,11 +18,13 @@ from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from controller.facts import Profiles
+from hil.canary import Canary
 from hil.faults.process import die_with_parent
-from hil.stage import Outcome
-from hil.story import Problem, Story, StoryError
+from hil.stage import Outcome, Stage
+from hil.story import Bench, Problem, Story, StoryError
 
 TELLINGS = 3  # at most, of a story that failed while the machine stalled
 AT_ONCE = 16  # stories; all that one keeps awake takes a twentieth of a core
@@ -50,6 +53,23 @@ def ends_in_order() -> None:
             task.cancel()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
+
+
+def concluded(
+    stage: Stage, bench: Bench, directory: Path, canary: Canary, broken: str, last_words: str
+) -> Outcome:
+    """What became of a telling. What it wrote is kept only where it failed."""
+    outcome = stage.outcome(bench)
+    outcome.broken = broken
+    outcome.disturbed = canary.disturbed
+    if canary.disturbed:
+        outcome.remarks.append(f"disturbed: the machine stalled for {canary.worst_ns / 1e6:.0f} ms")
+    if outcome.passed:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        outcome.last_words = last_words
+        outcome.remarks.append(f"all that was written is in {directory}")
+    return outcome
 
 
 def tell_all(
