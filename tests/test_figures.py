@@ -13,8 +13,9 @@ from controller.site import parse
 from drivers.decode import decode
 from drivers.profile import MeterProfile, library
 from drivers.profile import read as read_profile
+from hil.faults.process import resident_mb
 from hil.figures import CannotMeasureError, memory, overload, polling, start
-from hil.figures.crowd import Crowd, cpu_s, resident_mb
+from hil.figures.crowd import Crowd, cpu_s
 from hil.figures.devices import Bay, Meter, Twenty
 from hil.profiles import HOME
 

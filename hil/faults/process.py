@@ -118,10 +118,15 @@ class Child:
         if self.pid is None:
             return None
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+            return resident_mb(self.pid)
         except (OSError, IndexError):
             return None
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory now, in MB of 10^6 bytes. Raises OSError, IndexError when it is gone."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class ProcessFault:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
+from hil.faults.process import resident_mb
 from hil.figures import CannotMeasureError, Figure, Must, Value
-from hil.figures.crowd import ROOT, Crowd, resident_mb
+from hil.figures.crowd import ROOT, Crowd
 
 DEMO_S = 30
 METERS, CHARGERS = 20, 480
