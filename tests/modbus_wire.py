@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from controller.clock import MonotonicClock
-from controller.image import ChargerReport, ContactorOrder, MeterReading, Order
+from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 from controller.turn import Turn
 from controller.units import NS_PER_S
 from tests.patience import until
@@ -119,7 +119,7 @@ class Decisions(Turn):
 
     EVERY_S = 0.02
 
-    def __init__(self, clock: MonotonicClock, dead_man_s: float = 0.3) -> None:
+    def __init__(self, clock: Clock, dead_man_s: float = 0.3) -> None:
         super().__init__(clock, int(dead_man_s * NS_PER_S))
         self._now_ns = clock.now_ns
         self._decides = True
@@ -152,8 +152,8 @@ class Decisions(Turn):
 class Board:
     """An image without a kernel: readings are kept, orders are set by hand."""
 
-    def __init__(self) -> None:
-        self.clock = MonotonicClock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or MonotonicClock()
         self.turn = Decisions(self.clock)
         self.meters: list[tuple[str, MeterReading]] = []
         self.chargers: list[tuple[str, ChargerReport]] = []
