@@ -110,6 +110,11 @@ class Kernel:
     @property
     def now_ns(self) -> int:
         """The instant of the last tick."""
+    def drain(self) -> bytes:
+        """The journal since the last drain, to be read by `controller.journal`: whole records.
+
+        For one reader: two at once may find nothing, but never half of a record.
+        """
     def output(self, charger: int) -> Output: ...
     def setpoints(self) -> list[int | None]:
         """All chargers' setpoints as `output` tells them, at less cost."""
