@@ -26,6 +26,7 @@ from cext.edge cimport amps, index, index_map, instant, three, three64, whole, w
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
+    KIND_LATCH,
     KIND_LEAVE,
     KIND_PROVEN,
     journal_take,
@@ -45,6 +46,8 @@ from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport (
+    LATCH_CLOSING,
+    LATCH_OPEN,
     PROOF_GIVEN,
     PROOF_MISSING,
     PROOF_NOT_ASKED,
@@ -220,6 +223,26 @@ cdef class Kernel:
         self.world.leaving = 1
         pthread_mutex_unlock(&self.lock)
         self.wake()
+
+    def latch(self, on):
+        cdef bint closes = on is not False  # what is not a clear "off" is none
+        cdef int64_t told = closes
+        pthread_mutex_lock(&self.lock)
+        note(&self.world, KIND_LATCH, &told, 1)
+        if not closes:
+            self.world.latched = LATCH_OPEN
+        elif self.world.latched == LATCH_OPEN:
+            self.world.latched = LATCH_CLOSING
+        pthread_mutex_unlock(&self.lock)
+        self.wake()
+
+    @property
+    def latched(self):
+        cdef bint latched
+        pthread_mutex_lock(&self.lock)
+        latched = self.world.latched != LATCH_OPEN
+        pthread_mutex_unlock(&self.lock)
+        return latched
 
     cdef void wake(self) noexcept:
         cdef uint64_t one = 1

@@ -17,6 +17,12 @@ cdef enum:
     SLOT_ENDED = 2
     SLOT_LOST = 3
 
+# The latch; while it closes, what is in force counts too.
+cdef enum:
+    LATCH_OPEN = 0
+    LATCH_CLOSING = 1
+    LATCH_CLOSED = 2
+
 # What is known of a charger's fallback.
 cdef enum:
     PROOF_NOT_ASKED = 0  # the device cannot tell: that it answers has to do
@@ -54,6 +60,7 @@ cdef enum:
     RULE_PACED = 19
     RULE_UNPROVEN = 20
     RULE_CLOSED = 21
+    RULE_LATCHED = 22
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -395,6 +402,7 @@ cdef struct World:
     int32_t changed
     int32_t lapsed  # every order had expired before this tick
     int32_t leaving  # the depot is to be left to itself
+    int32_t latched  # LATCH_…: fail-safe until somebody ends it
     Journal journal
 
 

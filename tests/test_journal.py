@@ -164,6 +164,8 @@ def test_every_input_is_told_as_it_was_taken() -> None:
     box.post_contactor(0, 6 * S, False)
     box.set_limit(0, (10, 0, 20), 2**63 - 1, 9 * S)
     box.set_limit(0, None, 8 * S, 9 * S)
+    box.latch(True)
+    box.latch(False)
     box.leave()
     assert list(decode(box.drain())) == [
         Reading(0, 5 * S, (1, -2, 3)),
@@ -178,6 +180,8 @@ def test_every_input_is_told_as_it_was_taken() -> None:
         Contact(0, 6 * S, False),
         Limit(0, (10, 0, 20), 2**63 - 1, 9 * S),
         Limit(0, None, 8 * S, 9 * S),
+        Latch(True),
+        Latch(False),
         Leave(),
     ]
     assert box.drain() == b""
