@@ -36,6 +36,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.now = old.now
     world.began = old.began
     world.leaving = old.leaving
+    world.latched = old.latched
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
     for i, was in sources.items():
