@@ -52,6 +52,10 @@ class Parts(Entry):
     installation: dict[str, Any] | None = Field(
         default=None, description="A whole site document: docs/site.schema.json."
     )
+    reset: Literal["latch"] | None = Field(
+        default=None,
+        description="Ends the latch when this document becomes active. Only with a signature.",
+    )
 
 
 class Message(Entry):
@@ -62,7 +66,8 @@ class Message(Entry):
     )
     document: Parts
     signature: Signature | None = Field(
-        default=None, description="Needed where the installation differs from the present one."
+        default=None,
+        description="Needed where the installation differs from the present one, and for a reset.",
     )
 
 
@@ -86,6 +91,7 @@ class Candidate:
     operation: Mapping[str, Any]
     installation: Mapping[str, Any] | None  # None: the present one
     site: Site
+    resets_latch: bool = False
 
 
 class RefusedDocumentError(Exception):
@@ -164,7 +170,8 @@ def judge(message: Message, sha256: str, base: Base, profiles: Profiles) -> Cand
     proof = prove(site)
     if not proof.passed and site.mode != "observe":
         raise refuse("proof", list(_failures(proof)))
-    return Candidate(message.revision, sha256, parts.operation, installation, site)
+    resets = parts.reset is not None
+    return Candidate(message.revision, sha256, parts.operation, installation, site, resets)
 
 
 def _revision(message: Message, base: Base) -> list[Problem]:
@@ -181,9 +188,12 @@ def _signature(
     message: Message, base: Base, installation: Mapping[str, Any] | None
 ) -> list[Problem]:
     if message.signature is None:
-        if installation is None:
+        if message.document.reset is not None:
+            why = "is missing: only the installer may reset the latch over the air"
+        elif installation is None:
             return []
-        why = "is missing: the installation differs, and only its installer may change it"
+        else:
+            why = "is missing: the installation differs, and only its installer may change it"
         return [Problem("signature", why)]
     # Here and not above: it takes 10 MB, and most gateways never meet a signature.
     from controller import trust  # noqa: PLC0415

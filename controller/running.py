@@ -23,6 +23,7 @@ from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
 from controller.image import Clock, Image
+from controller.latch import Latch
 from controller.limit_file import LimitFile
 from controller.limits import Limits, sources_of
 from controller.notify import Notifier
@@ -84,11 +85,13 @@ class Running:
         clock: Clock,
         wall: WallClock,
         boot_id: str,
-        build: Build | None = None,
-        notifier: Notifier | None = None,
+        build: Build | None,
+        notifier: Notifier | None,
+        latch: Latch,
     ) -> None:
         """Without `build` the first document stays."""
         self.depot = depot
+        self.latch = latch
         self.on_switch: Callable[[], None] = lambda: None
         self._build = build
         self.limit_file = limit_file
@@ -116,6 +119,7 @@ class Running:
 
     def start(self) -> None:
         """The kernel's first tick, and its thread."""
+        self.latch.hold(self.depot.kernel)
         self.depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
         self.depot.ticker.start()
         has = in_words(self.depot.ticker.granted)
@@ -154,6 +158,9 @@ class Running:
 
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
+
+    def reset_latch(self, by: str) -> None:
+        self.latch.reset(by)
 
     async def switch(self, site: Site) -> list[str]:
         """Another document is in force when this returns; what its sender should know of it.
@@ -282,6 +289,7 @@ class Running:
             wall=self._wall,
             boot_id=self._boot_id,
             mode=depot.mode,
+            latch=self.latch,
             started_ns=self._started_ns,
         )
 
