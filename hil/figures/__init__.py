@@ -15,6 +15,7 @@ Value = float | int | Mapping[str, float | int]
 
 SUBJECTS = (
     "kernel",
+    "peers",
     "plant",
     "alloc",
     "wakeup",
