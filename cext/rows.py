@@ -58,6 +58,7 @@ class Rule(IntEnum):
     PACED = 19  # its writes are paced: waits until an increase need not be taken back at once
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
+    LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
 
 
 class Demand(NamedTuple):

@@ -31,6 +31,7 @@ _WORDS = {
     Rule.PACED: "may not rise: its writes are paced, and {place} could need the next one",
     Rule.UNPROVEN: "unproven: did not answer, or its fallback is not proven; at its worst",
     Rule.CLOSED: "closed",
+    Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
 }
 
 
