@@ -186,9 +186,10 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
     if most == 0:
         return False
     wish.circuit = charger.circuit
-    wish.weight = charger.weight
-    wish.stage = charger.class_rank
-    wish.floor = wish.early = 0
+    wish.weight = charger.pull
+    wish.stage = charger.stage
+    wish.early = charger.early
+    wish.floor = charger.advised_floor
     wish.maximum = most
     wish.minimum = min(most, <int64_t>charger.minimum)
     return True

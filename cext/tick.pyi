@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 
 from cext.rows import (
+    Advice,
     ChargerRow,
     ChargerState,
     CircuitRow,
@@ -96,6 +97,9 @@ class Kernel:
         One saved before a restart may come back with a lease that is already over: then
         its hold counts from the end of that lease.
         """
+    def advise(self, charger: int, advice: Advice) -> None:
+        """A planner's wish in place of the one before; it counts until it expires. It lifts no cap
+        and no maximum, and what it asks for rises only as anything else does."""
     def leave(self) -> None:
         """From now on nothing rises, and every charger goes to its fail-safe setpoint."""
     def latch(self, on: bool) -> None:

@@ -5,8 +5,9 @@ Every outside index and value is checked here, once. Inside, the tick runs witho
 GIL on structs that the kernel owns, and allocates nothing.
 """
 
-from cext.check import MOST_MA, check_tables
+from cext.check import MOST_MA, MOST_WEIGHT, check_tables
 from cext.rows import (
+    Advice,
     ChargerState,
     CircuitState,
     ContactorState,
@@ -19,6 +20,7 @@ from cext.rows import (
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
+from cext.advice cimport take_advice
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
@@ -32,6 +34,7 @@ from cext.journal cimport (
     journal_take,
     journal_used,
     note,
+    note_advice,
     note_contact,
     note_limit,
     note_pair,
@@ -44,7 +47,8 @@ from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
-from cext.targets cimport line_up, set_failsafe, set_targets
+from cext.targets cimport set_failsafe, set_targets
+from cext.turns cimport pass_turn
 from cext.types cimport (
     LATCH_CLOSING,
     LATCH_OPEN,
@@ -219,6 +223,21 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
+    def advise(self, charger, advice):
+        cdef int32_t i = index("charger", charger, self.world.chargers_n)
+        cdef int32_t weight = 0, floor = -1, cap = -1
+        cdef int64_t until = whole("until_ns", advice.until_ns, 0, 2**63 - 1)
+        if advice.weight is not None:
+            weight = whole("weight", advice.weight, 1, MOST_WEIGHT)
+        if advice.floor_ma is not None:
+            floor = whole("floor_ma", advice.floor_ma, 0, MOST_MA)
+        if advice.cap_ma is not None:
+            cap = whole("cap_ma", advice.cap_ma, 0, MOST_MA)
+        pthread_mutex_lock(&self.lock)
+        take_advice(&self.world.chargers[i], weight, floor, cap, until)
+        note_advice(&self.world, i)
+        pthread_mutex_unlock(&self.lock)
+
     def leave(self):
         pthread_mutex_lock(&self.lock)
         note(&self.world, KIND_LEAVE, NULL, 0)
@@ -276,7 +295,7 @@ cdef class Kernel:
         world.now = now
         world.tick += 1
         world.changed = 0
-        line_up(world)
+        pass_turn(world)
         count_slots(world)
         count_readings(world)
         start(world)
@@ -375,7 +394,8 @@ cdef class Kernel:
             three(c.current) if c.fresh and c.current_known else None,
             VEHICLES[c.vehicle if c.fresh else 0],
             max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-            bool(c.cut), bool(c.unproven),
+            bool(c.cut), bool(c.unproven), bool(c.idle), c.turn_since, c.waits_since,
+            bool(c.overdue), advice_row(&c) if c.advised else None,
         )
 
     def contactor(self, contactor):
@@ -418,3 +438,12 @@ cdef class Kernel:
         failsafe = self.world.chargers[i].failsafe
         pthread_mutex_unlock(&self.lock)
         return failsafe
+
+
+cdef object advice_row(const Charger* charger):
+    return Advice(
+        charger.advice_weight or None,
+        None if charger.advice_floor < 0 else charger.advice_floor,
+        None if charger.advice_cap < 0 else charger.advice_cap,
+        charger.advice_until,
+    )

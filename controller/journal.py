@@ -19,6 +19,7 @@ length in bytes (32 bits each), and then whole numbers of 64 bits, little-endian
 | | setpoint (-1: none), why, cause; each contactor: contactor, closed, why. |
 | | A reason: rule, circuit, phase, slot |
 | 11 lost | how many records were dropped here because nobody took them in time |
+| 12 advice | charger, weight (0: none), floor and cap in mA (-1: none), its end |
 
 A tick tells what is not as it was told before; the first one, and the first after a loss,
 tells everything.
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from cext.rows import Phases, Rule, Vehicle, Why
+from cext.rows import Advice, Phases, Rule, Vehicle, Why
 
 UNKNOWN = -1
 _HEAD = struct.Struct("<iI")
@@ -55,6 +56,7 @@ class Kind(IntEnum):
     LATCH = 9
     TICK = 10
     LOST = 11
+    ADVICE = 12
 
 
 class JournalError(ValueError):
@@ -108,6 +110,11 @@ class Limit(NamedTuple):
     alive_until_ns: int
 
 
+class Advised(NamedTuple):
+    charger: int
+    advice: Advice
+
+
 class Leave(NamedTuple):
     """The depot is to be left to itself."""
 
@@ -145,7 +152,18 @@ class Lost(NamedTuple):
 
 
 Record = (
-    Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Leave | Latch | Tick | Lost
+    Reading
+    | Distrust
+    | Report
+    | Fallback
+    | Proven
+    | Contact
+    | Limit
+    | Advised
+    | Leave
+    | Latch
+    | Tick
+    | Lost
 )
 
 # --- reading -----------------------------------------------------------------------------------
@@ -257,6 +275,12 @@ def _limit(words: Words) -> Limit:
     return Limit(_count(slot), _phases_if(not _flag(unlimited), limit), limit_until, alive_until)
 
 
+def _advised(words: Words) -> Advised:
+    charger, weight, floor, cap, until_ns = _exactly(words, 5)
+    advice = Advice(_count(weight) or None, _known(floor), _known(cap), until_ns)
+    return Advised(_count(charger), advice)
+
+
 def _leave(words: Words) -> Leave:
     _exactly(words, 0)
     return Leave()
@@ -310,6 +334,7 @@ _READ: dict[int, Callable[[Words], Record]] = {
     Kind.LATCH: _latch,
     Kind.TICK: _tick,
     Kind.LOST: _lost,
+    Kind.ADVICE: _advised,
 }
 
 # --- writing -----------------------------------------------------------------------------------
@@ -345,6 +370,10 @@ def spell(record: Record) -> tuple[Kind, list[int]]:  # noqa: PLR0911, PLR0912  
         case Limit(slot, limit_ma, limit_until_ns, alive_until_ns):
             asked = (1, 0, 0, 0) if limit_ma is None else (0, *limit_ma)
             return Kind.LIMIT, [slot, *asked, limit_until_ns, alive_until_ns]
+        case Advised(charger, advice):
+            floor = UNKNOWN if advice.floor_ma is None else advice.floor_ma
+            cap = UNKNOWN if advice.cap_ma is None else advice.cap_ma
+            return Kind.ADVICE, [charger, advice.weight or 0, floor, cap, advice.until_ns]
         case Leave():
             return Kind.LEAVE, []
         case Latch(latched):

@@ -32,6 +32,8 @@ _WORDS = {
     Rule.UNPROVEN: "unproven: did not answer, or its fallback is not proven; at its worst",
     Rule.CLOSED: "closed",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
+    Rule.ADVICE: "advised to have no more",
+    Rule.OFF_TIME: "switched off a short while ago: stays off for its minimum time",
 }
 
 
