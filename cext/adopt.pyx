@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from cext.orders cimport order
+from cext.phases cimport forget_phases
 from cext.targets cimport blame, set_failsafe, to_step
 from cext.types cimport (
     GRID_PHASES,
@@ -235,6 +236,9 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
+    memcpy(to.freed, charger.freed, sizeof(to.freed))
+    memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before
     to.peak_since = charger.peak_since
@@ -284,6 +288,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.current_known = 0
     to.ring.count = 0
     to.ring.newest = 0
+    forget_phases(to)
 
 
 cdef void refit(World* world) noexcept nogil:

@@ -104,6 +104,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     for phase in row.phases:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
+            charger.uses[<int32_t>phase] = 1
     charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
     highest = row.max_ma if row.ceiling_ma is None else min(row.max_ma, row.ceiling_ma)
     charger.maximum = highest // row.step_ma * row.step_ma

@@ -164,7 +164,7 @@ cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexce
     while node >= 0:
         circuit = &world.circuits[node]
         for phase in range(GRID_PHASES):
-            if not charger.wired[phase]:
+            if not charger.uses[phase]:
                 continue
             slack = slack_for(world, charger, circuit, phase)
             room = charger.draw_hi[phase] + slack
@@ -200,7 +200,7 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
     cdef int64_t more
     cdef Circuit* circuit
     for phase in range(GRID_PHASES):
-        if not charger.wired[phase]:
+        if not charger.uses[phase]:
             continue
         more = worst_draw(charger, setpoint) - charger.draw_hi[phase]
         if more <= 0:

@@ -3,7 +3,8 @@
 
 A net excess asks for a lower draw of what is metered, shared out fairly with what is drawn
 now as maxima; what is permitted and not drawn goes first, for nobody knows when it wakes. A
-cap that fell, or a blind circuit that does not fit, asks all below it to go to their targets.
+cap that fell, a blind circuit that does not fit, or one where phases were taken back and do not
+fit, asks all below it to go to their targets.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -67,7 +68,7 @@ cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcep
     cdef int32_t node = charger.circuit, phase
     while node >= 0:
         for phase in range(GRID_PHASES):
-            if charger.wired[phase] and world.circuits[node].excess[phase] > 0:
+            if charger.uses[phase] and world.circuits[node].excess[phase] > 0:
                 blame(world, where, RULE_SHED, node, phase)
                 return True
         node = world.circuits[node].parent
@@ -192,7 +193,7 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
 
 
 cdef void fall_to_targets(World* world) noexcept nogil:
-    """Below a cap that fell, and below a blind circuit that does not fit, all go to target."""
+    """Below what must fall now, all go to their targets."""
     cdef int32_t i, phase, node
     cdef bint some = False
     cdef Circuit* circuit
@@ -209,7 +210,7 @@ cdef void fall_to_targets(World* world) noexcept nogil:
         while charger.started and node >= 0:
             circuit = &world.circuits[node]
             for phase in range(GRID_PHASES):
-                if charger.wired[phase] and must_fall(circuit, phase):
+                if charger.uses[phase] and must_fall(circuit, phase):
                     shed_to(world, charger, charger.target if obeys(charger) else 0,
                             RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
             node = circuit.parent
@@ -237,6 +238,6 @@ cdef void sum_ordered(World* world) noexcept nogil:
 cdef bint must_fall(const Circuit* circuit, int32_t phase) noexcept nogil:
     if circuit.cap[phase] < circuit.cap_before[phase]:
         return True
-    return (
-        not circuit.fresh and circuit.base_hi[phase] + circuit.ordered[phase] > circuit.cap[phase]
-    )
+    if circuit.fresh and not circuit.retaken[phase]:
+        return False
+    return circuit.base_hi[phase] + circuit.ordered[phase] > circuit.cap[phase]

@@ -25,7 +25,7 @@ cdef int32_t spared(World* world, const Charger* charger, Why* where) noexcept n
     where.circuit = where.phase = where.slot = -1
     while node >= 0:
         for phase in range(GRID_PHASES):
-            if not charger.wired[phase]:
+            if not charger.uses[phase]:
                 continue
             room = spare(&world.circuits[node], phase)
             room = charger.draw_hi[phase] + room if room >= 0 else 0

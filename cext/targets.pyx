@@ -97,7 +97,9 @@ cdef void taken_off(const World* world, const Charger* charger, int64_t* off) no
         return
     for phase in range(GRID_PHASES):
         off[phase] = 0
-        if charger.wired[phase]:
+        if charger.wired[phase] and not charger.uses[phase]:
+            off[phase] = charger.draw_hi[phase]
+        elif charger.wired[phase]:
             off[phase] = charger.standby
             if charger.unproven and charger.started:
                 off[phase] += charger.draw_hi[phase] - worst_draw(charger, charger.order)
@@ -134,7 +136,7 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
     if demand < charger.minimum:
         wish.maximum = 0
     for phase in range(GRID_PHASES):
-        wish.wired[phase] = charger.wired[phase]
+        wish.wired[phase] = charger.uses[phase]
 
 
 cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
@@ -211,6 +213,8 @@ cdef void set_failsafe(World* world) noexcept nogil:
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
         wish_of(charger, &world.wishes[i], min(charger.maximum, charger.declared_fallback))
+        for phase in range(GRID_PHASES):
+            world.wishes[i].wired[phase] = charger.wired[phase]
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):

@@ -114,6 +114,7 @@ cdef struct Circuit:
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[GRID_PHASES]
+    int32_t retaken[GRID_PHASES]  # of this tick: a charger below uses the phase again
     int64_t credit[GRID_PHASES]
     int64_t excess[GRID_PHASES]
     int32_t beyond_control
@@ -225,6 +226,10 @@ cdef struct Charger:
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
+    # phases
+    int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
+    int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one
+    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not freed
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before
