@@ -72,6 +72,11 @@ class SourceBelief:
         self.distrusted = distrusted
         self.kept.clear()
 
+    def adopt(self, old: SourceBelief) -> None:
+        """Only the newest reading: the least that is known, whatever the new row's window is."""
+        self.distrusted = old.distrusted
+        self.kept.extend(list(old.kept)[-1:])
+
     def fresh(self, now_ns: int) -> bool:
         return bool(self.kept) and fresh(self.kept[-1].at_ns, self.row.max_age_ns, now_ns)
 
@@ -80,9 +85,13 @@ class SourceBelief:
         """How far back the newest reading's current may have flowed, and what explains it."""
         return self.kept[-1].at_ns - self._window_ns
 
-    def most_ma(self, phase: int) -> int:
-        """The most it showed in that window."""
-        return max(seen.current_ma[phase] for seen in self.kept)
+    def most_ma(self) -> list[int]:
+        """The most it may have meant in that window, with its error."""
+        error_ma = self.row.error_ma
+        one, two, three = self.kept[-1].current_ma
+        for _, (first, second, third) in self.kept:
+            one, two, three = max(one, first), max(two, second), max(three, third)
+        return [one + error_ma, two + error_ma, three + error_ma]
 
 
 class SlotBelief:
@@ -126,6 +135,10 @@ class ContactorBelief:
         self.looked_ns = -1
         self.looks_closed = True
 
+    def adopt(self, old: ContactorBelief) -> None:
+        self.closed, self.ordered_ns = old.closed, old.ordered_ns
+        self.looked_ns, self.looks_closed = old.looked_ns, old.looks_closed
+
     def verified_open(self, now_ns: int) -> bool:
         """Without a contact of its own this takes the order's word: it is the least."""
         if self.closed:
@@ -146,7 +159,8 @@ class ChargerBelief:
         self.order_ma: int | None = None
         self.changed_ns = 0  # when the order was changed last
         self.in_force_ma: int | None = None
-        self.fallback_ma = row.fallback_ma
+        self.fallback_ma = row.fallback_ma  # the higher of what was declared and what it told
+        self.told_fallback_ma = 0
         self.missing_ns: int | None = None  # since then its fallback should be proven, and is not
         self.parted = False  # a contactor above it is ordered open
         self.cut = False  # and is known to be
@@ -171,31 +185,49 @@ class ChargerBelief:
             self._sent = [(tick, max(each for _, each in self._sent))]
 
     def report(self, report: Report) -> None:
-        at_ns = report.at_ns
+        at_ns, current_ma = report.at_ns, report.current_ma
         if self.heard_ns is not None and at_ns < self.heard_ns:
             return
-        before = set(self._standing(at_ns))
+        usual = (
+            report.in_force_ma == self.in_force_ma
+            and not (self._sent or self._settling)
+            and self._woken_ns is None
+            and not self.silent(at_ns)
+        )
+        before = set() if usual else set(self._standing(at_ns))
         self._note_phases(report)
-        if report.in_force_ma is not None:
-            self.in_force_ma, self.forgotten = report.in_force_ma, False
+        self._confirm(report)
+        if self._woken_ns is not None and at_ns > self._woken_ns:
+            self._woken_ns = None
+        self.heard_ns, self._vehicle = at_ns, report.vehicle
+        self._metered = current_ma is not None
+        if current_ma is not None:
+            self.seen.append(Seen(at_ns, current_ma))
+            while len(self.seen) > 2 and self.seen[1].at_ns < at_ns - self._keep_ns:
+                self.seen.popleft()
+        if not usual:
+            gone = before - set(self._standing(at_ns))
+            self._settling = [each for each in self._settling if each[0] > at_ns]
+            self._settling += [(at_ns + self.row.settle_ns, ma) for ma in gone]
+        if self._above_ns is not None or (current_ma and max(current_ma) > NOTHING_MA):
+            self._note_above(at_ns)
+
+    def _confirm(self, report: Report) -> None:
+        """What was written before it was asked and is in force now supersedes what was before."""
+        if report.in_force_ma is None:
+            return
+        self.in_force_ma, self.forgotten = report.in_force_ma, False
+        if self._sent:
             self._sent = [
                 (tick, ma)
                 for tick, ma in self._sent
                 if tick > report.written_tick
                 or (tick == report.written_tick and abs(ma - report.in_force_ma) > ROUNDS_MA)
             ]
-        if self._woken_ns is not None and at_ns > self._woken_ns:
-            self._woken_ns = None
-        self.heard_ns, self._vehicle = at_ns, report.vehicle
-        self._metered = report.current_ma is not None
-        if report.current_ma is not None:
-            self.seen.append(Seen(at_ns, report.current_ma))
-            while len(self.seen) > 2 and self.seen[1].at_ns < at_ns - self._keep_ns:
-                self.seen.popleft()
-        gone = before - set(self._standing(at_ns))
-        self._settling = [each for each in self._settling if each[0] > at_ns]
-        self._settling += [(at_ns + self.row.settle_ns, ma) for ma in gone]
-        self._note_above(at_ns)
+
+    def tell_fallback(self, fallback_ma: int) -> None:
+        self.told_fallback_ma = fallback_ma
+        self.fallback_ma = max(self.row.fallback_ma, fallback_ma)
 
     def prove(self, proven: bool | None, now_ns: int) -> None:
         if proven is not False:
@@ -219,6 +251,19 @@ class ChargerBelief:
         self._sent, self._settling = self._sent[-1:], []
         self.seen.clear()
         self._idle_ns, self._above_ns = [None, None, None], None
+
+    def adopt(self, old: ChargerBelief) -> None:
+        """It is the same charger, with another row perhaps."""
+        self.order_ma, self.changed_ns = old.order_ma, old.changed_ns
+        self.in_force_ma = old.in_force_ma
+        self.fallback_ma = max(self.row.fallback_ma, old.told_fallback_ma)
+        self.told_fallback_ma = old.told_fallback_ma
+        self.missing_ns, self.parted, self.cut = old.missing_ns, old.parted, old.cut
+        self.forgotten, self.heard_ns, self._metered = old.forgotten, old.heard_ns, old._metered
+        self.seen.extend(old.seen)
+        self._sent, self._settling = list(old._sent), list(old._settling)
+        self._woken_ns, self._vehicle = old._woken_ns, old._vehicle
+        self._idle_ns, self._above_ns = list(old._idle_ns), old._above_ns
 
     # What it can be drawing.
 
@@ -256,12 +301,19 @@ class ChargerBelief:
                 draw[phase] = max(told, self.seen[-1].current_ma[phase] - self.row.error_ma)
         return draw
 
-    def draw_lo_ma(self, phase: int, since_ns: int, now_ns: int) -> int:
-        """The least it told since then, and just before."""
-        if not self.row.metered or phase not in self.used or not self.seen or self.silent(now_ns):
-            return 0
-        least = min(seen.current_ma[phase] for seen in worth(self.seen, since_ns))
-        return max(0, least - self.row.error_ma)
+    def draw_lo_ma(self, since_ns: int, now_ns: int) -> Phases | None:
+        """Per grid phase, the least it told since then, and just before. None: nothing."""
+        if not self.row.metered or not self.seen or self.silent(now_ns):
+            return None
+        one, two, three = self.seen[-1].current_ma
+        for at_ns, (first, second, third) in reversed(self.seen):
+            one = min(one, first)
+            two = min(two, second)
+            three = min(three, third)
+            if at_ns < since_ns:
+                break
+        error_ma = self.row.error_ma
+        return max(0, one - error_ma), max(0, two - error_ma), max(0, three - error_ma)
 
     def peak_ma(self, phase: int, since_ns: int) -> int:
         """The most it told since then, and just before."""

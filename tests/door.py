@@ -104,11 +104,14 @@ class Door:
     def tick(self, now_ns: int) -> bool:
         """The guard sees every decision; to dispute one of the kernel's own is a fault of one."""
         changed = self.kernel.tick(now_ns)
+        self.judge()
+        return changed
+
+    def judge(self) -> None:
         for record in decode(self.kernel.drain()):
             verdict = self.guard.hear(record)
             if verdict is not None and verdict.disputes:
-                raise FalseVetoError(f"at {now_ns / S:.3f} s: {verdict.disputes}")
-        return changed
+                raise FalseVetoError(f"at {verdict.now_ns / S:.3f} s: {verdict.disputes}")
 
     def ticks(self) -> int:
         return self.kernel.ticks
