@@ -5,16 +5,22 @@ A wish is admitted when its minimum fits beside the minima before it, on its who
 all minima together fit a circuit, it refuses nobody and is not asked. Where all maxima below, as
 the circuits in between let them through, are less than a cap, that circuit is never full and is
 left out; a wish with no other circuit above it simply has its maximum. All sums are in mA: a
-wish is below 2^31 and there are fewer than 2^17, so they stay below 2^48.
+wish is below 2^31 and there are fewer than 2^17, so they stay below 2^48, and thrice that where
+phases are added up.
+
+The sum of the phases is one more row beside them: a wish counts there as often as it has phases.
+Where nothing bounds it, its cap is more than the three phases' caps together.
 """
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport GRID_PHASES, Filler, Sharer, Vessel, Wish
+from cext.types cimport ROWS, SUM, Filler, Sharer, Vessel, Wish
 
 cdef enum:
     FRACTION = 24
     MOST_MA = 0x7FFFFFFF
+
+cdef int64_t NO_SUM = <int64_t>MOST_MA << 2
 
 
 cdef void admit(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
@@ -22,8 +28,8 @@ cdef void admit(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
     the minima of all."""
     cdef int32_t i
     cdef bint crowded
-    for i in range(filler.circuits * GRID_PHASES):
-        filler.cap[i] = min(max(filler.cap[i], 0), <int64_t>MOST_MA)
+    for i in range(filler.circuits * ROWS):
+        filler.cap[i] = min(max(filler.cap[i], 0), NO_SUM if i % ROWS == SUM else <int64_t>MOST_MA)
     for i in range(count):
         wishes[i].admitted = 0 <= wishes[i].minimum <= wishes[i].maximum and wishes[i].maximum > 0
         wishes[i].share = 0
@@ -42,85 +48,80 @@ cdef void admit(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
 
 cdef void sum_up(Filler* filler, const Wish* wishes, int32_t count) noexcept nogil:
     """Of the admitted: the sums of the minima, and the most that can ever flow."""
-    cdef int32_t i, phase, at
+    cdef int32_t i, row, at
     cdef const Wish* wish
-    cdef int64_t mask
-    for i in range(filler.circuits * GRID_PHASES):
+    cdef int64_t times
+    for i in range(filler.circuits * ROWS):
         filler.least[i] = 0
         filler.most[i] = 0
     for i in range(count):
         wish = &wishes[i]
-        at = wish.circuit * GRID_PHASES
-        for phase in range(GRID_PHASES):
-            mask = -<int64_t>(wish.wired[phase] != 0 and wish.admitted)
-            filler.least[at + phase] += wish.minimum & mask
-            filler.most[at + phase] += wish.maximum & mask
+        at = wish.circuit * ROWS
+        for row in range(ROWS):
+            times = wish.wired[row] if wish.admitted else 0
+            filler.least[at + row] += wish.minimum * times
+            filler.most[at + row] += wish.maximum * times
     for i in range(filler.circuits - 1, 0, -1):  # parents stand before their children
-        at = filler.parent[i] * GRID_PHASES
-        for phase in range(GRID_PHASES):
-            filler.least[at + phase] += filler.least[i * GRID_PHASES + phase]
-            filler.most[at + phase] += min(
-                filler.most[i * GRID_PHASES + phase], filler.cap[i * GRID_PHASES + phase]
-            )
+        at = filler.parent[i] * ROWS
+        for row in range(ROWS):
+            filler.least[at + row] += filler.least[i * ROWS + row]
+            filler.most[at + row] += min(filler.most[i * ROWS + row], filler.cap[i * ROWS + row])
 
 
 cdef bint find_tight(Filler* filler) noexcept nogil:
     """Finds the circuits where not all minima fit, and empties them; whether there is one."""
-    cdef int32_t i, phase
+    cdef int32_t i, row
     cdef bint over, any_over = False
     for i in range(filler.circuits):
         over = False
-        for phase in range(GRID_PHASES):
-            over = over or (
-                filler.least[i * GRID_PHASES + phase] > filler.cap[i * GRID_PHASES + phase]
-            )
+        for row in range(ROWS):
+            over = over or filler.least[i * ROWS + row] > filler.cap[i * ROWS + row]
         filler.tight[i] = i
         if not over:
             filler.tight[i] = filler.tight[filler.parent[i]] if i > 0 else -1
             continue
         any_over = True
-        for phase in range(GRID_PHASES):
-            filler.least[i * GRID_PHASES + phase] = 0
+        for row in range(ROWS):
+            filler.least[i * ROWS + row] = 0
     return any_over
 
 
 cdef void squeeze_in(Filler* filler, Wish* wish) noexcept nogil:
     """Gives a wish its minimum where that fits the whole path; otherwise says where not."""
-    cdef int32_t circuit = filler.tight[wish.circuit], phase, at
+    cdef int32_t circuit = filler.tight[wish.circuit], row, at
     while circuit >= 0:
-        at = circuit * GRID_PHASES
-        for phase in range(GRID_PHASES):
-            if wish.wired[phase] and (
-                filler.least[at + phase] + wish.minimum > filler.cap[at + phase]
+        at = circuit * ROWS
+        for row in range(ROWS):
+            if wish.wired[row] and (
+                filler.least[at + row] + wish.minimum * wish.wired[row] > filler.cap[at + row]
             ):
                 wish.admitted = 0
                 wish.bound_circuit = circuit
-                wish.bound_phase = phase
+                wish.bound_phase = row
                 return
         circuit = filler.tight[filler.parent[circuit]] if circuit > 0 else -1
     circuit = filler.tight[wish.circuit]
     while circuit >= 0:
-        for phase in range(GRID_PHASES):
-            if wish.wired[phase]:
-                filler.least[circuit * GRID_PHASES + phase] += wish.minimum
+        for row in range(ROWS):
+            filler.least[circuit * ROWS + row] += wish.minimum * wish.wired[row]
         circuit = filler.tight[filler.parent[circuit]] if circuit > 0 else -1
 
 
 cdef void lay_vessels(Filler* filler) noexcept nogil:
     """Links the circuits that can be full, each with the minima of all below it."""
-    cdef int32_t i, phase, at
+    cdef int32_t i, row, at
     cdef Vessel* vessel
     for i in range(filler.circuits):
         vessel = &filler.vessel[i]
         vessel.above = filler.lowest[filler.parent[i]] if i > 0 else -1
-        vessel.phase = 0
+        vessel.row = 0
         vessel.stale = 0
         vessel.listed = 0
         filler.lowest[i] = vessel.above
-        for phase in range(GRID_PHASES):
-            at = i * GRID_PHASES + phase
-            vessel.room[phase] = (filler.cap[at] - filler.least[at]) << FRACTION
-            vessel.weight[phase] = 0
+        for row in range(ROWS):
+            at = i * ROWS + row
+            vessel.room[row] = (filler.cap[at] - filler.least[at]) << FRACTION
+            vessel.weight[row] = 0
             if filler.most[at] >= filler.cap[at]:
                 filler.lowest[i] = i
 
@@ -159,12 +160,13 @@ cdef void line_up_sharers(Filler* filler, Wish* wishes, int32_t count) noexcept 
 
 cdef void seat(Filler* filler, const Wish* wish, int32_t index, int32_t place) noexcept nogil:
     cdef Sharer* sharer = &filler.sharer[place]
-    cdef int32_t phase
+    cdef int32_t row
     sharer.wish = index
     sharer.vessel = filler.lowest[wish.circuit]
     sharer.wired = 0
-    for phase in range(GRID_PHASES):
-        sharer.wired |= (wish.wired[phase] != 0) << phase
+    for row in range(ROWS):
+        sharer.wired |= (wish.wired[row] != 0) << row
+    sharer.phases = wish.wired[SUM]
     sharer.weight = <int32_t>wish.weight
     sharer.minimum = <int32_t>wish.minimum
     sharer.maximum = <int32_t>wish.maximum

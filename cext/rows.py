@@ -10,6 +10,9 @@ from typing import NamedTuple
 Phases = tuple[int, int, int]
 
 NO_PHASE = -1
+ALL_PHASES = 3  # of a reason: what the three carry together
+BY_RATING = -1  # of a reason: no limit slot, the circuit's own rating
+BY_BUSBAR = -2  # its bus bar's
 ROOT = -1
 NEVER_NS = 2**63 - 1
 
@@ -79,6 +82,9 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
+    busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
+    sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
+    imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
 
 
 class SourceRow(NamedTuple):
@@ -157,8 +163,8 @@ class Why(NamedTuple):
 
     rule: Rule
     circuit: int  # -1 where no circuit is to blame
-    phase: int  # -1, or 0..2
-    slot: int  # -1: the circuit's rating
+    phase: int  # -1, or 0..2, or ALL_PHASES together
+    slot: int  # BY_RATING, BY_BUSBAR: the circuit's own
 
 
 class Output(NamedTuple):

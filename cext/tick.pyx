@@ -29,6 +29,7 @@ from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.sums cimport add_up
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport (
     PROOF_GIVEN,
@@ -234,6 +235,7 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        add_up(world)
         set_targets(world)
         decide(world)
         changed = world.changed
