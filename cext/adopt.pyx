@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from cext.orders cimport order
+from cext.phases cimport forget_phases
 from cext.targets cimport blame, set_failsafe, to_step
 from cext.types cimport (
     BY_RATING,
@@ -37,6 +38,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.now = old.now
     world.began = old.began
     world.leaving = old.leaving
+    world.latched = old.latched
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
     for i, was in sources.items():
@@ -239,6 +241,9 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
+    memcpy(to.freed, charger.freed, sizeof(to.freed))
+    memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before
     to.peak_since = charger.peak_since
@@ -288,6 +293,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.current_known = 0
     to.ring.count = 0
     to.ring.newest = 0
+    forget_phases(to)
 
 
 cdef void refit(World* world) noexcept nogil:

@@ -6,6 +6,7 @@ from cext.rows import NO_PHASE
 from libc.stdint cimport int32_t, int64_t
 
 from cext.filler cimport filler_make, filler_order
+from cext.journal cimport reserve_journal
 from cext.memory cimport Memory, take
 from cext.targets cimport blame
 from cext.types cimport (
@@ -35,6 +36,7 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     """Tables that cext.check has passed. Raises MemoryError."""
     reserve(world, len(circuits), len(sources), len(chargers), len(slots))
     reserve_contactors(world, len(contactors), sum([len(row.chargers) for row in contactors]))
+    reserve_journal(world)
     if world.memory.lacking:
         raise MemoryError("kernel")
     for i, row in enumerate(circuits):
@@ -113,6 +115,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     for phase in row.phases:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
+            charger.uses[<int32_t>phase] = 1
     charger.summed = world.summed
     charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
     highest = row.max_ma if row.ceiling_ma is None else min(row.max_ma, row.ceiling_ma)

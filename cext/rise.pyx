@@ -207,7 +207,7 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
     cdef int64_t more, before
     cdef Circuit* circuit
     for phase in range(GRID_PHASES):
-        if not charger.wired[phase]:
+        if not charger.uses[phase]:
             continue
         more = worst_draw(charger, setpoint) - charger.draw_hi[phase]
         if more <= 0:

@@ -61,6 +61,7 @@ class Rule(IntEnum):
     PACED = 19  # its writes are paced: waits until an increase need not be taken back at once
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
+    LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
 
 
 class Demand(NamedTuple):
@@ -178,6 +179,16 @@ class Output(NamedTuple):
     cause: Why  # what changed it last
 
 
+class Together(NamedTuple):
+    """What the three phases of a circuit carry together, where that is bounded."""
+
+    cap_ma: int
+    reading_ma: int | None  # exporting phases as nothing, unless export is credited; None: blind
+    base_hi_ma: int
+    draw_hi_ma: int
+    excess_ma: int
+
+
 class CircuitState(NamedTuple):
     """What the kernel last believed of a circuit."""
 
@@ -190,6 +201,7 @@ class CircuitState(NamedTuple):
     draw_hi_ma: Phases
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
+    together: Together | None = None
 
 
 class ChargerState(NamedTuple):

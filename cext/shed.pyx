@@ -3,7 +3,8 @@
 
 A net excess asks for a lower draw of what is metered, shared out fairly with what is drawn
 now as maxima; what is permitted and not drawn goes first, for nobody knows when it wakes. A
-cap that fell, or a blind circuit that does not fit, asks all below it to go to their targets.
+cap that fell, a blind circuit that does not fit, or one where phases were taken back and do not
+fit, asks all below it to go to their targets.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -201,8 +202,7 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
 
 
 cdef void fall_to_targets(World* world) noexcept nogil:
-    """Below a cap that fell, and below a blind circuit or a bus bar that does not fit, all go to
-    target."""
+    """Below what must fall now, all go to their targets."""
     cdef int32_t i, row, node
     cdef bint some = False
     cdef Circuit* circuit
@@ -253,4 +253,6 @@ cdef bint must_fall(const Circuit* circuit, int32_t row) noexcept nogil:
         return False
     if circuit.cap[row] < circuit.cap_before[row]:
         return True
-    return not circuit.fresh and circuit.base_hi[row] + circuit.ordered[row] > circuit.cap[row]
+    if circuit.fresh and not circuit.retaken[row]:
+        return False
+    return circuit.base_hi[row] + circuit.ordered[row] > circuit.cap[row]

@@ -47,6 +47,7 @@ cdef void add_up_phases(Circuit* circuit) noexcept nogil:
     circuit.base_hi[SUM] = three(circuit.base_hi)
     circuit.seen[SUM] = three(circuit.seen)
     circuit.credit[SUM] = three(circuit.credit)
+    circuit.retaken[SUM] = circuit.retaken[0] | circuit.retaken[1] | circuit.retaken[2]
 
 
 cdef void net_of_credits(Circuit* circuit) noexcept nogil:
@@ -93,10 +94,10 @@ cdef int64_t stepped(const Circuit* circuit, int32_t row) noexcept nogil:
 cdef bint bears(const Circuit* circuit, const Charger* charger, int32_t row) noexcept nogil:
     """Whether what a charger draws counts in that row of a circuit above it."""
     if row < GRID_PHASES:
-        return charger.wired[row] != 0
+        return charger.uses[row] != 0
     if row == SUM:
         return circuit.summed != 0
-    return circuit.barred and charger.wired[row - AT_BUSBAR]
+    return circuit.barred and charger.uses[row - AT_BUSBAR]
 
 
 cdef int64_t drawn_in(int32_t row, const int64_t* drawn) noexcept nogil:
@@ -123,7 +124,7 @@ cdef int64_t reach(const Charger* charger, int64_t slack) noexcept nogil:
         count = 0
         for phase in range(GRID_PHASES):
             if (chosen >> phase) & 1:
-                count += 1 if charger.wired[phase] else GRID_PHASES + 1
+                count += 1 if charger.uses[phase] else GRID_PHASES + 1
                 room += charger.draw_hi[phase]
         if count <= GRID_PHASES:
             least = min(least, room // count)

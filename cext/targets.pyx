@@ -108,7 +108,9 @@ cdef void taken_off(const World* world, const Charger* charger, int64_t* off) no
         return
     for phase in range(GRID_PHASES):
         off[phase] = 0
-        if charger.wired[phase]:
+        if charger.wired[phase] and not charger.uses[phase]:
+            off[phase] = charger.draw_hi[phase]
+        elif charger.wired[phase]:
             off[phase] = charger.standby
             if charger.unproven and charger.started:
                 off[phase] += charger.draw_hi[phase] - worst_draw(charger, charger.order)
@@ -149,9 +151,9 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
         wish.maximum = 0
     wish.wired[SUM] = 0
     for phase in range(GRID_PHASES):
-        wish.wired[phase] = charger.wired[phase]
+        wish.wired[phase] = charger.uses[phase]
         if charger.summed:
-            wish.wired[SUM] += charger.wired[phase]
+            wish.wired[SUM] += charger.uses[phase]
 
 
 cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
@@ -239,6 +241,11 @@ cdef void set_failsafe(World* world) noexcept nogil:
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
         wish_of(charger, &world.wishes[i], min(charger.maximum, charger.declared_fallback))
+        for phase in range(GRID_PHASES):
+            world.wishes[i].wired[SUM] += charger.summed * (
+                charger.wired[phase] - world.wishes[i].wired[phase]
+            )
+            world.wishes[i].wired[phase] = charger.wired[phase]
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):

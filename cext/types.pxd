@@ -21,6 +21,12 @@ cdef enum:
     SLOT_ENDED = 2
     SLOT_LOST = 3
 
+# The latch; while it closes, what is in force counts too.
+cdef enum:
+    LATCH_OPEN = 0
+    LATCH_CLOSING = 1
+    LATCH_CLOSED = 2
+
 # What is known of a charger's fallback.
 cdef enum:
     PROOF_NOT_ASKED = 0  # the device cannot tell: that it answers has to do
@@ -58,6 +64,7 @@ cdef enum:
     RULE_PACED = 19
     RULE_UNPROVEN = 20
     RULE_CLOSED = 21
+    RULE_LATCHED = 22
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -120,6 +127,7 @@ cdef struct Circuit:
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
+    int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
     int64_t credit[ROWS]
     int64_t excess[ROWS]
     int32_t beyond_control
@@ -233,6 +241,10 @@ cdef struct Charger:
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
+    # phases
+    int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
+    int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one
+    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not freed
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before
@@ -361,6 +373,23 @@ cdef struct Filler:
     int32_t* changed
     int32_t changed_n
 
+# What the journal told last of one output.
+cdef struct Told:
+    int32_t output  # an order, -1 where there is none; a contactor: closed
+    Why why
+    Why cause
+
+# A ring of bytes: positions only grow, and what lies between them waits to be taken.
+cdef struct Journal:
+    char* ring
+    int64_t bytes
+    int64_t head
+    int64_t tail
+    int64_t lost  # records that found no room since one was written
+    Told* told  # of each charger
+    Told* switched  # of each contactor
+    int32_t first_piece  # of the memory: what comes before it is what a tick works on
+
 cdef struct World:
     Memory memory  # all that the pointers below lead to
     int32_t circuits_n
@@ -396,6 +425,8 @@ cdef struct World:
     int32_t changed
     int32_t lapsed  # every order had expired before this tick
     int32_t leaving  # the depot is to be left to itself
+    int32_t latched  # LATCH_…: fail-safe until somebody ends it
+    Journal journal
 
 
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:

@@ -23,6 +23,7 @@ from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
 from controller.image import Clock, Image
+from controller.latch import Latch
 from controller.limit_file import LimitFile
 from controller.limits import Limits, sources_of
 from controller.notify import Notifier
@@ -31,8 +32,9 @@ from controller.reasons import Reasons
 from controller.site import Site
 from controller.status import Reporter
 from controller.tables import Tables
+from controller.tap import Tap
 from controller.threads import Signal
-from controller.units import NS_PER_S
+from controller.units import NS_PER_S, whole_ms
 from controller.vigil import Vigil
 from controller.watch import Watch
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from cext.tick import Kernel
 
 END_WITHIN_S = 5.0  # a driver that was told to end
+DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -84,11 +87,13 @@ class Running:
         clock: Clock,
         wall: WallClock,
         boot_id: str,
-        build: Build | None = None,
-        notifier: Notifier | None = None,
+        build: Build | None,
+        notifier: Notifier | None,
+        latch: Latch,
     ) -> None:
         """Without `build` the first document stays."""
         self.depot = depot
+        self.latch = latch
         self.on_switch: Callable[[], None] = lambda: None
         self._build = build
         self.limit_file = limit_file
@@ -107,6 +112,7 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
+        self.tap = Tap(depot.kernel)
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -116,7 +122,9 @@ class Running:
 
     def start(self) -> None:
         """The kernel's first tick, and its thread."""
-        self.depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
+        self.latch.hold(self.depot.kernel)
+        # No report of what is not yet decided.
+        self.depot.kernel.tick(whole_ms(self._clock.now_ns()))
         self.depot.ticker.start()
         has = in_words(self.depot.ticker.granted)
         tell = log.info if has.full else log.warning
@@ -155,6 +163,9 @@ class Running:
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 
+    def reset_latch(self, by: str) -> None:
+        self.latch.reset(by)
+
     async def switch(self, site: Site) -> list[str]:
         """Another document is in force when this returns; what its sender should know of it.
 
@@ -181,6 +192,7 @@ class Running:
         self.watch = self._make_watch(self.watch)
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
+        self.tap = Tap(after.kernel)
         self.start()
         self._start()
         after.image.announce()
@@ -198,7 +210,11 @@ class Running:
         for task in self._following:
             task.cancel()
         depot = self.depot
-        work = (self._follow(depot), self.vigil.run(depot.kernel, depot.ticker))
+        work = (
+            self._follow(depot),
+            self._drain(self.tap),
+            self.vigil.run(depot.kernel, depot.ticker),
+        )
         self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
     async def _end(self, drivers: Sequence[Driver]) -> None:
@@ -232,8 +248,15 @@ class Running:
         with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
+                self.tap.drain()
                 depot.image.announce()
                 self.watch.orders(self._clock.now_ns())
+
+    async def _drain(self, tap: Tap) -> None:
+        """Takes the kernel's journal also while no order changes."""
+        while True:
+            await asyncio.sleep(DRAIN_EVERY_S)
+            tap.drain()
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""
@@ -282,6 +305,7 @@ class Running:
             wall=self._wall,
             boot_id=self._boot_id,
             mode=depot.mode,
+            latch=self.latch,
             started_ns=self._started_ns,
         )
 
