@@ -12,7 +12,8 @@ from cext.rows import Demand
 from cext.shares import fair_shares
 from tests.oracle.shares import Triple, Want
 from tests.oracle.sums import best_shares, bounds, carried
-from tests.test_shares import ROTATIONS, SUBSETS, THREE, flat, random_depot
+from tests.oracle.trees import ROTATIONS, SUBSETS, random_depot
+from tests.test_shares import THREE, flat
 
 INT32_MAX = 2**31 - 1
 Sums = list[int | None]
@@ -135,6 +136,7 @@ def test_any_depot(data: st.DataObject) -> None:
         st.one_of(st.just(6000), st.integers(0, 40)),
         st.one_of(st.just(32_000), st.integers(0, 80_000)),
         st.one_of(st.just(1), st.integers(1, 1000)),
+        *map(st.just, (0, 0, False)),
     )
     wants = data.draw(st.lists(want, max_size=8))
     check(parents, caps, [data.draw(some) for _ in range(circuits)], wants)
