@@ -29,6 +29,12 @@ cdef enum:
     PROOF_GIVEN = 1
     PROOF_MISSING = 2
 
+# rows.Pause
+cdef enum:
+    PAUSE_YES = 0
+    PAUSE_REPLUG = 1
+    PAUSE_NEVER = 2
+
 # rows.Vehicle
 cdef enum:
     VEHICLE_UNKNOWN = 0
@@ -169,6 +175,7 @@ cdef struct Charger:
     int32_t error
     int32_t weight
     int32_t class_rank
+    int32_t may_pause  # PAUSE_*
     int64_t settle
     int64_t lag
     int64_t poll
@@ -400,6 +407,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
+    int32_t always  # some charger may never be paused
     int32_t paced  # some charger takes no second write within a gap
     int32_t adopted  # it took over from another kernel and has not ticked since
     int64_t now
