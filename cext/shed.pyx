@@ -192,6 +192,9 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
         return False
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.stage = charger.class_rank
+    wish.floor = 0
+    wish.early = pause_rank(charger) < OTHERS
     wish.maximum = most
     wish.minimum = 0 if least_order(charger) else min(most, <int64_t>charger.minimum)
     return True

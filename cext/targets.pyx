@@ -168,6 +168,7 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
     cdef int32_t phase
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.floor = wish.stage = wish.early = 0
     wish.minimum = worst_draw(charger, charger.minimum) - charger.standby
     wish.maximum = worst_draw(charger, demand) - charger.standby
     if demand < charger.minimum:
@@ -207,6 +208,8 @@ cdef void set_targets(World* world) noexcept nogil:
         if pause_rank(charger) == ALWAYS:
             demand = max(demand, charger.minimum)
         wish_of(charger, &world.wishes[count], demand)
+        world.wishes[count].stage = charger.class_rank
+        world.wishes[count].early = pause_rank(charger) < OTHERS
         count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)

@@ -26,7 +26,8 @@ from controller.proof import Finding, Proof, prove
 from controller.reaction import Reaction
 from controller.remedies import Remedy
 from controller.site import Site, operated, parse
-from controller.units import amperes_text, seconds_text
+from controller.transition import Transition
+from controller.units import NS_PER_S, amperes_text, seconds_text
 
 JUMP_MAX = 2**32  # of revisions without a signature: nobody can use all numbers up
 UNREADABLE = "\ufffd"
@@ -243,14 +244,33 @@ def _within(part: str, problems: Sequence[Problem]) -> list[Problem]:
 
 def _failures(proof: Proof) -> list[Problem]:
     """What `loadkeeper check` would show of the lines that failed, in short."""
-    return [_failure(each) if isinstance(each, Finding) else _late(each) for each in proof.refused]
+    found: list[Problem] = []
+    for each in proof.refused:
+        match each:
+            case Finding():
+                found.append(_failure(each))
+            case Transition():
+                found.append(_overloaded(each))
+            case Reaction():
+                found.append(_late(each))
+    return found
+
+
+def _overloaded(transition: Transition) -> Problem:
+    where = f"proof.transition.{transition.circuit}.{GRID_PHASES[transition.phase]}"
+    after_ns = transition.trips_ns or 0
+    why = (
+        f"{amperes_text(transition.sum_ma)} A until the chargers have fallen back, "
+        f"which may trip its protection after {after_ns / NS_PER_S:.1f} s"
+    )
+    return Problem(where, _helped(why, transition.remedies))
 
 
 def _late(reaction: Reaction) -> Problem:
     where = f"proof.reaction.{reaction.source or reaction.circuit}"
     why = (
         f"{seconds_text(reaction.takes_ns)} s until an excess is gone, "
-        f"where {seconds_text(reaction.allowed_ns)} s are allowed"
+        f"where {reaction.allowed_ns / NS_PER_S:g} s are allowed"
     )
     return Problem(where, _helped(why, reaction.remedies))
 
