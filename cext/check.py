@@ -9,6 +9,7 @@ from cext.rows import (
     CircuitRow,
     ContactorRow,
     Demand,
+    Pause,
     Phases,
     SlotRow,
     SourceRow,
@@ -152,6 +153,19 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
         yield from _range(where, "ceiling_ma", charger.ceiling_ma, 0, MOST_MA)
     if charger.min_ma > charger.max_ma:
         yield f"{where}: min_ma {charger.min_ma} is above max_ma {charger.max_ma}"
+    if charger.may_pause not in tuple(Pause):
+        yield f"{where}: may_pause {charger.may_pause!r} is no rows.Pause"
+    elif charger.may_pause == Pause.NEVER and not _settable(charger):
+        yield f"{where}: may never be paused, and no setpoint lies between its least and highest"
+
+
+def _settable(charger: ChargerRow) -> bool:
+    """Whether a multiple of its step lies between its minimum and the highest it may get."""
+    if not isinstance(charger.step_ma, int) or charger.step_ma < 1:
+        return True  # that has been said
+    highest = charger.max_ma if charger.ceiling_ma is None else charger.ceiling_ma
+    least = -(-charger.min_ma // charger.step_ma) * charger.step_ma
+    return 0 < least <= min(highest, charger.max_ma)
 
 
 def _contactor_problems(contactors: Sequence[ContactorRow], chargers: int) -> Iterator[str]:

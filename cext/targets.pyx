@@ -8,6 +8,7 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.pause cimport ALWAYS, OTHERS, always_drawn, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
 from cext.sums cimport at_fault, for_chargers, worst_of
@@ -80,14 +81,23 @@ cdef void line_up(World* world) noexcept nogil:
 
 
 cdef int32_t wish_in_turn(World* world) noexcept nogil:
-    """Lines the wishes up: by class, those that draw before idle ones, then by turn."""
-    cdef int32_t start = 0, end, i, idle, count = 0
+    """Lines the wishes up: who is not to be paused; by class, those that draw before idle ones,
+    then by turn."""
+    cdef int32_t start = 0, end, i, idle, rank, count = 0
     cdef int32_t* order = world.turn_order
+    for rank in range(ALWAYS, OTHERS):
+        for i in range(world.chargers_n):
+            if pause_rank(&world.chargers[order[i]]) == rank:
+                world.wisher[count] = order[i]
+                count += 1
     while start < world.chargers_n:
         end = class_end(world, order, start)
         for idle in range(2):
             for i in range(start, end):
-                if (world.chargers[order[i]].idle != 0) == (idle != 0):
+                if (
+                    pause_rank(&world.chargers[order[i]]) == OTHERS
+                    and (world.chargers[order[i]].idle != 0) == (idle != 0)
+                ):
                     world.wisher[count] = order[i]
                     count += 1
         start = end
@@ -139,6 +149,34 @@ cdef void hand_out(World* world) noexcept nogil:
                 sum[circuit.parent * ROWS + row] += sum[at]
         if not circuit.summed:
             world.filler.cap[i * ROWS + SUM] = NO_SUM
+    if world.always:
+        leave_always(world)
+
+
+cdef void leave_always(World* world) noexcept nogil:
+    """Whose minimum is drawn whatever we say has it, and nobody else counts on it."""
+    cdef int32_t i, phase, row, at
+    cdef int64_t least
+    cdef int64_t* sum = world.filler.least  # scratch until the run begins
+    cdef const Charger* charger
+    for i in range(world.circuits_n * ROWS):
+        sum[i] = 0
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if not at_table(world, charger):
+            continue  # it is taken off already
+        least = always_drawn(charger, worst_draw(charger, charger.minimum) - charger.standby)
+        at = charger.circuit * ROWS
+        for phase in range(GRID_PHASES):
+            if charger.uses[phase]:
+                sum[at + phase] += least
+                sum[at + SUM] += least
+    for i in range(world.circuits_n - 1, -1, -1):
+        for row in range(ROWS):
+            at = i * ROWS + row
+            world.filler.cap[at] = max(world.filler.cap[at], sum[at])
+            if i > 0:
+                sum[world.circuits[i].parent * ROWS + row] += sum[at]
 
 
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:
@@ -175,7 +213,7 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
 
 cdef void set_targets(World* world) noexcept nogil:
     """One fair-share run under every cap; each charger's target and what bounds it."""
-    cdef int32_t i, n, count = 0
+    cdef int32_t i, n, demand, count = 0
     cdef Charger* charger
     n = wish_in_turn(world)
     for i in range(n):
@@ -184,9 +222,12 @@ cdef void set_targets(World* world) noexcept nogil:
             continue
         bound_demand(world, charger)
         world.wisher[count] = world.wisher[i]
-        wish_of(charger, &world.wishes[count],
-                charger.demand if charger.started else charger.failsafe)
+        demand = charger.demand if charger.started else charger.failsafe
+        if pause_rank(charger) == ALWAYS:
+            demand = max(demand, charger.minimum)
+        wish_of(charger, &world.wishes[count], demand)
         world.wishes[count].stage = charger.class_rank
+        world.wishes[count].early = pause_rank(charger) < OTHERS
         count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)
@@ -217,7 +258,7 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
 cdef void set_failsafe(World* world) noexcept nogil:
     """Each charger's fail-safe setpoint: its fair share under worst-case base loads and
     fail-safe caps with everybody at the table, and never more than its fallback."""
-    cdef int32_t i, phase, node
+    cdef int32_t i, phase, node, most
     cdef Charger* charger
     cdef Circuit* circuit
     cdef int64_t* cap = world.filler.cap
@@ -242,7 +283,10 @@ cdef void set_failsafe(World* world) noexcept nogil:
             )
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
-        wish_of(charger, &world.wishes[i], min(charger.maximum, charger.declared_fallback))
+        most = min(charger.maximum, charger.declared_fallback)
+        if pause_rank(charger) == ALWAYS:
+            most = max(most, charger.minimum)
+        wish_of(charger, &world.wishes[i], most)
         for phase in range(GRID_PHASES):
             world.wishes[i].wired[SUM] += charger.summed * (
                 charger.wired[phase] - world.wishes[i].wired[phase]
@@ -261,3 +305,5 @@ cdef void set_failsafe(World* world) noexcept nogil:
         charger.failsafe = to_step(
             charger, setpoint_for(charger, world.wishes[i].share + charger.standby)
         )
+        if pause_rank(charger) == ALWAYS:
+            charger.failsafe = max(charger.failsafe, charger.minimum)

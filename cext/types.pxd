@@ -33,6 +33,12 @@ cdef enum:
     PROOF_GIVEN = 1
     PROOF_MISSING = 2
 
+# rows.Pause
+cdef enum:
+    PAUSE_YES = 0
+    PAUSE_REPLUG = 1
+    PAUSE_NEVER = 2
+
 # rows.Vehicle
 cdef enum:
     VEHICLE_UNKNOWN = 0
@@ -184,6 +190,7 @@ cdef struct Charger:
     int32_t error
     int32_t weight
     int32_t class_rank
+    int32_t may_pause  # PAUSE_*
     int64_t settle
     int64_t lag
     int64_t poll
@@ -420,6 +427,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
+    int32_t always  # some charger may never be paused
     int32_t paced  # some charger takes no second write within a gap
     int32_t summed  # some circuit bounds what its phases carry together
     int32_t leveled  # some circuit has an imbalance limit
