@@ -42,6 +42,7 @@ cdef enum:
     SUSPECTS = 2
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
+cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
 
 
 cdef void lower_silent(World* world) noexcept nogil:
@@ -159,8 +160,7 @@ cdef void shed_seen(World* world, int32_t who) noexcept nogil:
     cdef Charger* charger
     cdef Wish* wish
     for i in range(world.circuits_n):
-        for row in range(ROWS):
-            world.filler.cap[i * ROWS + row] = NO_CAP
+        world.filler.cap[i * ROWS + SUM] = NO_SUM
         for row in range(rows_of(&world.circuits[i])):
             world.filler.cap[i * ROWS + row] = still_allowed(&world.circuits[i], row, who)
     for rank in range(ALWAYS, OTHERS + 1):
