@@ -131,7 +131,7 @@ FIGURES = (
         field="plant_x_realtime",
         unit="times real time",
         must=Must("≥", 1500),
-        how="100 chargers, 100 ms ticks: a story of the bench `plant`, its own judging included; no guard",
+        how="100 chargers, 100 ms ticks: a story on the bench `plant` and its judging, no guard",
         measure=times_real_time,
     ),
 )
