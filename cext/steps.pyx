@@ -10,7 +10,7 @@ nothing else moves nothing moves.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport worst_draw
-from cext.types cimport GRID_PHASES, Charger, World
+from cext.types cimport ROWS, SUM, Charger, World
 
 cdef int64_t MINUTE = 60_000_000_000
 
@@ -51,36 +51,42 @@ cdef void move_on(World* world) noexcept nogil:
         world.step_order[kept + i] = last[i]
 
 
+cdef inline int32_t times(const Charger* charger, int32_t row) noexcept nogil:
+    """How often a charger's draw counts in a row: phases, and what they carry together."""
+    if row != SUM:
+        return charger.uses[row]
+    return charger.summed * (charger.uses[0] + charger.uses[1] + charger.uses[2])
+
+
 cdef void count_left(World* world) noexcept nogil:
-    """What targets leave of what was handed out, on each circuit and phase."""
-    cdef int32_t i, phase
+    """What targets leave of what was handed out, on each circuit and row."""
+    cdef int32_t i, row
     cdef int64_t drawn
     cdef int64_t* sum = world.filler.least  # scratch: the run is over
     cdef Charger* charger
-    for i in range(world.circuits_n * GRID_PHASES):
+    for i in range(world.circuits_n * ROWS):
         sum[i] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         if not charger.served:
             continue
         drawn = worst_draw(charger, charger.target) - charger.standby
-        for phase in range(GRID_PHASES):
-            if charger.uses[phase]:
-                sum[charger.circuit * GRID_PHASES + phase] += drawn
+        for row in range(ROWS):
+            sum[charger.circuit * ROWS + row] += drawn * times(charger, row)
     for i in range(world.circuits_n - 1, -1, -1):  # parents stand before their children
-        for phase in range(GRID_PHASES):
+        for row in range(ROWS):
             if i > 0:
-                sum[world.circuits[i].parent * GRID_PHASES + phase] += sum[i * GRID_PHASES + phase]
-    for i in range(world.circuits_n * GRID_PHASES):
+                sum[world.circuits[i].parent * ROWS + row] += sum[i * ROWS + row]
+    for i in range(world.circuits_n * ROWS):
         sum[i] = world.filler.cap[i] - sum[i]
 
 
 cdef bint fits(const World* world, const Charger* charger) noexcept nogil:
-    cdef int32_t node = charger.circuit, phase
+    cdef int32_t node = charger.circuit, row
     while node >= 0:
-        for phase in range(GRID_PHASES):
-            if charger.uses[phase] and (
-                world.filler.least[node * GRID_PHASES + phase] < charger.next_step
+        for row in range(ROWS):
+            if times(charger, row) and (
+                world.filler.least[node * ROWS + row] < charger.next_step * times(charger, row)
             ):
                 return False
         node = world.circuits[node].parent
@@ -88,9 +94,8 @@ cdef bint fits(const World* world, const Charger* charger) noexcept nogil:
 
 
 cdef void take_off(World* world, const Charger* charger, int64_t drawn) noexcept nogil:
-    cdef int32_t node = charger.circuit, phase
+    cdef int32_t node = charger.circuit, row
     while node >= 0:
-        for phase in range(GRID_PHASES):
-            if charger.uses[phase]:
-                world.filler.least[node * GRID_PHASES + phase] -= drawn
+        for row in range(ROWS):
+            world.filler.least[node * ROWS + row] -= drawn * times(charger, row)
         node = world.circuits[node].parent

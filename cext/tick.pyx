@@ -5,9 +5,8 @@ Every outside index and value is checked here, once. Inside, the tick runs witho
 GIL on structs that the kernel owns, and allocates nothing.
 """
 
-from cext.check import MOST_MA, MOST_WEIGHT, check_tables
+from cext.check import MOST_MA, check_tables
 from cext.rows import (
-    Advice,
     ChargerState,
     CircuitState,
     ContactorState,
@@ -24,7 +23,19 @@ from cext.advice cimport take_advice
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport amps, index, index_map, instant, three, three64, whole, why_row
+from cext.edge cimport (
+    advice_row,
+    advised,
+    amps,
+    index,
+    index_map,
+    instant,
+    three,
+    three64,
+    together,
+    whole,
+    why_row,
+)
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -47,6 +58,7 @@ from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.sums cimport add_up
 from cext.targets cimport set_failsafe, set_targets
 from cext.turns cimport pass_turn
 from cext.types cimport (
@@ -225,16 +237,10 @@ cdef class Kernel:
 
     def advise(self, charger, advice):
         cdef int32_t i = index("charger", charger, self.world.chargers_n)
-        cdef int32_t weight = 0, floor = -1, cap = -1
-        cdef int64_t until = whole("until_ns", advice.until_ns, 0, 2**63 - 1)
-        if advice.weight is not None:
-            weight = whole("weight", advice.weight, 1, MOST_WEIGHT)
-        if advice.floor_ma is not None:
-            floor = whole("floor_ma", advice.floor_ma, 0, MOST_MA)
-        if advice.cap_ma is not None:
-            cap = whole("cap_ma", advice.cap_ma, 0, MOST_MA)
+        cdef int32_t wish[3]
+        cdef int64_t until = advised("advice", advice, wish)
         pthread_mutex_lock(&self.lock)
-        take_advice(&self.world.chargers[i], weight, floor, cap, until)
+        take_advice(&self.world.chargers[i], wish[0], wish[1], wish[2], until)
         note_advice(&self.world, i)
         pthread_mutex_unlock(&self.lock)
 
@@ -303,6 +309,7 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        add_up(world)
         set_targets(world)
         decide(world)
         changed = world.changed
@@ -380,7 +387,7 @@ cdef class Kernel:
         return CircuitState(
             three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
             c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control),
+            three(c.worst), bool(c.beyond_control), together(&c),
         )
 
     def charger(self, charger):
@@ -438,12 +445,3 @@ cdef class Kernel:
         failsafe = self.world.chargers[i].failsafe
         pthread_mutex_unlock(&self.lock)
         return failsafe
-
-
-cdef object advice_row(const Charger* charger):
-    return Advice(
-        charger.advice_weight or None,
-        None if charger.advice_floor < 0 else charger.advice_floor,
-        None if charger.advice_cap < 0 else charger.advice_cap,
-        charger.advice_until,
-    )

@@ -6,22 +6,28 @@ turn passes (on a fixed period), whoever has been on for half a period goes to t
 one that has been on longest last. Nobody is switched off for that; only where not all minima fit
 does the order of the queue say who has them. In that order stand:
 
-1. who is within its minimum time on, by class: switching it off would only wear things out;
-2. who has waited longer than its class waits: by its place, whatever its class, until the turn in
+1. who may not be paused, and who would not begin again (cext.pause);
+2. who is within its minimum time on, by class: switching it off would only wear things out;
+3. who has waited longer than its class waits: by its place, whatever its class, until the turn in
    which it gets its minimum has passed, so that nobody waits for ever behind a class that goes
    before, nor behind those for whom advice speaks;
-3. class by class, in each those with an advised floor first, then by place;
-4. who was offered current for a minute and drew none: its turn has passed to the others. It is
-   offered again with a new place when the next turn begins, a few times, and then only where
-   there is room for all (cext.demand).
+4. class by class, in each those with an advised floor first, then by place, and last who was
+   offered current for a minute and drew none: its turn has passed to the others. It is offered
+   again with a new place when the next turn begins, a few times, and then only where there is
+   room for all (cext.demand).
 
 Silence changes no place. All of this says who is *asked* first: no cap counts for less.
 """
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.pause cimport OTHERS, pause_rank
 from cext.sort cimport sort_events
 from cext.types cimport VEHICLE_A, VEHICLE_E, VEHICLE_F, Charger, Event, World
+
+
+cdef enum:
+    ROWS_OF_CLASS = 3  # an advised floor, none, idle
 
 
 cdef void pass_turn(World* world) noexcept nogil:
@@ -118,28 +124,36 @@ cdef void sort_places(World* world) noexcept nogil:
     world.unsorted = 0
 
 
+cdef inline int32_t last_early(const World* world) noexcept nogil:
+    """The last row whose minima go before every class."""
+    return OTHERS + world.classes
+
+
 cdef int32_t row_of(const World* world, const Charger* charger) noexcept nogil:
     """Which row of the queue a charger stands in; lower goes first."""
+    cdef int32_t rank = pause_rank(charger)
+    cdef int32_t first = last_early(world) + 1 + ROWS_OF_CLASS * charger.class_index
+    if rank < OTHERS:
+        return rank
     if charger.idle:
-        return 3 * world.classes + 1
+        return first + 2
     if charger.queued and charger.on_since and world.now - charger.on_since < charger.min_on:
-        return charger.class_index
+        return OTHERS + charger.class_index
     if charger.overdue:
-        return world.classes
-    return world.classes + 1 + 2 * charger.class_index + (charger.advised_floor <= 0)
+        return last_early(world)
+    return first + (charger.advised_floor <= 0)
 
 
 cdef void line_up(World* world) noexcept nogil:
     """The order in which minima are handed out: row by row, in each by place."""
-    cdef int32_t i, place = 0, count, rows = 3 * world.classes + 2
+    cdef int32_t i, place = 0, count, rows = last_early(world) + 1 + ROWS_OF_CLASS * world.classes
     cdef Charger* charger
     for i in range(rows):
         world.rows[i] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         charger.row = row_of(world, charger)
-        charger.early = charger.row <= world.classes
-        charger.stage = world.classes if charger.idle else charger.class_index
+        charger.early = charger.row <= last_early(world)
         world.rows[charger.row] += 1
     for i in range(rows):
         count = world.rows[i]
