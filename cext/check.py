@@ -20,6 +20,7 @@ MOST_MA = 2**27  # 134 kA: beyond any depot, and sums of thousands stay far insi
 MOST_NS = 2**60  # of a moment: 36 years of uptime, and sums stay inside int64
 MOST_SPAN_NS = 2**56  # of a duration: 2.3 years
 MOST_WEIGHT = 1000
+MOST_RANK = 100  # of a class
 MOST_ROWS = 100_000
 MOST_CONTACTORS = 1000
 
@@ -66,6 +67,8 @@ def _demand_problems(
         for name in ("min_ma", "max_ma"):
             yield from _range(where, name, getattr(demand, name), 0, 2**31 - 1)
         yield from _range(where, "weight", demand.weight, 1, MOST_WEIGHT)
+        yield from _range(where, "class_rank", demand.class_rank, 0, MOST_RANK)
+        yield from _range(where, "floor_ma", demand.floor_ma, 0, 2**31 - 1)
 
 
 def _parent_problems(parents: Sequence[int]) -> Iterator[str]:

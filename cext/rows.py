@@ -69,6 +69,9 @@ class Demand(NamedTuple):
     min_ma: int
     max_ma: int
     weight: int = 1
+    class_rank: int = 0  # all of a lower one have their shares before
+    floor_ma: int = 0  # met before anybody of its class grows beyond the minimum, or the own floor
+    early: bool = False  # its minimum goes before every class
 
 
 class CircuitRow(NamedTuple):

@@ -187,6 +187,8 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
         return False
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.stage = charger.class_rank
+    wish.floor = wish.early = 0
     wish.maximum = most
     wish.minimum = min(most, <int64_t>charger.minimum)
     return True

@@ -131,6 +131,7 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
     cdef int32_t phase
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.floor = wish.stage = wish.early = 0
     wish.minimum = worst_draw(charger, charger.minimum) - charger.standby
     wish.maximum = worst_draw(charger, demand) - charger.standby
     if demand < charger.minimum:
@@ -168,6 +169,7 @@ cdef void set_targets(World* world) noexcept nogil:
         world.wisher[count] = world.wisher[i]
         wish_of(charger, &world.wishes[count],
                 charger.demand if charger.started else charger.failsafe)
+        world.wishes[count].stage = charger.class_rank
         count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)
