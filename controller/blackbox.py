@@ -19,7 +19,7 @@ import structlog
 
 from cext.snapshot import snapshot
 from controller.clock import WallClock
-from controller.events import Event
+from controller.events import Event, Events
 from controller.journal import split
 from controller.pack import Packer
 from controller.segment import Note, Stamp, header_chunk, journal_chunk, note_chunk, state_chunk
@@ -46,7 +46,7 @@ WAITING_BYTES = 2 * 1024 * 1024  # of journal, for a disk that is slow
 RETRY_NS = 10 * NS_PER_S
 HANGS_NS = 15 * NS_PER_S  # a write that takes longer
 
-INCIDENTS = frozenset({"latched", "circuit_beyond_control", "guard_disputes", "guard_tripped"})
+INCIDENTS = frozenset({"latched", "circuit_beyond_control"})
 """Events around which segments are kept."""
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -111,6 +111,7 @@ class BlackBox:
         self._retry_ns = 0
         self._thread = threading.Thread(target=self._work, name="black box", daemon=True)
         self._begun = False
+        self._told: str | None = None
 
     # What the loop calls; none of it waits.
 
@@ -147,10 +148,34 @@ class BlackBox:
             if not self._recording:
                 return
             self._items.append(Note(event.at_ns, event.what, event.subject, event.why))
-            if event.what in INCIDENTS:
-                self._items.append(_Freeze())
-                self._urgent = True
-                self._changed.notify()
+        if event.what in INCIDENTS:
+            self._freeze()
+
+    def freeze(self, why: str) -> None:
+        """Keeps the segments of now and shortly before, beyond the others, and writes at once."""
+        with self._changed:
+            if self._recording:
+                self._items.append(Note(self._clock.now_ns(), "frozen", "", why))
+        self._freeze()
+
+    def _freeze(self) -> None:
+        with self._changed:
+            self._items.append(_Freeze())
+            self._urgent = True
+            self._changed.notify()
+
+    def look(self, events: Events) -> None:
+        """Tells when recording ends and when it goes on."""
+        problem = self.state.problem
+        if problem == self._told:
+            return
+        if problem is None:
+            log.info("the black box records again")
+            events.happened("recording", "", "the black box records again")
+        elif self._told is None:
+            log.error("the black box does not record; control goes on", why=problem)
+            events.happened("not_recording", "", f"the black box: {problem}; control goes on")
+        self._told = problem
 
     def wanted(self) -> str:
         """Why `begin` is to be called again; empty: it is not."""
@@ -166,7 +191,7 @@ class BlackBox:
             if problem is None and busy_ns is not None:
                 for_ns = self._clock.now_ns() - busy_ns
                 if for_ns > HANGS_NS:
-                    problem = f"the disk has not answered for {for_ns // NS_PER_S} s"
+                    problem = "the disk does not answer"
             return State(self._since_ns if self._recording else None, self._lost, problem)
 
     def close(self, within_s: float = 2.0) -> None:
@@ -192,6 +217,8 @@ class BlackBox:
                 self._write(items)
             except OSError as error:
                 self._write_failed(error.strerror or str(error))
+            except (ValueError, LookupError, MemoryError) as error:  # ours; control goes on
+                self._write_failed(f"{type(error).__name__}: {error}")
             with self._changed:
                 self._waiting_bytes = sum(map(len, _journals(self._items)))
                 self._busy_ns = None

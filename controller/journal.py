@@ -155,13 +155,19 @@ def decode(journal: bytes) -> Iterator[Record]:
     """All records in their order. Raises JournalError at the first that is none."""
     for at, kind, words in split(journal):
         try:
-            record = _READ[kind](words)
-        except KeyError:
-            raise JournalError(f"byte {at}: there is no record of kind {kind}") from None
-        except (ValueError, IndexError) as error:
-            name = Kind(kind).name.lower()
-            raise JournalError(f"byte {at}: this is no {name}: {error}") from None
-        yield record
+            yield record(kind, words)
+        except JournalError as error:
+            raise JournalError(f"byte {at}: {error}") from None
+
+
+def record(kind: int, words: Sequence[int]) -> Record:
+    """What these numbers say. Raises JournalError."""
+    try:
+        return _READ[kind](words)
+    except KeyError:
+        raise JournalError(f"there is no record of kind {kind}") from None
+    except (ValueError, IndexError) as error:
+        raise JournalError(f"this is no {Kind(kind).name.lower()}: {error}") from None
 
 
 def split(journal: bytes) -> Iterator[tuple[int, int, tuple[int, ...]]]:

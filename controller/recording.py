@@ -109,6 +109,14 @@ class Segment:
                 self.problem = f"a chunk cannot be read, and nothing after it: {error}"
                 return
 
+    def stamps(self) -> list[Stamp]:
+        """Both clocks at its beginning, and whenever something was written. Instead of parts()."""
+        found = [self.header.stamp]
+        for kind, payload in self._chunks:
+            if kind == JOURNAL and len(payload) >= STAMP.size:
+                found.append(Stamp(*STAMP.unpack_from(payload)))
+        return found
+
     def _split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         at = len(MAGIC)
         while at < len(data):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import structlog
 
 from cext.rows import Vehicle
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
 from controller.document.clamps import Clamp
@@ -90,10 +91,12 @@ class Running:
         build: Build | None,
         notifier: Notifier | None,
         latch: Latch,
+        blackbox: BlackBox,
     ) -> None:
         """Without `build` the first document stays."""
         self.depot = depot
         self.latch = latch
+        self.blackbox = blackbox
         self.on_switch: Callable[[], None] = lambda: None
         self._build = build
         self.limit_file = limit_file
@@ -112,7 +115,7 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(depot.kernel)
+        self.tap = self._make_tap()
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -120,9 +123,10 @@ class Running:
             self._start()
             await asyncio.Event().wait()
 
-    def start(self) -> None:
-        """The kernel's first tick, and its thread."""
+    def start(self, why: str = "the enforcer started") -> None:
+        """The kernel's first tick, and its thread. The black box says why."""
         self.latch.hold(self.depot.kernel)
+        self._record(why)
         # No report of what is not yet decided.
         self.depot.kernel.tick(whole_ms(self._clock.now_ns()))
         self.depot.ticker.start()
@@ -192,8 +196,9 @@ class Running:
         self.watch = self._make_watch(self.watch)
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(after.kernel)
-        self.start()
+        self.tap.drain()
+        self.tap = self._make_tap()
+        self.start("another document is in force")
         self._start()
         after.image.announce()
         log.info("document switched", installation_hash=after.site.installation_hash())
@@ -257,6 +262,12 @@ class Running:
         while True:
             await asyncio.sleep(DRAIN_EVERY_S)
             tap.drain()
+            if why := self.blackbox.wanted():
+                self._record(why)
+
+    def _record(self, why: str) -> None:
+        depot = self.depot
+        self.blackbox.begin(depot.site, depot.tables, depot.kernel, self.tap, depot.mode, why)
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""
@@ -272,6 +283,11 @@ class Running:
         return remarks
 
     # What is made anew for each document.
+
+    def _make_tap(self) -> Tap:
+        tap = Tap(self.depot.kernel)
+        tap.follow_bytes(self.blackbox.take)
+        return tap
 
     def _reasons(self) -> Reasons:
         tables = self.depot.tables
@@ -306,6 +322,7 @@ class Running:
             boot_id=self._boot_id,
             mode=depot.mode,
             latch=self.latch,
+            blackbox=self.blackbox,
             started_ns=self._started_ns,
         )
 
