@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from cext.rows import Phases, Together, Vehicle
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
 from controller.image import Clock, Image
@@ -27,6 +28,7 @@ from controller.wire import (
     LinkReport,
     PinReport,
     RealTimeReport,
+    RecordingReport,
     StatusReport,
     Three,
     TogetherReport,
@@ -58,6 +60,7 @@ class Reporter:
     boot_id: str
     mode: Literal["control", "observe"]
     latch: Latch
+    blackbox: BlackBox
     started_ns: int
 
     def report(self, link: LinkReport) -> StatusReport:
@@ -77,6 +80,7 @@ class Reporter:
             state_problem=self.limit_file.problem or self.latch.problem,
             real_time=self._real_time(),
             latched=self.latch.report,
+            recording=self._recording(now_ns),
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
@@ -101,6 +105,11 @@ class Reporter:
             memory=has.memory,
             worst_late_ms=round(self.ticker.worst_late_ns / 1e6, 3),
         )
+
+    def _recording(self, now_ns: int) -> RecordingReport:
+        state = self.blackbox.state
+        since_s = None if state.since_ns is None else _seconds(now_ns - state.since_ns)
+        return RecordingReport(since_s=since_s, lost=state.lost, problem=state.problem)
 
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:
         index = self.tables.circuit_index[circuit.id]
