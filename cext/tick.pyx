@@ -19,6 +19,7 @@ from cext.rows import (
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
+from cext.balance cimport balance
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
@@ -287,6 +288,7 @@ cdef class Kernel:
         count_base(world)
         add_up(world)
         set_targets(world)
+        balance(world)
         decide(world)
         changed = world.changed
         note_tick(world)
