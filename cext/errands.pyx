@@ -150,6 +150,7 @@ cdef class Errands(Agenda):
     cdef object reported
     cdef object silent
     cdef object stalled
+    cdef object deaf
     cdef list ids
     cdef Driver* drivers
     cdef int32_t drivers_n
@@ -158,7 +159,7 @@ cdef class Errands(Agenda):
     cdef readonly int64_t setpoint_writes
 
     def __init__(self, Kernel kernel not None, Plant plant not None, exchange_ns, went, reported,
-                 silent, stalled):
+                 silent, stalled, deaf=frozenset()):
         super().__init__(went)
         self.kernel = kernel
         self.plant = plant
@@ -166,6 +167,7 @@ cdef class Errands(Agenda):
         self.reported = reported
         self.silent = silent
         self.stalled = stalled
+        self.deaf = deaf
         self.ids = []
 
     def __dealloc__(self):
@@ -276,7 +278,7 @@ cdef class Errands(Agenda):
             current[terminal] = 0
         for terminal in range(TERMINALS):
             if driver.phase[terminal] >= 0:
-                current[driver.phase[terminal]] += self.plant._terminal(station, terminal)
+                current[driver.phase[terminal]] += self.plant.told(station, terminal)
         pthread_mutex_lock(&self.kernel.lock)
         take_report(charger, self.now, station.offered_ma, current if driver.metered else NULL,
                     self.plant.shown_state(station), tick)
@@ -325,7 +327,7 @@ cdef class Errands(Agenda):
         cdef int32_t ma
         cdef int64_t tick
         driver.writing = 0
-        if not self.answers(who):
+        if not self.answers(who) or (self.deaf and self.ids[who] in self.deaf):
             return 0
         if not self.plant.take_setpoint(
             &self.plant.depot.stations[who], driver.arriving_ma

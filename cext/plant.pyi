@@ -25,6 +25,7 @@ class Car(NamedTuple):
     reaction_ns: int  # 0.5 to 5 s
     energy_wh: int  # wanted
     taper_wh: int  # within the last `taper_wh` the current falls linearly to 6 A
+    gain_ppm: int = 0  # it draws so much more than it is offered, within its own maximum
 
 class PlantChargerState(NamedTuple):
     """A charger at this instant."""
@@ -90,6 +91,8 @@ class Plant:
         """Whether it is closed."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
+    def set_told(self, charger: int, told_ma: int | None) -> None:
+        """What it reports of each phase it uses, whatever it draws; None: what it draws."""
     # what a controller can do and see
     def write_setpoint(self, charger: int, ma: int) -> bool:
         """Accepted by the charger's register: takes effect, feeds its watchdog.
@@ -115,7 +118,10 @@ class Plant:
     def set_cap(self, circuit: int, cap_ma: Phases) -> None: ...
     def cap(self, circuit: int) -> Phases: ...
     def over(self, circuit: int) -> Over: ...
+    def above(self, circuit: int) -> Phases:
+        """The highest load above the cap of each phase since the last `mark()`, in inner steps;
+        negative where it never was above."""
     def mark(self) -> None:
-        """Begins a new measuring window for `over()` of every circuit."""
+        """Begins a new measuring window for `over()` and `above()` of every circuit."""
     def offered_total_ma(self) -> int:
         """Σ of setpoints in force: for "nothing rose"."""
