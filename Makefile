@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway bench search searched build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,6 +35,8 @@ stories: build ## tests marked rig: every story on real processes and protocols,
 slow: build ## tests marked slow: the wheel, hours of a depot's life
 	@$(PYTEST) -n auto -m "slow and not rig"
 
+TREES ?= 20000
+
 # Each way to fail, once: all of them at the same time.
 MAIN = gateway_hangs gateway_latches gateway_power_cut gateway_probed gateway_upgrade
 
@@ -51,6 +53,9 @@ searched: build
 
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
+
+oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
+	@$(PYTHON) -m tests.compare --trees $(TREES)
 
 bench: build ## measure every figure of docs/performance.md on this machine, and judge it
 	@$(PYTHON) -m hil bench --json
@@ -103,9 +108,10 @@ sanitize: ## the kernel's tests with gcc's sanitizers; SANITIZED="tests/test_x.p
 	@rm -rf $(CHECKED) && mkdir -p $(CHECKED)
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(CHECKED)
 	@cd $(CHECKED) && CFLAGS="$(CHECKS)" $(abspath $(PYTHON)) setup.py --quiet build_ext --inplace
-	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=log_path=report \
+	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=print_stacktrace=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest -m "not rig and not slow" $(SANITIZED) \
+		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest --capture=sys \
+		-m "not rig and not slow" $(SANITIZED) \
 		|| { cat report.* 2>/dev/null; exit 1; }
 
 clean: ## remove all that was built, .venv stays

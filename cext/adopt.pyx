@@ -10,9 +10,12 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from cext.orders cimport order
+from cext.phases cimport forget_phases
 from cext.targets cimport blame, set_failsafe, to_step
 from cext.types cimport (
+    BY_RATING,
     GRID_PHASES,
+    ROWS,
     RULE_MAXIMUM,
     Charger,
     Circuit,
@@ -35,6 +38,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.now = old.now
     world.began = old.began
     world.leaving = old.leaving
+    world.latched = old.latched
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
     for i, was in sources.items():
@@ -69,13 +73,14 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
-    for phase in range(GRID_PHASES):
+    for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
         to.reading[phase] = circuit.reading[phase]
         to.base_hi[phase] = circuit.base_hi[phase]
         to.excess[phase] = circuit.excess[phase]
         to.draw_hi[phase] = circuit.draw_hi[phase]
+    for phase in range(GRID_PHASES):
         if to.declared[phase] == circuit.declared[phase]:
             to.worst[phase] = circuit.worst[phase]
             to.disproofs[phase] = circuit.disproofs[phase]
@@ -206,10 +211,12 @@ cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
 
 cdef int rename(Why* why, now_circuit, now_slot) except -1:
     """A reason under the new indexes; what is gone is nobody's."""
-    why.slot = now_slot.get(why.slot, -1)
+    if why.slot >= 0:
+        why.slot = now_slot.get(why.slot, -1)
     why.circuit = now_circuit.get(why.circuit, -1)
     if why.circuit < 0:
         why.phase = -1
+        why.slot = max(why.slot, <int32_t>BY_RATING)
     return 0
 
 
@@ -234,6 +241,9 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
+    memcpy(to.freed, charger.freed, sizeof(to.freed))
+    memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before
     to.peak_since = charger.peak_since
@@ -283,6 +293,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.current_known = 0
     to.ring.count = 0
     to.ring.newest = 0
+    forget_phases(to)
 
 
 cdef void refit(World* world) noexcept nogil:

@@ -9,6 +9,7 @@ from cext.rows import (
     CircuitRow,
     ContactorRow,
     Demand,
+    Pause,
     Phases,
     SlotRow,
     SourceRow,
@@ -20,6 +21,7 @@ MOST_MA = 2**27  # 134 kA: beyond any depot, and sums of thousands stay far insi
 MOST_NS = 2**60  # of a moment: 36 years of uptime, and sums stay inside int64
 MOST_SPAN_NS = 2**56  # of a duration: 2.3 years
 MOST_WEIGHT = 1000
+MOST_RANK = 100  # of a class
 MOST_ROWS = 100_000
 MOST_CONTACTORS = 1000
 
@@ -31,10 +33,13 @@ def refuse(problems: Iterator[str]) -> None:
 
 
 def check_demands(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None = None,
 ) -> None:
     """Raises ValueError for a fair-share run that makes no sense."""
-    refuse(_demand_problems(parents, caps_ma, demands))
+    refuse(_demand_problems(parents, caps_ma, demands, sums_ma))
 
 
 def check_tables(
@@ -51,9 +56,17 @@ def check_tables(
 
 
 def _demand_problems(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None,
 ) -> Iterator[str]:
     yield from _parent_problems(parents)
+    if sums_ma is not None and len(sums_ma) != len(parents):
+        yield f"{len(parents)} circuits but {len(sums_ma)} sums"
+    for i, sum_ma in enumerate(sums_ma or ()):
+        if sum_ma is not None:
+            yield from _range(f"sum {i}", "sum_ma", sum_ma, -(2**33), 2**33)
     if len(caps_ma) != len(parents):
         yield f"{len(parents)} circuits but {len(caps_ma)} caps"
     for i, cap in enumerate(caps_ma):
@@ -66,6 +79,8 @@ def _demand_problems(
         for name in ("min_ma", "max_ma"):
             yield from _range(where, name, getattr(demand, name), 0, 2**31 - 1)
         yield from _range(where, "weight", demand.weight, 1, MOST_WEIGHT)
+        yield from _range(where, "class_rank", demand.class_rank, 0, MOST_RANK)
+        yield from _range(where, "floor_ma", demand.floor_ma, 0, 2**31 - 1)
 
 
 def _parent_problems(parents: Sequence[int]) -> Iterator[str]:
@@ -91,6 +106,7 @@ def _table_problems(
         if circuit.base_step_ma is not None:
             yield from _amps(f"circuit {i}", circuit, "base_step_ma")
         yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
+        yield from _circuit_problems(f"circuit {i}", circuit)
     for i, source in enumerate(sources):
         where = f"source {i}"
         yield from _index(where, "circuit", source.circuit, len(circuits))
@@ -110,6 +126,16 @@ def _table_problems(
     yield from _range("tuning", "ramp_ma_per_s", tuning.ramp_ma_per_s, 1, MOST_MA)
 
 
+def _circuit_problems(where: str, circuit: CircuitRow) -> Iterator[str]:
+    """Of what only some circuits have."""
+    if circuit.busbar_ma is not None:
+        yield from _amps(where, circuit, "busbar_ma")
+    if circuit.sum_ma is not None:
+        yield from _range(where, "sum_ma", circuit.sum_ma, 0, len(PHASES) * MOST_MA)
+    if circuit.imbalance_ma is not None:
+        yield from _range(where, "imbalance_ma", circuit.imbalance_ma, 0, MOST_MA)
+
+
 def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterator[str]:
     yield from _index(where, "circuit", charger.circuit, circuits)
     yield from _phases(where, charger.phases)
@@ -127,6 +153,19 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
         yield from _range(where, "ceiling_ma", charger.ceiling_ma, 0, MOST_MA)
     if charger.min_ma > charger.max_ma:
         yield f"{where}: min_ma {charger.min_ma} is above max_ma {charger.max_ma}"
+    if charger.may_pause not in tuple(Pause):
+        yield f"{where}: may_pause {charger.may_pause!r} is no rows.Pause"
+    elif charger.may_pause == Pause.NEVER and not _settable(charger):
+        yield f"{where}: may never be paused, and no setpoint lies between its least and highest"
+
+
+def _settable(charger: ChargerRow) -> bool:
+    """Whether a multiple of its step lies between its minimum and the highest it may get."""
+    if not isinstance(charger.step_ma, int) or charger.step_ma < 1:
+        return True  # that has been said
+    highest = charger.max_ma if charger.ceiling_ma is None else charger.ceiling_ma
+    least = -(-charger.min_ma // charger.step_ma) * charger.step_ma
+    return 0 < least <= min(highest, charger.max_ma)
 
 
 def _contactor_problems(contactors: Sequence[ContactorRow], chargers: int) -> Iterator[str]:

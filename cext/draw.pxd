@@ -18,11 +18,14 @@ cdef void count_draw(World* world) noexcept nogil
 cdef int32_t wakes_at(const Charger* charger) noexcept nogil
 
 
+cdef inline int64_t more(int64_t ma, int64_t ppm) noexcept nogil:
+    """So much and so many parts in a million more, rounded up."""
+    return ma + (ma * ppm + MILLION - 1) // MILLION
+
+
 cdef inline int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
     """The most a setpoint permits: tolerance, rounded up, and standby on top."""
-    return (
-        setpoint + (setpoint * charger.tolerance_ppm + MILLION - 1) // MILLION + charger.standby
-    )
+    return more(setpoint, charger.tolerance_ppm) + charger.standby
 
 
 cdef inline bint told_since_power(const Charger* charger) noexcept nogil:

@@ -4,6 +4,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
+from cext.pause cimport least_order
+from cext.phases cimport count_phases, note_phases
 from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
 from cext.types cimport (
     GRID_PHASES,
@@ -33,9 +35,10 @@ cdef void take_report(
 ) noexcept nogil:
     """A charger's report; `in_force` -1 and `current` NULL mean unknown."""
     cdef int32_t phase
+    cdef bint other_state = not charger.heard or vehicle != charger.vehicle
     if charger.heard and at < charger.report_at:
         return
-    if not charger.heard or vehicle != charger.vehicle:
+    if other_state:
         meet_vehicle(charger, at)
     charger.heard = 1
     charger.report_at = at
@@ -47,6 +50,7 @@ cdef void take_report(
         for phase in range(GRID_PHASES):
             charger.current[phase] = current[phase]
         ring_push(&charger.ring, at, current)
+    note_phases(charger, at, other_state)
     if in_force >= 0:
         confirm(charger, at, in_force)
 
@@ -116,7 +120,7 @@ cdef void ordered_draw(const World* world, const Charger* charger, int64_t* most
             most[phase] = charger.draw_hi[phase] if charger.wired[phase] else 0
         return
     for phase in range(GRID_PHASES):
-        most[phase] = draw if charger.wired[phase] else 0
+        most[phase] = draw if charger.uses[phase] else charger.draw_hi[phase]
 
 
 cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
@@ -129,13 +133,14 @@ cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
     return charger.proof == PROOF_MISSING and now - max(since, charger.proof_at) >= PROVING
 
 
-cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
+cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     """Freshness, what may be in force, and the upper end of the draw."""
     cdef int32_t phase
     cdef int32_t hi[GRID_PHASES]
-    cdef int64_t measured
+    cdef int64_t measured, told, now = world.now
     charger.fresh = charger.heard and in_date(charger.report_at, charger.max_age, now)
     charger.unproven = is_unproven(charger, now)
+    count_phases(world, charger)
     if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
         charger.in_force_hi = max(
             charger.in_force_hi, max(charger.fallback, charger.power_on)
@@ -168,8 +173,9 @@ cdef void count_charger(Charger* charger, int64_t now) noexcept nogil:
         if charger.fresh and charger.current_known:
             hi[phase] = max(hi[phase], charger.current[phase])
         if charger.wired[phase]:
-            measured = hi[phase] + <int64_t>hi[phase] * charger.tolerance_ppm // MILLION
-            charger.draw_hi[phase] = max(worst_draw(charger, charger.in_force_hi), measured)
+            measured = more(hi[phase], charger.tolerance_ppm)
+            told = worst_draw(charger, charger.in_force_hi if charger.uses[phase] else 0)
+            charger.draw_hi[phase] = max(told, measured)
             if charger.stubborn and not (charger.fresh and charger.current_known):
                 charger.draw_hi[phase] = max(
                     charger.draw_hi[phase], worst_draw(charger, charger.ceiling)
@@ -280,6 +286,7 @@ cdef void count_draw(World* world) noexcept nogil:
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] = 0
             circuit.draw_hi[phase] = 0
+            circuit.retaken[phase] = 0
             circuit.credit[phase] = 0
             circuit.may_shed[phase] = 0
             circuit.quick_shed[phase] = 0
@@ -287,7 +294,7 @@ cdef void count_draw(World* world) noexcept nogil:
             circuit.suspect_draw[phase] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        count_charger(charger, world.now)
+        count_charger(world, charger)
         watch_suspect(charger, world.now)
         count_demand(charger, world.now, world.turn_index)
         circuit = &world.circuits[charger.circuit]
@@ -346,6 +353,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
             if stays < NOTHING_MA:
                 continue
+            stays = max(<int64_t>0, stays - least_order(charger))
             circuit.may_shed[phase] += stays
             if not charger.write_gap:
                 circuit.quick_shed[phase] += stays

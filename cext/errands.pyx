@@ -13,6 +13,7 @@ from libc.stdlib cimport free, realloc
 
 from cext.depot cimport TERMINALS, Station
 from cext.draw cimport take_report
+from cext.journal cimport KIND_PROVEN, note_pair, note_report
 from cext.plant cimport Plant
 from cext.tick cimport Kernel, pthread_mutex_lock, pthread_mutex_unlock
 from cext.types cimport GRID_PHASES, PROOF_NOT_ASKED, Charger
@@ -280,9 +281,14 @@ cdef class Errands(Agenda):
             if driver.phase[terminal] >= 0:
                 current[driver.phase[terminal]] += self.plant.told(station, terminal)
         pthread_mutex_lock(&self.kernel.lock)
+        note_report(
+            &self.kernel.world, who, self.now, station.offered_ma,
+            current if driver.metered else NULL, self.plant.shown_state(station), tick,
+        )
         take_report(charger, self.now, station.offered_ma, current if driver.metered else NULL,
                     self.plant.shown_state(station), tick)
         if charger.proof != PROOF_NOT_ASKED:
+            note_pair(&self.kernel.world, KIND_PROVEN, who, PROOF_NOT_ASKED)
             charger.proof = PROOF_NOT_ASKED
             charger.proof_at = self.kernel.world.now
         pthread_mutex_unlock(&self.kernel.lock)

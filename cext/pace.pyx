@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t
 from cext.contactors cimport lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
+from cext.latch cimport hold_latched, name_latched
 from cext.orders cimport order
 from cext.reclose cimport reclose
 from cext.rise cimport rise, worth_a_write
@@ -20,13 +21,16 @@ from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World
 cdef void decide(World* world) noexcept nogil:
     """Sets every order for this tick; the ledgers and targets stand."""
     fall_back(world)
+    hold_latched(world)
     lower_silent(world)
     lower_parted(world)
     shed_excess(world)
     fall_to_targets(world)
     escalate(world)
     lower_calmly(world)
-    if not world.leaving:
+    if world.latched:
+        name_latched(world)
+    elif not world.leaving:
         reclose(world)
         rise(world)
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 Phases = tuple[int, int, int]
 
 NO_PHASE = -1
+ALL_PHASES = 3  # of a reason: what the three carry together
+BY_RATING = -1  # of a reason: no limit slot, the circuit's own rating
+BY_BUSBAR = -2  # its bus bar's
 ROOT = -1
 NEVER_NS = 2**63 - 1
 
@@ -31,6 +34,14 @@ class Kind(IntEnum):
 
     GRID = 1
     ECONOMIC = 2
+
+
+class Pause(IntEnum):
+    """Whether a charger may be told 0 while it charges."""
+
+    YES = 0
+    REPLUG = 1  # its vehicle does not start again by itself: paused last, and not for turns
+    NEVER = 2  # never ordered below its minimum, which counts as drawn
 
 
 class Rule(IntEnum):
@@ -58,6 +69,7 @@ class Rule(IntEnum):
     PACED = 19  # its writes are paced: waits until an increase need not be taken back at once
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
+    LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
 
 
 class Demand(NamedTuple):
@@ -68,6 +80,9 @@ class Demand(NamedTuple):
     min_ma: int
     max_ma: int
     weight: int = 1
+    class_rank: int = 0  # all of a lower one have their shares before
+    floor_ma: int = 0  # met before anybody of its class grows beyond the minimum, or the own floor
+    early: bool = False  # its minimum goes before every class
 
 
 class CircuitRow(NamedTuple):
@@ -79,6 +94,9 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
+    busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
+    sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
+    imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
 
 
 class SourceRow(NamedTuple):
@@ -119,6 +137,7 @@ class ChargerRow(NamedTuple):
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
     confirm_gap_ns: int = 0  # how long a read-back may take beyond lag and poll
     ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
+    may_pause: Pause = Pause.YES
 
 
 class SlotRow(NamedTuple):
@@ -157,8 +176,8 @@ class Why(NamedTuple):
 
     rule: Rule
     circuit: int  # -1 where no circuit is to blame
-    phase: int  # -1, or 0..2
-    slot: int  # -1: the circuit's rating
+    phase: int  # -1, or 0..2, or ALL_PHASES together
+    slot: int  # BY_RATING, BY_BUSBAR: the circuit's own
 
 
 class Output(NamedTuple):
@@ -170,6 +189,16 @@ class Output(NamedTuple):
     expires_ns: int  # never written at or after this instant
     why: Why  # what keeps it there now
     cause: Why  # what changed it last
+
+
+class Together(NamedTuple):
+    """What the three phases of a circuit carry together, where that is bounded."""
+
+    cap_ma: int
+    reading_ma: int | None  # exporting phases as nothing, unless export is credited; None: blind
+    base_hi_ma: int
+    draw_hi_ma: int
+    excess_ma: int
 
 
 class CircuitState(NamedTuple):
@@ -184,6 +213,7 @@ class CircuitState(NamedTuple):
     draw_hi_ma: Phases
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
+    together: Together | None = None
 
 
 class ChargerState(NamedTuple):

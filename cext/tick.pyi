@@ -98,6 +98,14 @@ class Kernel:
         """
     def leave(self) -> None:
         """From now on nothing rises, and every charger goes to its fail-safe setpoint."""
+    def latch(self, on: bool) -> None:
+        """Closes the latch, or ends it. While it is closed nothing rises and no contactor closes.
+
+        When it closes, each charger goes to the lesser of its setpoint in force and its
+        fail-safe setpoint, and its order is never above the latter until the latch ends.
+        """
+    @property
+    def latched(self) -> bool: ...
     def tick(self, now_ns: int) -> bool:
         """Decides once; True when an order changed, a contactor's too. Time must not run
         backwards.
@@ -110,6 +118,11 @@ class Kernel:
     @property
     def now_ns(self) -> int:
         """The instant of the last tick."""
+    def drain(self) -> bytes:
+        """The journal since the last drain, to be read by `controller.journal`: whole records.
+
+        For one reader: two at once may find nothing, but never half of a record.
+        """
     def output(self, charger: int) -> Output: ...
     def setpoints(self) -> list[int | None]:
         """All chargers' setpoints as `output` tells them, at less cost."""

@@ -5,18 +5,16 @@ Every outside index and value is checked here, once. Inside, the tick runs witho
 GIL on structs that the kernel owns, and allocates nothing.
 """
 
-from cext.check import MOST_MA, MOST_NS, check_tables
+from cext.check import MOST_MA, check_tables
 from cext.rows import (
     ChargerState,
     CircuitState,
     ContactorState,
     Output,
-    Rule,
     SlotState,
     SourceState,
     Vehicle,
 )
-from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -24,13 +22,33 @@ from cext.adopt cimport refit, take_over
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
+from cext.edge cimport amps, index, index_map, instant, three, three64, together, whole, why_row
+from cext.journal cimport (
+    KIND_DISTRUST,
+    KIND_FALLBACK,
+    KIND_LATCH,
+    KIND_LEAVE,
+    KIND_PROVEN,
+    journal_take,
+    journal_used,
+    note,
+    note_contact,
+    note_limit,
+    note_pair,
+    note_reading,
+    note_report,
+    note_tick,
+)
 from cext.lay cimport lay_world
 from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.sums cimport add_up
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport (
+    LATCH_CLOSING,
+    LATCH_OPEN,
     PROOF_GIVEN,
     PROOF_MISSING,
     PROOF_NOT_ASKED,
@@ -41,16 +59,19 @@ from cext.types cimport (
     Contactor,
     Slot,
     Source,
-    Why,
     World,
 )
+
+
+cdef extern from "Python.h":
+    object PyBytes_FromStringAndSize(const char* start, Py_ssize_t count)
+    char* PyBytes_AsString(object value) except NULL
 
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void* buffer, size_t count)
 
 
-RULES = tuple(Rule)
 VEHICLES = tuple(Vehicle)
 SLOT_STATES = ("live", "unlimited", "ended", "lost")
 
@@ -105,6 +126,7 @@ cdef class Kernel:
         cdef int64_t at = instant("at_ns", at_ns)
         amps("current_ma", current_ma, -MOST_MA, current)
         pthread_mutex_lock(&self.lock)
+        note_reading(&self.world, i, at, current)
         take_reading(&self.world.sources[i], at, current)
         pthread_mutex_unlock(&self.lock)
         self.wake()
@@ -123,6 +145,7 @@ cdef class Kernel:
             amps("current_ma", current_ma, -MOST_MA, current)
         pthread_mutex_lock(&self.lock)
         news = state == VEHICLE_E and self.world.chargers[i].vehicle != VEHICLE_E
+        note_report(&self.world, i, at, in_force, current if known else NULL, state, written)
         take_report(
             &self.world.chargers[i], at, in_force, current if known else NULL, state, written
         )
@@ -134,6 +157,8 @@ cdef class Kernel:
         cdef int32_t i = index("source", source, self.world.sources_n)
         cdef bint doubted = distrusted
         pthread_mutex_lock(&self.lock)
+        if self.world.sources[i].distrusted != doubted:
+            note_pair(&self.world, KIND_DISTRUST, i, doubted)
         distrust(&self.world, &self.world.sources[i], doubted)
         pthread_mutex_unlock(&self.lock)
         self.wake()
@@ -143,6 +168,8 @@ cdef class Kernel:
         cdef int32_t fallback = whole("fallback_ma", fallback_ma, 0, MOST_MA)
         cdef Charger* to = &self.world.chargers[i]
         pthread_mutex_lock(&self.lock)
+        if to.told_fallback != fallback:
+            note_pair(&self.world, KIND_FALLBACK, i, fallback)
         to.told_fallback = fallback
         to.fallback = max(to.declared_fallback, fallback)
         pthread_mutex_unlock(&self.lock)
@@ -155,6 +182,7 @@ cdef class Kernel:
             proof = PROOF_GIVEN if proven else PROOF_MISSING
         pthread_mutex_lock(&self.lock)
         if to.proof != proof:
+            note_pair(&self.world, KIND_PROVEN, i, proof)
             to.proof = proof
             to.proof_at = self.world.now
         pthread_mutex_unlock(&self.lock)
@@ -165,6 +193,7 @@ cdef class Kernel:
         cdef bint is_closed = closed is not False  # what is not a clear "open" is not one
         cdef bint news
         pthread_mutex_lock(&self.lock)
+        note_contact(&self.world, i, at, is_closed)
         news = take_contact(&self.world.contactors[i], at, is_closed)
         pthread_mutex_unlock(&self.lock)
         if news:
@@ -187,14 +216,36 @@ cdef class Kernel:
         to.alive_until = alive_until
         for phase in range(GRID_PHASES):
             to.limit[phase] = 0 if unlimited else limit[phase]
+        note_limit(&self.world, i)
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
     def leave(self):
         pthread_mutex_lock(&self.lock)
+        note(&self.world, KIND_LEAVE, NULL, 0)
         self.world.leaving = 1
         pthread_mutex_unlock(&self.lock)
         self.wake()
+
+    def latch(self, on):
+        cdef bint closes = on is not False  # what is not a clear "off" is none
+        cdef int64_t told = closes
+        pthread_mutex_lock(&self.lock)
+        note(&self.world, KIND_LATCH, &told, 1)
+        if not closes:
+            self.world.latched = LATCH_OPEN
+        elif self.world.latched == LATCH_OPEN:
+            self.world.latched = LATCH_CLOSING
+        pthread_mutex_unlock(&self.lock)
+        self.wake()
+
+    @property
+    def latched(self):
+        cdef bint latched
+        pthread_mutex_lock(&self.lock)
+        latched = self.world.latched != LATCH_OPEN
+        pthread_mutex_unlock(&self.lock)
+        return latched
 
     cdef void wake(self) noexcept:
         cdef uint64_t one = 1
@@ -234,11 +285,30 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        add_up(world)
         set_targets(world)
         decide(world)
         changed = world.changed
+        note_tick(world)
         pthread_mutex_unlock(&self.lock)
         return changed
+
+    # --- the journal ----------------------------------------------------------------
+
+    def drain(self):
+        cdef int64_t count, tail
+        cdef bint mine
+        pthread_mutex_lock(&self.lock)
+        count = journal_used(&self.world)
+        tail = self.world.journal.tail
+        pthread_mutex_unlock(&self.lock)
+        drained = PyBytes_FromStringAndSize(NULL, count)  # not while a tick waits for the lock
+        pthread_mutex_lock(&self.lock)
+        mine = tail == self.world.journal.tail  # else another drain was faster
+        if mine:
+            journal_take(&self.world, PyBytes_AsString(drained), count)
+        pthread_mutex_unlock(&self.lock)
+        return drained if mine else b""
 
     # --- orders out -----------------------------------------------------------------
 
@@ -293,7 +363,7 @@ cdef class Kernel:
         return CircuitState(
             three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
             c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control),
+            three(c.worst), bool(c.beyond_control), together(&c),
         )
 
     def charger(self, charger):
@@ -350,52 +420,3 @@ cdef class Kernel:
         failsafe = self.world.chargers[i].failsafe
         pthread_mutex_unlock(&self.lock)
         return failsafe
-
-
-# --- checks at the edge -----------------------------------------------------------------
-
-
-cdef object whole(str name, value, least, most):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name}: {value!r} is not a whole number")
-    if not least <= value <= most:
-        raise ValueError(f"{name}: {value} is not within {least} and {most}")
-    return value
-
-
-cdef object instant(str name, value):
-    return whole(name, value, 0, MOST_NS)
-
-
-cdef object index(str name, value, int32_t count):
-    if not isinstance(value, int) or not 0 <= value < count:
-        raise IndexError(f"there is no {name} {value!r}, only {count}")
-    return value
-
-
-cdef object index_map(str name, value, int32_t count, int32_t old_count):
-    """A dict of new to old indexes, each old one at most once."""
-    pairs = {index(name, i, count): index(f"old {name}", was, old_count) for i, was in value.items()}
-    if len(set(pairs.values())) != len(pairs):
-        raise ValueError(f"two {name}s cannot both take over from one")
-    return pairs
-
-
-cdef int amps(str name, value, least, int32_t* to) except -1:
-    if len(value) != GRID_PHASES:
-        raise ValueError(f"{name}: {value!r} is not one value per phase")
-    for phase in range(GRID_PHASES):
-        to[<int32_t>phase] = whole(name, value[phase], least, MOST_MA)
-    return 0
-
-
-cdef object three(const int32_t* value):
-    return (value[0], value[1], value[2])
-
-
-cdef object three64(const int64_t* value):
-    return (value[0], value[1], value[2])
-
-
-cdef object why_row(const Why* why):
-    return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)

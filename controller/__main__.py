@@ -25,6 +25,7 @@ COMMANDS = {
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",
     "verify": "say whether a gateway would take a signed document",
+    "simulate": "let a day pass at a site, on the virtual depot",
     "bench": "measure the kernel on this machine",
 }
 """Each is a module of `controller.commands` that offers `register(subparsers)` and

@@ -80,6 +80,9 @@ class House(Protocol):
     def late_s(self) -> float:
         """How old the last decision is."""
 
+    def reset_latch(self, by: str) -> None:
+        """As somebody on site would."""
+
 
 class NotTakenUpError(Exception):
     """A document that was in force and cannot be again: the step that failed, and why."""
@@ -244,6 +247,10 @@ class Configuration:
                 step, why = "storage", str(error)
         if step is None:
             log.info("document in force", revision=candidate.revision)
+            if candidate.resets_latch:
+                self._house.reset_latch(
+                    f"the installer's signature on revision {candidate.revision}"
+                )
             self._tell(testing.model_copy(update={"state": "active"}))
             return
         await self._house.switch(before)

@@ -26,7 +26,8 @@ from controller.proof import Finding, Proof, prove
 from controller.reaction import Reaction
 from controller.remedies import Remedy
 from controller.site import Site, operated, parse
-from controller.units import amperes_text, seconds_text
+from controller.transition import Transition
+from controller.units import NS_PER_S, amperes_text, seconds_text
 
 JUMP_MAX = 2**32  # of revisions without a signature: nobody can use all numbers up
 UNREADABLE = "\ufffd"
@@ -51,6 +52,10 @@ class Parts(Entry):
     installation: dict[str, Any] | None = Field(
         default=None, description="A whole site document: docs/site.schema.json."
     )
+    reset: Literal["latch"] | None = Field(
+        default=None,
+        description="Ends the latch when this document becomes active. Only with a signature.",
+    )
 
 
 class Message(Entry):
@@ -61,7 +66,8 @@ class Message(Entry):
     )
     document: Parts
     signature: Signature | None = Field(
-        default=None, description="Needed where the installation differs from the present one."
+        default=None,
+        description="Needed where the installation differs from the present one, and for a reset.",
     )
 
 
@@ -85,6 +91,7 @@ class Candidate:
     operation: Mapping[str, Any]
     installation: Mapping[str, Any] | None  # None: the present one
     site: Site
+    resets_latch: bool = False
 
 
 class RefusedDocumentError(Exception):
@@ -163,7 +170,8 @@ def judge(message: Message, sha256: str, base: Base, profiles: Profiles) -> Cand
     proof = prove(site)
     if not proof.passed and site.mode != "observe":
         raise refuse("proof", list(_failures(proof)))
-    return Candidate(message.revision, sha256, parts.operation, installation, site)
+    resets = parts.reset is not None
+    return Candidate(message.revision, sha256, parts.operation, installation, site, resets)
 
 
 def _revision(message: Message, base: Base) -> list[Problem]:
@@ -180,9 +188,12 @@ def _signature(
     message: Message, base: Base, installation: Mapping[str, Any] | None
 ) -> list[Problem]:
     if message.signature is None:
-        if installation is None:
+        if message.document.reset is not None:
+            why = "is missing: only the installer may reset the latch over the air"
+        elif installation is None:
             return []
-        why = "is missing: the installation differs, and only its installer may change it"
+        else:
+            why = "is missing: the installation differs, and only its installer may change it"
         return [Problem("signature", why)]
     # Here and not above: it takes 10 MB, and most gateways never meet a signature.
     from controller import trust  # noqa: PLC0415
@@ -233,14 +244,33 @@ def _within(part: str, problems: Sequence[Problem]) -> list[Problem]:
 
 def _failures(proof: Proof) -> list[Problem]:
     """What `loadkeeper check` would show of the lines that failed, in short."""
-    return [_failure(each) if isinstance(each, Finding) else _late(each) for each in proof.refused]
+    found: list[Problem] = []
+    for each in proof.refused:
+        match each:
+            case Finding():
+                found.append(_failure(each))
+            case Transition():
+                found.append(_overloaded(each))
+            case Reaction():
+                found.append(_late(each))
+    return found
+
+
+def _overloaded(transition: Transition) -> Problem:
+    where = f"proof.transition.{transition.circuit}.{GRID_PHASES[transition.phase]}"
+    after_ns = transition.trips_ns or 0
+    why = (
+        f"{amperes_text(transition.sum_ma)} A until the chargers have fallen back, "
+        f"which may trip its protection after {after_ns / NS_PER_S:.1f} s"
+    )
+    return Problem(where, _helped(why, transition.remedies))
 
 
 def _late(reaction: Reaction) -> Problem:
     where = f"proof.reaction.{reaction.source or reaction.circuit}"
     why = (
         f"{seconds_text(reaction.takes_ns)} s until an excess is gone, "
-        f"where {seconds_text(reaction.allowed_ns)} s are allowed"
+        f"where {reaction.allowed_ns / NS_PER_S:g} s are allowed"
     )
     return Problem(where, _helped(why, reaction.remedies))
 

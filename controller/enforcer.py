@@ -20,6 +20,7 @@ from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
 from controller.image import Clock
+from controller.latch import Latch
 from controller.leaving import leave
 from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import RefusedLimitError
@@ -32,7 +33,7 @@ from controller.server import Server, bound
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
-from controller.wire import Limit, LimitAnswer, LinkReport, StatusReport, Welcome
+from controller.wire import Limit, LimitAnswer, LinkReport, ResetAnswer, StatusReport, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -78,11 +79,20 @@ class Enforcer:
         self._boot_id = boot_id
         self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
         self.events = Events(clock)
+        self.latch = Latch(places.latch, self.events, wall)
         self._server = Server(allowed_uids, self)
         build = documents.build if documents else None
         self._notifier = notifier or Notifier({})
         self._running = Running(
-            depot, self._limit_file, self.events, clock, wall, boot_id, build, self._notifier
+            depot,
+            self._limit_file,
+            self.events,
+            clock,
+            wall,
+            boot_id,
+            build,
+            self._notifier,
+            self.latch,
         )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
@@ -129,6 +139,7 @@ class Enforcer:
             finally:
                 self._running.stop()
                 self._limit_file.close()
+                self.latch.stop()
                 if self._revisions is not None:
                     self._revisions.close()
         log.info("stopped")
@@ -242,6 +253,11 @@ class Enforcer:
     def confirmed(self, confirmed: Confirmed) -> None:
         if self._configuration is not None:
             self._configuration.confirmed(confirmed)
+
+    def reset(self, by: str) -> ResetAnswer:
+        was = self.latch.reset(by)
+        self._server.announce()
+        return ResetAnswer(was=was)
 
     def _told(self, reported: Reported) -> None:
         if reported != self._last_told:

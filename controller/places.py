@@ -39,6 +39,10 @@ class Places:
     def documents(self) -> Path:
         return self.state / "documents.json"
 
+    @property
+    def latch(self) -> Path:
+        return self.state / "latch.json"
+
     def prepare(self) -> None:
         """Makes both directories, private where they are new. Raises PlaceError."""
         for directory in (self.runtime, self.state):

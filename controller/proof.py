@@ -19,6 +19,7 @@ from controller.reaction import Reaction, reactions
 from controller.relays import Relay, Unsafe, relays, unsafe
 from controller.remedies import Excess, Group, Remedy, Setting, remedies
 from controller.site import Site
+from controller.transition import Transition, transitions
 
 __all__ = ["Counted", "Finding", "Line", "Proof", "Term", "Watchdogs", "prove"]
 
@@ -60,25 +61,29 @@ class Watchdogs:
     armed: bool
 
 
+Verdict = Finding | Transition | Reaction
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """`watchdogs` belongs to line POWER_CUT: what is not armed stays at its power-on current."""
 
     findings: tuple[Finding, ...]
     watchdogs: tuple[Watchdogs, ...]
+    transitions: tuple[Transition, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     derogations: tuple[Derogation, ...] = ()
     relays: tuple[Relay, ...] = ()  # that drop chargers without us
     unsafe: tuple[Unsafe, ...] = ()  # named, and not relied upon
 
     @property
-    def failed(self) -> tuple[Finding | Reaction, ...]:
+    def failed(self) -> tuple[Verdict, ...]:
         """What does not hold by itself."""
-        every: tuple[Finding | Reaction, ...] = (*self.findings, *self.reactions)
+        every: tuple[Verdict, ...] = (*self.findings, *self.transitions, *self.reactions)
         return tuple(each for each in every if not each.passed)
 
     @property
-    def refused(self) -> tuple[Finding | Reaction, ...]:
+    def refused(self) -> tuple[Verdict, ...]:
         """What does not hold, and nobody answers for as much."""
         return tuple(each for each in self.failed if self.covering(each) is None)
 
@@ -98,14 +103,14 @@ class Proof:
         wanted = [self.concerning(each) for each in self.failed]
         return tuple(each for each in self.derogations if each not in wanted)
 
-    def covering(self, failed: Finding | Reaction) -> Derogation | None:
+    def covering(self, failed: Verdict) -> Derogation | None:
         """The derogation that reaches as far as this one fails."""
         derogation = self.concerning(failed)
         return derogation if derogation is not None and _reaches(derogation, failed) else None
 
-    def concerning(self, failed: Finding | Reaction) -> Derogation | None:
+    def concerning(self, failed: Verdict) -> Derogation | None:
         """The derogation for its line and place, however far it reaches."""
-        line = failed.line if isinstance(failed, Finding) else Line.REACTION
+        line = _line(failed)
         place = (None, failed.source) if failed.source is not None else (failed.circuit, None)
         for each in self.derogations:
             if (each.line, each.circuit, each.source) == (line, *place):
@@ -113,12 +118,29 @@ class Proof:
         return None
 
 
-def _reaches(derogation: Derogation, failed: Finding | Reaction) -> bool:
-    """A sum, by its excess; a reaction, by the step that flows and how long it does."""
-    if isinstance(failed, Finding):
-        return failed.sum_ma - failed.allowed_ma <= derogation.excess_ma
+def _line(failed: Verdict) -> Line:
+    match failed:
+        case Finding():
+            return failed.line
+        case Transition():
+            return Line.TRANSITION
+        case Reaction():
+            return Line.REACTION
+
+
+def _reaches(derogation: Derogation, failed: Verdict) -> bool:
+    """A sum, by its excess; what passes, by the excess and by how long it lasts."""
+    match failed:
+        case Finding():
+            return failed.sum_ma - failed.allowed_ma <= derogation.excess_ma
+        case Transition():
+            excess_ma, lasts_ns = failed.excess_ma, failed.needs_ns
+        case Reaction():
+            excess_ma, lasts_ns = max(failed.excess_ma), failed.takes_ns
     return (
-        max(failed.step_ma) <= derogation.excess_ma and failed.takes_ns <= derogation.trips_after_ns
+        excess_ma <= derogation.excess_ma
+        and lasts_ns is not None
+        and lasts_ns <= derogation.trips_after_ns
     )
 
 
@@ -149,6 +171,7 @@ def prove(site: Site) -> Proof:
             Watchdogs(circuit, profile, count, by_itself)
             for (circuit, profile, by_itself), count in armed.items()
         ),
+        transitions(site),
         reactions(site),
         site.derogations,
         relays(site),
@@ -174,9 +197,12 @@ class _Depot:
 
     def alone(self, charger: Charger) -> Counted:
         relay = self._relays.get(charger.id)
-        return _alone(charger) if relay is None else _dropped(relay)
+        return _at_least(charger, _alone(charger) if relay is None else _dropped(relay))
 
     def restarted(self, charger: Charger) -> Counted:
+        return _at_least(charger, self._restarted(charger))
+
+    def _restarted(self, charger: Charger) -> Counted:
         """A relay that recloses for all together gives them their power-on currents.
 
         What they do alone comes only after the relay has dropped them again.
@@ -275,6 +301,13 @@ def _failsafe_caps(depot: _Depot) -> Iterator[Finding]:
             yield depot.finding(
                 Line.FAILSAFE_CAP, circuit, phase, depot.alone, source.failsafe_ma[phase], source.id
             )
+
+
+def _at_least(charger: Charger, counted: Counted) -> Counted:
+    """One that may never be paused: while the gateway lives nothing brings it below its minimum."""
+    if counted.setpoint_ma >= charger.always_ma:
+        return counted._replace(floor_ma=max(counted.floor_ma, charger.always_ma))
+    return Counted(Setting.ALWAYS, True, charger.always_ma, charger.always_ma)
 
 
 def _alone(charger: Charger) -> Counted:

@@ -1,6 +1,7 @@
 """Line 5 of the proof: how long an excess lasts until the depot has answered it.
 
-The worst case of each step on the way: a reading that just missed the rise, its lag, the tick, a
+Held against every `clear_within_s`, and against what the protective device carries. The worst case
+of each step on the way: a reading that just missed the rise, its lag, the tick, a
 charger that may not be written again yet, and the vehicle's own time. Whole nanoseconds.
 """
 
@@ -9,11 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cext.rows import Phases
+from controller.curves import NEVER_NS, curve, trips_after_ns
 from controller.document.circuits import Circuit
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.remedies import Late, Remedy, faster
 from controller.site import Site
+from controller.transition import Draws, peaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Reaction:
 
     circuit: str
     source: str | None  # the limit source whose clear_within_s it is; None: the circuit's own
+    device: str | None  # the protective device that trips after `allowed_ns`; None: clear_within_s
     measured_by: str | None  # the slowest that measures the circuit; None: nothing does
     detect_ns: int  # poll + lag of that one, and a tick
     write_ns: int  # the device's own pacing, of the slowest charger below
@@ -31,11 +35,23 @@ class Reaction:
     allowed_ns: int
     step_ma: Phases  # the largest step of base load
     reserve_ma: Phases  # kept free for it
+    peak_ma: Phases  # the most that flows then, whatever a source had asked for
+    rating_ma: Phases
     remedies: tuple[Remedy, ...]
 
     @property
     def takes_ns(self) -> int:
         return self.detect_ns + self.write_ns + self.follow_ns
+
+    @property
+    def excess_ma(self) -> Phases:
+        """Of a cap, the whole step; of what the device carries, what flows above the rating."""
+        if self.device is None:
+            return self.step_ma
+        first, second, third = (
+            max(0, peak - rating) for peak, rating in zip(self.peak_ma, self.rating_ma, strict=True)
+        )
+        return first, second, third
 
     @property
     def in_time(self) -> bool:
@@ -70,7 +86,8 @@ class Answer(NamedTuple):
 
 
 def reactions(site: Site) -> tuple[Reaction, ...]:
-    """One for each circuit and limit source with a `clear_within_s` and chargers below."""
+    """One for each circuit and limit source with a `clear_within_s` and chargers below; and one for
+    each circuit whose protective device does not carry its largest step of base load for ever."""
     return tuple(_reactions(site))
 
 
@@ -79,14 +96,41 @@ def _reactions(site: Site) -> Iterator[Reaction]:
     for circuit in site.circuits:
         if circuit.clear_within_ns is not None:
             yield from _reaction(site, circuit, None, circuit.clear_within_ns)
+    for circuit in site.circuits:
+        carried_ns = _carried_ns(site, circuit)
+        if carried_ns is not None:
+            yield from _reaction(site, circuit, None, carried_ns, _device(circuit))
     for source in site.limit_sources:
         if source.clear_within_ns is not None:
             circuit = circuits[source.circuit]
             yield from _reaction(site, circuit, source.id, source.clear_within_ns)
 
 
+def _carried_ns(site: Site, circuit: Circuit) -> int | None:
+    """How long its device carries the largest step of base load, from full load; None: for ever.
+
+    One that nobody has stated carries no excess at all.
+    """
+    draws, peaks_ma = Draws(site), peaks(site, circuit)
+    found: list[int] = []
+    for phase in range(3):
+        if circuit.protection is None:
+            after_ns = 0 if peaks_ma[phase] > circuit.rating_ma[phase] else None
+        else:
+            load = [(peaks_ma[phase], NEVER_NS)]
+            before_ma = draws.before_ma(circuit, phase)
+            after_ns = trips_after_ns(curve(circuit.protection), before_ma, load)
+        if after_ns is not None:
+            found.append(after_ns)
+    return min(found, default=None)
+
+
+def _device(circuit: Circuit) -> str:
+    return "not stated" if circuit.protection is None else curve(circuit.protection).device
+
+
 def _reaction(
-    site: Site, circuit: Circuit, source: str | None, allowed_ns: int
+    site: Site, circuit: Circuit, source: str | None, allowed_ns: int, device: str | None = None
 ) -> Iterator[Reaction]:
     chargers = _below(site, circuit.id)
     if not chargers:
@@ -109,10 +153,12 @@ def _reaction(
         allowed_ns=allowed_ns,
         step_ma=circuit.step_ma,
         slow=_slow(answers, left_ns),
+        device=device,
     )
     yield Reaction(
         circuit=circuit.id,
         source=source,
+        device=device,
         measured_by=late.measured_by,
         detect_ns=detect_ns,
         write_ns=slowest.write_ns,
@@ -122,6 +168,8 @@ def _reaction(
         allowed_ns=allowed_ns,
         step_ma=late.step_ma,
         reserve_ma=circuit.reserve_ma,
+        peak_ma=peaks(site, circuit),
+        rating_ma=circuit.rating_ma,
         remedies=faster(late),
     )
 

@@ -19,6 +19,7 @@ class Setting(StrEnum):
     POWER_ON = "power-on current"
     BOTH = "fallback and power-on current"
     NONE = "maximum"  # nothing but its maximum
+    ALWAYS = "minimum"  # it may never be paused
     DROPPED = "relay"  # a relay that drops it without us
 
 
@@ -72,6 +73,8 @@ class Group:
         if self.setting is Setting.DROPPED:
             return f"dropped by {self.relay}"
         value = f"{amperes_text(self.counted_ma)} A"
+        if self.setting is Setting.ALWAYS:
+            return f"never paused, so their minimum, {value}"
         if self.setting is Setting.NONE:
             return f"no fallback, so their maximum, {value}"
         return f"{self.setting} {value}" if self.known else f"{self.setting} unknown, so {value}"
@@ -123,7 +126,7 @@ def _settings(excess: Excess) -> Iterator[Remedy]:
     """Lower settings, those that save most first, until it is enough; then let chargers stop."""
     lacks_ma = excess.over_ma
     lowest = []
-    fixed = (Setting.NONE, Setting.DROPPED)
+    fixed = (Setting.NONE, Setting.DROPPED, Setting.ALWAYS)
     for group in _by_saving(group for group in excess.groups if group.setting not in fixed):
         lower = group.lowered(lacks_ma) if lacks_ma > 0 else group
         lowest.append(lower)
@@ -137,6 +140,10 @@ def _settings(excess: Excess) -> Iterator[Remedy]:
             lacks_ma = max(0, lacks_ma - saves_ma)
             action = f"let {group.who} stop: {group.setting} 0 A"
             yield Remedy(Cost.STOP, action, saves_ma, lacks_ma)
+    for group in _by_saving(g for g in excess.groups if g.setting is Setting.ALWAYS):
+        saves_ma = group.saves_ma(replace(group, counted_ma=0))
+        action = f'let {group.who} be paused: may_pause = "replug"'
+        yield Remedy(Cost.STOP, action, saves_ma, max(0, excess.over_ma - saves_ma))
 
 
 def _by_saving(groups: Iterable[Group]) -> list[Group]:
@@ -206,6 +213,7 @@ class Late:
     allowed_ns: int
     step_ma: Phases  # the largest step of base load
     slow: Sequence[str]  # chargers that are too slow even when told at once
+    device: str | None = None  # the protective device whose time it is; None: a clear_within_s
 
     @property
     def over_ns(self) -> int:
@@ -223,13 +231,10 @@ def _faster(late: Late) -> Iterator[Remedy]:
         how = f"have {late.measured_by} write a line" if late.speaks else f"poll {late.measured_by}"
         action = f"{how} every {seconds_text(poll_ns)} s instead of {seconds_text(late.poll_ns)} s"
         yield Remedy(Cost.SET, action, 0, 0)
-    needs_ns = -(-late.takes_ns // TENTH_NS) * TENTH_NS
-    whom = f"agree with {late.source}" if late.source else "if its protection carries it, state"
-    action = (
-        f"{whom}{' on' if late.source else ''} clear_within_s = {seconds_text(needs_ns)} "
-        f"for {late.circuit} instead of {seconds_text(late.allowed_ns)}"
-    )
-    yield Remedy(Cost.AGREE, action, 0, 0)
+    if late.device is None:
+        yield _longer(late)
+    else:
+        yield Remedy(Cost.SET, _closely(late.circuit, known=late.device != "not stated"), 0, 0)
     step_ma = max(late.step_ma)
     action = (
         f"keep the largest step of base load free on {late.circuit} for ever: "
@@ -244,7 +249,76 @@ def _faster(late: Late) -> Iterator[Remedy]:
         yield Remedy(Cost.BUILD, action, 0, 0)
 
 
+def _longer(late: Late) -> Remedy:
+    needs_ns = -(-late.takes_ns // TENTH_NS) * TENTH_NS
+    whom = f"agree with {late.source}" if late.source else "if its protection carries it, state"
+    action = (
+        f"{whom}{' on' if late.source else ''} clear_within_s = {seconds_text(needs_ns)} "
+        f"for {late.circuit} instead of {seconds_text(late.allowed_ns)}"
+    )
+    return Remedy(Cost.AGREE, action, 0, 0)
+
+
 def _per_phase(phases: Phases) -> str:
     if len(set(phases)) == 1:
         return amperes_text(phases[0])
     return f"[{', '.join(map(amperes_text, phases))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """What a protective device may not carry for as long as the depot needs."""
+
+    circuit: str
+    rating_ma: int
+    sum_ma: int  # at its most
+    known: bool  # whether the device is stated
+    needs_ns: int | None  # until the load is within the rating; None: nobody knows
+    unknown: Sequence[str]  # chargers that nobody knows when they fall back
+    base_ma: int  # at its worst
+    carries_ma: int  # what it carries for ever
+    export: bool  # power fed in may be given to chargers
+
+
+def sturdier(overload: Overload) -> tuple[Remedy, ...]:
+    """What would make the device carry it, or the load less: the cheapest first."""
+    return tuple(_sturdier(overload))
+
+
+def _sturdier(overload: Overload) -> Iterator[Remedy]:
+    where = overload.circuit
+    if not overload.known:
+        yield Remedy(Cost.SET, _closely(where, known=False), 0, 0)
+    if overload.unknown:
+        first, more = overload.unknown[0], len(overload.unknown) - 1
+        whose = first + (f" and {more} more" if more else "")
+        action = f"state when {whose} falls back (fallback_delay_s): nobody knows"
+        yield Remedy(Cost.SET, action, 0, 0)
+    elif overload.needs_ns is not None:
+        action = (
+            f"let the chargers of {where} fall back sooner than "
+            f"{seconds_text(overload.needs_ns)} s after the last decision (fallback_delay_s), "
+            "or put them behind a relay that drops without the gateway"
+        )
+        yield Remedy(Cost.SET, action, 0, 0)
+    if overload.known:
+        yield Remedy(Cost.SET, _closely(where, known=True), 0, 0)
+    reserve_ma = overload.rating_ma + overload.base_ma - overload.carries_ma
+    if not overload.export and 0 < reserve_ma <= overload.rating_ma:
+        action = (
+            f"keep room on {where} for the base load that may come, for ever: "
+            f"reserve_a = {amperes_text(reserve_ma)}"
+        )
+        yield Remedy(Cost.LIMIT, action, overload.sum_ma - overload.carries_ma, 0)
+
+
+def _closely(where: str, *, known: bool) -> str:
+    if known:
+        return (
+            f"state more closely what protects {where}: a point of its maker's fastest curve "
+            "(fastest), its lowest current without delay (instant_a), its warmest air (ambient_c)"
+        )
+    return (
+        f"state what protects {where} (protection = ...): unknown, it counts as a device that "
+        "trips on any excess"
+    )

@@ -35,6 +35,8 @@ from controller.wire import (
     LimitAnswer,
     Peer,
     Refused,
+    Reset,
+    ResetAnswer,
     Session,
     State,
     StatusReport,
@@ -74,6 +76,9 @@ class Desk(Protocol):
     def take_limit(self, limit: Limit) -> LimitAnswer: ...
     def take_desired(self, part: Desired) -> None: ...
     def confirmed(self, confirmed: Confirmed) -> None: ...
+    def reset(self, by: str) -> ResetAnswer:
+        """Ends the latch, on the word of somebody who is here."""
+
     @property
     def events(self) -> Ring: ...
 
@@ -149,7 +154,7 @@ class Server:
                 case Hello(role="link"):
                     await self._serve_link(channel, peer)
                 case Hello(role="cli"):
-                    await self._serve_cli(channel)
+                    await self._serve_cli(channel, peer)
                 case None:
                     pass
                 case other:
@@ -160,16 +165,26 @@ class Server:
             channel.close()
             self._count -= 1
 
-    async def _serve_cli(self, channel: Visit) -> None:
+    async def _serve_cli(self, channel: Visit, peer: Peer) -> None:
         while True:
             match await channel.receive(CLI_IDLE_S):
                 case StatusRequest():
                     await channel.send_line(self._shared_report())
+                case Reset():
+                    await channel.send(self._reset(peer))
+                    self._line_at_s = float("-inf")  # who looks next is told
                 case None:
                     return
                 case other:
                     raise FrameError(f"{other.type} is not for a command line to say")
             await asyncio.sleep(ANSWER_PAUSE_S)
+
+    def _reset(self, peer: Peer) -> ResetAnswer | Refused:
+        """Not for whoever else may look: the link is one of those."""
+        if peer.uid not in {os.getuid(), 0}:
+            log.warning("reset refused: user not allowed", pid=peer.pid, uid=peer.uid)
+            return Refused(reason="only root may reset it, or the enforcer's own user")
+        return self._desk.reset(f"user {peer.uid}")
 
     def _shared_report(self) -> bytes:
         """The state as a line, at most 0.1 s old: it costs the same for one and for thirty."""

@@ -10,6 +10,7 @@ from cext.rows import Phases, Vehicle
 from controller.clock import WallClock
 from controller.driver import Driver
 from controller.image import Clock, Image
+from controller.latch import Latch
 from controller.limit_file import LimitFile
 from controller.limits import Limits
 from controller.realtime import Ticker, in_words
@@ -55,6 +56,7 @@ class Reporter:
     wall: WallClock
     boot_id: str
     mode: Literal["control", "observe"]
+    latch: Latch
     started_ns: int
 
     def report(self, link: LinkReport) -> StatusReport:
@@ -71,8 +73,9 @@ class Reporter:
             ticks=self.kernel.ticks,
             tick_age_s=_seconds(now_ns - self.kernel.now_ns),
             clock_trusted=self.wall.trusted(),
-            state_problem=self.limit_file.problem,
+            state_problem=self.limit_file.problem or self.latch.problem,
             real_time=self._real_time(),
+            latched=self.latch.report,
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[

@@ -68,6 +68,12 @@ class StatusRequest(_Model):
     type: Literal["status_request"] = "status_request"
 
 
+class Reset(_Model):
+    """Ends the latch. Only for root, or for the enforcer's own user."""
+
+    type: Literal["reset"] = "reset"
+
+
 class Welcome(_Model):
     """What is in force; again whenever that has changed."""
 
@@ -96,6 +102,21 @@ class LimitAnswer(_Model):
     accepted: bool
     code: str
     reason: str
+
+
+class LatchReport(_Model):
+    """Why the depot is latched at its fail-safe setpoints; see controller.latch."""
+
+    cause: str
+    why: str
+    since: str | None  # UTC; None: the clock was not trusted
+
+
+class ResetAnswer(_Model):
+    """What the latch was closed by; None: it was open."""
+
+    type: Literal["reset_answer"] = "reset_answer"
+    was: LatchReport | None
 
 
 class LinkReport(_Model):
@@ -201,6 +222,7 @@ class StatusReport(_Model):
     revision: int | None = None  # of the document in force; None: the installer's file
     state_problem: str | None  # why limits or documents cannot be saved, if they cannot
     real_time: RealTimeReport | None = None  # None: of an older enforcer
+    latched: LatchReport | None = None  # at its fail-safe setpoints until somebody resets it
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]
@@ -236,8 +258,8 @@ class State(_Model):
     report: StatusReport
 
 
-Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest
-Answering = Welcome | Refused | LimitAnswer | Reported | Events | State
+Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest | Reset
+Answering = Welcome | Refused | LimitAnswer | Reported | Events | State | ResetAnswer
 _LATER = ConfigDict(defer_build=True)
 REQUESTS: TypeAdapter[Asking] = TypeAdapter(
     Annotated[Asking, Field(discriminator="type")], config=_LATER
@@ -352,14 +374,26 @@ async def connect(path: Path, role: Literal["link", "cli"]) -> Channel[Answering
 
 async def ask_status(path: Path, within_s: float = 5.0) -> StatusReport:
     """The enforcer's present state. Raises OSError (TimeoutError too), FrameError."""
+    return (await _ask(path, StatusRequest(), State, within_s)).report
+
+
+async def ask_reset(path: Path, within_s: float = 5.0) -> ResetAnswer:
+    """Ends the enforcer's latch. Raises OSError (TimeoutError too), FrameError."""
+    return await _ask(path, Reset(), ResetAnswer, within_s)
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+async def _ask(path: Path, request: BaseModel, answer: type[Answer], within_s: float) -> Answer:
     async with asyncio.timeout(within_s):
         channel = await connect(path, "cli")
         try:
-            await channel.send(StatusRequest())
+            await channel.send(request)
             while True:
                 match await channel.receive():
-                    case State(report=report):
-                        return report
+                    case reply if isinstance(reply, answer):
+                        return reply
                     case Refused(reason=reason):
                         raise ConnectionError(reason)
                     case None:

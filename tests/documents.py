@@ -89,6 +89,11 @@ def circuit(name: str, **keys: Any) -> Table:
     return {"id": name, "rating_a": 100, "worst_base_a": 20} | keys
 
 
+def slow_breaker(ir_a: float = 100, **keys: Any) -> Table:
+    """A protective device that carries a steep overload for a minute."""
+    return {"kind": "electronic", "ir_a": ir_a, "tr_s": 24, "instant_a": 3 * ir_a} | keys
+
+
 def charger(**keys: Any) -> Table:
     """A row with `count`; without, one charger."""
     row = "count" in keys

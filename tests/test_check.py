@@ -74,7 +74,7 @@ def test_a_site_that_fails_is_told_why_and_what_would_help(
 def test_tables_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", str(EXAMPLE)])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" ok")]
-    assert len(rows) == 11
+    assert len(rows) == 17
     assert len({len(line) for line in rows[:4]}) == 1
 
 

@@ -47,8 +47,9 @@ def message(
     operation: Any = None,
     installation: Any = None,
     key: Ed25519PrivateKey | None = KEY,
+    reset: str | None = None,
 ) -> Document:
-    parts = {"operation": operation, "installation": installation}
+    parts = {"operation": operation, "installation": installation, "reset": reset}
     written = {name: part for name, part in parts.items() if part is not None}
     sent: Document = {"revision": revision, "document": written}
     if key is not None:

@@ -16,7 +16,17 @@ from controller.remedies import Cost
 from controller.site import Site
 from controller.tables import Tables
 from controller.wire import DerogationReport
-from tests.documents import CHARGERS, Table, charger, circuit, clamp, problems, site, source
+from tests.documents import (
+    CHARGERS,
+    Table,
+    charger,
+    circuit,
+    clamp,
+    problems,
+    site,
+    slow_breaker,
+    source,
+)
 from tests.test_limits import GOOD, Slots, Time
 from tests.test_signed import KEY, judged, keyed, message, paths, refusal
 from tests.test_wire import REPORT
@@ -92,9 +102,9 @@ def test_a_limit_source_is_derogated_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("entry", "path", "message"),
     [
-        ({"line": 3}, "derogation[0].line", "must be a line of the commissioning proof"),
+        ({"line": 6}, "derogation[0].line", "must be a line of the commissioning proof"),
         ({"line": True}, "derogation[0].line", "must be a line of the commissioning proof"),
-        ({"line": "transition"}, "derogation[0].line", "must be a line of the commissioning proof"),
+        ({"line": "transit"}, "derogation[0].line", "must be a line of the commissioning proof"),
         ({"circuit": "rwo"}, "derogation[0].circuit", 'did you mean "row"?'),
         ({"circuit": None}, "derogation[0].circuit", "is missing: unattended is derogated for one"),
         ({"source": "cloud"}, "derogation[0].source", "must be left out: unattended is about a"),
@@ -107,7 +117,11 @@ def test_a_limit_source_is_derogated_by_its_name() -> None:
         ),
         ({"line": 5, "circuit": None}, "derogation[0]", "needs a circuit or a source"),
         ({"line": 5, "source": "cloud"}, "derogation[0]", "needs a circuit or a source"),
-        ({"line": 5}, "derogation[0].circuit", "has no clear_within_s"),
+        (
+            {"line": 5, "circuit": None, "source": "cloud"},
+            "derogation[0].source",
+            "has no clear_within_s",
+        ),
         ({"reason": ""}, "derogation[0].reason", "must not be empty"),
         ({"by": None}, "derogation[0].by", "is missing"),
         ({"excess_a": 0}, "derogation[0].excess_a", "must be between 0.001 and"),
@@ -204,7 +218,8 @@ def test_no_time_stated_or_no_charger_below_is_no_reaction() -> None:
 
 def test_only_what_lies_below_counts() -> None:
     slow = charger(id="slow", circuit="other", bus="tcp://slow", settle_s=30)
-    tree = [circuit("grid"), circuit("row", parent="grid", worst_base_a=0, clear_within_s=10)]
+    grid = circuit("grid", rating_a=200)
+    tree = [grid, circuit("row", parent="grid", worst_base_a=0, clear_within_s=10)]
     tree.append(circuit("other", parent="grid", worst_base_a=0))
     depot = paced(None, circuit=tree, charger=[charger(count=4), slow])
     (reaction,) = prove(depot).reactions
@@ -244,8 +259,9 @@ def test_chargers_too_slow_for_any_meter_want_a_contactor() -> None:
 
 def test_the_largest_step_of_base_load_is_what_is_reserved() -> None:
     row = circuit("row", parent="grid", worst_base_a=0)
-    grid = circuit("grid", base_step_a=8)
-    assert prove(paced(5, circuit=[grid, row])).reactions[0].step_ma == (8_000, 8_000, 8_000)
+    grid = circuit("grid", base_step_a=8, protection=slow_breaker())
+    (cloud,) = (each for each in prove(paced(5, circuit=[grid, row])).reactions if each.source)
+    assert cloud.step_ma == (8_000, 8_000, 8_000)
     assert prove(paced(5, circuit=[grid | {"reserve_a": 8}, row])).passed
     assert not prove(paced(5, circuit=[grid | {"reserve_a": 7.9}, row])).passed
 

@@ -127,19 +127,21 @@ def test_reset_says_when_it_fails_again(
     assert "Job for loadkeeper.service failed" in capsys.readouterr().err
 
 
-def test_reset_leaves_one_that_runs_alone(
+def test_reset_of_one_that_runs_and_does_not_answer_is_no_reset(
     systemctl: Play, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = systemctl(RUNS)
-    assert main(["reset"]) == 0
+    assert main(["reset"]) == 1
     assert asked.read_text() == ""
-    assert "nothing is latched: active" in capsys.readouterr().out
+    assert "no enforcer answers" in capsys.readouterr().err
 
 
 def test_reset_without_systemd_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     assert supervisor.ask() is None
     assert main(["reset"]) == 1
     assert "nothing that could be latched" in capsys.readouterr().err

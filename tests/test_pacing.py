@@ -76,9 +76,7 @@ def told(story: Story, clock: Clock | None = None, **changes: Any) -> None:
         async with serving(keba) as wire:
             line = TcpLine("127.0.0.1", wire.port, 5, may_write=True)
             its = charger(wire.port, profile=PROFILE.name, facts=PROFILE.facts)
-            bus = replace(
-                its.bus, timeout_ns=NS_PER_S // 100
-            )
+            bus = replace(its.bus, timeout_ns=NS_PER_S // 100)
             its = replace(its, unit=255, bus=bus, fallback_delay_ns=10 * NS_PER_S)
             its = replace(its, **changes)
             driver = ChargerDriver(its, PROFILE, Bus(line, board.clock), board, write=True)

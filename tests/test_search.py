@@ -63,10 +63,10 @@ def test_writes_that_nobody_ordered_are_found() -> None:
     """Judged by the plant: it does not matter what anybody believes."""
 
     class Forged(World):
-        def _look(self) -> None:
+        def look(self) -> None:
             for charger in range(len(self.chargers)):
                 self.plant.write_setpoint(charger, 63_000)
-            super()._look()
+            super().look()
 
     cases = [replace(draw_case(seed), duration_s=40.0, events=[]) for seed in range(1, 13)]
     findings = [Forged(case).run() for case in cases]

@@ -26,7 +26,7 @@ from controller.desired import (
 from controller.document.problems import Problem
 from controller.document.text import BYTES_MAX
 from controller.site import parse
-from tests.documents import ROW, SHELF, Table, charger, circuit, document
+from tests.documents import ROW, SHELF, Table, charger, circuit, document, slow_breaker
 from tests.linked import DOCUMENT
 
 KEY = Ed25519PrivateKey.generate()
@@ -262,7 +262,7 @@ def test_an_unchanged_installation_needs_none_either() -> None:
 
 
 def test_a_changed_installation_needs_the_installers() -> None:
-    changed = keyed(KEY, circuit=[circuit("grid", rating_a=90), ROW])
+    changed = keyed(KEY, circuit=[circuit("grid", rating_a=90, protection=slow_breaker()), ROW])
     assert judged(message(installation=changed, key=KEY)).installation == changed
     for sent in (
         message(installation=changed),

@@ -33,11 +33,13 @@ from controller.wire import (
     LimitAnswer,
     LinkReport,
     Refused,
+    ResetAnswer,
     Session,
     State,
     StatusReport,
     StatusRequest,
     Welcome,
+    ask_reset,
     ask_status,
     connect,
     decode,
@@ -71,6 +73,7 @@ class FakeDesk:
         self.told: list[object] = []
         self.parts: list[Desired] = []
         self.confirmations: list[Confirmed] = []
+        self.resets: list[str] = []
         self.events = Events(MonotonicClock())
 
     def welcome(self) -> Welcome:
@@ -89,6 +92,10 @@ class FakeDesk:
 
     def take_desired(self, part: Desired) -> None:
         self.parts.append(part)
+
+    def reset(self, by: str) -> ResetAnswer:
+        self.resets.append(by)
+        return ResetAnswer(was=None)
 
     def confirmed(self, confirmed: Confirmed) -> None:
         self.confirmations.append(confirmed)
@@ -281,6 +288,14 @@ def test_a_flood_stalls_nobody(hello: bytes, line: bytes) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(asyncio.wait_for(run(Places(Path(directory), Path(directory))), 20))
+
+
+def test_a_command_line_may_reset() -> None:
+    async def story(where: Places, desk: FakeDesk) -> None:
+        assert (await ask_reset(where.socket)).was is None
+        assert desk.resets == [f"user {os.getuid()}"]
+
+    play(story)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter_ns
 
@@ -25,7 +25,8 @@ from controller import wakeup
 from controller.commands.output import FINE, add_json_option, answer_json, say
 from controller.realtime import in_words
 
-SIZES = (10, 100, 1000)
+SHARED = (10, 100, 1000)  # chargers
+TICKED = (10, 100, 1000, 5000)
 WAKING = 100  # chargers, while wake-ups are measured
 BLOCKS = 15
 BLOCK_NS = 20_000_000
@@ -50,9 +51,9 @@ def run(args: Namespace) -> int:
     asked = set(args.only or FIELDS)
     answer: dict[str, object] = {}
     if "fair_shares_us" in asked:
-        answer["fair_shares_us"] = _by_size("one run of fair shares", _shares_us)
+        answer["fair_shares_us"] = _by_size("one run of fair shares", SHARED, _shares_us)
     if "tick_us" in asked:
-        answer["tick_us"] = _by_size("one whole tick", _tick_us)
+        answer["tick_us"] = _by_size("one whole tick", TICKED, _tick_us)
     if asked & {"wakeup_p99_us", "wakeup_vs_sleep"}:
         answer |= _wakeup()
         asked |= {"wakeup_scheduling", "wakeup_worst_us", "sleep_p99_us"}
@@ -61,8 +62,8 @@ def run(args: Namespace) -> int:
     return FINE
 
 
-def _by_size(what: str, measured: Callable[[int], float]) -> dict[str, float]:
-    found_us = {str(size): measured(size) for size in SIZES}
+def _by_size(what: str, sizes: Sequence[int], measured: Callable[[int], float]) -> dict[str, float]:
+    found_us = {str(size): measured(size) for size in sizes}
     for size, us in found_us.items():
         say(f"{what}, {size} chargers: {us} µs")
     return found_us
@@ -105,16 +106,19 @@ def _tree(chargers: int) -> list[CircuitRow]:
     ]
 
 
-def _shares_us(size: int) -> float:
+def sharing(size: int) -> tuple[list[int], list[Phases], list[Demand]]:
+    """Parents, caps in mA and demands of that tree: what fair shares are measured with."""
     tree = _tree(size)
     leaves = len(tree) - max(1, size // 10)
     demands = [
         Demand(leaves + i % (len(tree) - leaves), ROTATIONS[i % 3], 6_000, 32_000, 1 + i % 3)
         for i in range(size)
     ]
-    parents = [circuit.parent for circuit in tree]
-    caps_ma = [circuit.rating_ma for circuit in tree]
-    return _median_us(ShareRun(parents, caps_ma, demands).run)
+    return [circuit.parent for circuit in tree], [circuit.rating_ma for circuit in tree], demands
+
+
+def _shares_us(size: int) -> float:
+    return _median_us(ShareRun(*sharing(size)).run)
 
 
 def _tick_us(size: int) -> float:

@@ -18,26 +18,24 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.commands.timings import (
+    reaction_json,
+    say_reactions,
+    say_transitions,
+    transition_json,
+)
+from controller.commands.verdicts import TITLES, remedy_text, say_derogation, word
 from controller.configuration import Ground
 from controller.document.entries.derogation import Derogation
 from controller.document.problems import DocumentError, Problem
 from controller.document.quantities import GRID_PHASES
 from controller.places import places
 from controller.proof import Finding, Line, Proof, Watchdogs, prove
-from controller.reaction import Reaction
 from controller.relays import Relay, Unsafe
-from controller.remedies import Cost, Remedy
 from controller.saved import Saved, saved
 from controller.site import Site, load, read
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 from drivers.profile import library
-
-TITLES = {
-    Line.UNATTENDED: "Unattended: base load and what chargers do alone, within the rating",
-    Line.POWER_CUT: "After a power cut: the same, with what chargers do before they hear anything",
-    Line.FAILSAFE_CAP: "Fail-safe caps: the unattended sum, within what each source relies on",
-    Line.REACTION: "Reaction: how long an excess lasts until the chargers have answered it",
-}
 
 
 def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
@@ -117,7 +115,11 @@ def _say_problems(path: Path, problems: Sequence[Problem]) -> None:
 def _say_proof(site: Site, proof: Proof) -> None:
     say(f"{site.name or site.id}: commissioning proof\n")
     told: dict[object, Line] = {}
+    told_transitions = False
     for line, findings in groupby(proof.findings, lambda finding: finding.line):
+        if line > Line.TRANSITION and not told_transitions:
+            say_transitions(proof)
+            told_transitions = True
         say(f"{line}  {TITLES[line]}\n")
         same = list(_same_phases(findings))
         rows = [_row(each, proof) for each in same]
@@ -132,8 +134,10 @@ def _say_proof(site: Site, proof: Proof) -> None:
             if not finding.passed:
                 sums = (finding.circuit, phases, finding.allowed_ma, finding.terms)
                 _say_failure(phases, finding, told.setdefault(sums, line))
-                _say_derogation(proof.concerning(finding), finding, proof)
-    _say_reactions(proof)
+                say_derogation(proof.concerning(finding), finding, proof)
+    if not told_transitions:
+        say_transitions(proof)
+    say_reactions(proof)
     _say_unsafe(proof.unsafe)
     _say_needless(proof.needless)
     say(_verdict(proof))
@@ -169,13 +173,7 @@ def _row(same: Same, proof: Proof) -> Sequence[str]:
         finding.allowed_ma - finding.sum_ma,
     )
     whose = finding.circuit if finding.source is None else f"{finding.source} on {finding.circuit}"
-    return (whose, phases, *map(amperes_text, amperes), _word(finding, proof))
-
-
-def _word(failed: Finding | Reaction, proof: Proof) -> str:
-    if failed.passed:
-        return "ok"
-    return "FAILS" if proof.covering(failed) is None else "derogated"
+    return (whose, phases, *map(amperes_text, amperes), word(finding, proof))
 
 
 def _say_watchdogs(watchdogs: Sequence[Watchdogs]) -> None:
@@ -220,74 +218,7 @@ def _say_failure(phases: str, finding: Finding, told: Line) -> None:
         say(f"      {term.count} x {amperes_text(term.each_ma)} A  {term.what}")
     say("   what would help, the cheapest first:")
     for remedy in finding.remedies:
-        say(f"    - {_remedy(remedy, phases)}")
-    say()
-
-
-REACTION_HEADER = (
-    *("who", "measured by", "detect s", "write s", "follow s", "sum s", "allowed s", "reserve A"),
-    "",
-)
-
-
-def _say_reactions(proof: Proof) -> None:
-    if not proof.reactions:
-        return
-    say(f"{Line.REACTION}  {TITLES[Line.REACTION]}\n")
-    rows = [_reaction_row(each, proof) for each in proof.reactions]
-    for text in columns([REACTION_HEADER, *rows], right=frozenset(range(2, 8))):
-        say(f"   {text}")
-    say()
-    for each in proof.reactions:
-        for text in _reaction_remarks(each):
-            say(f"   {text}")
-        if not each.passed:
-            say("   what would help, the cheapest first:")
-            for remedy in each.remedies:
-                say(f"    - {_remedy(remedy, '')}")
-            _say_derogation(proof.concerning(each), each, proof)
-        if not each.in_time or each.contactor is not None:
-            say()
-
-
-def _reaction_row(each: Reaction, proof: Proof) -> Sequence[str]:
-    times_ns = (each.detect_ns, each.write_ns, each.follow_ns, each.takes_ns, each.allowed_ns)
-    return (
-        each.circuit if each.source is None else f"{each.source} on {each.circuit}",
-        each.measured_by or "nothing",
-        *map(seconds_text, times_ns),
-        "all of it" if each.measured_by is None else amperes_text(min(each.reserve_ma)),
-        _word(each, proof),
-    )
-
-
-def _reaction_remarks(each: Reaction) -> Iterator[str]:
-    """What the figures do not say by themselves."""
-    if each.contactor is not None:
-        yield f"{each.circuit}: {each.contactor} must open, for its chargers would answer too late"
-    if each.in_time:
-        return
-    late = f"{seconds_text(each.takes_ns)} s instead of {seconds_text(each.allowed_ns)} s"
-    if not each.reserved:
-        step = amperes_text(max(each.step_ma))
-        yield f"{each.circuit}: a step of {step} A flows for {late} ({each.slowest} is the slowest)"
-        return
-    if each.measured_by is None:
-        yield f"{each.circuit} is not measured: room for all its base load is kept all the time"
-    else:
-        yield f"{each.circuit}: the largest step of base load finds its reserve"
-    if each.source is not None:
-        yield f"   a lower limit of {each.source} is obeyed in {late}: the reserve is no help there"
-
-
-def _say_derogation(
-    derogation: Derogation | None, failed: Finding | Reaction, proof: Proof
-) -> None:
-    if derogation is None:
-        return
-    covers = proof.covering(failed) is not None
-    say(f"   derogated by {derogation.by} on {derogation.date}: {derogation.reason}")
-    say(f"      {derogation.reach}{'' if covers else ': NOT ENOUGH'}")
+        say(f"    - {remedy_text(remedy, phases)}")
     say()
 
 
@@ -300,15 +231,6 @@ def _say_needless(derogations: Sequence[Derogation]) -> None:
         say()
 
 
-def _remedy(remedy: Remedy, phases: str) -> str:
-    if not phases:
-        return remedy.action
-    enough = f"{amperes_text(remedy.lacks_ma)} A short" if remedy.lacks_ma else "enough"
-    if remedy.cost > Cost.STOP:
-        return f"{remedy.action} ({enough})"
-    return f"{remedy.action}: saves {amperes_text(remedy.saves_ma)} A on {phases} ({enough})"
-
-
 def _answer(site: Site, proof: Proof) -> dict[str, Any]:
     return {
         "passed": proof.passed,
@@ -317,7 +239,8 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "mode": site.mode,
         "installation_hash": site.installation_hash(),
         "findings": [_finding(finding, proof) for finding in proof.findings],
-        "reactions": [_reaction(each, proof) for each in proof.reactions],
+        "transitions": [transition_json(each, proof) for each in proof.transitions],
+        "reactions": [reaction_json(each, proof) for each in proof.reactions],
         "derogated": proof.derogated,
         "derogations": [
             {**each.terms(), "needed": each not in proof.needless} for each in proof.derogations
@@ -339,32 +262,6 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
                 "armed_after_power_on": dogs.armed,
             }
             for dogs in proof.watchdogs
-        ],
-    }
-
-
-def _reaction(each: Reaction, proof: Proof) -> dict[str, Any]:
-    return {
-        "line": int(Line.REACTION),
-        "name": Line.REACTION.name.lower(),
-        "circuit": each.circuit,
-        "source": each.source,
-        "passed": each.passed,
-        "derogated": not each.passed and proof.covering(each) is not None,
-        "measured_by": each.measured_by,
-        "slowest": each.slowest,
-        "contactor": each.contactor,
-        "detect_s": each.detect_ns / NS_PER_S,
-        "write_s": each.write_ns / NS_PER_S,
-        "follow_s": each.follow_ns / NS_PER_S,
-        "takes_s": each.takes_ns / NS_PER_S,
-        "allowed_s": each.allowed_ns / NS_PER_S,
-        "in_time": each.in_time,
-        "reserved": each.reserved,
-        "step_a": [ma / MA_PER_A for ma in each.step_ma],
-        "reserve_a": [ma / MA_PER_A for ma in each.reserve_ma],
-        "remedies": [
-            {"kind": remedy.cost.name.lower(), "action": remedy.action} for remedy in each.remedies
         ],
     }
 

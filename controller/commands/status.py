@@ -24,6 +24,7 @@ from controller.wire import (
     DerogationReport,
     DeviceReport,
     FrameError,
+    LatchReport,
     LimitReport,
     PinReport,
     StatusReport,
@@ -74,6 +75,8 @@ def _down(args: Namespace) -> int:
 def screen(report: StatusReport) -> Iterator[str]:
     """The report as lines for people."""
     yield f"{report.site}: {_mode(report)}, up {_time(report.uptime_s)}, {report.version}"
+    if report.latched is not None:
+        yield _latched(report.latched)
     yield _document(report)
     yield _link(report)
     if report.tick_age_s > 1:
@@ -109,6 +112,14 @@ def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
 
 def _mode(report: StatusReport) -> str:
     return "in control" if report.mode == "control" else "OBSERVING ONLY, writes nothing"
+
+
+def _latched(latched: LatchReport) -> str:
+    since = "" if latched.since is None else f" since {latched.since}"
+    return (
+        f"LATCHED{since}: all chargers stay at their fail-safe setpoints, or lower. "
+        f"{latched.why}. When the cause is found: sudo loadkeeper reset"
+    )
 
 
 def _derogation(each: DerogationReport) -> str:

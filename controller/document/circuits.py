@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from cext.rows import Phases
+from controller.curves import carries_ma as carries_for_ever_ma
 from controller.document.draft import Draft
 from controller.document.entries.circuit import CircuitEntry, Protection
 from controller.document.problems import found
@@ -123,10 +124,15 @@ def _check_cycles(draft: Draft) -> None:
 
 
 def _check_protection(draft: Draft, index: int, entry: CircuitEntry) -> None:
-    if entry.protection is not None and max(entry.rating_ma) > entry.protection.carries_ma:
+    if entry.protection is None:
+        return
+    carries_ma = carries_for_ever_ma(entry.protection)
+    if max(entry.rating_ma) > carries_ma:
+        warm = ""
+        if carries_ma < entry.protection.carries_ma:
+            warm = f" at {entry.protection.ambient_c} °C (ambient_c)"
         draft.complain(
-            f"must be at most what its protection carries, "
-            f"{amperes_text(entry.protection.carries_ma)} A; "
+            f"must be at most what its protection carries{warm}, {amperes_text(carries_ma)} A; "
             f"found {amperes_text(max(entry.rating_ma))}",
             *("circuit", index, "rating_a"),
         )

@@ -7,6 +7,7 @@ from controller.document.lines import Line
 WANTED = {
     Line.UNATTENDED: ("circuit",),
     Line.POWER_CUT: ("circuit",),
+    Line.TRANSITION: ("circuit",),
     Line.FAILSAFE_CAP: ("source",),
     Line.REACTION: ("circuit", "source"),
 }
@@ -41,7 +42,8 @@ def _check_place(draft: Draft, index: int, entry: Derogation) -> None:
         )
     elif len(stated) != 1 and len(wanted) == 2:
         draft.complain(
-            "needs a circuit or a source, one of them: whose clear_within_s is not kept",
+            "needs a circuit or a source, one of them: whose clear_within_s, or whose protective "
+            "device, comes first",
             *("derogation", index),
         )
     elif stated[0] in wanted and _exists(draft, index, entry):
@@ -56,10 +58,9 @@ def _exists(draft: Draft, index: int, entry: Derogation) -> bool:
 
 
 def _check_pace(draft: Draft, index: int, entry: Derogation, key: str) -> None:
-    """A reaction has something to be held against only where a time is stated."""
+    """A source's reaction has something to be held against only where a time is stated."""
     times = [
-        *(each.clear_within_ns for each in draft.circuits.values() if each.id == entry.circuit),
-        *(each.clear_within_ns for each in draft.limit_sources.values() if each.id == entry.source),
+        each.clear_within_ns for each in draft.limit_sources.values() if each.id == entry.source
     ]
     if entry.line is Line.REACTION and times and times[0] is None:
         draft.complain("has no clear_within_s, so no reaction fails", "derogation", index, key)

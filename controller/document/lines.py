@@ -6,6 +6,7 @@ from enum import IntEnum
 class Line(IntEnum):
     UNATTENDED = 1
     POWER_CUT = 2
+    TRANSITION = 3
     FAILSAFE_CAP = 4
     REACTION = 5
 

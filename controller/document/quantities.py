@@ -147,6 +147,7 @@ CircuitAmperes = Annotated[Phases, _per_phase(_CIRCUIT)]
 """Currents of a circuit: a number, or one per phase."""
 DeviceAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 1_000)]
 BreakerAmperes = Annotated[int, _quantity("A", MA_PER_A, 1, 10_000)]
+PickupAmperes = Annotated[int, _quantity("A", MA_PER_A, 1, 100_000)]
 ErrorAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 100)]
 SmallAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 5)]
 StepAmperes = Annotated[int, _quantity("A", MA_PER_A, 0.001, 10)]
@@ -172,6 +173,9 @@ Percent = Annotated[int, _quantity("%", PPM_PER_PCT, 0, 50)]
 """Kept in parts per million."""
 PowerFactor = Annotated[int, _quantity("", PPM, 0.5, 1)]
 """Kept in parts per million."""
+CurveTimes = Annotated[int, _quantity("times In", PPM, 1.5, 3)]
+"""Kept in parts per million."""
+CurveSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 300)]
 Ratio = Annotated[int, _quantity("", PPM, 0.001, 10_000)]
 """Kept in parts per million."""
 

@@ -49,6 +49,7 @@ class Bulletin:
             "mode": enforcer and enforcer.mode,
             "revision": enforcer and enforcer.revision,
             "installation_hash": enforcer and enforcer.installation_hash,
+            "latched": report and report.latched and report.latched.model_dump(),
             "derogations": report and [each.model_dump() for each in report.derogations],
             "since": self._since,
         }
@@ -73,12 +74,13 @@ class Bulletin:
 
 
 def news(before: StatusReport | None, now: StatusReport) -> bool:
-    """Whether `limits` says something new, apart from times left."""
+    """Whether `status` or `limits` says something new, apart from times left."""
     return before is None or _essence(before) != _essence(now)
 
 
 def _essence(report: StatusReport) -> list[object]:
     return [
+        report.latched,
         *((each.id, each.cap_a, each.bound_by) for each in report.circuits),
         *((each.source, each.state, each.limit_a) for each in report.limits),
     ]

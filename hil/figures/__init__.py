@@ -15,7 +15,9 @@ Value = float | int | Mapping[str, float | int]
 
 SUBJECTS = (
     "kernel",
+    "peers",
     "plant",
+    "energy",
     "alloc",
     "wakeup",
     "polling",
@@ -74,6 +76,7 @@ class Figure:
     how: str  # one line: what is measured
     measure: Callable[[], Value | Mapping[str, Value]]  # may raise CannotMeasureError
     part: str | None = None
+    timed: bool = True  # False: it does not depend on how fast the machine is
 
 
 def all_figures() -> tuple[Figure, ...]:

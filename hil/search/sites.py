@@ -9,12 +9,13 @@ from typing import NamedTuple
 from controller.proof import Finding, prove
 from controller.reaction import Reaction
 from controller.site import Site, parse
+from controller.transition import Transition
 from hil.search.case import Case, CaseProfiles, Table
 
 NS_PER_S = 1_000_000_000
 ROTATIONS = ("L1 L2 L3", "L2 L3 L1", "L3 L1 L2")
 SINGLES = ("L1", "L2", "L3")
-REPAIRS = 6  # rounds until a site passes the proof
+REPAIRS = 12  # rounds until a site passes the proof
 
 
 class Own(NamedTuple):
@@ -265,16 +266,35 @@ def _repair(drawn: Drawn) -> None:
     raise RuntimeError("a random site that cannot be repaired")
 
 
-def _repair_one(document: Table, failed: Finding | Reaction) -> None:
+def _repair_one(document: Table, failed: Finding | Reaction | Transition) -> None:
     circuit = next(each for each in document["circuit"] if each["id"] == failed.circuit)
+    if isinstance(failed, Transition):
+        _protect(circuit)
+        return
     source = next((each for each in document["limit_source"] if each["id"] == failed.source), None)
     if isinstance(failed, Reaction):
-        (source or circuit)["clear_within_s"] = failed.takes_ns // (NS_PER_S // 10) / 10 + 0.2
+        stated = source or circuit
+        if "clear_within_s" in stated:
+            stated["clear_within_s"] = failed.takes_ns // (NS_PER_S // 10) / 10 + 0.2
+        if source is None:
+            _protect(circuit)
         return
     sum_a = failed.sum_ma // 100 / 10 + 0.1
     if source is not None:
         source["failsafe_a"][failed.phase] = sum_a
     circuit["rating_a"][failed.phase] = max(circuit["rating_a"][failed.phase], sum_a)
+    if "protection" in circuit:
+        _protect(circuit)
+
+
+def _protect(circuit: Table) -> None:
+    """A breaker that bears more for a while; a slower one where the first does not do."""
+    before = circuit.get("protection", {})
+    tr_s = min(before.get("tr_s", 8) * 2, 24)
+    most_a = max(circuit["rating_a"])
+    if before.get("tr_s") == tr_s:  # there is no slower one: a larger one, and room below it
+        most_a = before["ir_a"] * 1.3
+    circuit["protection"] = {"kind": "electronic", "ir_a": round(most_a + 1, 1), "tr_s": tr_s}
 
 
 def _name(circuit: int) -> str:

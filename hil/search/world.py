@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cext.errands import Agenda
 from cext.plant import Car
-from cext.rows import NEVER_NS, Phases
+from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.limits import Lease, RefusedLimitError
-from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, build_plant, hardware, let_go
+from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from hil.search.case import Case, Table
+from hil.search.cloud import Cloud
 from hil.search.eyes import LIES, Eye
 from hil.search.judge import Finding, FoundError, Judge
 from hil.search.sites import read_site
+from hil.search.units import milliamps, nanoseconds
 from hil.truth import Truth
 
 DOUBTS = {
@@ -42,19 +42,10 @@ class Doubt(NamedTuple):
     orders_ma: list[int]
 
 
-def milliamps(amps: list[float]) -> Phases:
-    first, second, third = (round(a * 1000) for a in amps)
-    return first, second, third
-
-
 def rise(before: Phases, after: Phases) -> Phases:
     """By how much each phase is higher now, 0 where it is not."""
     first, second, third = (max(0, b - a) for a, b in zip(before, after, strict=True))
     return first, second, third
-
-
-def nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
 
 
 class Ailing:
@@ -91,7 +82,7 @@ class World:
         self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
         every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
         self.sources = {each.id: each for each in every}
-        self._silent, self._deaf, self._stalled = Ailing(), Ailing(), Ailing()
+        self._silent, self._deaf, self.stalled = Ailing(), Ailing(), Ailing()
         self._eyes = {
             each.id: Eye(case.seed + i, each.error_ma, each in self.site.meters)
             for i, each in enumerate(self.sources.values())
@@ -106,11 +97,8 @@ class World:
         self._twin = twin
         self._older: list[int] = [0] * len(self.chargers)  # what each was told before
         self._leases: dict[str, Lease] = {}
-        self._limits: dict[str, Table] = {}
-        self._sequence = 0
-        self._heard: set[tuple[str, int]] = set()  # source and life
-        self._offline = 0  # how many things stand between cloud and link
-        self._life = self._deaths = 0  # of the enforcer
+        self._cloud = Cloud(self)
+        self.life = self._deaths = 0  # of the enforcer
         noise = [self._noise_below(index) for index in range(len(self.circuits))]
         self.judge = Judge(self.site, self.plant, noise)
         self.happened: list[str] = []
@@ -120,7 +108,7 @@ class World:
         try:
             self._begin()
             self.agenda.run_until(nanoseconds(self.case.duration_s))
-            self._look()
+            self.look()
         except FoundError as found:
             return found.finding
         return None
@@ -150,11 +138,11 @@ class World:
 
     def _look_again(self) -> None:
         self.agenda.at(self.now_ns + LOOK_NS, self._look_again)
-        self._look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         self.judge.look(self.now_ns)
-        self._set_caps()
+        self.set_caps()
         if self.enforcer is None:
             return
         orders = self.enforcer.kernel.setpoints()
@@ -213,7 +201,7 @@ class World:
         self.agenda.run_until(at_ns)
         return None if self.enforcer is None else self.enforcer.kernel.setpoints()[charger]
 
-    def _set_caps(self) -> None:
+    def set_caps(self) -> None:
         """What truly may flow from now on; without anybody alive, the ratings only."""
         if self.judge.dead:
             caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
@@ -232,7 +220,7 @@ class World:
     # What happens
 
     def _happens(self, event: Table) -> None:
-        self._look()
+        self.look()
         self._expect(event)
         self.happened.append(f"{event['t_s']:.1f} s: {told(event)}")
         acts: dict[str, Callable[[Table], None]] = {
@@ -240,7 +228,7 @@ class World:
             "plug": self._plug,
             "unplug": self._unplug,
             "wish": self._wish,
-            "limit": self._limit,
+            "limit": self._cloud.limit,
             "silent": self._charger_silent,
             "deaf": self._charger_deaf,
             "disobeys": self._disobeys,
@@ -252,16 +240,16 @@ class World:
             "restart": self._restart,
             "power_cut": self._power_cut,
             "clock": self._clock,
-            "cloud": self._cloud,
-            "flood": self._flood,
+            "cloud": self._cloud.lose,
+            "flood": self._cloud.flood,
         }
         acts.get(event["do"], self._source_ill)(event)
         self.judge.watch_ill()
-        self._set_caps()
+        self.set_caps()
 
-    def _after(self, for_s: float, act: Callable[[], None]) -> None:
+    def after(self, for_s: float, act: Callable[[], None]) -> None:
         def then() -> None:
-            self._look()
+            self.look()
             act()
 
         self.agenda.at(self.now_ns + nanoseconds(for_s), then)
@@ -322,105 +310,6 @@ class World:
             return  # nobody is plugged in
         self.judge.wake(charger, 5_000_000_000)
 
-    # Limits
-
-    def _limit(self, event: Table) -> None:
-        self._limits[event["source"]] = event
-        self._publish(event)
-
-    def _publish(self, event: Table) -> None:
-        """Now, and again as long as no other took its place."""
-        if self._limits.get(event["source"]) is not event:
-            return
-        if event["every_s"] is not None:
-            self._after(event["every_s"], partial(self._publish, event))
-        self._send(event)
-
-    def _send(self, event: Table) -> None:
-        """To the link that is there, or to nobody."""
-        enforcer = self.enforcer
-        if enforcer is None or self._offline or self._stalled.ids:
-            return
-        self._sequence += 1
-        until_s = None if enforcer.clock.ahead_ns else event["until_s"]
-        if until_s is not None and event["every_s"] is not None:
-            until_s -= self.now_ns / 1e9 - event["t_s"]
-            if until_s <= 0.001:
-                return
-        enforcer.limits.receive(event["source"], self._message(event, until_s))
-        self._heard.add((event["source"], self._life))
-        until_ns = NEVER_NS if until_s is None else self.now_ns + nanoseconds(until_s)
-        limit_ma = None if event["limit_a"] is None else milliamps(event["limit_a"])
-        ttl_ns = nanoseconds(event["ttl_s"])
-        self.truth.publish(self.now_ns, event["source"], limit_ma, ttl_ns, until_ns)
-        self._set_caps()
-        for at_ns in self._lapses(event["source"], ttl_ns, until_ns):
-            self.agenda.at(at_ns, self._look)
-
-    def _lapses(self, source: str, ttl_ns: int, until_ns: int) -> Iterator[int]:
-        row = next(each for each in self.site.limit_sources if each.id == source)
-        dies_ns = self.now_ns + min(ttl_ns, row.lease_ns)
-        yield dies_ns
-        yield dies_ns + row.hold_ns
-        if until_ns != NEVER_NS:
-            yield until_ns
-
-    def _message(self, event: Table, until_s: float | None, **changes: Any) -> str:
-        row = next(each for each in self.site.limit_sources if each.id == event["source"])
-        message = {
-            "nonce": self._nonce(),
-            "epoch": 1,
-            "sequence": self._sequence,
-            "circuit": row.circuit,
-            "amps": "unlimited" if event["limit_a"] is None else event["limit_a"],
-            "ttl_s": event["ttl_s"],
-            "reason": "the search",
-        }
-        if until_s is not None:
-            now = datetime.fromtimestamp((UTC_BEGIN_NS + self.now_ns) / 1e9, UTC)
-            message["until"] = (now + timedelta(seconds=until_s)).isoformat()
-        return json.dumps(message | changes)
-
-    def _nonce(self) -> str:
-        return f"session {self._life}"
-
-    def _cloud(self, event: Table) -> None:
-        self._offline += 1
-
-        def back() -> None:
-            self._offline -= 1
-
-        self._after(event["for_s"], back)
-
-    def _flood(self, event: Table) -> None:
-        """All of it is late, repeated, from elsewhere, for another circuit, or no limit at all."""
-        enforcer = self.enforcer
-        if enforcer is None:
-            return
-        asks = {"source": event["source"], "limit_a": None, "ttl_s": 86_400.0}
-        wrong: list[Table] = [
-            {"nonce": "another"},
-            {"circuit": "elsewhere"},
-            {"amps": [-1, 0, 0]},
-            {"amps": float("nan")},
-            {"ttl_s": 0},
-            {"amps": 1e9},
-            {"until": "2001-01-01T00:00:00+00:00"},
-        ]
-        if (event["source"], self._life) in self._heard:
-            wrong += [{"sequence": 0}, {"epoch": 0}]
-        for number in range(event["count"]):
-            changes = wrong[number % len(wrong)]
-            if "until" in changes and enforcer.clock.ahead_ns:
-                continue
-            self._sequence += 1
-            try:
-                enforcer.limits.receive(event["source"], self._message(asks, None, **changes))
-            except RefusedLimitError:
-                continue
-            what = f"a limit with {changes} was taken from {event['source']}"
-            raise FoundError(Finding("taken", self.now_ns / 1e9, what))
-
     # Meters and clamps
 
     def _source_ill(self, event: Table) -> None:
@@ -432,10 +321,10 @@ class World:
         self.judge.source_ill(row.circuit, until_ns, what in LIES, counts)
         if what == "lost":
             self._silent.begin(source)
-            self._after(event["for_s"], partial(self._silent.end, source))
+            self.after(event["for_s"], partial(self._silent.end, source))
         else:
             self._eyes[source].begin(what)
-            self._after(event["for_s"], partial(self._eyes[source].end, what))
+            self.after(event["for_s"], partial(self._eyes[source].end, what))
 
     # Chargers
 
@@ -448,17 +337,17 @@ class World:
     def _charger_silent(self, event: Table) -> None:
         charger, _ = self._ill(event)
         self._silent.begin(charger)
-        self._after(event["for_s"], partial(self._silent.end, charger))
+        self.after(event["for_s"], partial(self._silent.end, charger))
 
     def _charger_deaf(self, event: Table) -> None:
         charger, _ = self._ill(event)
         self._deaf.begin(charger)
-        self._after(event["for_s"], partial(self._deaf.end, charger))
+        self.after(event["for_s"], partial(self._deaf.end, charger))
 
     def _disobeys(self, event: Table) -> None:
         _, index = self._ill(event)
         self.plant.set_obeys(index, False)
-        self._after(event["for_s"], partial(self.plant.set_obeys, index, True))
+        self.after(event["for_s"], partial(self.plant.set_obeys, index, True))
 
     def _reboot(self, event: Table) -> None:
         _, index = self._ill(event)
@@ -471,12 +360,12 @@ class World:
         self.plant.power_cycle(index)
         self.plant.set_alone(index, row.fallback_ma, 0)
         again = partial(self.plant.set_alone, index, row.fallback_ma, row.watchdog_ns)
-        self._after(event["for_s"], again)
+        self.after(event["for_s"], again)
 
     def _told(self, event: Table) -> None:
         _, index = self._ill(event)
         self.plant.set_told(index, round(event["told_a"] * 1000))
-        self._after(event["for_s"], partial(self.plant.set_told, index, None))
+        self.after(event["for_s"], partial(self.plant.set_told, index, None))
 
     def _old_write(self, event: Table) -> None:
         """A write of before comes a second time, or late."""
@@ -487,24 +376,22 @@ class World:
     # The gateway
 
     def _start(self) -> None:
-        self._life += 1
+        self.life += 1
         self.enforcer = VirtualEnforcer(
             self.site,
             self.plant,
             self.now_ns,
             self._silent.ids,
             self._leases,
-            self._stalled.ids,
+            self.stalled.ids,
             shows=self._eyes,
             deaf=self._deaf.ids,
         )
-        self.enforcer.limits.open_session(self._nonce())
+        self.enforcer.limits.open_session(self._cloud.nonce())
         self._orders = []
         self.judge.lives()
-        self._set_caps()
-        for event in list(self._limits.values()):
-            if event["every_s"] is not None:
-                self._send(event)
+        self.set_caps()
+        self._cloud.renew()
 
     def _die(self) -> None:
         self._deaths += 1
@@ -513,7 +400,7 @@ class World:
             self.enforcer = None
             let_go(self.site, self.plant)
         self.judge.died()
-        self._set_caps()
+        self.set_caps()
 
     def _restart(self, event: Table) -> None:
         self._die()
@@ -523,12 +410,12 @@ class World:
             if self._deaths == deaths:  # it did not die once more meanwhile
                 self._start()
 
-        self._after(event["for_s"] + START_NS / 1e9, again)
+        self.after(event["for_s"] + START_NS / 1e9, again)
 
     def _power_cut(self, event: Table) -> None:
         for index in range(len(self.chargers)):
             self.plant.set_supply(index, False)
-        self._after(event["for_s"], self._power_back)
+        self.after(event["for_s"], self._power_back)
         self._restart(event)
 
     def _power_back(self) -> None:
@@ -539,8 +426,8 @@ class World:
         for_ns = nanoseconds(event["for_s"])
         self.judge.stall(self.now_ns + for_ns, for_ns >= self.site.control.dead_man_ns // 2)
         for thread in event["threads"]:
-            self._stalled.begin(thread)
-            self._after(event["for_s"], partial(self._stalled.end, thread))
+            self.stalled.begin(thread)
+            self.after(event["for_s"], partial(self.stalled.end, thread))
 
     def _clock(self, event: Table) -> None:
         if self.enforcer is not None:

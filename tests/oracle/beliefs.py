@@ -7,7 +7,7 @@ whoever raises beyond it has no reading of the rules on its side.
 from collections import deque
 from typing import NamedTuple
 
-from tests.oracle.site import Charger, S, Site, Slot, Triple
+from tests.oracle.site import NEVER_PAUSED, Charger, S, Site, Slot, Triple
 
 FREED_AFTER = 30 * S
 KEPT = 10 * S
@@ -40,6 +40,13 @@ class ChargerBelief:
         self._sent: list[tuple[int, int]] = []  # tick, setpoint
         self._settling: list[tuple[int, int]] = []  # until, setpoint
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
+        self._free = [False] * 3  # per phase: what it charges on is another
+
+    @property
+    def least(self) -> int:
+        """It is not lowered below that."""
+        never = self.row.may_pause == NEVER_PAUSED and (self.ordered or 0) >= self.row.min_ma
+        return self.row.min_ma if never else 0
 
     def order(self, tick: int, ma: int) -> None:
         self.ordered = ma
@@ -144,6 +151,11 @@ class ChargerBelief:
         amps = self.reports[-1].current_ma if self.reports else None
         return amps is not None and amps[phase] < 500 and max(amps) >= 4900
 
+    def uses(self, now_ns: int) -> set[int]:
+        """The phases that its car may draw on."""
+        wired = {phase for phase in self.row.phases if phase >= 0}
+        return {phase for phase in wired if not self._freed(phase, now_ns)}
+
     def _since(self, from_ns: int) -> list[Report]:
         found = []
         for report in reversed(self.reports):
@@ -153,11 +165,17 @@ class ChargerBelief:
         return found
 
     def _note_idle(self, report: Report) -> None:
-        if not self.reports or self.reports[-1].vehicle != report.vehicle:
-            self._idle_since = [None] * 3
-        amps = report.current_ma
+        """A phase is earned in 30 s beside a charge; another state, current there, none anywhere
+        or a silence loses it."""
+        amps, last = report.current_ma, self.reports[-1] if self.reports else None
+        same = last is not None and last.vehicle == report.vehicle and report.vehicle != "UNKNOWN"
+        lost = self.silent(report.at_ns) or self.parted or not same
+        if lost or amps is None or max(amps) < 500:
+            self._idle_since, self._free = [None] * 3, [False] * 3
+            return
         for phase in range(3):
-            if amps is None or amps[phase] >= 500 or max(amps) < 4900:
+            self._free[phase] = amps[phase] < 500 and self._freed(phase, report.at_ns)
+            if amps[phase] >= 500 or max(amps) < 5000:
                 self._idle_since[phase] = None
             elif self._idle_since[phase] is None:
                 self._idle_since[phase] = report.at_ns
@@ -165,7 +183,8 @@ class ChargerBelief:
     def _freed(self, phase: int, now_ns: int) -> bool:
         """A car that has used one phase only for long enough frees the others."""
         since = self._idle_since[phase]
-        return since is not None and now_ns - since >= FREED_AFTER and not self.silent(now_ns)
+        earned = since is not None and now_ns - since >= FREED_AFTER
+        return (earned or self._free[phase]) and not self.silent(now_ns) and not self.parted
 
 
 class SlotBelief:

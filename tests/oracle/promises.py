@@ -3,6 +3,7 @@
 Every check is a sentence of the rules; a broken one raises with instant, place and sums.
 """
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 from tests.oracle.beliefs import UNPROVEN_AFTER, Beliefs, Report
@@ -32,6 +33,8 @@ class Watch:
         self._changed = [0] * len(site.chargers)  # when its setpoint last changed
         self._heard: set[int] = set()  # circuits that were ever read
         self._used: dict[int, int] = {}  # arrival of each meter's last reading that counted
+        self._uses: dict[int, set[int]] = {}  # by charger, the phases of the last tick
+        self._retaken: set[tuple[int, int]] = set()  # circuits and phases, in this tick
         self._lowered = [NEVER_LOWERED] * len(site.chargers)  # when last lowered for a cap
 
     # -- what goes in --------------------------------------------------------------------------
@@ -98,10 +101,20 @@ class Watch:
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
             self._check_rise(i, before[i])
+        self._retaken = set(self._take_back())
         for circuit in range(len(self.site.circuits)):
             for phase in range(3):
                 self._check_circuit(circuit, phase, raised)
         self._remember(changed, before)
+
+    def _take_back(self) -> Iterator[tuple[int, int]]:
+        """Where a car may draw on a phase again that it had freed."""
+        for i, belief in enumerate(self.beliefs.chargers):
+            uses = belief.uses(self.now_ns)
+            for phase in uses - self._uses.get(i, uses):
+                for circuit in self.site.path(belief.row.circuit):
+                    yield circuit, phase
+            self._uses[i] = uses
 
     def _take_order(self, i: int) -> bool:
         """Checks the form of an order and takes it in. True when it changed."""
@@ -120,6 +133,8 @@ class Watch:
             self._broken(f"charger {i}: confirmed by tick {out.tick}, this is {self.ticks}")
         if out.expires_ns != self.now_ns + self.site.pace.dead_man_ns:
             self._broken(f"charger {i}: expires at {out.expires_ns}")
+        if out.setpoint_ma < belief.least:
+            self._broken(f"charger {i}: paused from {belief.ordered}, and it never may be")
         changed = out.setpoint_ma != belief.ordered
         if changed != (out.changed_tick == self.ticks):
             self._broken(f"charger {i}: changed {changed}, said in tick {out.changed_tick}")
@@ -160,7 +175,7 @@ class Watch:
             if self.beliefs.meters_of.get(circuit) and circuit not in self._heard:
                 self._broken(f"{where} while circuit {circuit} was never read")
             self._check_handed_over(circuit, where)
-            for phase in {p for p in row.phases if p >= 0}:
+            for phase in belief.uses(now):
                 self._check_slack(circuit, phase, where)
                 if row.write_gap_ns:
                     self._check_reserve(circuit, phase, where)
@@ -240,8 +255,9 @@ class Watch:
             return
         ordered = base + self._ordered(circuit, phase)
         fell = cap < self._caps.get((circuit, phase), cap)
-        if ordered > cap and (not readings or fell):
-            why = "the cap fell" if fell else "blind"
+        retaken = (circuit, phase) in self._retaken
+        if ordered > cap and (not readings or fell or retaken):
+            why = "the cap fell" if fell else "phases were taken back" if retaken else "blind"
             self._broken(f"{circuit}.{phase}: {why}, ordered is {ordered}, cap {cap}")
         for meter, at_ns, amps in readings:
             oldest = at_ns - self.site.meters[meter].lag_ns
@@ -263,7 +279,8 @@ class Watch:
                 continue
             if belief.ordered is None and self.now_ns - self._began_ns < UNPROVEN_AFTER:
                 continue
-            if belief.ordered is None or belief.silent(self.now_ns):
+            uses = phase in belief.uses(self.now_ns)
+            if belief.ordered is None or belief.silent(self.now_ns) or not uses:
                 total += belief.draw_hi(phase, self.now_ns)
             elif belief.draw_hi(phase, self.now_ns):
                 total += belief.told(belief.ordered)
@@ -286,7 +303,7 @@ class Watch:
         """Nothing that listens and may draw here is left to shed."""
         below = [self.beliefs.chargers[i] for i in self.beliefs.below[circuit]]
         return not any(
-            belief.ordered
+            (belief.ordered or 0) > belief.least
             and not belief.silent(self.now_ns)
             and belief.draw_hi(phase, self.now_ns) > belief.row.standby_ma
             and not belief.elsewhere(phase)

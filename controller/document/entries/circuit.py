@@ -9,30 +9,69 @@ from controller.document.quantities import (
     BreakerAmperes,
     CircuitAmperes,
     ClearSeconds,
+    CurveSeconds,
+    CurveTimes,
+    PickupAmperes,
     ReleaseSeconds,
 )
 
+AMBIENT_C = 40  # where nobody says: a closed board on a warm day
 
-class Fuse(Entry):
+
+Celsius = Annotated[StrictInt, Field(ge=-40, le=85)]
+
+INSTANT = (
+    "Lowest current at which it trips without delay or by its short-time delay, all tolerances "
+    "taken off; left out: the lowest that such a device can be set to."
+)
+
+
+class Point(Entry):
+    """A point of the maker's fastest curve, from cold."""
+
+    times_ppm: CurveTimes = Field(alias="times", description="Multiple of the rated current.")
+    carries_ns: CurveSeconds = Field(alias="s", description="It does not trip sooner than this.")
+
+
+class Device(Entry):
+    """What every protective device has."""
+
+    ambient_c: Celsius = Field(
+        default=AMBIENT_C, description="The warmest air around it, in degrees Celsius."
+    )
+
+
+class Bimetal(Device):
+    """One whose curve may be stated more closely than the standards bound it."""
+
+    fastest: Point | None = Field(
+        default=None,
+        description="A point of its maker's fastest curve; left out: what standards guarantee.",
+    )
+
+
+class Fuse(Bimetal):
     kind: Literal["fuse"]
-    carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
+    carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In, of a gG fuse.")
 
 
-class Mcb(Entry):
+class Mcb(Bimetal):
     kind: Literal["mcb"]
     carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
     curve: Literal["B", "C", "D"]
 
 
-class Mccb(Entry):
+class Mccb(Bimetal):
     kind: Literal["mccb"]
     carries_ma: BreakerAmperes = Field(alias="in_a", description="Rated current In.")
+    instant_ma: PickupAmperes | None = Field(default=None, alias="instant_a", description=INSTANT)
 
 
-class Electronic(Entry):
+class Electronic(Device):
     kind: Literal["electronic"]
     carries_ma: BreakerAmperes = Field(alias="ir_a", description="Long-time pickup Ir.")
     release_ns: ReleaseSeconds = Field(alias="tr_s", description="Time to trip at 6 Ir.")
+    instant_ma: PickupAmperes | None = Field(default=None, alias="instant_a", description=INSTANT)
 
 
 Protection = Annotated[Fuse | Mcb | Mccb | Electronic, Field(discriminator="kind")]
@@ -59,7 +98,10 @@ class CircuitEntry(Entry):
     nominal_v: Annotated[StrictInt, Field(ge=100, le=1000)] | None = Field(
         default=None, description="Volts line to line; left out: the parent's, 400 at the root."
     )
-    protection: Protection | None = None
+    protection: Protection | None = Field(
+        default=None,
+        description="The fuse or breaker; left out, it counts as one that trips on any excess.",
+    )
     credit_export: StrictBool = Field(
         default=False, description="Whether power fed in here may be given to chargers."
     )

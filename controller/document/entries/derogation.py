@@ -18,11 +18,11 @@ class Derogation(Entry):
     """Lets one line of the proof pass on one circuit or limit source, up to the stated excess."""
 
     line: ProofLine = Field(
-        description="Of the commissioning proof: unattended, power_cut, failsafe_cap or reaction; "
-        "or its number, 1, 2, 4 or 5."
+        description="Of the commissioning proof: unattended, power_cut, transition, "
+        "failsafe_cap or reaction; or its number, 1 to 5."
     )
     circuit: Slug | None = Field(
-        default=None, description="Whose sum is derogated, in unattended, power_cut and reaction."
+        default=None, description="Whose sum is derogated; in all lines but failsafe_cap."
     )
     source: Slug | None = Field(
         default=None, description="The limit source, in failsafe_cap and reaction."

@@ -1,0 +1,69 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""What Python hands in is checked here, once; what it gets back is made here."""
+
+from cext.check import MOST_MA, MOST_NS
+from cext.rows import Rule, Together
+from cext.rows import Why as WhyRow
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.types cimport GRID_PHASES, SUM, Circuit, Why
+
+
+RULES = tuple(Rule)
+
+
+cdef object whole(str name, value, least, most):
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name}: {value!r} is not a whole number")
+    if not least <= value <= most:
+        raise ValueError(f"{name}: {value} is not within {least} and {most}")
+    return value
+
+
+cdef object instant(str name, value):
+    return whole(name, value, 0, MOST_NS)
+
+
+cdef object index(str name, value, int32_t count):
+    if not isinstance(value, int) or not 0 <= value < count:
+        raise IndexError(f"there is no {name} {value!r}, only {count}")
+    return value
+
+
+cdef object index_map(str name, value, int32_t count, int32_t old_count):
+    """A dict of new to old indexes, each old one at most once."""
+    pairs = {index(name, i, count): index(f"old {name}", was, old_count) for i, was in value.items()}
+    if len(set(pairs.values())) != len(pairs):
+        raise ValueError(f"two {name}s cannot both take over from one")
+    return pairs
+
+
+cdef int amps(str name, value, least, int32_t* to) except -1:
+    if len(value) != GRID_PHASES:
+        raise ValueError(f"{name}: {value!r} is not one value per phase")
+    for phase in range(GRID_PHASES):
+        to[<int32_t>phase] = whole(name, value[phase], least, MOST_MA)
+    return 0
+
+
+cdef object three(const int32_t* value):
+    return (value[0], value[1], value[2])
+
+
+cdef object three64(const int64_t* value):
+    return (value[0], value[1], value[2])
+
+
+cdef object together(const Circuit* circuit):
+    """What the three phases carry together; None where that is not bounded."""
+    if not circuit.summed:
+        return None
+    return Together(
+        circuit.cap[SUM], circuit.reading[SUM] if circuit.fresh else None, circuit.base_hi[SUM],
+        circuit.draw_hi[SUM], circuit.excess[SUM],
+    )
+
+
+cdef object why_row(const Why* why):
+    return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)

@@ -1,0 +1,67 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Which of its phases a vehicle uses: one that charges on some only frees the others.
+
+A phase is freed after 30 s in which it showed nothing while another one carried a charge. It is
+taken back at once by whatever says that this may be over: another state of the vehicle, current
+there, no current anywhere, or no report to go by. What was freed may have been given to others, so
+taking it back is a reason to reduce them at once (cext.shed).
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.types cimport GRID_PHASES, NOTHING_MA, VEHICLE_UNKNOWN, Charger, World
+
+cdef enum:
+    CHARGES_MA = 5_000  # a phase with so much shows that the vehicle charges
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t FREED_AFTER = 30 * SECOND
+
+
+cdef void note_phases(Charger* charger, int64_t at, bint other_state) noexcept nogil:
+    """A report: since when each phase has shown nothing beside a charge."""
+    cdef int32_t phase, most = 0
+    for phase in range(GRID_PHASES):
+        most = max(most, charger.current[phase])
+    if not charger.current_known or other_state or charger.vehicle == VEHICLE_UNKNOWN:
+        most = 0
+    if most < NOTHING_MA:
+        forget_phases(charger)
+        return
+    for phase in range(GRID_PHASES):
+        free_when_due(charger, phase, at)
+        if charger.current[phase] >= NOTHING_MA:
+            charger.empty_at[phase] = 0
+            charger.freed[phase] = 0
+        elif most < CHARGES_MA:
+            charger.empty_at[phase] = 0  # what is freed stays so, nothing more is
+        elif charger.empty_at[phase] == 0:
+            charger.empty_at[phase] = at
+
+
+cdef void free_when_due(Charger* charger, int32_t phase, int64_t now) noexcept nogil:
+    if charger.empty_at[phase] and now - charger.empty_at[phase] >= FREED_AFTER:
+        charger.freed[phase] = 1
+
+
+cdef void forget_phases(Charger* charger) noexcept nogil:
+    """It may use all of its phases."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        charger.empty_at[phase] = 0
+        charger.freed[phase] = 0
+
+
+cdef void count_phases(World* world, Charger* charger) noexcept nogil:
+    """Which phases it uses in this tick; tells the circuits above what was taken back."""
+    cdef int32_t phase, node, uses
+    if not charger.fresh or not charger.current_known or charger.parted:
+        forget_phases(charger)
+    for phase in range(GRID_PHASES):
+        free_when_due(charger, phase, world.now)
+        uses = charger.wired[phase] and not charger.freed[phase]
+        node = charger.circuit if uses and not charger.uses[phase] else -1
+        charger.uses[phase] = uses
+        while node >= 0:
+            world.circuits[node].retaken[phase] = 1
+            node = world.circuits[node].parent

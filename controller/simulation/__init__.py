@@ -1,0 +1,1 @@
+"""A site's own document through a day on the virtual depot, and how that went."""

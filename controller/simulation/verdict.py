@@ -1,0 +1,59 @@
+"""Whether a depot held: no circuit longer over its cap than its controller needs to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.simulation.course import Course
+from controller.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One circuit through the day."""
+
+    circuit: str
+    cap_ma: int  # at the moment of its highest load against it
+    most_ma: int
+    most_at_s: float
+    longest_ns: int  # over its cap without pause
+    allowed_ns: int
+
+    @property
+    def passed(self) -> bool:
+        return self.longest_ns <= self.allowed_ns
+
+
+def held(site: Site, course: Course) -> list[Held]:
+    """In the site's order."""
+    rows = []
+    for index, circuit in enumerate(site.circuits):
+        worst = max(course.minutes[index], key=lambda minute: minute.most_ma - minute.cap_ma)
+        rows.append(
+            Held(
+                circuit.id,
+                worst.cap_ma,
+                worst.most_ma,
+                worst.at_s,
+                course.over[index].longest_ns,
+                answer_ns(site, circuit.id),
+            )
+        )
+    return rows
+
+
+def answer_ns(site: Site, circuit: str) -> int:
+    """From an excess to its end, at the longest: a reading that just missed it, its lag, a tick,
+    and of the chargers below the slowest to be written and to follow."""
+    inside = {circuit}
+    for each in site.circuits:  # parents before their children
+        if each.parent in inside:
+            inside.add(each.id)
+    eyes_ns = [
+        *(each.poll_ns + each.lag_ns for each in site.meters if each.circuit in inside),
+        *(each.period_ns + each.lag_ns for each in site.clamps if each.circuit in inside),
+    ]
+    hands_ns = [
+        each.facts.write_gap_ns + each.settle_ns for each in site.chargers if each.circuit in inside
+    ]
+    return site.control.tick_ns + max(eyes_ns, default=0) + max(hands_ns, default=0)
