@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from controller.journal import (
     Contact,
@@ -51,3 +51,5 @@ def feed(kernel: Kernel, record: Record) -> None:
             kernel.latch(latched)
         case Lost():
             pass
+        case _:
+            assert_never(record)
