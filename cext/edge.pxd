@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker
 from cext.types cimport Why
 
 cdef object whole(str name, value, least, most)
@@ -12,3 +13,7 @@ cdef int amps(str name, value, least, int32_t* to) except -1
 cdef object three(const int32_t* value)
 cdef object three64(const int64_t* value)
 cdef object why_row(const Why* why)
+cdef int read_heat(heat, Breaker* to) except -1
+cdef object heat_row(const Breaker* breaker)
+cdef object heat_ppm(const Breaker* breaker)
+cdef object trips_ns(const Breaker* breaker)

@@ -2,15 +2,18 @@
 """What Python hands in is checked here, once; what it gets back is made here."""
 
 from cext.check import MOST_MA, MOST_NS
-from cext.rows import Rule
+from cext.rows import Heat, Rule
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker, full_image, no_trip
 from cext.types cimport GRID_PHASES, Why
 
 
 RULES = tuple(Rule)
+MOST_IMAGE = 64 * 64 * 2**32  # what the largest current comes to
+PPM = 1_000_000
 
 
 cdef object whole(str name, value, least, most):
@@ -57,3 +60,44 @@ cdef object three64(const int64_t* value):
 
 cdef object why_row(const Why* why):
     return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)
+
+
+# --- thermal images ---------------------------------------------------------------------
+
+
+cdef int parts(str name, value, most, int64_t* to) except -1:
+    if len(value) != GRID_PHASES:
+        raise ValueError(f"{name}: {value!r} is not one value per phase")
+    for phase in range(GRID_PHASES):
+        to[<int32_t>phase] = whole(name, value[phase], 0, most)
+    return 0
+
+
+cdef int read_heat(heat, Breaker* to) except -1:
+    """A rows.Heat, checked."""
+    to.at = instant("at_ns", heat.at_ns)
+    parts("image", heat.image, MOST_IMAGE, to.image)
+    parts("worn", heat.worn, full_image(), to.worn)
+    amps("current_ma", heat.current_ma, 0, to.before)
+    return 0
+
+
+cdef object heat_row(const Breaker* breaker):
+    """None where nobody stated it, and before a tick."""
+    if not breaker.known or breaker.at < 0:
+        return None
+    return Heat(
+        breaker.at, three64(breaker.image), three64(breaker.worn), three(breaker.before)
+    )
+
+
+cdef object heat_ppm(const Breaker* breaker):
+    cdef int32_t phase
+    if not breaker.known:
+        return None
+    parts_of = [max(breaker.image[phase], breaker.worn[phase]) for phase in range(GRID_PHASES)]
+    return tuple([PPM * part // full_image() for part in parts_of])
+
+
+cdef object trips_ns(const Breaker* breaker):
+    return None if breaker.trips == no_trip() else breaker.trips

@@ -3,8 +3,12 @@
 
 Only against chargers that are suspected (stubborn ones are), or silent; only while a circuit
 above is over its cap by more than a margin, after what is ordered has been credited. Each step
-waits until nothing has improved for as long as a step takes to show, or until the time in which
-the excess has to be gone leaves no more time. For an economic limit the last step is the pause.
+waits until nothing has improved for as long as a step takes to show, or until no more time is
+left: the excess has to be gone by the limit's `clear_within`, and before the protective device
+trips by what it has carried so far (cext.thermal), whichever is first. For an economic limit the last
+step is the pause.
+
+How a circuit stands, and since when, says cext.cases.
 
 Where nothing is left to shed and the circuit is still over, it is beyond control: that is said,
 and nothing else is switched off for it.
@@ -12,6 +16,7 @@ and nothing else is switched off for it.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.cases cimport Case, examine, harden, leave_out_reserved
 from cext.contactors cimport open_contactor
 from cext.draw cimport booting, obeys
 from cext.orders cimport shed_to
@@ -20,37 +25,18 @@ from cext.types cimport (
     NOTHING_MA,
     RULE_OPENED,
     RULE_PAUSED,
-    WORTH_MA,
     Charger,
     Circuit,
     Contactor,
-    Slot,
-    Why,
     World,
 )
 
 cdef enum:
-    KIND_GRID = 1  # rows.Kind
-    LEAST_MARGIN_MA = 2_000
-    MARGIN_PARTS = 50  # 2 %
     AT_ONCE = 8  # contactors that one tick opens for one circuit, at the most
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t PAUSED = 5 * SECOND  # a contactor opens so long after 0 A was ordered, if time permits
-cdef int64_t OUR_OWN = SECOND // 2  # ticks, and writing an order
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
-
-# A circuit that is over, as one tick sees it.
-cdef struct Case:
-    int64_t over[GRID_PHASES]  # net excess over the cap; 0 where it is within the margin
-    int64_t need[GRID_PHASES]  # of that, what contactors have to take: over the hard cap
-    int64_t worst  # of `over`
-    int64_t clear_by  # when the excess has to be gone; NEVER: nobody says
-    int64_t shows  # from an opening until the reading above must show it
-    bint patient  # nothing has improved for as long as a step takes to show
-    bint pending  # something is under way, or may be done soon
-    Why soft  # the cap that is exceeded
-    Why hard  # the cap that may be enforced by contactors
 
 
 cdef void escalate(World* world) noexcept nogil:
@@ -66,109 +52,7 @@ cdef void escalate(World* world) noexcept nogil:
             proceed(world, i, &case)
 
 
-# --- how it stands ----------------------------------------------------------------------
-
-
-cdef void leave_out_reserved(World* world) noexcept nogil:
-    """What only is about to get its power back makes nothing be switched off: it can wait."""
-    cdef int32_t i, phase, node
-    cdef Charger* charger
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        node = charger.circuit if charger.cut else -1
-        while node >= 0:
-            for phase in range(GRID_PHASES):
-                world.circuits[node].ordered[phase] -= charger.draw_hi[phase]
-            node = world.circuits[node].parent
-
-
-cdef void harden(World* world) noexcept nogil:
-    """Caps without the economic ones: the rating and what network operators ask for."""
-    cdef int32_t i, phase
-    cdef Circuit* circuit
-    cdef Slot* slot
-    for i in range(world.circuits_n):
-        circuit = &world.circuits[i]
-        circuit.hurry = NEVER
-        for phase in range(GRID_PHASES):
-            circuit.hard_cap[phase] = circuit.rating[phase]
-            circuit.hard_slot[phase] = -1
-            if load(circuit, phase) > circuit.rating[phase]:
-                hurry(circuit, circuit.clear_within)
-    for i in range(world.slots_n):
-        slot = &world.slots[i]
-        if not slot.asks or slot.kind != KIND_GRID:
-            continue
-        circuit = &world.circuits[slot.circuit]
-        for phase in range(GRID_PHASES):
-            if load(circuit, phase) > slot.cap[phase]:
-                hurry(circuit, slot.clear_within)
-            if slot.cap[phase] < circuit.hard_cap[phase]:
-                circuit.hard_cap[phase] = slot.cap[phase]
-                circuit.hard_slot[phase] = i
-
-
-cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
-    if within >= 0:
-        circuit.hurry = min(circuit.hurry, within)
-
-
-cdef int64_t load(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """The most that flows by the reading; blind: that may flow once orders hold."""
-    if circuit.fresh:
-        return <int64_t>circuit.reading[phase] + circuit.error
-    return circuit.base_hi[phase] + circuit.ordered[phase]
-
-
-cdef int64_t margin(int64_t cap) noexcept nogil:
-    return max(cap // MARGIN_PARTS, <int64_t>LEAST_MARGIN_MA)
-
-
-cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
-    """Whether a circuit is over by more than the margin; keeps since when, and how it goes."""
-    cdef Circuit* circuit = &world.circuits[i]
-    cdef int32_t phase
-    cdef int64_t net, gross, worst_need = 0
-    cdef bint over = False
-    case.worst = 0
-    case.pending = False
-    for phase in range(GRID_PHASES):
-        case.over[phase] = case.need[phase] = 0
-        gross = load(circuit, phase)
-        net = gross - circuit.cap[phase] - (circuit.credit[phase] if circuit.fresh else 0)
-        over = over or gross - circuit.hard_cap[phase] > margin(circuit.hard_cap[phase])
-        if net <= 0 or (net <= margin(circuit.cap[phase]) and not circuit.beyond_control):
-            continue
-        case.over[phase] = net
-        if net > case.worst:
-            case.worst = net
-            point(&case.soft, i, phase, circuit.cap_slot[phase])
-        net -= circuit.hard_cap[phase] - circuit.cap[phase]
-        if net > margin(circuit.hard_cap[phase]):
-            case.need[phase] = net
-            if net > worst_need:
-                worst_need = net
-                point(&case.hard, i, phase, circuit.hard_slot[phase])
-    circuit.over_since = (circuit.over_since or world.now) if over else 0
-    if case.worst == 0:
-        circuit.beyond_control = 0
-        circuit.stood_at = 0
-        return False
-    if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
-        circuit.stood_at = world.now
-        circuit.least_over = case.worst
-    case.clear_by = NEVER
-    if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
-        case.clear_by = circuit.over_since + circuit.hurry
-    case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
-    return True
-
-
-cdef void point(Why* why, int32_t circuit, int32_t phase, int32_t slot) noexcept nogil:
-    why.rule = RULE_PAUSED
-    why.circuit = circuit
-    why.phase = phase
-    why.slot = slot
+# --- who does not obey ------------------------------------------------------------------
 
 
 cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
@@ -218,6 +102,7 @@ cdef void proceed(World* world, int32_t top, Case* case) noexcept nogil:
         if is_culprit(world, &world.chargers[i], top, case.over):
             wait = max(wait, world.chargers[i].show)
     case.patient = world.now - circuit.stood_at >= wait
+    circuit.waits = wait
     if pause(world, top, case) or part(world, top, case) or drop(world, top, case):
         circuit.stood_at = world.now
         circuit.least_over = case.worst

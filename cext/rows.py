@@ -71,6 +71,14 @@ class Demand(NamedTuple):
     weight: int = 1
 
 
+class CurveRow(NamedTuple):
+    """What protects a circuit: the fastest that its device may be (controller.curves)."""
+
+    pickup_ma: int  # at and below it, it never trips
+    tau_ns: int  # of its thermal image
+    steps: tuple[tuple[int, int | None], ...]  # up to so many mA not before so many ns, from cold
+
+
 class CircuitRow(NamedTuple):
     """A node of the capacity tree; parents stand before their children."""
 
@@ -80,6 +88,7 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
+    curve: CurveRow | None = None  # of what protects it; None: nobody said, and nothing is timed
 
 
 class SourceRow(NamedTuple):
@@ -185,6 +194,17 @@ class CircuitState(NamedTuple):
     draw_hi_ma: Phases
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
+    heat_ppm: Phases | None = None  # how near its protection is to a trip, 1000000; None: unknown
+    trips_ns: int | None = None  # from the last tick, when it may trip; None: not by what flows
+
+
+class Heat(NamedTuple):
+    """How warm what protects a circuit was at an instant; both parts are in 2^-32 of a trip."""
+
+    at_ns: int
+    image: Phases
+    worn: Phases  # of its fastest curve from cold
+    current_ma: Phases  # what flowed
 
 
 class ChargerState(NamedTuple):

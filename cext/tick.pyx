@@ -19,10 +19,24 @@ from cext.rows import (
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
-from cext.base cimport count_base, count_readings, distrust, take_reading
+from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
+from cext.breaker cimport Breaker
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport amps, index, index_map, instant, three, three64, whole, why_row
+from cext.edge cimport (
+    amps,
+    heat_ppm,
+    heat_row,
+    index,
+    index_map,
+    instant,
+    read_heat,
+    three,
+    three64,
+    trips_ns,
+    whole,
+    why_row,
+)
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -33,11 +47,13 @@ from cext.journal cimport (
     journal_used,
     note,
     note_contact,
+    note_heat,
     note_limit,
     note_pair,
     note_reading,
     note_report,
     note_tick,
+    note_worst,
 )
 from cext.lay cimport lay_world
 from cext.memory cimport give_back
@@ -45,6 +61,7 @@ from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.targets cimport line_up, set_failsafe, set_targets
+from cext.thermal cimport count_heat, take_heat
 from cext.types cimport (
     LATCH_CLOSING,
     LATCH_OPEN,
@@ -217,6 +234,33 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
+    def heat(self, circuit):
+        cdef Breaker b
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        pthread_mutex_lock(&self.lock)
+        b = self.world.breakers[i]
+        pthread_mutex_unlock(&self.lock)
+        return heat_row(&b)
+
+    def restore_heat(self, circuit, heat):
+        cdef Breaker was
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        read_heat(heat, &was)
+        pthread_mutex_lock(&self.lock)
+        if self.world.tick == 0 and self.world.breakers[i].known:
+            take_heat(&self.world.breakers[i], &was)
+            note_heat(&self.world, i)
+        pthread_mutex_unlock(&self.lock)
+
+    def restore_worst(self, circuit, worst_ma):
+        cdef int32_t worst[GRID_PHASES]
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        amps("worst_ma", worst_ma, 0, worst)
+        pthread_mutex_lock(&self.lock)
+        note_worst(&self.world, i, worst)
+        believe_worst(&self.world, &self.world.circuits[i], worst)
+        pthread_mutex_unlock(&self.lock)
+
     def leave(self):
         pthread_mutex_lock(&self.lock)
         note(&self.world, KIND_LEAVE, NULL, 0)
@@ -282,6 +326,7 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        count_heat(world)
         set_targets(world)
         decide(world)
         changed = world.changed
@@ -352,14 +397,17 @@ cdef class Kernel:
 
     def circuit(self, circuit):
         cdef Circuit c
+        cdef Breaker b
         cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
         pthread_mutex_lock(&self.lock)
         c = self.world.circuits[i]
+        b = self.world.breakers[i]
         pthread_mutex_unlock(&self.lock)
         return CircuitState(
             three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
             c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control),
+            three(c.worst), bool(c.beyond_control), heat_ppm(&b),
+            trips_ns(&b),
         )
 
     def charger(self, charger):

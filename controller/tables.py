@@ -10,6 +10,7 @@ from cext.rows import (
     ChargerRow,
     CircuitRow,
     ContactorRow,
+    CurveRow,
     Kind,
     Phases,
     SlotRow,
@@ -17,6 +18,7 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.curves import curve
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
@@ -82,6 +84,7 @@ class Tables:
                     credit_export=circuit.credit_export,
                     clear_within_ns=circuit.clear_within_ns,
                     base_step_ma=circuit.base_step_ma,
+                    curve=_curve_row(circuit),
                 )
                 for circuit in site.circuits
             ),
@@ -120,6 +123,13 @@ class Tables:
             if id_.startswith(OPERATOR):
                 kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
         return kernel
+
+
+def _curve_row(circuit: Circuit) -> CurveRow | None:
+    if circuit.protection is None:
+        return None
+    device = curve(circuit.protection)
+    return CurveRow(device.pickup_ma, device.tau_ns, device.steps)
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:
