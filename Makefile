@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway bench build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,6 +35,8 @@ stories: build ## tests marked rig: every story on real processes and protocols,
 slow: build ## tests marked slow: the wheel, hours of a depot's life
 	@$(PYTEST) -n auto -m "slow and not rig"
 
+TREES ?= 20000
+
 # Each way to fail, once: all of them at the same time.
 MAIN = gateway_hangs gateway_latches gateway_power_cut gateway_probed gateway_upgrade
 
@@ -43,6 +45,9 @@ installed: ## the main ones of the gateway's stories, as ./test and CI tell them
 
 gateway: build ## all stories on the installed product under a real systemd; STORIES="…" for some
 	@$(PYTHON) -m hil run --bench gateway --if-possible $(STORIES)
+
+oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
+	@$(PYTHON) -m tests.compare --trees $(TREES)
 
 bench: build ## measure every figure of docs/performance.md on this machine, and judge it
 	@$(PYTHON) -m hil bench --json

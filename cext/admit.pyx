@@ -1,11 +1,12 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """Who takes part in a fair-share run: admission, and which circuits can be full at all.
 
-A wish is admitted when its minimum fits beside the minima before it, on its whole path. Where
-all minima together fit a circuit, it refuses nobody and is not asked. Where all maxima below, as
-the circuits in between let them through, are less than a cap, that circuit is never full and is
-left out; a wish with no other circuit above it simply has its maximum. All sums are in mA: a
-wish is below 2^31 and there are fewer than 2^17, so they stay below 2^48.
+Wishes are let in one group after the other: a wish when its minimum fits, on its whole path,
+beside all that was handed out before and beside the minima before it in its group. Where all
+minima of a group together fit a circuit, it refuses nobody and is not asked. Where all maxima
+below, as the circuits in between let them through, are less than a cap, that circuit is never
+full and is left out; a wish with no other circuit above it simply has its maximum. All sums are
+in mA: a wish is below 2^31 and there are fewer than 2^17, so they stay below 2^48.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -15,53 +16,112 @@ from cext.types cimport GRID_PHASES, Filler, Sharer, Vessel, Wish
 cdef enum:
     FRACTION = 24
     MOST_MA = 0x7FFFFFFF
+    DUST = 1 << 16  # 2^-8 mA: so little may what was shared out before be rounded up
 
 
-cdef void admit(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
-    """Says of each wish whether it is admitted, lines up those that may grow, fills vessels with
-    the minima of all."""
+cdef void begin_run(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
+    """Nobody has anything yet; links the circuits that can be full."""
     cdef int32_t i
-    cdef bint crowded
+    cdef Wish* wish
     for i in range(filler.circuits * GRID_PHASES):
         filler.cap[i] = min(max(filler.cap[i], 0), <int64_t>MOST_MA)
     for i in range(count):
-        wishes[i].admitted = 0 <= wishes[i].minimum <= wishes[i].maximum and wishes[i].maximum > 0
-        wishes[i].share = 0
-        wishes[i].bound_circuit = -1
-        wishes[i].bound_phase = -1
-    sum_up(filler, wishes, count)
-    crowded = find_tight(filler)
-    if crowded:
-        for i in range(count):
-            if wishes[i].admitted:
-                squeeze_in(filler, &wishes[i])
-        sum_up(filler, wishes, count)
+        wish = &wishes[i]
+        wish.admitted = 0 <= wish.minimum <= wish.maximum and wish.maximum > 0
+        wish.share = 0
+        wish.stands = 0
+        wish.bound_circuit = -1
+        wish.bound_phase = -1
+    sum_most(filler, wishes, count)
     lay_vessels(filler)
-    line_up_sharers(filler, wishes, count)
 
 
-cdef void sum_up(Filler* filler, const Wish* wishes, int32_t count) noexcept nogil:
-    """Of the admitted: the sums of the minima, and the most that can ever flow."""
+cdef void sum_most(Filler* filler, const Wish* wishes, int32_t count) noexcept nogil:
+    """The most that can ever flow, whoever is admitted."""
     cdef int32_t i, phase, at
     cdef const Wish* wish
-    cdef int64_t mask
     for i in range(filler.circuits * GRID_PHASES):
-        filler.least[i] = 0
         filler.most[i] = 0
     for i in range(count):
         wish = &wishes[i]
         at = wish.circuit * GRID_PHASES
         for phase in range(GRID_PHASES):
-            mask = -<int64_t>(wish.wired[phase] != 0 and wish.admitted)
-            filler.least[at + phase] += wish.minimum & mask
-            filler.most[at + phase] += wish.maximum & mask
+            filler.most[at + phase] += wish.maximum & -<int64_t>(
+                wish.wired[phase] != 0 and wish.admitted
+            )
+    for i in range(filler.circuits - 1, 0, -1):  # parents stand before their children
+        at = filler.parent[i] * GRID_PHASES
+        for phase in range(GRID_PHASES):
+            filler.most[at + phase] += min(
+                filler.most[i * GRID_PHASES + phase], filler.cap[i * GRID_PHASES + phase]
+            )
+
+
+cdef void lay_vessels(Filler* filler) noexcept nogil:
+    """Every circuit with all its room; those that can be full are linked."""
+    cdef int32_t i, phase, at
+    cdef Vessel* vessel
+    for i in range(filler.circuits):
+        vessel = &filler.vessel[i]
+        vessel.above = filler.lowest[filler.parent[i]] if i > 0 else -1
+        vessel.phase = 0
+        vessel.stale = 0
+        vessel.listed = 0
+        filler.lowest[i] = vessel.above
+        for phase in range(GRID_PHASES):
+            at = i * GRID_PHASES + phase
+            vessel.room[phase] = filler.cap[at] << FRACTION
+            vessel.weight[phase] = 0
+            if filler.most[at] >= filler.cap[at]:
+                filler.lowest[i] = i
+
+
+# --- letting in -------------------------------------------------------------------------
+
+
+cdef void let_in(Filler* filler, Wish* wishes, int32_t start, int32_t end) noexcept nogil:
+    """Admits, in order, those of a group whose minima fit, and hands these out."""
+    cdef int32_t i, phase, at
+    sum_least(filler, wishes, start, end)
+    if find_tight(filler):
+        for i in range(start, end):
+            if wishes[i].admitted:
+                squeeze_in(filler, &wishes[i])
+        sum_least(filler, wishes, start, end)
+    for i in range(start, end):
+        if wishes[i].admitted:
+            wishes[i].share = wishes[i].minimum
+            wishes[i].stands = wishes[i].minimum << FRACTION
+    for i in range(filler.circuits):
+        at = i * GRID_PHASES
+        for phase in range(GRID_PHASES):
+            filler.vessel[i].room[phase] -= filler.least[at + phase] << FRACTION
+
+
+cdef inline int64_t room_at(const Filler* filler, int32_t circuit, int32_t phase) noexcept nogil:
+    """Whole mA that are left of a cap."""
+    return max(0, filler.vessel[circuit].room[phase] + <int64_t>DUST) >> FRACTION
+
+
+cdef void sum_least(
+    Filler* filler, const Wish* wishes, int32_t start, int32_t end
+) noexcept nogil:
+    """The sums of the minima of those in the group that are admitted so far."""
+    cdef int32_t i, phase, at
+    cdef const Wish* wish
+    for i in range(filler.circuits * GRID_PHASES):
+        filler.least[i] = 0
+    for i in range(start, end):
+        wish = &wishes[i]
+        at = wish.circuit * GRID_PHASES
+        for phase in range(GRID_PHASES):
+            filler.least[at + phase] += wish.minimum & -<int64_t>(
+                wish.wired[phase] != 0 and wish.admitted
+            )
     for i in range(filler.circuits - 1, 0, -1):  # parents stand before their children
         at = filler.parent[i] * GRID_PHASES
         for phase in range(GRID_PHASES):
             filler.least[at + phase] += filler.least[i * GRID_PHASES + phase]
-            filler.most[at + phase] += min(
-                filler.most[i * GRID_PHASES + phase], filler.cap[i * GRID_PHASES + phase]
-            )
 
 
 cdef bint find_tight(Filler* filler) noexcept nogil:
@@ -71,9 +131,7 @@ cdef bint find_tight(Filler* filler) noexcept nogil:
     for i in range(filler.circuits):
         over = False
         for phase in range(GRID_PHASES):
-            over = over or (
-                filler.least[i * GRID_PHASES + phase] > filler.cap[i * GRID_PHASES + phase]
-            )
+            over = over or filler.least[i * GRID_PHASES + phase] > room_at(filler, i, phase)
         filler.tight[i] = i
         if not over:
             filler.tight[i] = filler.tight[filler.parent[i]] if i > 0 else -1
@@ -91,7 +149,7 @@ cdef void squeeze_in(Filler* filler, Wish* wish) noexcept nogil:
         at = circuit * GRID_PHASES
         for phase in range(GRID_PHASES):
             if wish.wired[phase] and (
-                filler.least[at + phase] + wish.minimum > filler.cap[at + phase]
+                filler.least[at + phase] + wish.minimum > room_at(filler, circuit, phase)
             ):
                 wish.admitted = 0
                 wish.bound_circuit = circuit
@@ -106,66 +164,72 @@ cdef void squeeze_in(Filler* filler, Wish* wish) noexcept nogil:
         circuit = filler.tight[filler.parent[circuit]] if circuit > 0 else -1
 
 
-cdef void lay_vessels(Filler* filler) noexcept nogil:
-    """Links the circuits that can be full, each with the minima of all below it."""
-    cdef int32_t i, phase, at
-    cdef Vessel* vessel
-    for i in range(filler.circuits):
-        vessel = &filler.vessel[i]
-        vessel.above = filler.lowest[filler.parent[i]] if i > 0 else -1
-        vessel.phase = 0
-        vessel.stale = 0
-        vessel.listed = 0
-        filler.lowest[i] = vessel.above
-        for phase in range(GRID_PHASES):
-            at = i * GRID_PHASES + phase
-            vessel.room[phase] = (filler.cap[at] - filler.least[at]) << FRACTION
-            vessel.weight[phase] = 0
-            if filler.most[at] >= filler.cap[at]:
-                filler.lowest[i] = i
+# --- lining up --------------------------------------------------------------------------
 
 
-cdef bint may_grow(const Filler* filler, const Wish* wish) noexcept nogil:
+cdef inline int64_t goal(const Wish* wish, bint floors) noexcept nogil:
+    """How far it may grow now, in mA: to its floor first, then to its maximum."""
+    return min(wish.floor, wish.maximum) if floors else wish.maximum
+
+
+cdef inline bint may_grow(const Filler* filler, const Wish* wish, bint floors) noexcept nogil:
     return (
-        wish.admitted and wish.maximum > wish.minimum and filler.lowest[wish.circuit] >= 0
+        wish.admitted
+        and goal(wish, floors) << FRACTION > wish.stands
+        and filler.lowest[wish.circuit] >= 0
     )
 
 
-cdef void line_up_sharers(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
-    """Places those that may grow by circuit; the others have their shares."""
-    cdef int32_t i, place = 0, spot
+cdef void line_up(
+    Filler* filler, Wish* wishes, int32_t early, int32_t start, int32_t end, int32_t stage,
+    bint floors
+) noexcept nogil:
+    """Places those of a stage that may grow, by circuit; what nothing can stop has its maximum.
+
+    They stand within the first `early` wishes and from `start` to `end`.
+    """
+    cdef int32_t n, i, place = 0, spot, count = early + end - start
     cdef Wish* wish
     for i in range(filler.circuits):
         filler.growing[i] = 0
-    for i in range(count):
-        wish = &wishes[i]
-        if may_grow(filler, wish):
+    for n in range(count):
+        wish = &wishes[n if n < early else n - early + start]
+        if wish.stage != stage:
+            continue
+        if may_grow(filler, wish, floors):
             filler.growing[filler.spot[wish.circuit]] += 1
-        elif wish.admitted:
+        elif wish.admitted and not floors and filler.lowest[wish.circuit] < 0:
             wish.share = wish.maximum
     for i in range(filler.circuits):
         filler.first[i] = place
         place += filler.growing[i]
     filler.sharers = place
-    for i in range(count):
-        if may_grow(filler, &wishes[i]):
+    if place == 0:
+        filler.first[filler.circuits] = 0
+        return
+    for n in range(count):
+        i = n if n < early else n - early + start
+        if wishes[i].stage == stage and may_grow(filler, &wishes[i], floors):
             spot = filler.spot[wishes[i].circuit]
-            seat(filler, &wishes[i], i, filler.first[spot])
+            seat(filler, &wishes[i], i, filler.first[spot], floors)
             filler.first[spot] += 1
     for i in range(filler.circuits, 0, -1):  # each has moved to where the next begins
         filler.first[i] = filler.first[i - 1]
     filler.first[0] = 0
 
 
-cdef void seat(Filler* filler, const Wish* wish, int32_t index, int32_t place) noexcept nogil:
+cdef void seat(
+    Filler* filler, Wish* wish, int32_t index, int32_t place, bint floors
+) noexcept nogil:
     cdef Sharer* sharer = &filler.sharer[place]
     cdef int32_t phase
+    wish.bound_circuit = wish.bound_phase = -1
     sharer.wish = index
     sharer.vessel = filler.lowest[wish.circuit]
     sharer.wired = 0
     for phase in range(GRID_PHASES):
         sharer.wired |= (wish.wired[phase] != 0) << phase
     sharer.weight = <int32_t>wish.weight
-    sharer.minimum = <int32_t>wish.minimum
-    sharer.maximum = <int32_t>wish.maximum
+    sharer.stands = wish.stands
+    sharer.maximum = <int32_t>goal(wish, floors)
     sharer.stage = 0

@@ -10,6 +10,7 @@ from cext.rows import (
     ContactorRow,
     CurveRow,
     Demand,
+    Pause,
     Phases,
     SlotRow,
     SourceRow,
@@ -24,6 +25,7 @@ LEAST_TAU_NS = 1_000_000
 MOST_TAU_NS = 2**42  # 73 minutes: what the image's fixed point has room for
 MOST_STEPS = 40  # CURVE_STEPS in cext/types.pxd
 MOST_WEIGHT = 1000
+MOST_RANK = 100  # of a class
 MOST_ROWS = 100_000
 MOST_CONTACTORS = 1000
 
@@ -70,6 +72,8 @@ def _demand_problems(
         for name in ("min_ma", "max_ma"):
             yield from _range(where, name, getattr(demand, name), 0, 2**31 - 1)
         yield from _range(where, "weight", demand.weight, 1, MOST_WEIGHT)
+        yield from _range(where, "class_rank", demand.class_rank, 0, MOST_RANK)
+        yield from _range(where, "floor_ma", demand.floor_ma, 0, 2**31 - 1)
 
 
 def _parent_problems(parents: Sequence[int]) -> Iterator[str]:
@@ -148,6 +152,19 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
         yield from _range(where, "ceiling_ma", charger.ceiling_ma, 0, MOST_MA)
     if charger.min_ma > charger.max_ma:
         yield f"{where}: min_ma {charger.min_ma} is above max_ma {charger.max_ma}"
+    if charger.may_pause not in tuple(Pause):
+        yield f"{where}: may_pause {charger.may_pause!r} is no rows.Pause"
+    elif charger.may_pause == Pause.NEVER and not _settable(charger):
+        yield f"{where}: may never be paused, and no setpoint lies between its least and highest"
+
+
+def _settable(charger: ChargerRow) -> bool:
+    """Whether a multiple of its step lies between its minimum and the highest it may get."""
+    if not isinstance(charger.step_ma, int) or charger.step_ma < 1:
+        return True  # that has been said
+    highest = charger.max_ma if charger.ceiling_ma is None else charger.ceiling_ma
+    least = -(-charger.min_ma // charger.step_ma) * charger.step_ma
+    return 0 < least <= min(highest, charger.max_ma)
 
 
 def _contactor_problems(contactors: Sequence[ContactorRow], chargers: int) -> Iterator[str]:

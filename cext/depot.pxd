@@ -37,6 +37,7 @@ cdef struct Station:
     int64_t next_write  # the first step at which one is taken again
     int64_t deadline  # 0: it has run out, or there is none
     int32_t offered_ma
+    int64_t changes  # of it, so far
     int32_t pilot_ma  # what the vehicle is told: the offer, of one that obeys
     int32_t obeys
     int32_t dark  # its supply is cut elsewhere
@@ -72,6 +73,9 @@ cdef struct Node:
     int64_t longest
     int64_t lag
     int64_t refresh
+    int64_t sigma_ma  # of what it shows, by chance
+    int64_t step_ma  # it shows whole steps
+    uint64_t chance
     int64_t* past_ma  # lag + 1 loads of three phases, a ring; NULL without a meter
     int64_t shown_ma[TERMINALS]
 

@@ -27,10 +27,10 @@ cdef void add_load(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noe
         circuit = depot.nodes[circuit].parent
 
 
-cdef uint64_t draw(Node* node) noexcept nogil:
-    """Splitmix64: one stream per circuit, so that none depends on the others."""
-    node.random += <uint64_t>0x9E3779B97F4A7C15
-    cdef uint64_t bits = node.random
+cdef uint64_t draw(uint64_t* stream) noexcept nogil:
+    """Splitmix64: streams of their own for each circuit and meter; none depends on the others."""
+    stream[0] += <uint64_t>0x9E3779B97F4A7C15
+    cdef uint64_t bits = stream[0]
     bits = (bits ^ (bits >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
     bits = (bits ^ (bits >> 27)) * <uint64_t>0x94D049BB133111EB
     return bits ^ (bits >> 31)
@@ -39,7 +39,7 @@ cdef uint64_t draw(Node* node) noexcept nogil:
 cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil:
     """Even noise within ± noise_ma, 21 bits per phase."""
     cdef Node* node = &depot.nodes[circuit]
-    cdef uint64_t bits = draw(node) if node.noise_ma else 0
+    cdef uint64_t bits = draw(&node.random) if node.noise_ma else 0
     cdef int64_t span = 2 * <int64_t>node.noise_ma + 1
     cdef int64_t noise
     cdef int32_t phase
@@ -64,6 +64,25 @@ cdef void watch_cap(Node* node, int64_t tolerance_ma) noexcept nogil:
     node.longest = max(node.longest, node.marked_over_for)
 
 
+cdef int64_t by_chance(Node* node) noexcept nogil:
+    """As good as normal, of variance sigma_ma squared, never beyond 6 sigma: a sum of twelve."""
+    cdef int64_t sum = -6 * 65535
+    cdef uint64_t bits = 0
+    cdef int32_t i
+    for i in range(12):
+        if i % 4 == 0:
+            bits = draw(&node.chance)
+        sum += <int64_t>(bits & 0xFFFF)
+        bits >>= 16
+    return sum * node.sigma_ma // 65536
+
+
+cdef int64_t in_steps(int64_t ma, int64_t step_ma) noexcept nogil:
+    """The nearest whole number of steps."""
+    cdef int64_t half = step_ma // 2
+    return (ma + half if ma >= 0 else ma - half) // step_ma * step_ma
+
+
 cdef void show(Node* node, int64_t now) noexcept nogil:
     """A meter: the load `lag` steps ago, looked at every `refresh` steps."""
     cdef int64_t ring = node.lag + 1
@@ -75,6 +94,10 @@ cdef void show(Node* node, int64_t now) noexcept nogil:
     if now % node.refresh == 0:
         for phase in range(TERMINALS):
             node.shown_ma[phase] = oldest[phase]
+            if node.sigma_ma:
+                node.shown_ma[phase] += by_chance(node)
+            if node.step_ma > 1:
+                node.shown_ma[phase] = in_steps(node.shown_ma[phase], node.step_ma)
 
 
 # Chargers and vehicles -----------------------------------------------------------------
@@ -126,7 +149,9 @@ cdef void greet(Station* station, int64_t now) noexcept nogil:
 
 
 cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil:
-    station.offered_ma = min(ma, station.max_ma)
+    ma = min(ma, station.max_ma)
+    station.changes += ma != station.offered_ma
+    station.offered_ma = ma
     if station.obeys:
         tell(station, station.offered_ma, now)
 

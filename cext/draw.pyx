@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
+from cext.pause cimport least_order
 from cext.phases cimport count_phases, note_phases
 from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
 from cext.types cimport (
@@ -352,6 +353,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
             if stays < NOTHING_MA:
                 continue
+            stays = max(<int64_t>0, stays - least_order(charger))
             circuit.may_shed[phase] += stays
             if not charger.write_gap:
                 circuit.quick_shed[phase] += stays

@@ -20,6 +20,7 @@ from cext.cases cimport Case, examine, harden, leave_out_reserved
 from cext.contactors cimport open_contactor
 from cext.draw cimport booting, obeys
 from cext.orders cimport shed_to
+from cext.pause cimport at_least_order
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -130,13 +131,14 @@ cdef int64_t own_lead(World* world, const Charger* charger, const Case* case) no
 
 
 cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
-    """Orders 0 A from every culprit; True when that was news for one."""
+    """Orders 0 A from every culprit, from one that is never paused its minimum; True when that was
+    news for one."""
     cdef int32_t i
     cdef bint done = False
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        if not charger.started or charger.order == 0:
+        if not charger.started or at_least_order(charger):
             continue
         if not is_culprit(world, charger, top, case.over):
             continue
@@ -151,7 +153,7 @@ cdef bint paused_long(const World* world, const Charger* charger) noexcept nogil
     """0 A was ordered long enough ago; one that was never ordered anything was told nothing."""
     if not charger.started:
         return True
-    return charger.order == 0 and world.now - charger.changed_at >= PAUSED
+    return at_least_order(charger) and world.now - charger.changed_at >= PAUSED
 
 
 cdef int64_t drawn(const Charger* charger, int32_t phase) noexcept nogil:
@@ -321,7 +323,7 @@ cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        if charger.order == 0 or not obeys(charger):
+        if at_least_order(charger) or not obeys(charger):
             continue
         if not is_below(world, charger.circuit, top):
             continue

@@ -21,9 +21,9 @@ cdef enum:
     LOST_BYTES = HEAD + WORD
     ORDER_WORDS = 10  # charger, setpoint, why, cause
     SWITCH_WORDS = 6  # contactor, closed, why
-    # Half a minute of reports once a second, and all orders at once, before anything is dropped.
-    BASE_BYTES = 128 * 1024
-    CHARGER_BYTES = 768
+    # Some seconds of reports, and all orders at once, before anything is dropped.
+    BASE_BYTES = 64 * 1024
+    CHARGER_BYTES = 400
     CONTACTOR_BYTES = 64
     UNKNOWN = -2  # what no order and no contactor ever is
 

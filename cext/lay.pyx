@@ -13,6 +13,7 @@ from cext.targets cimport blame
 from cext.thermal cimport fill_up
 from cext.types cimport (
     GRID_PHASES,
+    PAUSE_NEVER,
     RING,
     RULE_CLOSED,
     RULE_RECLOSING,
@@ -153,6 +154,8 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     charger.max_age = row.max_age_ns
     charger.weight = row.weight
     charger.class_rank = row.class_rank
+    charger.may_pause = int(row.may_pause)
+    world.always = world.always or charger.may_pause == PAUSE_NEVER
     charger.in_force = -1
     charger.in_force_hi = row.max_ma
     blame(world, &charger.bound, RULE_STARTING, -1, -1)

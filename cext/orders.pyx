@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.pause cimport least_order
 from cext.ring cimport ring_push
 from cext.targets cimport blame, to_step
 from cext.types cimport GRID_PHASES, RULE_FALLBACK, Charger, World, in_date
@@ -57,7 +58,7 @@ cdef void shed_to(
     World* world, Charger* charger, int64_t setpoint, int32_t rule, int32_t circuit, int32_t phase
 ) noexcept nogil:
     """A reduction for a cap: goes out now, and nothing rises here for the dwell time."""
-    setpoint = to_step(charger, setpoint)
+    setpoint = to_step(charger, max(setpoint, <int64_t>least_order(charger)))
     if setpoint >= charger.order or not charger.started:
         return
     blame(world, &charger.why, rule, circuit, phase)

@@ -1,46 +1,10 @@
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from cext.rows import Phases, Vehicle
-
-class PlantCharger(NamedTuple):
-    """A charger as it really behaves, whatever the site document says of it."""
-
-    circuit: int
-    phases: Phases  # grid phase at terminals 1, 2, 3; NO_PHASE where not wired
-    max_ma: int  # of the hardware
-    power_on_ma: int
-    fallback_ma: int  # offered when the watchdog runs out
-    watchdog_ns: int  # 0: keeps the last setpoint for ever
-    boot_ns: int = 0  # with power again, it offers its power-on current, and answers later
-
-class Car(NamedTuple):
-    """A vehicle: has followed a changed offer after `reaction_ns`, stops below 6 A.
-
-    Half of the reaction is dead time, the other half a straight ramp.
-    """
-
-    max_ma: int  # on-board charger, per phase
-    phases: int  # 1, 2 or 3 terminals used, from terminal 1
-    reaction_ns: int  # 0.5 to 5 s
-    energy_wh: int  # wanted
-    taper_wh: int  # within the last `taper_wh` the current falls linearly to 6 A
-
-class PlantChargerState(NamedTuple):
-    """A charger at this instant."""
-
-    offered_ma: int  # setpoint in force: last one written, fallback, or power-on
-    valid_ns: int  # until the watchdog runs out; 0 when it has, or there is none
-    current_ma: tuple[int, int, int]  # truth, per terminal
-    vehicle: Vehicle
-    energy_mwh: int  # delivered since the plant began
-
-class Over(NamedTuple):
-    """How a circuit stood against its true cap since the last `mark()`."""
-
-    worst_ma: int  # highest load above the cap on any phase, 0 if never
-    longest_ns: int  # longest time without pause above the cap + `tolerance_ma`
-    over_ns: int  # above it at this moment, for so long without pause; 0 if not
+from cext.plantrows import Car as Car
+from cext.plantrows import Over as Over
+from cext.plantrows import PlantCharger as PlantCharger
+from cext.plantrows import PlantChargerState as PlantChargerState
+from cext.rows import Phases
 
 class Plant:
     """The virtual depot: integers in, integers out, deterministic by seed.
@@ -106,8 +70,18 @@ class Plant:
     def glance(self) -> tuple[tuple[int, ...], tuple[int, ...], int, bytes]:
         """Of all chargers: setpoints, highest currents, mWh in all, 1 where a watchdog runs."""
 
-    def set_meter(self, circuit: int, lag_ns: int, refresh_ns: int) -> None:
-        """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
+    def changes(self) -> tuple[int, ...]:
+        """How often the setpoint in force of each charger became another, so far."""
+    def wanted_mwh(self, charger: int) -> int:
+        """What its vehicle still wants; 0 where there is none."""
+    def set_meter(
+        self, circuit: int, lag_ns: int, refresh_ns: int, sigma_ma: int = 0, step_ma: int = 1
+    ) -> None:
+        """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`.
+
+        Each time they are off by chance, as good as normally with the deviation `sigma_ma`, and
+        then rounded to whole `step_ma`.
+        """
     def meter(self, circuit: int) -> Phases:
         """What a meter with the set lag and refresh shows now, signed."""
     # the truth that stories are judged by

@@ -2,8 +2,8 @@
 """The virtual depot as Python sees it: every number and index is checked here, once."""
 
 from math import gcd
-from typing import NamedTuple
 
+from cext.plantrows import Car, Over, PlantCharger, PlantChargerState
 from cext.rows import NEVER_NS, NO_PHASE, ROOT, Vehicle
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -41,46 +41,6 @@ cdef int32_t CONNECTED = Vehicle.B
 cdef int32_t CHARGING = Vehicle.C
 cdef object VEHICLES = tuple(Vehicle)
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
-
-
-class PlantCharger(NamedTuple):
-    """A charger as it really behaves, whatever the site document says of it."""
-
-    circuit: int
-    phases: tuple
-    max_ma: int
-    power_on_ma: int
-    fallback_ma: int
-    watchdog_ns: int
-    boot_ns: int = 0
-
-
-class Car(NamedTuple):
-    """A vehicle: has followed a changed offer after `reaction_ns`, stops below 6 A."""
-
-    max_ma: int
-    phases: int
-    reaction_ns: int
-    energy_wh: int
-    taper_wh: int
-
-
-class PlantChargerState(NamedTuple):
-    """A charger at this instant."""
-
-    offered_ma: int
-    valid_ns: int
-    current_ma: tuple
-    vehicle: Vehicle
-    energy_mwh: int
-
-
-class Over(NamedTuple):
-    """How a circuit stood against its true cap since the last `mark()`."""
-
-    worst_ma: int
-    longest_ns: int
-    over_ns: int
 
 
 cdef int32_t whole(object value, object least, object most, str name) except? -1:
@@ -132,6 +92,7 @@ cdef class Plant:
         cdef int32_t phase
         node.parent = whole(parent, ROOT, i - 1, "parent")
         node.random = <uint64_t>((seed * 0x2545F4914F6CDD1D + i) & 0xFFFFFFFFFFFFFFFF)
+        node.chance = ~node.random
         for phase in range(TERMINALS):
             node.cap_ma[phase] = NEVER_NS // 2
         self.depot.nodes_n = i + 1
@@ -150,6 +111,7 @@ cdef class Plant:
         station.boot = self._steps(charger.boot_ns)
         station.obeys = 1
         offer(station, station.power_on_ma, 0)
+        station.changes = 0
         station.next_at = NEVER_NS
         self.depot.stations_n = i + 1
         return 0
@@ -374,6 +336,20 @@ cdef class Plant:
                 guarded[i] = 1
         return tuple(offered), tuple(drawn), sum(energy), bytes(guarded)
 
+    def changes(self):
+        """How often the setpoint in force of each charger became another, so far."""
+        cdef int32_t i
+        return tuple([self.depot.stations[i].changes for i in range(self.depot.stations_n)])
+
+    def wanted_mwh(self, charger):
+        """What its vehicle still wants; 0 where there is none."""
+        cdef Station* station = self._station(charger)
+        cdef int64_t since = self.depot.now - station.settled_at
+        cdef int64_t wanted = station.car.wanted - since * station.current_ma * station.in_use
+        if not station.car.plugged or wanted <= 0:
+            return 0
+        return wanted * self.energy_unit // FEMTOJOULES_MWH
+
     cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
         cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
         return station.current_ma if used else 0
@@ -384,19 +360,22 @@ cdef class Plant:
             return NO_VEHICLE
         return CHARGING if station.current_ma or station.car.to_ma else CONNECTED
 
-    def set_meter(self, circuit, lag_ns, refresh_ns):
+    def set_meter(self, circuit, lag_ns, refresh_ns, sigma_ma=0, step_ma=1):
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
         cdef Node* node = self._node(circuit)
         cdef int64_t i
         lag = self._steps(lag_ns)
         if lag > MOST_PAST:
             raise ValueError(f"a meter that lags {lag} steps")
+        sigma_ma = whole(sigma_ma, 0, MOST_MA, "sigma_ma")
+        step_ma = whole(step_ma, 1, MOST_MA, "step_ma")
         past = <int64_t*>calloc((lag + 1) * TERMINALS, sizeof(int64_t))
         if past == NULL:
             raise MemoryError
         free(node.past_ma)
         node.past_ma, node.lag = past, lag
         node.refresh = max(1, self._steps(refresh_ns))
+        node.sigma_ma, node.step_ma = sigma_ma, step_ma
         for i in range((lag + 1) * TERMINALS):
             past[i] = node.load_ma[i % TERMINALS]
         node.shown_ma = node.load_ma

@@ -33,6 +33,14 @@ class Kind(IntEnum):
     ECONOMIC = 2
 
 
+class Pause(IntEnum):
+    """Whether a charger may be told 0 while it charges."""
+
+    YES = 0
+    REPLUG = 1  # its vehicle does not start again by itself: paused last, and not for turns
+    NEVER = 2  # never ordered below its minimum, which counts as drawn
+
+
 class Rule(IntEnum):
     """Why an output is what it is. CAP carries circuit, phase and slot; the others a rule."""
 
@@ -69,6 +77,9 @@ class Demand(NamedTuple):
     min_ma: int
     max_ma: int
     weight: int = 1
+    class_rank: int = 0  # all of a lower one have their shares before
+    floor_ma: int = 0  # met before anybody of its class grows beyond the minimum, or the own floor
+    early: bool = False  # its minimum goes before every class
 
 
 class CurveRow(NamedTuple):
@@ -129,6 +140,7 @@ class ChargerRow(NamedTuple):
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
     confirm_gap_ns: int = 0  # how long a read-back may take beyond lag and poll
     ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
+    may_pause: Pause = Pause.YES
 
 
 class SlotRow(NamedTuple):

@@ -7,9 +7,11 @@ def fair_shares(
 ) -> list[int]:
     """Exact weighted max-min fair shares in mA, each 0 or within [min, max].
 
-    Where not all minima fit, demands are admitted in the order given. Among those
-    admitted, the vector of share / weight is lexicographically max-min under every cap
-    on the path to the root, on every phase a demand uses.
+    The minima of those that are `early` go first; then class after class, the lowest rank first:
+    its minima, its floors, its shares. Where not all minima fit, demands are admitted in the order
+    given. Among those of a class that are admitted, the vector of share / weight is
+    lexicographically max-min (first of the floors, then of all) under what every cap on the path
+    to the root leaves, on every phase a demand uses.
     """
 
 class ShareRun:

@@ -1,313 +1,80 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
-"""Exact weighted max-min fair shares by progressive filling.
+"""A run of fair shares: exact weighted max-min, strict classes one after the other.
 
-A common level rises from zero. A wish stands at its minimum until level × weight
-passes it, grows with the level, and stops at its maximum or when a circuit and phase on
-its path is full. Nobody can then have more without taking it from somebody who has no
-more for his weight: that is what max-min fair means, and it is exact because the level
-moves from event to event and never past one. It is kept in 2^-24 mA per unit of weight,
-and sums of what has stopped likewise, so that rounding stays below 1 mA in sum; shares
-are rounded down.
+In this order, and nothing that comes later takes anything from what came before:
 
-What is never worth a step costs none. Wishes are admitted first (cext.admit), and with them
-circuits that can never be full, and wishes that only such circuits stand above, are left out.
-The others stand by circuit, every subtree in one piece, and when a circuit and phase is full
-all that grows or waits to grow through it leaves at once. Each event is told to the circuits
-above once for each circuit and not once for each wish. When a circuit and phase is full is one
-division, and only of the first of three phases where the others cannot be sooner; it is done
-again only when something there began to grow (it may be full sooner) or when its turn comes (what
-stops makes it full later, never sooner). A tournament knows which circuit is first.
+1. The wishes that go before every class (a minimum on time, a class that has waited) get their
+   minima, in the order in which they stand.
+2. Then stage after stage, a class each: those of it whose minima still fit get them, in the order
+   in which they stand; then all of it that were admitted, the early ones too, grow to their
+   floors, max-min fair; then to their maxima, max-min fair (cext.level).
 
-With n wishes, c circuits and a depth of d this takes O(n + c) to admit and sort (sorting is by
-digits, cext.sort), and O(d + log c) for each event; there are at most two events for each wish and
-three for each circuit.
-
-Bounds: a minimum and a maximum are below 2^31 mA, a cap too, a weight is at most 1000, and there
-are fewer than 2^17 wishes. So a level is below 2^55, a sum of weights below 2^27, and level ×
-weight of a wish that grows is at most what its circuit holds, 2^55, and a rounding.
+What was handed out before is kept in 2^-24 mA, so that the share of a later class is as exact as
+that of the first. A wish with nothing above it that can be full costs nothing (cext.admit).
 """
 
 from cext import check
 from cext.rows import NO_PHASE
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 
-from cext.admit cimport admit
+from cext.admit cimport begin_run, let_in, line_up
 from cext.filler cimport filler_make, filler_order
+from cext.level cimport raise_level
 from cext.memory cimport Memory, give_back, take
-from cext.sort cimport sort_events
-from cext.types cimport GRID_PHASES, Event, Filler, Sharer, Vessel, Wish
+from cext.types cimport GRID_PHASES, Filler, Wish
 
 cdef enum:
-    FRACTION = 24
-    # a sharer's way through a run
-    FLOOR = 0
-    GROWING = 1
-    STOPPED = 2
-
-cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
+    NO_STAGE = 0x7FFFFFFF
 
 
-# --- when what is full ------------------------------------------------------------------
-
-
-cdef inline int64_t reckon(Vessel* vessel) noexcept nogil:
-    """The level at which the first phase is full, as things grow now; the lower phase of two."""
-    cdef int32_t phase, first = 0
-    cdef int64_t level, least = NEVER
-    vessel.stale = 0
-    vessel.phase = 0
-    for phase in range(GRID_PHASES):
-        if vessel.weight[phase] <= 0:
-            continue
-        if least < NEVER and (
-            vessel.room[phase] >= vessel.room[first]
-            and vessel.weight[phase] <= vessel.weight[first]
-        ):
-            continue  # no less room for no more weight: no sooner
-        level = vessel.room[phase] // vessel.weight[phase]
-        if level < least:
-            least = level
-            first = phase
-    vessel.phase = first
-    return least
-
-
-cdef inline void play(Event* full, int32_t place) noexcept nogil:
-    """Who of a pair is full first; of two at one level the one that stands first."""
-    full[place] = full[2 * place + (full[2 * place + 1].level < full[2 * place].level)]
-
-
-cdef inline void enter(Filler* filler, int32_t circuit) noexcept nogil:
-    """Reckons one circuit anew, and plays its matches up to the last."""
-    cdef int32_t place = filler.leaves + circuit
-    filler.full[place].level = reckon(&filler.vessel[circuit])
-    while place > 1:
-        place //= 2
-        play(filler.full, place)
-
-
-cdef void enter_changed(Filler* filler) noexcept nogil:
-    """All in which something began to grow; many at once, all matches once."""
-    cdef int32_t n, place
-    if filler.changed_n * 8 < filler.leaves:
-        for n in range(filler.changed_n):
-            filler.vessel[filler.changed[n]].listed = 0
-            enter(filler, filler.changed[n])
-    else:
-        for n in range(filler.changed_n):
-            place = filler.changed[n]
-            filler.vessel[place].listed = 0
-            filler.full[filler.leaves + place].level = reckon(&filler.vessel[place])
-        for place in range(filler.leaves - 1, 0, -1):
-            play(filler.full, place)
-    filler.changed_n = 0
-
-
-cdef inline bint full_by(Filler* filler, int64_t level) noexcept nogil:
-    """Whether some circuit is full at that level or before; `full[1]` says which is first."""
-    cdef Event* full = filler.full
-    while full[1].level <= level and filler.vessel[full[1].who].stale:
-        enter(filler, full[1].who)
-    return full[1].level <= level
-
-
-# --- what grows and what stops ------------------------------------------------------------
-
-
-# What changes below one circuit at one level: room taken and weight that begins to grow.
-cdef struct Change:
-    int64_t taken[GRID_PHASES]
-    int64_t weight[GRID_PHASES]
-
-
-cdef inline void begin(Change* change) noexcept nogil:
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        change.taken[phase] = change.weight[phase] = 0
-
-
-cdef inline void note(
-    Change* change, const Sharer* sharer, int64_t taken, int64_t weight
+cdef int32_t next_stage(
+    const Wish* wishes, int32_t early, int32_t start, int32_t count, int32_t last
 ) noexcept nogil:
-    cdef int32_t phase
-    cdef int64_t mask
-    for phase in range(GRID_PHASES):
-        mask = -<int64_t>((sharer.wired >> phase) & 1)
-        change.taken[phase] += taken & mask
-        change.weight[phase] += weight & mask
-
-
-cdef void pour(Filler* filler, int32_t circuit, Change* change, bint grows) noexcept nogil:
-    """Tells a change to every circuit on the way up; the next one begins."""
-    cdef int32_t phase
-    cdef Vessel* vessel
-    while circuit >= 0:
-        vessel = &filler.vessel[circuit]
-        for phase in range(GRID_PHASES):
-            vessel.room[phase] -= change.taken[phase]
-            vessel.weight[phase] += change.weight[phase]
-        if not grows:
-            vessel.stale = 1
-        elif not vessel.listed:
-            vessel.listed = 1
-            filler.changed[filler.changed_n] = circuit
-            filler.changed_n += 1
-        circuit = vessel.above
-    begin(change)
-
-
-cdef int32_t grow(Filler* filler, const Event* floors, int32_t n) noexcept nogil:
-    """All that pass their minima at the level of `floors[n]`; where the next level begins."""
-    cdef Change change
-    cdef int64_t level = floors[n].level
-    cdef Sharer* sharer
-    cdef int32_t at = -1
-    begin(&change)
-    while n < filler.sharers and floors[n].level == level:
-        sharer = &filler.sharer[floors[n].who]
-        n += 1
-        if sharer.stage != FLOOR:
-            continue
-        if at != sharer.vessel:
-            pour(filler, at, &change, True)
-            at = sharer.vessel
-        sharer.stage = GROWING
-        note(&change, sharer, -(<int64_t>sharer.minimum << FRACTION), sharer.weight)
-    pour(filler, at, &change, True)
-    enter_changed(filler)
-    return n
-
-
-cdef int32_t top_out(
-    Filler* filler, Wish* wishes, const Event* tops, int32_t n, int32_t* left
-) noexcept nogil:
-    """All that have their maxima at the level of `tops[n]`; where the next level begins."""
-    cdef Change change
-    cdef int64_t level = tops[n].level
-    cdef Sharer* sharer
-    cdef int32_t at = -1
-    begin(&change)
-    while n < filler.sharers and tops[n].level == level:
-        sharer = &filler.sharer[tops[n].who]
-        n += 1
-        if sharer.stage == STOPPED:
-            continue
-        if at != sharer.vessel:
-            pour(filler, at, &change, False)
-            at = sharer.vessel
-        sharer.stage = STOPPED
-        left[0] -= 1
-        filler.growing[filler.spot[wishes[sharer.wish].circuit]] -= 1
-        wishes[sharer.wish].share = sharer.maximum
-        note(&change, sharer, <int64_t>sharer.maximum << FRACTION, -sharer.weight)
-    pour(filler, at, &change, False)
-    return n
-
-
-cdef int32_t overflow(Filler* filler, Wish* wishes, int32_t top, int64_t level) noexcept nogil:
-    """A circuit and phase is full: everything below that uses it stops; how many they are."""
-    cdef int32_t spot, stopped = 0
-    for spot in range(filler.spot[top], filler.end[top]):
-        if filler.growing[spot]:
-            stopped += dam(filler, wishes, spot, top, level)
-    return stopped
-
-
-cdef int32_t dam(
-    Filler* filler, Wish* wishes, int32_t spot, int32_t top, int64_t level
-) noexcept nogil:
-    """Stops the sharers of one circuit that use the phase that is full above it."""
-    cdef Change change
-    cdef int32_t place, stopped = 0, phase = filler.vessel[top].phase
-    cdef int64_t amount, floor
-    cdef Sharer* sharer = NULL
-    cdef Wish* wish
-    begin(&change)
-    for place in range(filler.first[spot], filler.first[spot + 1]):
-        sharer = &filler.sharer[place]
-        if sharer.stage == STOPPED or not (sharer.wired >> phase) & 1:
-            continue
-        wish = &wishes[sharer.wish]
-        wish.share = sharer.minimum
-        wish.bound_circuit = top
-        wish.bound_phase = phase
-        if sharer.stage == GROWING:
-            floor = <int64_t>sharer.minimum << FRACTION
-            amount = max(level * sharer.weight, floor)
-            wish.share = amount >> FRACTION
-            note(&change, sharer, amount, -sharer.weight)
-        sharer.stage = STOPPED
-        stopped += 1
-    if stopped:
-        filler.growing[spot] -= stopped
-        pour(filler, sharer.vessel, &change, False)
-    return stopped
-
-
-# --- a run ------------------------------------------------------------------------------
-
-
-cdef void set_out(Filler* filler) noexcept nogil:
-    """Reckons when each sharer passes its minimum and has its maximum; nothing grows yet."""
-    cdef int32_t i
-    cdef int64_t floor, top
-    cdef Sharer* sharer
-    for i in range(filler.sharers):
-        sharer = &filler.sharer[i]
-        floor = <int64_t>sharer.minimum << FRACTION
-        top = <int64_t>sharer.maximum << FRACTION
-        if sharer.weight > 1:
-            floor = (floor + sharer.weight - 1) // sharer.weight
-            top = top // sharer.weight
-        filler.floors[i].level = floor
-        filler.tops[i].level = top
-        filler.floors[i].who = filler.tops[i].who = i
-    for i in range(1, 2 * filler.leaves):
-        filler.full[i].level = NEVER
-        filler.full[i].who = i - filler.leaves if i >= filler.leaves else 0
-    filler.changed_n = 0
+    """The lowest stage above the last one that any wish is of."""
+    cdef int32_t i, stage = NO_STAGE
+    if start < count:
+        stage = wishes[start].stage
+    for i in range(early):
+        if wishes[i].stage > last:
+            stage = min(stage, wishes[i].stage)
+    return stage
 
 
 cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
     """One run under `filler.cap`; answers stand in the wishes. Negative caps are 0.
 
-    Every wish with 0 <= minimum <= maximum < 2^31 and 1 <= weight <= 1000. What happens at
-    one and the same level is done together: it cannot fill anything below that level.
+    Every wish with 0 <= minimum <= maximum < 2^31, 1 <= weight <= 1000, 0 <= floor and
+    0 <= stage. Those that are early stand first, then all by stage.
     """
-    cdef int32_t floor = 0, top = 0, left, n
-    cdef int64_t level = 0, next_floor, next_top
-    cdef Event* floors
-    cdef Event* tops
-    admit(filler, wishes, count)
-    left = n = filler.sharers
-    if left == 0:
-        return
-    set_out(filler)
-    floors = sort_events(filler.floors, filler.spare, n)
-    if floors == filler.spare:
-        filler.spare = filler.floors
-        filler.floors = floors
-    tops = sort_events(filler.tops, filler.spare, n)
-    if tops == filler.spare:
-        filler.spare = filler.tops
-        filler.tops = tops
-    while left > 0:  # each round starts, stops or fills something: at most 5 for each sharer
-        while floor < n and filler.sharer[floors[floor].who].stage != FLOOR:
-            floor += 1
-        while top < n - 1 and filler.sharer[tops[top].who].stage == STOPPED:
-            top += 1
-        next_floor = floors[floor].level if floor < n else NEVER
-        next_top = tops[top].level
-        if full_by(filler, min(next_floor, next_top)):
-            level = max(level, filler.full[1].level)
-            left -= overflow(filler, wishes, filler.full[1].who, level)
-        elif next_floor <= next_top:
-            level = max(level, next_floor)
-            floor = grow(filler, floors, floor)
-        else:
-            level = max(level, next_top)
-            top = top_out(filler, wishes, tops, top, &left)
+    cdef int32_t i, early = 0, start, end, stage = -1
+    cdef bint floors
+    begin_run(filler, wishes, count)
+    while early < count and wishes[early].early:
+        early += 1
+    if early:
+        let_in(filler, wishes, 0, early)
+    start = early
+    while True:  # at most once for each stage
+        stage = next_stage(wishes, early, start, count, stage)
+        if stage == NO_STAGE:
+            return
+        end = start
+        while end < count and wishes[end].stage == stage:
+            end += 1
+        if end > start:
+            let_in(filler, wishes, start, end)
+        floors = False
+        for i in range(early):
+            floors = floors or (wishes[i].stage == stage and wishes[i].floor > 0)
+        for i in range(start, end):
+            floors = floors or wishes[i].floor > 0
+        if floors:
+            line_up(filler, wishes, early, start, end, stage, True)
+            raise_level(filler, wishes)
+        line_up(filler, wishes, early, start, end, stage, False)
+        raise_level(filler, wishes)
+        start = end
 
 
 def fair_shares(parents, caps_ma, demands):
@@ -321,6 +88,7 @@ cdef class ShareRun:
     cdef Filler filler
     cdef Wish* wishes
     cdef int32_t count
+    cdef list order  # which demand each wish is
 
     def __init__(self, parents, caps_ma, demands):
         cdef int32_t i
@@ -328,6 +96,10 @@ cdef class ShareRun:
             raise ValueError("a run is laid out once")
         check.check_demands(parents, caps_ma, demands)
         self.count = len(demands)
+        self.order = sorted(
+            range(len(demands)),
+            key=lambda i: (not demands[i].early, 0 if demands[i].early else demands[i].class_rank),
+        )
         self.wishes = <Wish*>take(&self.memory, self.count, sizeof(Wish))
         filler_make(&self.filler, &self.memory, len(parents), self.count)
         if self.memory.lacking:
@@ -337,8 +109,8 @@ cdef class ShareRun:
             for phase in range(GRID_PHASES):
                 self.filler.cap[i * GRID_PHASES + phase] = caps_ma[i][phase]
         filler_order(&self.filler)
-        for i in range(self.count):
-            wish_from(&self.wishes[i], demands[i])
+        for i, demand in enumerate(self.order):
+            wish_from(&self.wishes[i], demands[demand])
 
     def __dealloc__(self):
         give_back(&self.memory)
@@ -349,7 +121,10 @@ cdef class ShareRun:
 
     def shares_ma(self):
         cdef int32_t i
-        return [self.wishes[i].share for i in range(self.count)]
+        shares = [0] * self.count
+        for i, demand in enumerate(self.order):
+            shares[demand] = self.wishes[i].share
+        return shares
 
 
 cdef void wish_from(Wish* wish, object demand) except *:
@@ -357,6 +132,9 @@ cdef void wish_from(Wish* wish, object demand) except *:
     wish.minimum = demand.min_ma
     wish.maximum = demand.max_ma
     wish.weight = demand.weight
+    wish.floor = demand.floor_ma
+    wish.stage = demand.class_rank
+    wish.early = demand.early
     for phase in demand.phases:
         if phase != NO_PHASE:
             wish.wired[<int32_t>phase] = 1

@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
+from cext.pause cimport ALWAYS, OTHERS, least_order, pause_rank
 from cext.shares cimport fill
 from cext.targets cimport blame
 from cext.types cimport (
@@ -109,7 +110,7 @@ cdef int64_t keeps(const Charger* charger) noexcept nogil:
     if charger.current_known:
         for phase in range(GRID_PHASES):
             drawn = max(drawn, charger.may_shed[phase])
-        drawn += WORTH_MA
+        drawn += WORTH_MA + least_order(charger)
     return max(drawn, <int64_t>charger.target)
 
 
@@ -146,7 +147,7 @@ cdef int32_t whose(const Charger* charger) noexcept nogil:
 
 cdef void shed_seen(World* world, int32_t who) noexcept nogil:
     """One fair-share run with what is drawn as maxima; what was not granted is taken off."""
-    cdef int32_t i, phase, count = 0
+    cdef int32_t i, phase, rank, count = 0
     cdef int64_t taken
     cdef bint suspects = who == SUSPECTS
     cdef Charger* charger
@@ -156,11 +157,14 @@ cdef void shed_seen(World* world, int32_t who) noexcept nogil:
             world.filler.cap[i * GRID_PHASES + phase] = still_allowed(
                 &world.circuits[i], phase, who
             )
-    for i in range(world.chargers_n):
-        charger = &world.chargers[world.turn_order[i]]
-        if whose(charger) == who and wish_to_keep(charger, &world.wishes[count]):
-            world.wisher[count] = world.turn_order[i]
-            count += 1
+    for rank in range(ALWAYS, OTHERS + 1):
+        for i in range(world.chargers_n):
+            charger = &world.chargers[world.turn_order[i]]
+            if pause_rank(charger) != rank or whose(charger) != who:
+                continue
+            if wish_to_keep(charger, &world.wishes[count]):
+                world.wisher[count] = world.turn_order[i]
+                count += 1
     if count == 0:
         return
     fill(&world.filler, world.wishes, count)
@@ -170,8 +174,9 @@ cdef void shed_seen(World* world, int32_t who) noexcept nogil:
         taken = wish.maximum - wish.share
         if taken <= 0 or (suspects and world.now - charger.changed_at < charger.show):
             continue
-        shed_to(world, charger, charger.order - taken if suspects else wish.share, RULE_SHED,
-                wish.bound_circuit, wish.bound_phase)
+        shed_to(world, charger,
+                charger.order - taken if suspects else wish.share + least_order(charger),
+                RULE_SHED, wish.bound_circuit, wish.bound_phase)
 
 
 cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
@@ -187,8 +192,11 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
         return False
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.stage = charger.class_rank
+    wish.floor = 0
+    wish.early = pause_rank(charger) < OTHERS
     wish.maximum = most
-    wish.minimum = min(most, <int64_t>charger.minimum)
+    wish.minimum = 0 if least_order(charger) else min(most, <int64_t>charger.minimum)
     return True
 
 

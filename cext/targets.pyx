@@ -8,6 +8,7 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.pause cimport ALWAYS, OTHERS, always_drawn, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
 from cext.types cimport (
@@ -69,14 +70,23 @@ cdef void line_up(World* world) noexcept nogil:
 
 
 cdef int32_t wish_in_turn(World* world) noexcept nogil:
-    """Lines the wishes up: by class, those that draw before idle ones, then by turn."""
-    cdef int32_t start = 0, end, i, idle, count = 0
+    """Lines the wishes up: who is not to be paused; by class, those that draw before idle ones,
+    then by turn."""
+    cdef int32_t start = 0, end, i, idle, rank, count = 0
     cdef int32_t* order = world.turn_order
+    for rank in range(ALWAYS, OTHERS):
+        for i in range(world.chargers_n):
+            if pause_rank(&world.chargers[order[i]]) == rank:
+                world.wisher[count] = order[i]
+                count += 1
     while start < world.chargers_n:
         end = class_end(world, order, start)
         for idle in range(2):
             for i in range(start, end):
-                if (world.chargers[order[i]].idle != 0) == (idle != 0):
+                if (
+                    pause_rank(&world.chargers[order[i]]) == OTHERS
+                    and (world.chargers[order[i]].idle != 0) == (idle != 0)
+                ):
                     world.wisher[count] = order[i]
                     count += 1
         start = end
@@ -125,12 +135,40 @@ cdef void hand_out(World* world) noexcept nogil:
             world.filler.cap[at] = circuit.cap[phase] - circuit.base_hi[phase] - sum[at]
             if i > 0:
                 sum[circuit.parent * GRID_PHASES + phase] += sum[at]
+    if world.always:
+        leave_always(world)
+
+
+cdef void leave_always(World* world) noexcept nogil:
+    """Whose minimum is drawn whatever we say has it, and nobody else counts on it."""
+    cdef int32_t i, phase, at
+    cdef int64_t least
+    cdef int64_t* sum = world.filler.least  # scratch until the run begins
+    cdef const Charger* charger
+    for i in range(world.circuits_n * GRID_PHASES):
+        sum[i] = 0
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if not at_table(world, charger):
+            continue  # it is taken off already
+        least = always_drawn(charger, worst_draw(charger, charger.minimum) - charger.standby)
+        at = charger.circuit * GRID_PHASES
+        for phase in range(GRID_PHASES):
+            if charger.uses[phase]:
+                sum[at + phase] += least
+    for i in range(world.circuits_n - 1, -1, -1):
+        for phase in range(GRID_PHASES):
+            at = i * GRID_PHASES + phase
+            world.filler.cap[at] = max(world.filler.cap[at], sum[at])
+            if i > 0:
+                sum[world.circuits[i].parent * GRID_PHASES + phase] += sum[at]
 
 
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:
     cdef int32_t phase
     wish.circuit = charger.circuit
     wish.weight = charger.weight
+    wish.floor = wish.stage = wish.early = 0
     wish.minimum = worst_draw(charger, charger.minimum) - charger.standby
     wish.maximum = worst_draw(charger, demand) - charger.standby
     if demand < charger.minimum:
@@ -157,7 +195,7 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
 
 cdef void set_targets(World* world) noexcept nogil:
     """One fair-share run under every cap; each charger's target and what bounds it."""
-    cdef int32_t i, n, count = 0
+    cdef int32_t i, n, demand, count = 0
     cdef Charger* charger
     n = wish_in_turn(world)
     for i in range(n):
@@ -166,8 +204,12 @@ cdef void set_targets(World* world) noexcept nogil:
             continue
         bound_demand(world, charger)
         world.wisher[count] = world.wisher[i]
-        wish_of(charger, &world.wishes[count],
-                charger.demand if charger.started else charger.failsafe)
+        demand = charger.demand if charger.started else charger.failsafe
+        if pause_rank(charger) == ALWAYS:
+            demand = max(demand, charger.minimum)
+        wish_of(charger, &world.wishes[count], demand)
+        world.wishes[count].stage = charger.class_rank
+        world.wishes[count].early = pause_rank(charger) < OTHERS
         count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)
@@ -195,7 +237,7 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
 cdef void set_failsafe(World* world) noexcept nogil:
     """Each charger's fail-safe setpoint: its fair share under worst-case base loads and
     fail-safe caps with everybody at the table, and never more than its fallback."""
-    cdef int32_t i, phase, node
+    cdef int32_t i, phase, node, most
     cdef Charger* charger
     cdef int64_t* cap = world.filler.cap
     for i in range(world.circuits_n):
@@ -212,7 +254,10 @@ cdef void set_failsafe(World* world) noexcept nogil:
             cap[i * GRID_PHASES + phase] -= world.circuits[i].worst[phase]
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
-        wish_of(charger, &world.wishes[i], min(charger.maximum, charger.declared_fallback))
+        most = min(charger.maximum, charger.declared_fallback)
+        if pause_rank(charger) == ALWAYS:
+            most = max(most, charger.minimum)
+        wish_of(charger, &world.wishes[i], most)
         for phase in range(GRID_PHASES):
             world.wishes[i].wired[phase] = charger.wired[phase]
         node = charger.circuit
@@ -227,3 +272,5 @@ cdef void set_failsafe(World* world) noexcept nogil:
         charger.failsafe = to_step(
             charger, setpoint_for(charger, world.wishes[i].share + charger.standby)
         )
+        if pause_rank(charger) == ALWAYS:
+            charger.failsafe = max(charger.failsafe, charger.minimum)

@@ -71,6 +71,7 @@ cdef extern from "<unistd.h>" nogil:
 
 
 cdef int64_t SECOND = 1_000_000_000
+cdef int64_t MILLISECOND = 1_000_000  # instants are told whole ones (controller/units.py)
 cdef int64_t APART = 5_000_000  # early ticks are at least this far apart
 STACK_BYTES = 256 * 1024
 STOP_WITHIN_S = 2.0
@@ -272,6 +273,6 @@ cdef class KernelThread:
             if periods > 0:
                 self.note(last - max(self.due, not_before))
                 self.due += <int64_t>periods * self.period
-            if self.kernel.tick_at(last) > 0:
+            if self.kernel.tick_at(last - last % MILLISECOND) > 0:
                 write(self.changed, &one, sizeof(one))
             write(self.ticked, &one, sizeof(one))

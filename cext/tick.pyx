@@ -173,7 +173,8 @@ cdef class Kernel:
         cdef int32_t i = index("source", source, self.world.sources_n)
         cdef bint doubted = distrusted
         pthread_mutex_lock(&self.lock)
-        note_pair(&self.world, KIND_DISTRUST, i, doubted)
+        if self.world.sources[i].distrusted != doubted:
+            note_pair(&self.world, KIND_DISTRUST, i, doubted)
         distrust(&self.world, &self.world.sources[i], doubted)
         pthread_mutex_unlock(&self.lock)
         self.wake()
@@ -183,7 +184,8 @@ cdef class Kernel:
         cdef int32_t fallback = whole("fallback_ma", fallback_ma, 0, MOST_MA)
         cdef Charger* to = &self.world.chargers[i]
         pthread_mutex_lock(&self.lock)
-        note_pair(&self.world, KIND_FALLBACK, i, fallback)
+        if to.told_fallback != fallback:
+            note_pair(&self.world, KIND_FALLBACK, i, fallback)
         to.told_fallback = fallback
         to.fallback = max(to.declared_fallback, fallback)
         pthread_mutex_unlock(&self.lock)
@@ -195,8 +197,8 @@ cdef class Kernel:
         if proven is not None:
             proof = PROOF_GIVEN if proven else PROOF_MISSING
         pthread_mutex_lock(&self.lock)
-        note_pair(&self.world, KIND_PROVEN, i, proof)
         if to.proof != proof:
+            note_pair(&self.world, KIND_PROVEN, i, proof)
             to.proof = proof
             to.proof_at = self.world.now
         pthread_mutex_unlock(&self.lock)

@@ -30,6 +30,12 @@ cdef enum:
     PROOF_GIVEN = 1
     PROOF_MISSING = 2
 
+# rows.Pause
+cdef enum:
+    PAUSE_YES = 0
+    PAUSE_REPLUG = 1
+    PAUSE_NEVER = 2
+
 # rows.Vehicle
 cdef enum:
     VEHICLE_UNKNOWN = 0
@@ -172,6 +178,7 @@ cdef struct Charger:
     int32_t error
     int32_t weight
     int32_t class_rank
+    int32_t may_pause  # PAUSE_*
     int64_t settle
     int64_t lag
     int64_t poll
@@ -305,6 +312,10 @@ cdef struct Wish:
     int64_t minimum
     int64_t maximum
     int64_t weight
+    int64_t floor  # met before anybody of its stage grows above the own; 0: none
+    int32_t stage  # all of a lower one have their shares before
+    int32_t early  # its minimum goes before every stage
+    int64_t stands  # what it has for certain so far, in 2^-24 mA
     int64_t share
     int32_t bound_circuit  # what stopped it: circuit and phase, or -1 its own maximum
     int32_t bound_phase
@@ -312,7 +323,7 @@ cdef struct Wish:
 
 # One circuit while the shares are filled, in 2^-24 mA. What cannot be full is left out.
 cdef struct Vessel:
-    int64_t room[GRID_PHASES]  # of its cap, beyond what does not grow
+    int64_t room[GRID_PHASES]  # of its cap, beyond what does not grow now
     int64_t weight[GRID_PHASES]  # of what grows
     int32_t above  # the next circuit above that can be full; -1: none
     int32_t phase  # the one that is full first
@@ -321,12 +332,12 @@ cdef struct Vessel:
 
 # An admitted wish while it may grow: its place is by circuit, every subtree in one piece.
 cdef struct Sharer:
+    int64_t stands  # what it has before it grows, in 2^-24 mA
     int32_t wish
     int32_t vessel  # the lowest circuit on its path that can be full
     int32_t wired  # one bit for each phase
     int32_t weight
-    int32_t minimum
-    int32_t maximum
+    int32_t maximum  # mA: where it stops growing
     int32_t stage
 
 # When something happens, and to whom.
@@ -343,16 +354,16 @@ cdef struct Filler:
     int32_t* spot
     int32_t* end
     # of each run
-    int64_t* least  # mA, 3 per circuit: sum of the minima below
+    int64_t* least  # mA, 3 per circuit: sum of the minima below that are being let in
     int64_t* most  # mA, 3 per circuit: what can ever flow there
     int32_t* lowest  # circuit: the lowest at or above it that can be full; -1: none
-    int32_t* tight  # circuit: the lowest at or above it where not all minima fit; -1: none
+    int32_t* tight  # circuit: the lowest at or above it where not all of those fit; -1: none
     int32_t* first  # spot: its first sharer, and one more
     int32_t* growing  # spot: how many sharers there have not stopped
     int32_t sharers
     Vessel* vessel
     Sharer* sharer
-    Event* floors  # when each passes its minimum
+    Event* floors  # when each passes what it stands at
     Event* tops  # when each has its maximum
     Event* spare
     Event* full  # a tournament: the first of each pair of circuits, from leaf `leaves` up to 1
@@ -404,6 +415,7 @@ cdef struct World:
     int64_t turn_index
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
+    int32_t always  # some charger may never be paused
     int32_t paced  # some charger takes no second write within a gap
     int32_t adopted  # it took over from another kernel and has not ticked since
     int64_t now

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from cext.rows import NO_PHASE, Phases, Vehicle
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
+from controller.units import whole_ms
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -115,7 +116,7 @@ class Image:
         impossible = self._plausibility.reading(source, reading.at_ns, current_ma)
         if impossible is not None:
             raise ValueError(impossible)
-        self._kernel.post_reading(source, reading.at_ns, current_ma)
+        self._kernel.post_reading(source, whole_ms(reading.at_ns), current_ma)
 
     def post_charger(self, charger: str, report: ChargerReport) -> None:
         index = self._tables.charger_index[charger]
@@ -123,7 +124,12 @@ class Image:
         if current is not None:
             current = _to_grid(current, self._tables.chargers[index].phases)
         self._kernel.post_report(
-            index, report.at_ns, report.in_force_ma, current, report.vehicle, report.written_tick
+            index,
+            whole_ms(report.at_ns),
+            report.in_force_ma,
+            current,
+            report.vehicle,
+            report.written_tick,
         )
         self.note_report(index, report.at_ns, current)
         if report.fallback_ma is not None:
@@ -159,7 +165,9 @@ class Image:
 
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
         """What an auxiliary contact shows. To be told each second: it counts for 5 s."""
-        self._kernel.post_contactor(self._tables.contactor_index[contactor], at_ns, closed)
+        self._kernel.post_contactor(
+            self._tables.contactor_index[contactor], whole_ms(at_ns), closed
+        )
 
     def post_input(self, contact: str, at_ns: int, active: bool) -> None:
         """A contact that speaks for a limit source, seen still at `at_ns`."""

@@ -197,9 +197,12 @@ class _Depot:
 
     def alone(self, charger: Charger) -> Counted:
         relay = self._relays.get(charger.id)
-        return _alone(charger) if relay is None else _dropped(relay)
+        return _at_least(charger, _alone(charger) if relay is None else _dropped(relay))
 
     def restarted(self, charger: Charger) -> Counted:
+        return _at_least(charger, self._restarted(charger))
+
+    def _restarted(self, charger: Charger) -> Counted:
         """A relay that recloses for all together gives them their power-on currents.
 
         What they do alone comes only after the relay has dropped them again.
@@ -298,6 +301,13 @@ def _failsafe_caps(depot: _Depot) -> Iterator[Finding]:
             yield depot.finding(
                 Line.FAILSAFE_CAP, circuit, phase, depot.alone, source.failsafe_ma[phase], source.id
             )
+
+
+def _at_least(charger: Charger, counted: Counted) -> Counted:
+    """One that may never be paused: while the gateway lives nothing brings it below its minimum."""
+    if counted.setpoint_ma >= charger.always_ma:
+        return counted._replace(floor_ma=max(counted.floor_ma, charger.always_ma))
+    return Counted(Setting.ALWAYS, True, charger.always_ma, charger.always_ma)
 
 
 def _alone(charger: Charger) -> Counted:

@@ -19,6 +19,7 @@ class Setting(StrEnum):
     POWER_ON = "power-on current"
     BOTH = "fallback and power-on current"
     NONE = "maximum"  # nothing but its maximum
+    ALWAYS = "minimum"  # it may never be paused
     DROPPED = "relay"  # a relay that drops it without us
 
 
@@ -72,6 +73,8 @@ class Group:
         if self.setting is Setting.DROPPED:
             return f"dropped by {self.relay}"
         value = f"{amperes_text(self.counted_ma)} A"
+        if self.setting is Setting.ALWAYS:
+            return f"never paused, so their minimum, {value}"
         if self.setting is Setting.NONE:
             return f"no fallback, so their maximum, {value}"
         return f"{self.setting} {value}" if self.known else f"{self.setting} unknown, so {value}"
@@ -123,7 +126,7 @@ def _settings(excess: Excess) -> Iterator[Remedy]:
     """Lower settings, those that save most first, until it is enough; then let chargers stop."""
     lacks_ma = excess.over_ma
     lowest = []
-    fixed = (Setting.NONE, Setting.DROPPED)
+    fixed = (Setting.NONE, Setting.DROPPED, Setting.ALWAYS)
     for group in _by_saving(group for group in excess.groups if group.setting not in fixed):
         lower = group.lowered(lacks_ma) if lacks_ma > 0 else group
         lowest.append(lower)
@@ -137,6 +140,10 @@ def _settings(excess: Excess) -> Iterator[Remedy]:
             lacks_ma = max(0, lacks_ma - saves_ma)
             action = f"let {group.who} stop: {group.setting} 0 A"
             yield Remedy(Cost.STOP, action, saves_ma, lacks_ma)
+    for group in _by_saving(g for g in excess.groups if g.setting is Setting.ALWAYS):
+        saves_ma = group.saves_ma(replace(group, counted_ma=0))
+        action = f'let {group.who} be paused: may_pause = "replug"'
+        yield Remedy(Cost.STOP, action, saves_ma, max(0, excess.over_ma - saves_ma))
 
 
 def _by_saving(groups: Iterable[Group]) -> list[Group]:

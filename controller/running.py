@@ -32,8 +32,9 @@ from controller.reasons import Reasons
 from controller.site import Site
 from controller.status import Reporter
 from controller.tables import Tables
+from controller.tap import Tap
 from controller.threads import Signal
-from controller.units import NS_PER_S
+from controller.units import NS_PER_S, whole_ms
 from controller.vigil import Vigil
 from controller.watch import Watch
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from cext.tick import Kernel
 
 END_WITHIN_S = 5.0  # a driver that was told to end
+DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -110,6 +112,7 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
+        self.tap = Tap(depot.kernel)
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -120,7 +123,8 @@ class Running:
     def start(self) -> None:
         """The kernel's first tick, and its thread."""
         self.latch.hold(self.depot.kernel)
-        self.depot.kernel.tick(self._clock.now_ns())  # no report of what is not yet decided
+        # No report of what is not yet decided.
+        self.depot.kernel.tick(whole_ms(self._clock.now_ns()))
         self.depot.ticker.start()
         has = in_words(self.depot.ticker.granted)
         tell = log.info if has.full else log.warning
@@ -188,6 +192,7 @@ class Running:
         self.watch = self._make_watch(self.watch)
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
+        self.tap = Tap(after.kernel)
         self.start()
         self._start()
         after.image.announce()
@@ -205,7 +210,11 @@ class Running:
         for task in self._following:
             task.cancel()
         depot = self.depot
-        work = (self._follow(depot), self.vigil.run(depot.kernel, depot.ticker))
+        work = (
+            self._follow(depot),
+            self._drain(self.tap),
+            self.vigil.run(depot.kernel, depot.ticker),
+        )
         self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
     async def _end(self, drivers: Sequence[Driver]) -> None:
@@ -239,8 +248,15 @@ class Running:
         with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
+                self.tap.drain()
                 depot.image.announce()
                 self.watch.orders(self._clock.now_ns())
+
+    async def _drain(self, tap: Tap) -> None:
+        """Takes the kernel's journal also while no order changes."""
+        while True:
+            await asyncio.sleep(DRAIN_EVERY_S)
+            tap.drain()
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""

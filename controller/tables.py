@@ -12,6 +12,7 @@ from cext.rows import (
     ContactorRow,
     CurveRow,
     Kind,
+    Pause,
     Phases,
     SlotRow,
     SourceRow,
@@ -175,6 +176,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         write_gap_ns=charger.facts.write_gap_ns,
         confirm_gap_ns=charger.facts.confirm_gap_ns,
         ceiling_ma=charger.ceiling_ma,
+        may_pause=Pause[charger.may_pause.upper()],
     )
 
 

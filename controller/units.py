@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 MA_PER_A = 1_000
 NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
 PPM_PER_PCT = 10_000
 PPM = 1_000_000
 MA_MAX = 2**31 - 1  # the kernel's currents are int32
@@ -37,6 +38,15 @@ def less(cap_ma: tuple[int, int, int], kept_ma: tuple[int, int, int]) -> tuple[i
     """A cap per phase without what is kept free below it; never below 0."""
     l1, l2, l3 = (max(0, cap - kept) for cap, kept in zip(cap_ma, kept_ma, strict=True))
     return l1, l2, l3
+
+
+def whole_ms(at_ns: int) -> int:
+    """An instant as the kernel is told it: the beginning of its millisecond.
+
+    All instants alike, so that none overtakes another. What follows an instant of a clock that
+    counts nanoseconds is chance, and would be most of what the black box had to keep.
+    """
+    return at_ns - at_ns % NS_PER_MS
 
 
 def amperes_text(ma: int) -> str:

@@ -19,7 +19,7 @@ from cext.tick import Kernel
 from controller.image import ChargerReport, Image, MeterReading
 from controller.tables import Tables, Wiring
 
-S = 1_000_000_000
+MS, S = 1_000_000, 1_000_000_000
 NOBODY = Why(Rule.MAXIMUM, -1, -1, -1)
 
 
@@ -99,14 +99,22 @@ def image(at_ns: int = 5) -> tuple[Image, Notes]:
 
 def test_each_terminal_of_a_meter_goes_to_its_own_phase() -> None:
     it, notes = image()
-    it.post_meter("meter", MeterReading(3, (1000, 2000, -3000)))
-    assert notes.readings == [(0, 3, (-4000, -2000, 6000))]
+    it.post_meter("meter", MeterReading(3 * MS, (1000, 2000, -3000)))
+    assert notes.readings == [(0, 3 * MS, (-4000, -2000, 6000))]
+
+
+def test_instants_go_to_the_kernel_in_whole_milliseconds() -> None:
+    it, notes = image()
+    it.post_meter("meter", MeterReading(4 * MS - 1, (0, 0, 0)))
+    it.post_charger("two", ChargerReport(4 * MS + 1, None, None, Vehicle.UNKNOWN, 0))
+    assert notes.readings == [(0, 3 * MS, (0, 0, 0))]
+    assert notes.reports == [(1, 4 * MS, None, None, Vehicle.UNKNOWN, 0)]
 
 
 def test_each_terminal_of_a_charger_goes_to_its_own_phase() -> None:
     it, notes = image()
-    it.post_charger("two", ChargerReport(3, 6000, (100, 200, 300), Vehicle.C, 7))
-    assert notes.reports == [(1, 3, 6000, (0, 100, 200), Vehicle.C, 7)]
+    it.post_charger("two", ChargerReport(3 * MS, 6000, (100, 200, 300), Vehicle.C, 7))
+    assert notes.reports == [(1, 3 * MS, 6000, (0, 100, 200), Vehicle.C, 7)]
     assert notes.proofs == [(1, None)]
 
 

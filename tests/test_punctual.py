@@ -16,7 +16,7 @@ from cext.tick import Kernel
 from controller import wakeup
 from controller.__main__ import main
 from controller.commands import bench
-from controller.commands.bench import make_kernel
+from controller.commands.bench import SHARED, TICKED, make_kernel
 from hil.figures import CannotMeasureError, Value, alloc
 from hil.figures import wakeup as figure
 from hil.figures.alloc import count
@@ -37,8 +37,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bench_answers_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
-    for field in ("fair_shares_us", "tick_us"):
-        assert list(answer[field]) == ["10", "100", "1000"]
+    for field, sizes in (("fair_shares_us", SHARED), ("tick_us", TICKED)):
+        assert list(answer[field]) == [str(size) for size in sizes]
         assert all(value > 0 for value in answer[field].values())
     assert 0 < answer["wakeup_p99_us"] <= answer["wakeup_worst_us"]
     assert answer["wakeup_vs_sleep"] > 0

@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 
 from cext.rows import Demand
 from cext.shares import fair_shares
-from tests.oracle.shares import (
-    Triple,
-    Want,
-    exact_shares,
-    overloaded,
-    unproven,
-)
+from tests.oracle.shares import Triple, Want, exact_shares, overloaded, unproven
+from tests.oracle.trees import ROTATIONS, SUBSETS, Case, graded, random_depot
 
 INT32_MAX = 2**31 - 1
 THREE = (0, 1, 2)
-ROTATIONS = [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
-SUBSETS = [(0, -1, -1), (1, -1, -1), (2, -1, -1), (-1, 2, -1), (0, 1, -1), (2, -1, 0), (1, 2, -1)]
-
-Case = tuple[list[int], list[Triple], list[Want]]
 Programs = Callable[[list[int], list[Triple], list[Want]], list[float]]
 
 
@@ -122,6 +113,54 @@ BY_HAND: list[tuple[str, list[int], list[Triple], list[Want], list[Fraction]]] =
         [Fraction(0), Fraction(32_000)],
     ),
     (
+        "strict: the first class has all it can use, the next one what is left",
+        [-1],
+        [flat(49_000)],
+        [
+            *[Want(0, THREE, 6000, 32_000, rank=1)] * 3,
+            Want(0, THREE, 6000, 32_000),
+        ],
+        [Fraction(8500), Fraction(8500), Fraction(0), Fraction(32_000)],
+    ),
+    (
+        "who is early has its minimum before the first class, and no more",
+        [-1],
+        [flat(40_000)],
+        [Want(0, THREE, 6000, 32_000, rank=1, early=True), *[Want(0, THREE, 6000, 32_000)] * 2],
+        [Fraction(6000), Fraction(17_000), Fraction(17_000)],
+    ),
+    (
+        "a floor is met before the others grow, but not before they have their minima",
+        [-1],
+        [flat(30_000)],
+        [Want(0, THREE, 6000, 32_000, floor_ma=20_000), *[Want(0, THREE, 6000, 32_000)] * 2],
+        [Fraction(18_000), Fraction(6000), Fraction(6000)],
+    ),
+    (
+        "once a floor is met the others grow up to it",
+        [-1],
+        [flat(60_000)],
+        [Want(0, THREE, 6000, 32_000, floor_ma=24_000), *[Want(0, THREE, 6000, 32_000)] * 2],
+        [Fraction(24_000), Fraction(18_000), Fraction(18_000)],
+    ),
+    (
+        "two floors that do not both fit are met alike",
+        [-1],
+        [flat(40_000)],
+        [
+            *[Want(0, THREE, 6000, 32_000, floor_ma=20_000)] * 2,
+            Want(0, THREE, 6000, 32_000),
+        ],
+        [Fraction(17_000), Fraction(17_000), Fraction(6000)],
+    ),
+    (
+        "a floor counts in its own class only",
+        [-1],
+        [flat(40_000)],
+        [Want(0, THREE, 6000, 32_000, 1, 1, 16_000), Want(0, THREE, 6000, 32_000)],
+        [Fraction(8000), Fraction(32_000)],
+    ),
+    (
         "a negative cap is no room",
         [-1],
         [flat(-5)],
@@ -168,46 +207,16 @@ def test_certificate_finds_a_share_that_could_be_higher() -> None:
 # -- random depots -----------------------------------------------------------------------------
 
 
-def random_depot(rng: random.Random, chargers: int, circuits: int) -> Case:
-    """A depot between starved and generous, in amperes or in odd milliamps."""
-    grain = rng.choice([1, 1, 1000])
-    room = rng.choice([0, 3, 12, 40]) * 1000
-
-    def cap(below: int) -> int:
-        if rng.random() < 0.08:
-            return rng.choice([0, -1, -20_000, 1, 5999, 6000])
-        return rng.randrange(below * room // 2 + 1) // grain * grain + below * room // 2
-
-    parents = [-1] + [rng.randrange(i) for i in range(1, circuits)]
-    wants = []
-    for _ in range(chargers):
-        low = rng.choice([0, 6000, 6000, rng.randrange(1, 12_000) // grain * grain])
-        high = low + rng.choice([-1, 0, 10_000, 26_000, rng.randrange(50_000)]) // grain * grain
-        weight = rng.choice([1, 1, 2, rng.randrange(1, 1001)])
-        phases = rng.choice(ROTATIONS if rng.random() < 0.6 else SUBSETS)
-        wants.append(Want(rng.randrange(circuits), phases, low, max(0, high), weight))
-    below = [0] * circuits
-    for want in wants:
-        circuit = want.circuit
-        while circuit >= 0:
-            below[circuit] += 1
-            circuit = parents[circuit]
-    caps = [(cap(count), cap(count), cap(count)) for count in below]
-    return parents, caps, wants
-
-
 @pytest.mark.parametrize("seed", range(400))
 def test_random_depots(seed: int) -> None:
     rng = random.Random(seed)
     check(*random_depot(rng, rng.randrange(1, 41), rng.randrange(1, 13)))
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_linear_programs_say_the_same(seed: int, lp_shares: Programs) -> None:
-    rng = random.Random(1000 + seed)
-    depot = random_depot(rng, rng.randrange(1, 15), rng.randrange(1, 7))
-    shares = check(*depot)
-    assert shares == pytest.approx(lp_shares(*depot), abs=1.001)
+@pytest.mark.parametrize("seed", range(400))
+def test_random_depots_with_classes_and_advice(seed: int) -> None:
+    rng = random.Random(10_000 + seed)
+    check(*graded(rng, random_depot(rng, rng.randrange(1, 31), rng.randrange(1, 9))))
 
 
 @st.composite
@@ -225,6 +234,9 @@ def depots(draw: st.DrawFn) -> Case:
                 st.one_of(st.just(6000), st.integers(0, 40)),
                 st.one_of(st.just(32_000), st.integers(0, 80_000)),
                 st.one_of(st.just(1), st.integers(1, 1000)),
+                st.sampled_from([0, 0, 1, 100]),
+                st.sampled_from([0, 0, 10, 20_000]),
+                st.sampled_from([False, False, True]),
             ),
             max_size=10,
         )
@@ -242,7 +254,7 @@ def test_any_depot(depot: Case) -> None:
 @given(depots(), st.randoms(use_true_random=False))
 def test_order_matters_only_for_admission(depot: Case, rng: random.Random) -> None:
     parents, caps, wants = depot
-    small = [want._replace(min_ma=0) for want in wants]
+    small = [want._replace(min_ma=0, early=False) for want in wants]
     order = list(range(len(small)))
     rng.shuffle(order)
     straight = check(parents, caps, small)
@@ -316,6 +328,9 @@ def test_every_circuit_is_a_wall_even_without_its_own_chargers() -> None:
         ([-1], [flat(1)], Demand(0, (0, 0, 1), 0, 1)),  # one phase twice
         ([-1], [flat(1)], Demand(0, THREE, 0, 1, 0)),  # no weight
         ([-1], [flat(1)], Demand(0, THREE, -1, 1)),
+        ([-1], [flat(1)], Demand(0, THREE, 0, 1, 1, -1)),  # no such class
+        ([-1], [flat(1)], Demand(0, THREE, 0, 1, 1, 101)),
+        ([-1], [flat(1)], Demand(0, THREE, 0, 1, 1, 0, -1)),  # a floor below nothing
         ([0], [flat(1)], Demand(0, THREE, 0, 1)),  # its own parent
         ([-1, 2, 1], [flat(1)] * 3, Demand(0, THREE, 0, 1)),  # a cycle
         ([-1, 0], [flat(1)], Demand(0, THREE, 0, 1)),  # a circuit without caps

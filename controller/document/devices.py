@@ -54,12 +54,19 @@ class Charger:
     max_age_ns: int
     weight: int
     class_rank: int
+    may_pause: str = "yes"  # or "replug", "never"
     ceiling_ma: int | None = None  # the highest setpoint the operator permits; None: max_ma
 
     @property
     def alone_ma(self) -> int:
         """What it does when it hears nothing; its maximum where that is unknown."""
         return self.max_ma if self.fallback_ma is None else self.fallback_ma
+
+    @property
+    def always_ma(self) -> int:
+        """What it is never told to go below."""
+        least_ma = -(-self.min_ma // self.step_ma) * self.step_ma
+        return least_ma if self.may_pause == "never" else 0
 
     @property
     def restart_ma(self) -> int:

@@ -144,6 +144,12 @@ def _charger(overlay: _Overlay, charger: Charger, index: int, entry: OperationCh
             f"found {amperes_text(entry.max_ma)}",
             *("charger", index, "max_a"),
         )
+    if entry.max_ma is not None and entry.max_ma < charger.always_ma:
+        overlay.complain(
+            f"must be at least its min_a, {amperes_text(charger.always_ma)}, for it may never be "
+            f"paused; found {amperes_text(entry.max_ma)}",
+            *("charger", index, "max_a"),
+        )
     return replace(
         charger,
         name=_or(entry.name, charger.name),

@@ -102,6 +102,7 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
                 max_age_ns=ages[seat.bus],
                 weight=entry.weight,
                 class_rank=entry.class_rank,
+                may_pause=entry.may_pause,
             )
             for seat in row
         ]
@@ -191,6 +192,10 @@ def _currents(
     step_ma = _or(entry.step_ma, facts.step_ma)
     if step_ma % facts.step_ma:
         refuse("step_a", f"can only be a multiple of {amperes_text(facts.step_ma)} A", step_ma)
+    least_ma = -(-min_ma // step_ma) * step_ma
+    if entry.may_pause == "never" and not 0 < least_ma <= max_ma:
+        wanted = "cannot be never: above 0 and within min_a and max_a it has no setpoint"
+        draft.complain(wanted, "charger", index, "may_pause")
     for key, written_ma in (("fallback_a", entry.fallback_ma), ("power_on_a", entry.power_on_ma)):
         if written_ma is not None and written_ma > max_ma:
             refuse(key, f"must not exceed the device's max_a, {amperes_text(max_ma)} A", written_ma)

@@ -17,6 +17,7 @@ SUBJECTS = (
     "kernel",
     "peers",
     "plant",
+    "energy",
     "alloc",
     "wakeup",
     "polling",
@@ -75,6 +76,7 @@ class Figure:
     how: str  # one line: what is measured
     measure: Callable[[], Value | Mapping[str, Value]]  # may raise CannotMeasureError
     part: str | None = None
+    timed: bool = True  # False: it does not depend on how fast the machine is
 
 
 def all_figures() -> tuple[Figure, ...]:

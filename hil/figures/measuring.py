@@ -37,7 +37,7 @@ def measured(figures: Sequence[Figure], remark: Callable[[str], None]) -> Iterat
 def _measure(group: Sequence[Figure], remark: Callable[[str], None]) -> list[Result]:
     for attempt in range(1, TIMES + 1):
         disturbed, results = _once(group)
-        if not disturbed or attempt == TIMES:
+        if not disturbed or not group[0].timed or attempt == TIMES:
             break
         names = ", ".join(figure.field for figure in group)
         remark(f"{names}: the machine stood still for {disturbed} ms, so once more.")
@@ -52,10 +52,12 @@ def _once(group: Sequence[Figure]) -> tuple[int, list[Result]]:
             found = group[0].measure()
     except CannotMeasureError as error:
         return _stall_ms(canary), [
-            Result(figure, why=str(error), disturbed=canary.disturbed) for figure in group
+            Result(figure, why=str(error), disturbed=figure.timed and canary.disturbed)
+            for figure in group
         ]
     return _stall_ms(canary), [
-        Result(figure, _value(figure, found), disturbed=canary.disturbed) for figure in group
+        Result(figure, _value(figure, found), disturbed=figure.timed and canary.disturbed)
+        for figure in group
     ]
 
 

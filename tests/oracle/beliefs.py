@@ -7,7 +7,7 @@ whoever raises beyond it has no reading of the rules on its side.
 from collections import deque
 from typing import NamedTuple
 
-from tests.oracle.site import Charger, S, Site, Slot, Triple
+from tests.oracle.site import NEVER_PAUSED, Charger, S, Site, Slot, Triple
 
 FREED_AFTER = 30 * S
 KEPT = 10 * S
@@ -41,6 +41,12 @@ class ChargerBelief:
         self._settling: list[tuple[int, int]] = []  # until, setpoint
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
         self._free = [False] * 3  # per phase: what it charges on is another
+
+    @property
+    def least(self) -> int:
+        """It is not lowered below that."""
+        never = self.row.may_pause == NEVER_PAUSED and (self.ordered or 0) >= self.row.min_ma
+        return self.row.min_ma if never else 0
 
     def order(self, tick: int, ma: int) -> None:
         self.ordered = ma

@@ -133,6 +133,8 @@ class Watch:
             self._broken(f"charger {i}: confirmed by tick {out.tick}, this is {self.ticks}")
         if out.expires_ns != self.now_ns + self.site.pace.dead_man_ns:
             self._broken(f"charger {i}: expires at {out.expires_ns}")
+        if out.setpoint_ma < belief.least:
+            self._broken(f"charger {i}: paused from {belief.ordered}, and it never may be")
         changed = out.setpoint_ma != belief.ordered
         if changed != (out.changed_tick == self.ticks):
             self._broken(f"charger {i}: changed {changed}, said in tick {out.changed_tick}")
@@ -301,7 +303,7 @@ class Watch:
         """Nothing that listens and may draw here is left to shed."""
         below = [self.beliefs.chargers[i] for i in self.beliefs.below[circuit]]
         return not any(
-            belief.ordered
+            (belief.ordered or 0) > belief.least
             and not belief.silent(self.now_ns)
             and belief.draw_hi(phase, self.now_ns) > belief.row.standby_ma
             and not belief.elsewhere(phase)

@@ -29,6 +29,9 @@ class Meter(NamedTuple):
     unsigned: bool = False  # a clamp: shows how much flows, and not which way
 
 
+YES, REPLUG, NEVER_PAUSED = 0, 1, 2  # whether it may be told 0
+
+
 class Charger(NamedTuple):
     circuit: int
     phases: Triple
@@ -48,6 +51,7 @@ class Charger(NamedTuple):
     weight: int = 1
     class_rank: int = 0
     write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
+    may_pause: int = YES
 
 
 class Slot(NamedTuple):
@@ -159,6 +163,16 @@ def random_site(rng: random.Random, chargers: int, circuits: int, metered: bool)
         if rng.random() < 0.3
     )
     return Site(built, meters, rows, slots)
+
+
+def with_pauses(rng: random.Random, site: Site) -> Site:
+    """Some chargers may never be paused, some not without a walk to them."""
+    pauses = [rng.choice([YES, REPLUG, NEVER_PAUSED]) for _ in site.chargers]
+    rows = [
+        row._replace(may_pause=may_pause)
+        for row, may_pause in zip(site.chargers, pauses, strict=True)
+    ]
+    return site._replace(chargers=rows)
 
 
 def with_contactors(rng: random.Random, site: Site) -> Site:

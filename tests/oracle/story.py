@@ -4,7 +4,16 @@ import random
 from collections.abc import Callable, Sequence
 
 from tests.oracle.depot import Car
-from tests.oracle.site import Charger, Port, S, Site, flat, random_site, with_contactors
+from tests.oracle.site import (
+    Charger,
+    Port,
+    S,
+    Site,
+    flat,
+    random_site,
+    with_contactors,
+    with_pauses,
+)
 from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
@@ -21,12 +30,15 @@ def tell(
     circuits: int = 3,
     beats: int = 6,
     contactors: bool = False,
+    pauses: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
     site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
     if contactors:
         site = with_contactors(rng, site)
+    if pauses:
+        site = with_pauses(rng, site)
     world = World(site, open_port, seed)
     world.steps = 2
     for index, row in enumerate(site.chargers):

@@ -87,7 +87,8 @@ class Switches:
             guilty = [c for c in row.chargers if disobeys(self.beliefs.chargers[c], now_ns)]
             if not guilty:
                 return f"contactor {i} opened against {row.chargers}, who do as told"
-            if any(self.beliefs.chargers[c].ordered for c in row.chargers):
+            behind = [self.beliefs.chargers[c] for c in row.chargers]
+            if any((belief.ordered or 0) > belief.least for belief in behind):
                 return f"contactor {i} opened before 0 A was ordered"
             if not any(self._over(c, now_ns) for c in guilty):
                 return f"contactor {i} opened, and nothing that may be enforced is exceeded"

@@ -1,6 +1,6 @@
 """Chargers, one by one or in rows."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
@@ -92,6 +92,12 @@ class ChargerEntry(Entry):
         description="A report older than this is none; "
         "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s; "
         "and, where the device bears reads only now and then, as long as one report takes.",
+    )
+    may_pause: Literal["yes", "replug", "never"] = Field(
+        default="yes",
+        description="Whether it may be told to stop while it charges; replug: its vehicle does not "
+        "start again by itself, so it is stopped last and not for turns; never: it is not lowered "
+        "below min_a, which counts as always drawn.",
     )
     weight: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
         default=1, description="Share relative to others."
