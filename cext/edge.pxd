@@ -14,6 +14,3 @@ cdef object three(const int32_t* value)
 cdef object three64(const int64_t* value)
 cdef object why_row(const Why* why)
 cdef int read_heat(heat, Breaker* to) except -1
-cdef object heat_row(const Breaker* breaker)
-cdef object heat_ppm(const Breaker* breaker)
-cdef object trips_ns(const Breaker* breaker)

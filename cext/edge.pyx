@@ -2,18 +2,17 @@
 """What Python hands in is checked here, once; what it gets back is made here."""
 
 from cext.check import MOST_MA, MOST_NS
-from cext.rows import Heat, Rule
+from cext.rows import Rule
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.breaker cimport Breaker, full_image, no_trip
+from cext.breaker cimport Breaker, full_image
 from cext.types cimport GRID_PHASES, Why
 
 
 RULES = tuple(Rule)
 MOST_IMAGE = 64 * 64 * 2**32  # what the largest current comes to
-PPM = 1_000_000
 
 
 cdef object whole(str name, value, least, most):
@@ -80,24 +79,3 @@ cdef int read_heat(heat, Breaker* to) except -1:
     parts("worn", heat.worn, full_image(), to.worn)
     amps("current_ma", heat.current_ma, 0, to.before)
     return 0
-
-
-cdef object heat_row(const Breaker* breaker):
-    """None where nobody stated it, and before a tick."""
-    if not breaker.known or breaker.at < 0:
-        return None
-    return Heat(
-        breaker.at, three64(breaker.image), three64(breaker.worn), three(breaker.before)
-    )
-
-
-cdef object heat_ppm(const Breaker* breaker):
-    cdef int32_t phase
-    if not breaker.known:
-        return None
-    parts_of = [max(breaker.image[phase], breaker.worn[phase]) for phase in range(GRID_PHASES)]
-    return tuple([PPM * part // full_image() for part in parts_of])
-
-
-cdef object trips_ns(const Breaker* breaker):
-    return None if breaker.trips == no_trip() else breaker.trips

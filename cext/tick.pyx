@@ -6,37 +6,16 @@ GIL on structs that the kernel owns, and allocates nothing.
 """
 
 from cext.check import MOST_MA, check_tables
-from cext.rows import (
-    ChargerState,
-    CircuitState,
-    ContactorState,
-    Output,
-    SlotState,
-    SourceState,
-    Vehicle,
-)
+from cext.rows import Output, Vehicle
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
 from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
-from cext.contactors cimport contact_young, count_contactors, take_contact
+from cext.contactors cimport count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport (
-    amps,
-    heat_ppm,
-    heat_row,
-    index,
-    index_map,
-    instant,
-    read_heat,
-    three,
-    three64,
-    trips_ns,
-    whole,
-    why_row,
-)
+from cext.edge cimport amps, index, index_map, instant, read_heat, whole, why_row
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -60,6 +39,14 @@ from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.states cimport (
+    charger_state,
+    circuit_state,
+    contactor_state,
+    heat_row,
+    slot_state,
+    source_state,
+)
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.thermal cimport count_heat, take_heat
 from cext.types cimport (
@@ -86,10 +73,6 @@ cdef extern from "Python.h":
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void* buffer, size_t count)
-
-
-VEHICLES = tuple(Vehicle)
-SLOT_STATES = ("live", "unlimited", "ended", "lost")
 
 
 cdef class Kernel:
@@ -405,12 +388,8 @@ cdef class Kernel:
         c = self.world.circuits[i]
         b = self.world.breakers[i]
         pthread_mutex_unlock(&self.lock)
-        return CircuitState(
-            three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
-            c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control), heat_ppm(&b),
-            trips_ns(&b),
-        )
+        return circuit_state(&c, &b)
+
 
     def charger(self, charger):
         cdef Charger c
@@ -418,13 +397,8 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         c = self.world.chargers[i]
         pthread_mutex_unlock(&self.lock)
-        return ChargerState(
-            c.in_force if c.heard and c.in_force >= 0 else None,
-            three(c.current) if c.fresh and c.current_known else None,
-            VEHICLES[c.vehicle if c.fresh else 0],
-            max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-            bool(c.cut), bool(c.unproven),
-        )
+        return charger_state(&c)
+
 
     def contactor(self, contactor):
         cdef Contactor c
@@ -435,11 +409,7 @@ cdef class Kernel:
         tick = self.world.tick
         now = self.world.now
         pthread_mutex_unlock(&self.lock)
-        return ContactorState(
-            bool(c.closed), c.changed_tick, tick, now + self.world.pace.dead_man,
-            bool(c.verified), bool(c.contact_closed) if contact_young(&c, now) else None,
-            why_row(&c.why),
-        )
+        return contactor_state(&c, tick, now, self.world.pace.dead_man)
 
     def source(self, source):
         cdef Source s
@@ -447,7 +417,7 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         s = self.world.sources[i]
         pthread_mutex_unlock(&self.lock)
-        return SourceState(bool(s.fresh), bool(s.counts), bool(s.distrusted))
+        return source_state(&s)
 
     def slot(self, slot):
         cdef Slot s
@@ -455,9 +425,7 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         s = self.world.slots[i]
         pthread_mutex_unlock(&self.lock)
-        return SlotState(
-            SLOT_STATES[s.state], three(s.cap) if s.asks else None, s.limit_until, s.alive_until
-        )
+        return slot_state(&s)
 
     def failsafe_ma(self, charger):
         cdef int32_t failsafe

@@ -11,7 +11,7 @@ cdef enum:
     NOTHING_MA = 500  # a phase that carries less draws nothing
     WORTH_MA = 500  # a smaller change is not worth a write, unless a cap asks for it
 
-# How a limit slot counts, in the order of tick.SLOT_STATES.
+# How a limit slot counts, in the order of states.SLOT_STATES.
 cdef enum:
     SLOT_LIVE = 0
     SLOT_UNLIMITED = 1
