@@ -37,10 +37,13 @@ def refuse(problems: Iterator[str]) -> None:
 
 
 def check_demands(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None = None,
 ) -> None:
     """Raises ValueError for a fair-share run that makes no sense."""
-    refuse(_demand_problems(parents, caps_ma, demands))
+    refuse(_demand_problems(parents, caps_ma, demands, sums_ma))
 
 
 def check_tables(
@@ -57,9 +60,17 @@ def check_tables(
 
 
 def _demand_problems(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None,
 ) -> Iterator[str]:
     yield from _parent_problems(parents)
+    if sums_ma is not None and len(sums_ma) != len(parents):
+        yield f"{len(parents)} circuits but {len(sums_ma)} sums"
+    for i, sum_ma in enumerate(sums_ma or ()):
+        if sum_ma is not None:
+            yield from _range(f"sum {i}", "sum_ma", sum_ma, -(2**33), 2**33)
     if len(caps_ma) != len(parents):
         yield f"{len(parents)} circuits but {len(caps_ma)} caps"
     for i, cap in enumerate(caps_ma):
@@ -101,6 +112,7 @@ def _table_problems(
         yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
         if circuit.curve is not None:
             yield from _curve_problems(f"circuit {i}: curve", circuit.curve)
+        yield from _circuit_problems(f"circuit {i}", circuit)
     for i, source in enumerate(sources):
         where = f"source {i}"
         yield from _index(where, "circuit", source.circuit, len(circuits))
@@ -133,6 +145,16 @@ def _curve_problems(where: str, curve: CurveRow) -> Iterator[str]:
         elif before_ns != MOST_TAU_NS:
             yield f"{where}: a step without a time stands behind one that has one"
         before_ma = to_ma
+
+
+def _circuit_problems(where: str, circuit: CircuitRow) -> Iterator[str]:
+    """Of what only some circuits have."""
+    if circuit.busbar_ma is not None:
+        yield from _amps(where, circuit, "busbar_ma")
+    if circuit.sum_ma is not None:
+        yield from _range(where, "sum_ma", circuit.sum_ma, 0, len(PHASES) * MOST_MA)
+    if circuit.imbalance_ma is not None:
+        yield from _range(where, "imbalance_ma", circuit.imbalance_ma, 0, MOST_MA)
 
 
 def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ left: the excess has to be gone by the limit's `clear_within`, and before the pr
 trips by what it has carried so far (cext.thermal), whichever is first. For an economic limit the last
 step is the pause.
 
-How a circuit stands, and since when, says cext.cases.
+How a circuit stands, and since when, says cext.excess.
 
 Where nothing is left to shed and the circuit is still over, it is beyond control: that is said,
 and nothing else is switched off for it.
@@ -16,16 +16,20 @@ and nothing else is switched off for it.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.cases cimport Case, examine, harden, leave_out_reserved
 from cext.contactors cimport open_contactor
 from cext.draw cimport booting, obeys
+from cext.excess cimport Case, examine, harden, leave_out_reserved
 from cext.orders cimport shed_to
 from cext.pause cimport at_least_order
+from cext.sums cimport bears, drawn_in
 from cext.types cimport (
+    AT_BUSBAR,
+    BOUNDS,
     GRID_PHASES,
     NOTHING_MA,
     RULE_OPENED,
     RULE_PAUSED,
+    SUM,
     Charger,
     Circuit,
     Contactor,
@@ -53,7 +57,7 @@ cdef void escalate(World* world) noexcept nogil:
             proceed(world, i, &case)
 
 
-# --- who does not obey ------------------------------------------------------------------
+# --- who is to blame ---------------------------------------------------------------------
 
 
 cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
@@ -70,15 +74,18 @@ cdef bint disobeys(const World* world, const Charger* charger) noexcept nogil:
 
 
 cdef bint feeds(const Charger* charger, const int64_t* over, bint read) noexcept nogil:
-    """Whether it may be drawing on a phase that is over; what a meter `read` is no may-be."""
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        if over[phase] <= 0 or charger.draw_hi[phase] <= charger.standby:
-            continue
-        if not (read and charger.fresh and charger.current_known):
-            return True
-        if charger.current[phase] >= NOTHING_MA:
-            return True
+    """Whether it may be drawing where there is too much; what a meter `read` is no may-be."""
+    cdef int32_t row, phase
+    for row in range(BOUNDS):
+        for phase in range(GRID_PHASES):
+            if over[row] <= 0 or charger.draw_hi[phase] <= charger.standby:
+                continue
+            if row != SUM and phase != (row if row < AT_BUSBAR else row - AT_BUSBAR):
+                continue
+            if not (read and row < AT_BUSBAR and charger.fresh and charger.current_known):
+                return True
+            if charger.current[phase] >= NOTHING_MA:
+                return True
     return False
 
 
@@ -143,7 +150,7 @@ cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
         if not is_culprit(world, charger, top, case.over):
             continue
         if case.patient or urgent(world, case, PAUSED + own_lead(world, charger, case)):
-            shed_to(world, charger, 0, RULE_PAUSED, case.soft.circuit, case.soft.phase)
+            shed_to(world, charger, 0, RULE_PAUSED, top, case.soft)
             done = True
         case.pending = True
     return done
@@ -156,16 +163,24 @@ cdef bint paused_long(const World* world, const Charger* charger) noexcept nogil
     return at_least_order(charger) and world.now - charger.changed_at >= PAUSED
 
 
-cdef int64_t drawn(const Charger* charger, int32_t phase) noexcept nogil:
-    if not charger.wired[phase]:
-        return 0
-    if charger.fresh and charger.current_known:
-        return max(charger.current[phase], 0)
-    return charger.draw_hi[phase]
+cdef int64_t drawn(const Charger* charger, int32_t row) noexcept nogil:
+    cdef int64_t most[GRID_PHASES]
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        most[phase] = charger.draw_hi[phase]
+        if charger.fresh and charger.current_known:
+            most[phase] = max(charger.current[phase], 0)
+        if not charger.wired[phase]:
+            most[phase] = 0
+    return drawn_in(row, most)
 
 
-cdef bint in_need(const Case* case) noexcept nogil:
-    return case.need[0] > 0 or case.need[1] > 0 or case.need[2] > 0
+cdef int64_t greatest_need(const Case* case) noexcept nogil:
+    cdef int32_t row
+    cdef int64_t most = 0
+    for row in range(BOUNDS):
+        most = max(most, case.need[row])
+    return most
 
 
 cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
@@ -173,8 +188,8 @@ cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
 
     Where time presses, only what was measured counts as such.
     """
-    cdef int32_t i, phase
-    cdef int64_t within
+    cdef int32_t i, row
+    cdef int64_t within, parted
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
@@ -183,19 +198,20 @@ cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
             continue
         if not is_below(world, charger.circuit, top):
             continue
-        if not world.circuits[top].fresh and charger.cut:
-            continue  # it is counted at 0 already
         if not charger.parted_known and urgent(world, case, within):
             continue
-        for phase in range(GRID_PHASES):
-            if case.need[phase] > 0 and charger.parted_ma[phase] > 0:
-                case.need[phase] = max(0, case.need[phase] - charger.parted_ma[phase])
+        for row in range(BOUNDS):
+            if charger.cut and (row >= AT_BUSBAR or not world.circuits[top].fresh):
+                continue  # it is counted at 0 already
+            parted = drawn_in(row, charger.parted_ma)
+            if case.need[row] > 0 and parted > 0:
+                case.need[row] = max(0, case.need[row] - parted)
                 case.pending = True
 
 
 cdef bint part(World* world, int32_t top, Case* case) noexcept nogil:
     """Opens culprits' own contactors, as few as take the need away; True when one was opened."""
-    cdef int32_t n, phase, best
+    cdef int32_t n, row, best
     cdef Charger* charger
     cdef bint done = False
     case.hard.rule = RULE_OPENED
@@ -205,8 +221,8 @@ cdef bint part(World* world, int32_t top, Case* case) noexcept nogil:
         if best < 0:
             break
         charger = &world.chargers[best]
-        for phase in range(GRID_PHASES):
-            case.need[phase] = max(0, case.need[phase] - drawn(charger, phase))
+        for row in range(BOUNDS):
+            case.need[row] = max(0, case.need[row] - drawn(charger, row))
         open_contactor(world, &world.contactors[charger.own], &case.hard)
         case.pending = done = True
     return done
@@ -218,9 +234,9 @@ cdef int32_t next_to_part(World* world, int32_t top, Case* case) noexcept nogil:
     cdef int64_t draw, need, best_draw = 0
     cdef Charger* charger
     cdef bint ready
-    if not in_need(case):
+    need = greatest_need(case)
+    if need <= 0:
         return -1
-    need = max(case.need[0], max(case.need[1], case.need[2]))
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         if charger.own < 0 or not world.contactors[charger.own].closed:
@@ -239,12 +255,12 @@ cdef int32_t next_to_part(World* world, int32_t top, Case* case) noexcept nogil:
 
 
 cdef int64_t most_needed(const Charger* charger, const Case* case) noexcept nogil:
-    """What it draws on the phases in need, at the most."""
-    cdef int32_t phase
+    """What it draws where there is need, at the most."""
+    cdef int32_t row
     cdef int64_t most = 0
-    for phase in range(GRID_PHASES):
-        if case.need[phase] > 0:
-            most = max(most, drawn(charger, phase))
+    for row in range(BOUNDS):
+        if case.need[row] > 0:
+            most = max(most, drawn(charger, row))
     return most
 
 
@@ -261,7 +277,7 @@ cdef bint drop(World* world, int32_t top, Case* case) noexcept nogil:
     cdef Contactor* group
     cdef Charger* charger
     cdef bint ready = case.patient
-    if case.pending or not in_need(case):
+    if case.pending or greatest_need(case) <= 0:
         return False
     for i in range(world.contactors_n):
         group = &world.contactors[i]
@@ -280,7 +296,7 @@ cdef bint drop(World* world, int32_t top, Case* case) noexcept nogil:
     for n in range(group.count):
         charger = &world.chargers[world.members[group.first + n]]
         ready = ready and paused_long(world, charger)
-        shed_to(world, charger, 0, RULE_PAUSED, case.hard.circuit, case.hard.phase)
+        shed_to(world, charger, 0, RULE_PAUSED, top, case.hard_row)
     if not ready and not urgent(world, case, lead):
         return False
     open_contactor(world, group, &case.hard)
@@ -317,9 +333,20 @@ cdef int64_t harm_of(World* world, const Contactor* group) noexcept nogil:
 # --- nothing left -----------------------------------------------------------------------
 
 
+cdef bint may_draw(const Charger* charger, int32_t row) noexcept nogil:
+    """Whether its last report shows a current that counts in a row."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        if charger.current[phase] >= NOTHING_MA and (
+            row == SUM or phase == (row if row < AT_BUSBAR else row - AT_BUSBAR)
+        ):
+            return True
+    return False
+
+
 cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
     """Whether nobody who listens draws any more where the circuit is over."""
-    cdef int32_t i, phase
+    cdef int32_t i, row
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
@@ -327,9 +354,9 @@ cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
             continue
         if not is_below(world, charger.circuit, top):
             continue
-        for phase in range(GRID_PHASES):
-            if case.over[phase] > 0 and charger.wired[phase] and (
-                not charger.current_known or charger.current[phase] >= NOTHING_MA
+        for row in range(BOUNDS):
+            if case.over[row] > 0 and bears(&world.circuits[top], charger, row) and (
+                not charger.current_known or may_draw(charger, row)
             ):
                 return False
     return True

@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.breaker cimport Breaker, full_image, no_trip
 from cext.contactors cimport contact_young
-from cext.edge cimport three, three64, why_row
+from cext.edge cimport three, three64, together, why_row
 from cext.types cimport GRID_PHASES, Charger, Circuit, Contactor, Slot, Source
 
 
@@ -28,7 +28,7 @@ cdef object circuit_state(const Circuit* c, const Breaker* b):
     return CircuitState(
         three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
         c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-        three(c.worst), bool(c.beyond_control), heat_ppm(b), trips_ns(b),
+        three(c.worst), bool(c.beyond_control), together(c), heat_ppm(b), trips_ns(b),
     )
 
 

@@ -47,6 +47,7 @@ from cext.states cimport (
     slot_state,
     source_state,
 )
+from cext.sums cimport add_up
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.thermal cimport count_heat, take_heat
 from cext.types cimport (
@@ -311,6 +312,7 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        add_up(world)
         count_heat(world)
         set_targets(world)
         decide(world)

@@ -10,18 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 
 from cext.rows import Vehicle
+from controller.account import Maps
+from controller.account import Tables as Guarded
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
+from controller.disputes import Disputes
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
+from controller.gate import Gate, Judge
+from controller.guard import Guard
 from controller.image import Clock, Image
 from controller.latch import Latch
 from controller.limit_file import LimitFile
@@ -43,6 +49,8 @@ if TYPE_CHECKING:
 
     from cext.tick import Kernel
 
+LEAD_S = 0.003  # of what fell, before the guard takes the loop
+LEADS = 3  # so often at most it lets more go first
 END_WITHIN_S = 5.0  # a driver that was told to end
 DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
 
@@ -90,8 +98,9 @@ class Running:
         build: Build | None,
         notifier: Notifier | None,
         latch: Latch,
+        guard: Callable[[Guarded], Judge] = Guard,
     ) -> None:
-        """Without `build` the first document stays."""
+        """Without `build` the first document stays. `guard` makes one for each document."""
         self.depot = depot
         self.latch = latch
         self.on_switch: Callable[[], None] = lambda: None
@@ -112,7 +121,11 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(depot.kernel)
+        self.freeze: Callable[[str], None] = lambda reason: None  # the black box, with the reason
+        self._guard = guard
+        self._disputes = Disputes(latch, events, self._freeze)
+        self._leads_until_s = 0.0  # what fell is on its way: the guard's sums would delay it
+        self.tap, self.gate = self._keep_gate()
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -184,15 +197,16 @@ class Running:
         await self._end([driver for driver in before.drivers if driver not in kept])
         remarks = self._remarks(before, after)
         before.ticker.stop()
+        self.tap.drain()  # what the old kernel heard, the old guard hears
         stays = _take_over(before, after)
         self.depot = after
-        after.image.switch(after.tables, after.kernel, stays)
+        after.image.switch(after.tables, after.kernel, stays.sources)
         self.limits.switch(sources_of(after.site, after.tables), after.kernel)
         self.limit_file.switch(after.site.installation_hash())
         self.watch = self._make_watch(self.watch)
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(after.kernel)
+        self.tap, self.gate = self._keep_gate(self.gate, stays)
         self.start()
         self._start()
         after.image.announce()
@@ -213,7 +227,7 @@ class Running:
         work = (
             self._follow(depot),
             self._drain(self.tap),
-            self.vigil.run(depot.kernel, depot.ticker),
+            self.vigil.run(depot.kernel, depot.ticker, partial(self._inspect, depot)),
         )
         self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
@@ -248,9 +262,38 @@ class Running:
         with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
-                self.tap.drain()
-                depot.image.announce()
+                await self._inspect(depot)
                 self.watch.orders(self._clock.now_ns())
+
+    def _freeze(self, reason: str) -> None:
+        self.freeze(reason)
+
+    async def _inspect(self, depot: Depot) -> tuple[int, int]:
+        """What fell goes out; then the guard sees what was decided; then what rose goes out.
+
+        Returns the newest decision that the guard has seen, and its instant.
+        """
+        loop = asyncio.get_running_loop()
+        if depot.image.announce():
+            self._leads_until_s = loop.time() + LEAD_S
+        for _ in range(LEADS):
+            if (left_s := self._leads_until_s - loop.time()) <= 0:
+                break
+            await asyncio.sleep(left_s)
+        self.tap.drain()
+        depot.image.announce()
+        return self.gate.tick, self.gate.at_ns
+
+    def _keep_gate(self, before: Gate | None = None, stays: Maps | None = None) -> tuple[Tap, Gate]:
+        """Of the document in force: its journal, and what lets its orders through."""
+        tap, gate = Tap(self.depot.kernel), Gate(self.depot.tables, self._guard)
+        if before is not None and stays is not None:
+            gate.adopt(before, stays)
+        self._disputes.name(self.depot.tables)
+        gate.on_verdict(self._disputes.judged)
+        self.depot.image.guard_by(gate)
+        tap.follow(gate.take)
+        return tap, gate
 
     async def _drain(self, tap: Tap) -> None:
         """Takes the kernel's journal also while no order changes."""
@@ -310,8 +353,8 @@ class Running:
         )
 
 
-def _take_over(before: Depot, after: Depot) -> dict[int, int]:
-    """The kernel goes on with what means the same in both documents; which sources do."""
+def _take_over(before: Depot, after: Depot) -> Maps:
+    """The kernel goes on with what means the same in both documents; what does."""
     old, new = before.tables, after.tables
     measured = _measuring(before.site)
     wired = {charger.id: charger for charger in before.site.chargers}
@@ -321,8 +364,7 @@ def _take_over(before: Depot, after: Depot) -> dict[int, int]:
         for id_, each in _measuring(after.site).items()
         if measured.get(id_) == each
     }
-    after.kernel.adopt(
-        before.kernel,
+    stays = Maps(
         circuits=_same(new.circuit_index, old.circuit_index),
         sources=sources,
         chargers={
@@ -339,7 +381,8 @@ def _take_over(before: Depot, after: Depot) -> dict[int, int]:
         },
         contactors=_same(new.contactor_index, old.contactor_index),
     )
-    return sources
+    after.kernel.adopt(before.kernel, **stays._asdict())
+    return stays
 
 
 def _measuring(site: Site) -> dict[str, Meter | Clamp]:

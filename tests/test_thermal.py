@@ -356,7 +356,7 @@ def test_a_curve_that_is_none_is_refused(row: CurveRow, why: str) -> None:
         COLD._replace(image=(0, 0, 64 * 64 * FULL + 1)),
         COLD._replace(worn=(0, FULL + 1, 0)),
         COLD._replace(current_ma=(0, 0, MOST_MA + 1)),
-        COLD._replace(image=(0, 0)),
+        COLD._replace(image=(0, 0)),  # type: ignore[arg-type]
     ],
 )
 def test_heat_that_is_none_is_refused(wrong: Heat) -> None:

@@ -1,5 +1,9 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
-"""Which circuits are over their cap by more than a margin, since when, and how much time is left.
+"""How far each circuit is over what it bears, for how long, and when that has to be gone.
+
+Beside its caps a circuit bears what its three phases carry together, and what a bus bar carries
+for the chargers alone, which no meter shows. All by the reading where there is one, less what is
+ordered and has yet to show.
 
 An excess that comes and goes is one: within the margin its clocks run back, four times slower.
 """
@@ -7,14 +11,20 @@ An excess that comes and goes is one: within the margin its clocks run back, fou
 from libc.stdint cimport int32_t, int64_t
 
 from cext.types cimport (
+    AT_BUSBAR,
+    BOUNDS,
+    BY_BUSBAR,
     GRID_PHASES,
     RULE_PAUSED,
+    SUM,
     WORTH_MA,
     Charger,
     Circuit,
     Slot,
     Why,
     World,
+    bounds_of,
+    rows_of,
 )
 
 cdef enum:
@@ -23,8 +33,7 @@ cdef enum:
     MARGIN_PARTS = 50  # 2 %
     FORGIVES = 4  # an excess is remembered for so many times as long as it lasted
 
-cdef int64_t SECOND = 1_000_000_000
-cdef int64_t OUR_OWN = SECOND // 2  # ticks, and writing an order
+cdef int64_t OUR_OWN = 500_000_000  # ticks, and writing an order
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
 
 
@@ -38,21 +47,22 @@ cdef void leave_out_reserved(World* world) noexcept nogil:
         while node >= 0:
             for phase in range(GRID_PHASES):
                 world.circuits[node].ordered[phase] -= charger.draw_hi[phase]
+                world.circuits[node].ordered[SUM] -= charger.draw_hi[phase]
             node = world.circuits[node].parent
 
 
 cdef void harden(World* world) noexcept nogil:
     """Caps without the economic ones: the rating and what network operators ask for."""
-    cdef int32_t i, phase
+    cdef int32_t i, phase, row
     cdef Circuit* circuit
     cdef Slot* slot
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
         circuit.hurry = NEVER
-        for phase in range(GRID_PHASES):
-            circuit.hard_cap[phase] = circuit.rating[phase]
-            circuit.hard_slot[phase] = -1
-            if load(circuit, phase) > circuit.rating[phase]:
+        for row in range(rows_of(circuit)):
+            circuit.hard_cap[row] = circuit.rating[row]
+            circuit.hard_slot[row] = -1
+            if load(circuit, row) > circuit.rating[row]:
                 hurry(circuit, circuit.clear_within)
     for i in range(world.slots_n):
         slot = &world.slots[i]
@@ -72,11 +82,22 @@ cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
         circuit.hurry = min(circuit.hurry, within)
 
 
-cdef int64_t load(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """The most that flows by the reading; blind: that may flow once orders hold."""
+cdef int64_t load(const Circuit* circuit, int32_t row) noexcept nogil:
+    """The most that flows by the reading; blind, and at a bus bar: that may flow once orders
+    hold."""
+    if row >= AT_BUSBAR:
+        return circuit.ordered[row - AT_BUSBAR]
     if circuit.fresh:
-        return <int64_t>circuit.reading[phase] + circuit.error
-    return circuit.base_hi[phase] + circuit.ordered[phase]
+        return circuit.reading[row] + <int64_t>circuit.error * (GRID_PHASES if row == SUM else 1)
+    return circuit.base_hi[row] + circuit.ordered[row]
+
+
+cdef int64_t hard_cap(const Circuit* circuit, int32_t row) noexcept nogil:
+    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.hard_cap[row]
+
+
+cdef int64_t soft_cap(const Circuit* circuit, int32_t row) noexcept nogil:
+    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.cap[row]
 
 
 cdef int64_t margin(int64_t cap) noexcept nogil:
@@ -86,28 +107,35 @@ cdef int64_t margin(int64_t cap) noexcept nogil:
 cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
     """Whether a circuit is over by more than the margin; keeps since when, and how it goes."""
     cdef Circuit* circuit = &world.circuits[i]
-    cdef int32_t phase
-    cdef int64_t net, gross, worst_need = 0
+    cdef int32_t row
+    cdef int64_t net, gross, hard, soft, worst_need = 0
     cdef bint over = False
     case.worst = 0
     case.pending = False
-    for phase in range(GRID_PHASES):
-        case.over[phase] = case.need[phase] = 0
-        gross = load(circuit, phase)
-        net = gross - circuit.cap[phase] - (circuit.credit[phase] if circuit.fresh else 0)
-        over = over or gross - circuit.hard_cap[phase] > margin(circuit.hard_cap[phase])
-        if net <= 0 or (net <= margin(circuit.cap[phase]) and not circuit.beyond_control):
+    for row in range(BOUNDS):
+        case.over[row] = case.need[row] = 0
+    for row in range(bounds_of(circuit)):
+        if row == SUM and not circuit.summed:
             continue
-        case.over[phase] = net
+        soft, hard = soft_cap(circuit, row), hard_cap(circuit, row)
+        gross = load(circuit, row)
+        net = gross - soft
+        if circuit.fresh and row < AT_BUSBAR:
+            net -= circuit.credit[row]
+        over = over or gross - hard > margin(hard)
+        if net <= 0 or (net <= margin(soft) and not circuit.beyond_control):
+            continue
+        case.over[row] = net
         if net > case.worst:
             case.worst = net
-            point(&case.soft, i, phase, circuit.cap_slot[phase])
-        net -= circuit.hard_cap[phase] - circuit.cap[phase]
-        if net > margin(circuit.hard_cap[phase]):
-            case.need[phase] = net
+            case.soft = row
+        net -= hard - soft
+        if net > margin(hard):
+            case.need[row] = net
             if net > worst_need:
                 worst_need = net
-                point(&case.hard, i, phase, circuit.hard_slot[phase])
+                point(&case.hard, i, row, circuit)
+                case.hard_row = row
     if over:
         circuit.over_since = circuit.over_since or world.now
     else:
@@ -143,8 +171,8 @@ cdef int64_t forgiven(const Circuit* circuit, int64_t since, int64_t now) noexce
     return since if since < now else 0
 
 
-cdef void point(Why* why, int32_t circuit, int32_t phase, int32_t slot) noexcept nogil:
+cdef void point(Why* why, int32_t i, int32_t row, const Circuit* circuit) noexcept nogil:
     why.rule = RULE_PAUSED
-    why.circuit = circuit
-    why.phase = phase
-    why.slot = slot
+    why.circuit = i
+    why.phase = row if row < AT_BUSBAR else row - AT_BUSBAR
+    why.slot = circuit.hard_slot[row] if row < AT_BUSBAR else BY_BUSBAR
