@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cext.tick import Kernel
 
 
-def feed(kernel: Kernel, record: Record) -> None:
+def feed(kernel: Kernel, record: Record) -> None:  # noqa: PLR0912  # one case a kind
     """As whoever posted it did. Raises ValueError or IndexError for what no kernel would take.
 
     A tick is ticked; what it decides stands in the kernel's own journal. A loss is nothing.
