@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from controller.journal import (
     Contact,
@@ -57,3 +57,5 @@ def feed(kernel: Kernel, record: Record) -> None:  # noqa: PLR0912  # one case a
             kernel.restore_worst(circuit, worst_ma)
         case Lost():
             pass
+        case _:
+            assert_never(record)
