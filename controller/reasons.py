@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cext.rows import ALL_PHASES, BY_BUSBAR, Rule, Why
-from controller.document.quantities import GRID_PHASES
+from controller.document.quantities import ROWS
 from controller.site import RATING
 
 _WORDS = {
@@ -30,6 +30,7 @@ _WORDS = {
     Rule.RECLOSING: "contactor open: its power-on currents wait for room on {place}",
     Rule.PACED: "may not rise: its writes are paced, and {place} could need the next one",
     Rule.UNPROVEN: "unproven: did not answer, or its fallback is not proven; at its worst",
+    Rule.IMBALANCE: "held back on {place}: drawing on one phase only, for its imbalance limit",
     Rule.CLOSED: "closed",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
     Rule.ADVICE: "advised to have no more",
@@ -75,7 +76,7 @@ class Reasons:
 
 
 def _phase(why: Why) -> str:
-    return "+".join(GRID_PHASES) if why.phase == ALL_PHASES else GRID_PHASES[why.phase]
+    return ROWS[why.phase]
 
 
 def _own(why: Why) -> str:
