@@ -17,7 +17,7 @@ SLOW = {"kind": "electronic", "ir_a": 40, "tr_s": 24, "instant_a": 400}
 
 def overloaded(device: Curve | None, base_ma: int, worst_ma: int = 60_000) -> Depot:
     """40 A, a charger that draws 30 A and does not listen, and base load that rises."""
-    row = device and CurveRow(device.pickup_ma, device.tau_ns, device.steps)
+    row = None if device is None else CurveRow(device.pickup_ma, device.tau_ns, device.steps)
     depot = Depot([OWN], cap_ma=40_000, worst_ma=worst_ma, curve=row)
     depot.wants_ma = [30_000]
     depot.run(700)
