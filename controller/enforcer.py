@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from controller.account import Tables
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
+from controller.gate import Judge
+from controller.guard import Guard
 from controller.image import Clock
 from controller.latch import Latch
 from controller.leaving import leave
@@ -72,8 +75,9 @@ class Enforcer:
         allowed_uids: frozenset[int] = frozenset(),
         documents: Documents | None = None,
         notifier: Notifier | None = None,
+        guard: Callable[[Tables], Judge] = Guard,
     ) -> None:
-        """Without `documents` those that come over MQTT are refused."""
+        """Without `documents` those that come over MQTT are refused. `guard` makes one for each."""
         self._places = places
         self._clock = clock
         self._boot_id = boot_id
@@ -93,6 +97,7 @@ class Enforcer:
             build,
             self._notifier,
             self.latch,
+            guard,
         )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
@@ -169,6 +174,10 @@ class Enforcer:
     def depot(self) -> Depot:
         """With the document in force."""
         return self._running.depot
+
+    def on_freeze(self, freeze: Callable[[str], None]) -> None:
+        """`freeze` is called with the reason when what led to this is to be kept."""
+        self._running.freeze = freeze
 
     # What the server asks.
 
