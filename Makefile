@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,7 +11,7 @@ help: ## this list
 QUICK = style types imports build fast
 
 check: ## what quick does, every story in real time, the slow tests, the main ones installed
-	@. hil/parts.sh && make_parts $(QUICK) stories slow installed
+	@. hil/parts.sh && make_parts $(QUICK) searched stories slow installed
 
 quick: ## style, types, import contracts and the tests that need no real time
 	@. hil/parts.sh && make_parts $(QUICK)
@@ -45,6 +45,14 @@ installed: ## the main ones of the gateway's stories, as ./test and CI tell them
 
 gateway: build ## all stories on the installed product under a real systemd; STORIES="…" for some
 	@$(PYTHON) -m hil run --bench gateway --if-possible $(STORIES)
+
+HOURS ?= 50
+SEED ?= 1
+searched: build
+	@$(PYTHON) -m hil search --hours 50 --seed 1
+
+search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
+	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)
@@ -82,11 +90,14 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 		$(LOCK) - --no-deps -o systemd/pins.txt >build/lock.log || { cat build/lock.log; exit 1; }
 	@$(PYTEST) tests/test_requirements.py
 
-.PHONY: arm64 python313
+.PHONY: arm64 arm64agree python313
 # Both need root; emulated, the first takes minutes, and the roots are made once.
 ABROAD ?= bookworm-arm64
 arm64: build ## dist/*_aarch64.whl, tested on emulated Debian 12; ABROAD=trixie-arm64 for 13
 	@$(PYTHON) -m hil abroad $(ABROAD)
+
+arm64agree: build ## only: does emulated arm64 decide as this machine does, black box included?
+	@$(PYTHON) -m hil abroad bookworm-arm64 --agree
 
 python313: build ## the wheel of this machine, tested on Debian's Python 3.13
 	@$(PYTHON) -m hil abroad trixie-amd64
@@ -100,9 +111,10 @@ sanitize: ## the kernel's tests with gcc's sanitizers; SANITIZED="tests/test_x.p
 	@rm -rf $(CHECKED) && mkdir -p $(CHECKED)
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(CHECKED)
 	@cd $(CHECKED) && CFLAGS="$(CHECKS)" $(abspath $(PYTHON)) setup.py --quiet build_ext --inplace
-	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=log_path=report \
+	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=print_stacktrace=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest -m "not rig and not slow" $(SANITIZED) \
+		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest --capture=sys \
+		-m "not rig and not slow" $(SANITIZED) \
 		|| { cat report.* 2>/dev/null; exit 1; }
 
 clean: ## remove all that was built, .venv stays

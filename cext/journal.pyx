@@ -72,6 +72,8 @@ cdef void journal_take(World* world, char* to, int64_t count) noexcept nogil:
 
 
 cdef void put(World* world, const void* source, int64_t count) noexcept nogil:
+    if count <= 0:
+        return  # nothing may have no address
     cdef int64_t at = world.journal.head % world.journal.bytes
     cdef int64_t first = min(count, world.journal.bytes - at)
     memcpy(world.journal.ring + at, source, first)
@@ -169,6 +171,28 @@ cdef void note_limit(World* world, int64_t slot) noexcept nogil:
     row[5] = world.slots[slot].limit_until
     row[6] = world.slots[slot].alive_until
     note(world, KIND_LIMIT, row, 7)
+
+
+cdef void note_heat(World* world, int64_t circuit) noexcept nogil:
+    """How warm its protection is now."""
+    cdef int64_t row[11]
+    cdef int32_t phase
+    row[0] = circuit
+    row[1] = world.breakers[circuit].at
+    for phase in range(GRID_PHASES):
+        row[2 + phase] = world.breakers[circuit].image[phase]
+        row[5 + phase] = world.breakers[circuit].worn[phase]
+        row[8 + phase] = world.breakers[circuit].before[phase]
+    note(world, KIND_HEAT, row, 11)
+
+
+cdef void note_worst(World* world, int64_t circuit, const int32_t* worst) noexcept nogil:
+    cdef int64_t row[4]
+    row[0] = circuit
+    row[1] = worst[0]
+    row[2] = worst[1]
+    row[3] = worst[2]
+    note(world, KIND_WORST, row, 4)
 
 
 # --- outputs ----------------------------------------------------------------------------

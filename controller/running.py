@@ -18,6 +18,7 @@ import structlog
 from cext.rows import Vehicle
 from controller.account import Maps
 from controller.account import Tables as Guarded
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
 from controller.disputes import Disputes
@@ -98,11 +99,13 @@ class Running:
         build: Build | None,
         notifier: Notifier | None,
         latch: Latch,
+        blackbox: BlackBox,
         guard: Callable[[Guarded], Judge] = Guard,
     ) -> None:
         """Without `build` the first document stays. `guard` makes one for each document."""
         self.depot = depot
         self.latch = latch
+        self.blackbox = blackbox
         self.on_switch: Callable[[], None] = lambda: None
         self._build = build
         self.limit_file = limit_file
@@ -121,9 +124,8 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.freeze: Callable[[str], None] = lambda reason: None  # the black box, with the reason
         self._guard = guard
-        self._disputes = Disputes(latch, events, self._freeze)
+        self._disputes = Disputes(latch, events, blackbox.freeze)
         self._leads_until_s = 0.0  # what fell is on its way: the guard's sums would delay it
         self.tap, self.gate = self._keep_gate()
 
@@ -133,9 +135,10 @@ class Running:
             self._start()
             await asyncio.Event().wait()
 
-    def start(self) -> None:
-        """The kernel's first tick, and its thread."""
+    def start(self, why: str = "the enforcer started") -> None:
+        """The kernel's first tick, and its thread. The black box says why."""
         self.latch.hold(self.depot.kernel)
+        self._record(why)
         # No report of what is not yet decided.
         self.depot.kernel.tick(whole_ms(self._clock.now_ns()))
         self.depot.ticker.start()
@@ -207,7 +210,7 @@ class Running:
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
         self.tap, self.gate = self._keep_gate(self.gate, stays)
-        self.start()
+        self.start("another document is in force")
         self._start()
         after.image.announce()
         log.info("document switched", installation_hash=after.site.installation_hash())
@@ -265,9 +268,6 @@ class Running:
                 await self._inspect(depot)
                 self.watch.orders(self._clock.now_ns())
 
-    def _freeze(self, reason: str) -> None:
-        self.freeze(reason)
-
     async def _inspect(self, depot: Depot) -> tuple[int, int]:
         """What fell goes out; then the guard sees what was decided; then what rose goes out.
 
@@ -293,6 +293,7 @@ class Running:
         gate.on_verdict(self._disputes.judged)
         self.depot.image.guard_by(gate)
         tap.follow(gate.take)
+        tap.follow_bytes(self.blackbox.take)
         return tap, gate
 
     async def _drain(self, tap: Tap) -> None:
@@ -300,6 +301,12 @@ class Running:
         while True:
             await asyncio.sleep(DRAIN_EVERY_S)
             tap.drain()
+            if why := self.blackbox.wanted():
+                self._record(why)
+
+    def _record(self, why: str) -> None:
+        depot = self.depot
+        self.blackbox.begin(depot.site, depot.tables, depot.kernel, self.tap, depot.mode, why)
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""
@@ -349,6 +356,7 @@ class Running:
             boot_id=self._boot_id,
             mode=depot.mode,
             latch=self.latch,
+            blackbox=self.blackbox,
             started_ns=self._started_ns,
         )
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from cext.rows import Phases, Vehicle
+from cext.rows import Phases, Together, Vehicle
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
 from controller.image import Clock, Image
@@ -27,8 +28,10 @@ from controller.wire import (
     LinkReport,
     PinReport,
     RealTimeReport,
+    RecordingReport,
     StatusReport,
     Three,
+    TogetherReport,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class Reporter:
     boot_id: str
     mode: Literal["control", "observe"]
     latch: Latch
+    blackbox: BlackBox
     started_ns: int
 
     def report(self, link: LinkReport) -> StatusReport:
@@ -76,6 +80,7 @@ class Reporter:
             state_problem=self.limit_file.problem or self.latch.problem,
             real_time=self._real_time(),
             latched=self.latch.report,
+            recording=self._recording(now_ns),
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
@@ -101,8 +106,14 @@ class Reporter:
             worst_late_ms=round(self.ticker.worst_late_ns / 1e6, 3),
         )
 
+    def _recording(self, now_ns: int) -> RecordingReport:
+        state = self.blackbox.state
+        since_s = None if state.since_ns is None else _seconds(now_ns - state.since_ns)
+        return RecordingReport(since_s=since_s, lost=state.lost, problem=state.problem)
+
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:
-        state = self.kernel.circuit(self.tables.circuit_index[circuit.id])
+        index = self.tables.circuit_index[circuit.id]
+        state = self.kernel.circuit(index)
         names = [self.reasons.slot(slot) for slot in state.slot]
         return CircuitReport(
             id=circuit.id,
@@ -117,6 +128,8 @@ class Reporter:
             blind=state.reading_ma is None,
             reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
             beyond_control=state.beyond_control,
+            together=_together(state.together),
+            busbar_a=_maybe_amps(self.tables.circuits[index].busbar_ma),
         )
 
     def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
@@ -209,6 +222,18 @@ class Reporter:
             error=health.error,
             suspected=None if suspicion is None else str(suspicion),
         )
+
+
+def _together(state: Together | None) -> TogetherReport | None:
+    if state is None:
+        return None
+    return TogetherReport(
+        cap_a=state.cap_ma / MA_PER_A,
+        load_a=_maybe_amp(state.reading_ma),
+        base_hi_a=state.base_hi_ma / MA_PER_A,
+        draw_hi_a=state.draw_hi_ma / MA_PER_A,
+        excess_a=state.excess_ma / MA_PER_A,
+    )
 
 
 def _amps(phases: Phases) -> Three:

@@ -112,6 +112,14 @@ class LatchReport(_Model):
     since: str | None  # UTC; None: the clock was not trusted
 
 
+class RecordingReport(_Model):
+    """Of the black box; see controller.blackbox."""
+
+    since_s: float | None  # it records without a gap for so long; None: it does not
+    lost: int  # records, since the enforcer started
+    problem: str | None  # why it does not
+
+
 class ResetAnswer(_Model):
     """What the latch was closed by; None: it was open."""
 
@@ -123,6 +131,16 @@ class LinkReport(_Model):
     attached: bool  # the link process is there
     connected: bool  # and it has a session with the broker
     since_s: float | None  # for how long it has been as it is; None: never was
+
+
+class TogetherReport(_Model):
+    """The three phases of a circuit together, in amperes: where its apparent power is bounded."""
+
+    cap_a: float
+    load_a: float | None  # None: blind
+    base_hi_a: float
+    draw_hi_a: float
+    excess_a: float
 
 
 class CircuitReport(_Model):
@@ -138,6 +156,8 @@ class CircuitReport(_Model):
     blind: bool
     reading_age_s: float | None
     beyond_control: bool = False  # over, and nothing is left to shed
+    together: TogetherReport | None = None
+    busbar_a: Three | None = None  # what it carries for the chargers, whatever is fed in
 
 
 class ChargerReport(_Model):
@@ -223,6 +243,7 @@ class StatusReport(_Model):
     state_problem: str | None  # why limits or documents cannot be saved, if they cannot
     real_time: RealTimeReport | None = None  # None: of an older enforcer
     latched: LatchReport | None = None  # at its fail-safe setpoints until somebody resets it
+    recording: RecordingReport | None = None  # None: of an older enforcer
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]

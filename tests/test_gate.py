@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from cext.rows import Output, Rule, Why
 from controller.account import Orders, Tables
+from controller.blackbox import BlackBox
 from controller.clock import MonotonicClock
 from controller.disputes import CAUSE, EPISODES, IN_A_ROW, WITHIN_NS, Disputes
 from controller.enforcer import Enforcer
@@ -272,16 +273,16 @@ def amps(report: StatusReport) -> float:
     return report.chargers[0].setpoint_a or 0.0
 
 
-def test_a_kernel_that_insists_is_vetoed_and_latched() -> None:
+def test_a_kernel_that_insists_is_vetoed_and_latched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real kernel raises a charger to 28 A and more; this guard lets 20 A pass."""
+    frozen: list[str] = []
+    monkeypatch.setattr(BlackBox, "freeze", lambda self, reason: frozen.append(reason))
 
     async def run() -> None:
         wary = type("Wary20", (Wary,), {"most_ma": 20_000})
         async with world(free_port(), "") as made, guarded(made, wary) as enforcer:
             assert made.depot is not None
             image = made.depot.image
-            frozen: list[str] = []
-            enforcer.on_freeze(frozen.append)
             seen = []
             while not enforcer.latch.closed:
                 order = image.order("bay")

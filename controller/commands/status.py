@@ -29,6 +29,7 @@ from controller.wire import (
     PinReport,
     StatusReport,
     Three,
+    TogetherReport,
     ask_status,
 )
 
@@ -84,6 +85,7 @@ def screen(report: StatusReport) -> Iterator[str]:
     if report.state_problem is not None:
         yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
     yield from _real_time(report)
+    yield from _recording(report)
     for derogation in report.derogations:
         yield _derogation(derogation)
     if not report.clock_trusted:
@@ -120,6 +122,18 @@ def _latched(latched: LatchReport) -> str:
         f"LATCHED{since}: all chargers stay at their fail-safe setpoints, or lower. "
         f"{latched.why}. When the cause is found: sudo loadkeeper reset"
     )
+
+
+def _recording(report: StatusReport) -> Iterator[str]:
+    box = report.recording
+    if box is None:
+        return
+    if box.problem is not None:
+        yield f"THE BLACK BOX DOES NOT RECORD: {box.problem} (control goes on)"
+    elif box.since_s is not None:
+        yield f"black box: records without a gap since {_time(box.since_s)}"
+    if box.lost:
+        yield f"black box: {box.lost} records were lost since the enforcer started"
 
 
 def _derogation(each: DerogationReport) -> str:
@@ -164,6 +178,11 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    if circuit.together is not None:
+        remarks.append(_together(circuit.together))
+    if circuit.busbar_a is not None:
+        drawn = _three(circuit.draw_hi_a)
+        remarks.append(f"chargers may draw {drawn} of the bus bar's {_three(circuit.busbar_a)} A")
     if circuit.beyond_control:
         remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(
@@ -176,6 +195,12 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         bound_by,
         ", ".join(remarks),
     ]
+
+
+def _together(all_phases: TogetherReport) -> str:
+    load = "?" if all_phases.load_a is None else f"{all_phases.load_a:g}"
+    over = f", OVER by {all_phases.excess_a:g} A" if all_phases.excess_a else ""
+    return f"together {load} of {all_phases.cap_a:g} A{over}"
 
 
 def _charger(charger: ChargerReport) -> list[str]:
