@@ -149,6 +149,8 @@ cdef int take_charger(
         rename(&to.bound, now_circuit, now_slot)
         rename(&to.why, now_circuit, now_slot)
         rename(&to.cause, now_circuit, now_slot)
+    if not rewired(to, charger):
+        to.alone = charger.alone
     if moved or rewired(to, charger):
         start_rings_anew(to, charger)
     return 0

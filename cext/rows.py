@@ -70,6 +70,7 @@ class Rule(IntEnum):
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
     LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
+    IMBALANCE = 23  # draws on one phase only, and would lift it too far above another
 
 
 class Demand(NamedTuple):

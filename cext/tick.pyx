@@ -11,6 +11,7 @@ from cext.rows import Output, Vehicle
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
+from cext.balance cimport balance
 from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
 from cext.contactors cimport count_contactors, take_contact
@@ -315,6 +316,7 @@ cdef class Kernel:
         add_up(world)
         count_heat(world)
         set_targets(world)
+        balance(world)
         decide(world)
         changed = world.changed
         note_tick(world)

@@ -70,6 +70,7 @@ cdef enum:
     RULE_UNPROVEN = 20
     RULE_CLOSED = 21
     RULE_LATCHED = 22
+    RULE_IMBALANCE = 23
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -107,6 +108,10 @@ cdef struct Circuit:
     int32_t summed  # what its three phases carry together is bounded, too
     int32_t barred  # and what the chargers below draw by themselves
     int32_t rating[ROWS]
+    int64_t level[GRID_PHASES]  # what may be drawn there by who does not draw on all three
+    int64_t uneven_hi[GRID_PHASES]  # of this tick: the most that they may draw
+    int64_t uneven_fixed[GRID_PHASES]  # the part of it that no lower target takes away
+    int64_t uneven_lo[GRID_PHASES]  # the least that they draw
     int64_t busbar[GRID_PHASES]  # the most that the chargers below may draw, whatever is fed in
     int32_t imbalance  # how far one phase may be above another by our doing; -1: as it comes
     int32_t base_step[GRID_PHASES]  # the most that the base load rises at once
@@ -177,6 +182,7 @@ cdef struct Charger:
     int32_t circuit
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
     int32_t summed  # some circuit bounds what its phases carry together
+    int32_t alone  # one more than the phase on which its car draws alone; 0: not as far as known
     int32_t minimum
     int32_t maximum
     int32_t ceiling  # as declared: what counts where nothing is known
