@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from controller.account import Tables
 from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
+from controller.gate import Judge
+from controller.guard import Guard
 from controller.image import Clock
 from controller.latch import Latch
 from controller.leaving import leave
@@ -74,8 +77,9 @@ class Enforcer:
         allowed_uids: frozenset[int] = frozenset(),
         documents: Documents | None = None,
         notifier: Notifier | None = None,
+        guard: Callable[[Tables], Judge] = Guard,
     ) -> None:
-        """Without `documents` those that come over MQTT are refused."""
+        """Without `documents` those that come over MQTT are refused. `guard` makes one for each."""
         self._places = places
         self._clock = clock
         self._boot_id = boot_id
@@ -98,6 +102,7 @@ class Enforcer:
             self._notifier,
             self.latch,
             self.blackbox,
+            guard,
         )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
