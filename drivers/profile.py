@@ -166,15 +166,9 @@ class MeterProfile(Profile):
 
     @property
     def facts(self) -> MeterFacts:
-        return MeterFacts(
-            self.name, self.phases, self.error_ma, self.lag_ns, self._tells_active_power
-        )
-
-    @property
-    def _tells_active_power(self) -> bool:
-        """On each phase, so that the active part of an exported current is known."""
-        names = [f"{what}_l{n}" for what in ("power", "voltage") for n in range(1, self.phases + 1)]
-        return all(name in self.registers for name in names)
+        powers = [f"{what}_l{n}" for what in ("power", "voltage") for n in range(1, self.phases + 1)]
+        tells = all(name in self.registers for name in powers)
+        return MeterFacts(self.name, self.phases, self.error_ma, self.lag_ns, tells)
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
