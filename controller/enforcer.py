@@ -307,6 +307,7 @@ class Enforcer:
             now_ns = self._clock.now_ns()
             self._running.watch.orders(now_ns)
             self._running.watch.others(now_ns)
+            self._running.advice.look(now_ns)
             self.blackbox.look(self.events)
             self._keep_warmth(now_ns)
             if (wrong := self._running.vigil.look(self._running.depot.kernel)) is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cext.rows import NO_PHASE, Phases, Vehicle
+from cext.rows import NO_PHASE, Advice, Phases, Vehicle
 from controller.gate import Gate, Open
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
@@ -160,6 +160,10 @@ class Image:
     def _doubt(self, source: int, suspicion: Suspicion | None) -> None:
         self._kernel.distrust(source, suspicion is not None)
         self._doubted(self._sources[source], suspicion)
+
+    def advise(self, charger: str, advice: Advice) -> None:
+        """A planner's wish, until a monotonic instant, in place of the one before."""
+        self._kernel.advise(self._tables.charger_index[charger], advice)
 
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""

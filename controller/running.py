@@ -18,6 +18,7 @@ import structlog
 from cext.rows import Vehicle
 from controller.account import Maps
 from controller.account import Tables as Guarded
+from controller.advice import DocumentAdvice
 from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
@@ -122,6 +123,7 @@ class Running:
         )
         self._group: asyncio.TaskGroup | None = None
         self.watch = self._make_watch()
+        self.advice = DocumentAdvice(depot.site.chargers, depot.image.advise, wall)
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
         self._guard = guard
@@ -207,6 +209,10 @@ class Running:
         self.limits.switch(sources_of(after.site, after.tables), after.kernel)
         self.limit_file.switch(after.site.installation_hash())
         self.watch = self._make_watch(self.watch)
+        self.advice = DocumentAdvice(
+            after.site.chargers, after.image.advise, self._wall, self.advice
+        )
+        self.advice.look(self._clock.now_ns())
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
         self.tap, self.gate = self._keep_gate(self.gate, stays)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from controller.document.entries.site import Control
 from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
 from controller.document.link import Link, Tls, resolve_link
 from controller.document.model import Document, json_schema
-from controller.document.operation import lay_over
+from controller.document.operation import lay_over, with_waits
 from controller.document.problems import DocumentError, Problem, found
 from controller.document.resolve import resolve_chargers, resolve_meters
 from controller.document.seats import Seats
@@ -61,6 +61,7 @@ OPERATION: Any = {
     "site": {"name"},
     "circuits": {"__all__": {"name"}},
     "chargers": {"__all__": {"name", "weight", "class_rank"}},
+    "classes": True,
 }
 """What may be changed without the installer, and is not part of the installation hash."""
 
@@ -82,6 +83,7 @@ class Site:
     gpio: Gpio | None
     link: Link | None
     keys: tuple[KeyEntry, ...] = ()
+    class_waits_ns: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def source_ids(self) -> tuple[str, ...]:
@@ -148,10 +150,12 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     derogations = resolve_derogations(draft)
     _check_control(draft)
     draft.unique("key")
+    _check_classes(draft)
     link = resolve_link(draft, Path(source).parent)
     if draft.problems or draft.document is None:
         raise DocumentError(draft.problems or [Problem(WHOLE, "cannot be used")])
     document = draft.document
+    waits_ns = {each.rank: each.wait_ns for each in document.classes}
     return Site(
         document=document,
         id=document.site.id,
@@ -162,12 +166,13 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         circuits=circuits,
         meters=meters,
         clamps=clamps,
-        chargers=chargers,
+        chargers=with_waits(chargers, waits_ns),
         limit_sources=document.limit_sources,
         derogations=derogations,
         gpio=gpio,
         link=link,
         keys=document.keys,
+        class_waits_ns=waits_ns,
     )
 
 
@@ -176,7 +181,8 @@ def operated(site: Site, operation: Mapping[str, Any]) -> Site:
 
     Raises DocumentError with every problem found.
     """
-    name, circuits, chargers = lay_over(operation, site.name, site.circuits, site.chargers)
+    laid = lay_over(operation, site.name, site.circuits, site.chargers, site.class_waits_ns)
+    name, circuits, chargers = laid
     return replace(site, name=name, circuits=circuits, chargers=chargers)
 
 
@@ -197,6 +203,17 @@ def _check_limit_sources(draft: Draft) -> None:
                     *("limit_source", index, "failsafe_a"),
                 )
                 break
+
+
+def _check_classes(draft: Draft) -> None:
+    ranks = [
+        entry.get("rank") if isinstance(entry, Mapping) else None
+        for entry in draft.written("class")
+    ]
+    for index, rank in enumerate(ranks):
+        if rank is not None and rank in ranks[:index]:
+            why = f"class[{ranks.index(rank)}] has this rank, too; every class may stand once"
+            draft.complain(why, "class", index, "rank")
 
 
 def _check_control(draft: Draft) -> None:

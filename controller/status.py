@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from cext.rows import Phases, Together, Vehicle
+from cext.rows import Advice, Phases, Together, Vehicle
 from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
@@ -17,7 +17,7 @@ from controller.limits import Limits
 from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
-from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT
+from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text
 from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
@@ -84,7 +84,7 @@ class Reporter:
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
-                self._charger(charger.id, charger.circuit, charger.id in online)
+                self._charger(charger.id, charger.circuit, charger.id in online, now_ns)
                 for charger in self.site.chargers
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
@@ -134,7 +134,7 @@ class Reporter:
             busbar_a=_maybe_amps(self.tables.circuits[index].busbar_ma),
         )
 
-    def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
+    def _charger(self, charger_id: str, circuit: str, online: bool, now_ns: int) -> ChargerReport:
         index = self.tables.charger_index[charger_id]
         state = self.kernel.charger(index)
         output = self.kernel.output(index)
@@ -149,6 +149,11 @@ class Reporter:
             reason=self.reasons.words(output.why),
             draw_hi_a=state.draw_hi_ma / MA_PER_A,
             stubborn=state.stubborn,
+            waits_s=_since(state.waits_since_ns, now_ns),
+            overtakes=state.overdue,
+            turn_s=_since(state.turn_since_ns, now_ns),
+            idle=state.idle,
+            advice=None if state.advice is None else _advice(state.advice, now_ns),
             cut_off=state.cut_off,
         )
 
@@ -249,6 +254,20 @@ def _maybe_amps(phases: Phases | None) -> Three | None:
 
 def _maybe_amp(ma: int | None) -> float | None:
     return None if ma is None else ma / MA_PER_A
+
+
+def _since(since_ns: int, now_ns: int) -> float | None:
+    return _seconds(max(0, now_ns - since_ns)) if since_ns else None
+
+
+def _advice(advice: Advice, now_ns: int) -> str:
+    """As "weight 3, floor 10 A, cap 16 A, for 120 s"."""
+    parts = [
+        *([f"weight {advice.weight}"] if advice.weight is not None else []),
+        *([f"floor {amperes_text(advice.floor_ma)} A"] if advice.floor_ma is not None else []),
+        *([f"cap {amperes_text(advice.cap_ma)} A"] if advice.cap_ma is not None else []),
+    ]
+    return ", ".join((*parts, f"for {(advice.until_ns - now_ns) / NS_PER_S:.0f} s"))
 
 
 def _seconds(ns: int) -> float:

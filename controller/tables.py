@@ -193,6 +193,9 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         write_gap_ns=charger.facts.write_gap_ns,
         confirm_gap_ns=charger.facts.confirm_gap_ns,
         ceiling_ma=charger.ceiling_ma,
+        class_wait_ns=charger.class_wait_ns,
+        min_on_ns=charger.min_on_ns,
+        min_off_ns=charger.min_off_ns,
         may_pause=Pause[charger.may_pause.upper()],
     )
 

@@ -173,6 +173,11 @@ class ChargerReport(_Model):
     reason: str
     draw_hi_a: float
     stubborn: bool = False
+    waits_s: float | None = None  # for its minimum; None: it does not wait
+    overtakes: bool = False  # it has waited longer than its class waits: goes before all others
+    turn_s: float | None = None  # how long its present turn has lasted; None: it has none
+    idle: bool = False  # it draws nothing of what it is offered: its turn has passed
+    advice: str | None = None  # that counts now
     cut_off: bool = False  # behind a contactor that is verified open
 
 

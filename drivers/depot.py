@@ -94,7 +94,17 @@ def _kept(
 
 def _as_device(charger: Charger) -> Charger:
     """Without what its driver does not care for: the operator's own wishes."""
-    return replace(charger, name="", weight=1, class_rank=0, ceiling_ma=None)
+    return replace(
+        charger,
+        name="",
+        weight=1,
+        class_rank=0,
+        class_wait_ns=None,
+        min_on_ns=0,
+        min_off_ns=0,
+        advice=None,
+        ceiling_ma=None,
+    )
 
 
 def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:

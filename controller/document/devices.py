@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cext.rows import Phases
+from cext.rows import Advice, Phases
 from controller.document.buses import Bus
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import PPM
@@ -55,6 +55,10 @@ class Charger:
     weight: int
     class_rank: int
     may_pause: str = "yes"  # or "replug", "never"
+    class_wait_ns: int | None = None  # so long it waits behind others; None: always
+    min_on_ns: int = 0
+    min_off_ns: int = 0
+    advice: Advice | None = None  # of the document; ends at an instant of UTC
     ceiling_ma: int | None = None  # the highest setpoint the operator permits; None: max_ma
 
     @property

@@ -15,6 +15,7 @@ from controller.document.entries.bus import BusEntry
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.circuit import CircuitEntry
 from controller.document.entries.clamp import ClampEntry
+from controller.document.entries.classes import ClassEntry
 from controller.document.entries.derogation import Derogation
 from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.key import KeyEntry
@@ -40,6 +41,7 @@ class Document(Entry):
     meters: tuple[MeterEntry, ...] = Field(default=(), alias="meter", max_length=1000)
     clamps: tuple[ClampEntry, ...] = Field(default=(), alias="clamp", max_length=100)
     chargers: tuple[ChargerEntry, ...] = Field(default=(), alias="charger", max_length=5000)
+    classes: tuple[ClassEntry, ...] = Field(default=(), alias="class", max_length=101)
     limit_sources: tuple[LimitSource, ...] = Field(
         default=(), alias="limit_source", max_length=1000
     )

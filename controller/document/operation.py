@@ -6,18 +6,22 @@ document and names circuits and chargers by their ids, those of rows counted out
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import Field, StrictInt, ValidationError, model_validator
 
-from cext.rows import Phases
+from cext.rows import Advice, Phases
 from controller.document.circuits import Circuit
 from controller.document.devices import Charger
 from controller.document.diagnosis import explain, place
 from controller.document.entries.base import Entry, Slug, Title
+from controller.document.entries.classes import CLASS_WAIT_S, ClassEntry
 from controller.document.problems import DocumentError, Problem, found
-from controller.document.quantities import CircuitAmperes, DeviceAmperes
-from controller.units import amperes_text
+from controller.document.quantities import CircuitAmperes, DeviceAmperes, written
+from controller.units import NS_PER_S, amperes_text
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OperationSite(Entry):
@@ -47,6 +51,51 @@ class OperationCharger(Entry):
         description="The highest setpoint it may get, no more than the installed max_a; "
         "below its min_a it gets none.",
     )
+    advice: "OperationAdvice | None" = None
+
+
+def _moment(value: object) -> int:
+    """An instant with its offset from UTC, in ns since 1970."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            "must be an instant with its offset from UTC, such as 2027-01-10T06:00:00Z; "
+            f"found {found(value)}"
+        )
+    return max(0, (moment - _EPOCH) // timedelta(microseconds=1) * 1_000)
+
+
+class OperationAdvice(Entry):
+    """A planner's wish for a charger. It lifts nothing, and counts nothing once it is over."""
+
+    weight: Annotated[StrictInt, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="In place of its own."
+    )
+    floor_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="floor_a",
+        description="Met before others of its class have more than theirs; and it goes before "
+        "those without where not all can have their minimum.",
+    )
+    cap_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="cap_a",
+        description="It is not to want more; below its minimum it pauses.",
+    )
+    until_ns: Annotated[int, written(_moment, {"type": "string", "format": "date-time"})] = Field(
+        alias="until", description="When it is over; unused while the clock is not trusted."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.weight is self.floor_ma is self.cap_ma is None:
+            raise ValueError("must say at least one of weight, floor_a and cap_a")
+        if None not in (self.floor_ma, self.cap_ma) and self.floor_ma > self.cap_ma:  # type: ignore[operator]
+            raise ValueError("floor_a must not exceed cap_a")
+        return self
 
 
 class Operation(Entry):
@@ -55,6 +104,7 @@ class Operation(Entry):
     site: OperationSite = Field(default_factory=OperationSite)
     circuits: tuple[OperationCircuit, ...] = Field(default=(), alias="circuit", max_length=1000)
     chargers: tuple[OperationCharger, ...] = Field(default=(), alias="charger", max_length=5000)
+    classes: tuple[ClassEntry, ...] = Field(default=(), alias="class", max_length=101)
 
 
 Named = TypeVar("Named", OperationCircuit, OperationCharger)
@@ -100,6 +150,7 @@ def lay_over(
     name: str,
     circuits: tuple[Circuit, ...],
     chargers: tuple[Charger, ...],
+    waits_ns: Mapping[int, int],
 ) -> tuple[str, tuple[Circuit, ...], tuple[Charger, ...]]:
     """The site's name, circuits and chargers with the operation part laid over them.
 
@@ -121,9 +172,22 @@ def lay_over(
         else charger
         for charger in chargers
     )
+    ranks = [entry.rank for entry in stated.classes]
+    for index, rank in enumerate(ranks):
+        if rank in ranks[:index]:
+            overlay.complain("stands twice; every class may stand once", "class", index, "rank")
     if overlay.problems:
         raise DocumentError(overlay.problems)
-    return _or(stated.site.name, name), changed_circuits, changed_chargers
+    waits_ns = {**waits_ns, **{entry.rank: entry.wait_ns for entry in stated.classes}}
+    return _or(stated.site.name, name), changed_circuits, with_waits(changed_chargers, waits_ns)
+
+
+def with_waits(chargers: tuple[Charger, ...], waits_ns: Mapping[int, int]) -> tuple[Charger, ...]:
+    """Each with the waiting time of its class."""
+    default_ns = CLASS_WAIT_S * NS_PER_S
+    return tuple(
+        replace(each, class_wait_ns=waits_ns.get(each.class_rank, default_ns)) for each in chargers
+    )
 
 
 def _circuit(overlay: _Overlay, circuit: Circuit, index: int, entry: OperationCircuit) -> Circuit:
@@ -156,6 +220,7 @@ def _charger(overlay: _Overlay, charger: Charger, index: int, entry: OperationCh
         weight=_or(entry.weight, charger.weight),
         class_rank=_or(entry.class_rank, charger.class_rank),
         ceiling_ma=entry.max_ma,
+        advice=None if entry.advice is None else Advice(**entry.advice.model_dump()),
     )
 
 

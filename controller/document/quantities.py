@@ -40,6 +40,9 @@ class _Written:
         return dict(self.described)
 
 
+written = _Written
+
+
 def _quantity(unit: str, per_unit: int, low: float, high: float) -> _Written:
     """A number of `unit` within [low, high], kept as a whole number of its `per_unit`-th part."""
 

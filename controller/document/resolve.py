@@ -15,6 +15,9 @@ from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 
 CHARGERS_MAX = 5000
 POLL_NS = NS_PER_S
+# Contactors, and vehicles that give up when they are stopped too often: 10 times an hour at most.
+MIN_ON_NS = 300 * NS_PER_S
+MIN_OFF_NS = 60 * NS_PER_S
 MIN_MA = 6 * MA_PER_A  # IEC 61851-1: nothing charges below
 Facts = TypeVar("Facts", MeterFacts, ChargerFacts)
 
@@ -115,6 +118,8 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
                 max_age_ns=ages[seat.bus],
                 weight=entry.weight,
                 class_rank=entry.class_rank,
+                min_on_ns=_or(entry.min_on_ns, MIN_ON_NS),
+                min_off_ns=_or(entry.min_off_ns, MIN_OFF_NS),
                 may_pause=entry.may_pause,
             )
             for seat in row

@@ -8,6 +8,7 @@ from controller.document.entries.base import Entry, Pattern, Slug, Text, Title, 
 from controller.document.quantities import (
     AnyTerminals,
     DeviceAmperes,
+    HourSeconds,
     Percent,
     PollSeconds,
     ShortSeconds,
@@ -98,6 +99,17 @@ class ChargerEntry(Entry):
         description="Whether it may be told to stop while it charges; replug: its vehicle does not "
         "start again by itself, so it is stopped last and not for turns; never: it is not lowered "
         "below min_a, which counts as always drawn.",
+    )
+    min_on_ns: HourSeconds | None = Field(
+        default=None,
+        alias="min_on_s",
+        description="Once it has its minimum it keeps it so long where not all can have theirs; "
+        "a cap takes it at once. Left out: 300.",
+    )
+    min_off_ns: HourSeconds | None = Field(
+        default=None,
+        alias="min_off_s",
+        description="Switched off with a vehicle there, it stays off so long; left out: 60.",
     )
     weight: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
         default=1, description="Share relative to others."
