@@ -23,7 +23,18 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.pause cimport OTHERS, pause_rank
 from cext.sort cimport sort_events
-from cext.types cimport VEHICLE_A, VEHICLE_E, VEHICLE_F, Charger, Event, World
+from cext.types cimport (
+    RULE_ADVICE,
+    RULE_CAP,
+    RULE_SHED,
+    RULE_TURN,
+    VEHICLE_A,
+    VEHICLE_E,
+    VEHICLE_F,
+    Charger,
+    Event,
+    World,
+)
 
 
 cdef enum:
@@ -50,6 +61,12 @@ cdef void queue_up(World* world) noexcept nogil:
     line_up(world)
 
 
+cdef inline bint for_others(const Charger* charger) noexcept nogil:
+    """Whether it was switched off because not all could have their minimum; else it may go on as
+    soon as what was wrong has ended."""
+    return charger.cause.rule in (RULE_TURN, RULE_CAP, RULE_SHED, RULE_ADVICE)
+
+
 cdef bint take_place(World* world, Charger* charger) noexcept nogil:
     """What it is about, and whether its place has changed."""
     cdef int64_t now = max(world.now, <int64_t>1)  # 0 means never
@@ -57,7 +74,7 @@ cdef bint take_place(World* world, Charger* charger) noexcept nogil:
     cdef bint came
     if on != (charger.on_since != 0):
         charger.on_since = charger.turn_since = now if on else 0
-        charger.off_since = 0 if on else now
+        charger.off_since = now if not on and for_others(charger) else 0
     if not charger.fresh:
         return False
     if charger.vehicle in (VEHICLE_A, VEHICLE_E, VEHICLE_F):

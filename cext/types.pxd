@@ -275,7 +275,7 @@ cdef struct Charger:
     int64_t min_on
     int64_t min_off
     int64_t on_since  # its order is at least its minimum; 0: it is not
-    int64_t off_since  # switched off, with a vehicle there; 0: it is not
+    int64_t off_since  # switched off for others, with a vehicle there; 0: it is not
     int64_t turn_since  # its present turn; 0: it has none
     int32_t queued  # it wants current, and has a place
     int64_t place

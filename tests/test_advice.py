@@ -41,7 +41,7 @@ def test_what_is_stated_is_in_the_tables() -> None:
     )
     row = Tables.of(site).chargers[0]
     assert row.class_wait_ns == 60 * S
-    assert (row.min_on_ns, row.min_off_ns) == (300 * S, 60 * S)
+    assert (row.min_on_ns, row.min_off_ns) == (300 * S, 0)
     assert Tables.of(laid({})).chargers[0].class_wait_ns == 1800 * S
     assert site.chargers[0].advice == Advice(5, 8000, 10_500, UNTIL_NS)
     assert first.advice is None

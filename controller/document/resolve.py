@@ -15,9 +15,8 @@ from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
 
 CHARGERS_MAX = 5000
 POLL_NS = NS_PER_S
-# Contactors, and vehicles that give up when they are stopped too often: 10 times an hour at most.
-MIN_ON_NS = 300 * NS_PER_S
-MIN_OFF_NS = 60 * NS_PER_S
+MIN_ON_NS = 300 * NS_PER_S  # contactors wear, and vehicles give up that are stopped too often
+MIN_OFF_NS = 0  # dwell_s already keeps off for a while what a cap switched off
 MIN_MA = 6 * MA_PER_A  # IEC 61851-1: nothing charges below
 Facts = TypeVar("Facts", MeterFacts, ChargerFacts)
 

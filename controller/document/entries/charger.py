@@ -109,7 +109,8 @@ class ChargerEntry(Entry):
     min_off_ns: HourSeconds | None = Field(
         default=None,
         alias="min_off_s",
-        description="Switched off with a vehicle there, it stays off so long; left out: 60.",
+        description="Switched off for others, it stays off so long; left out: 0, for dwell_s "
+        "keeps off for a while what a cap switched off.",
     )
     weight: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
         default=1, description="Share relative to others."
