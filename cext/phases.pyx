@@ -3,7 +3,7 @@
 
 A phase is freed after 30 s in which it showed nothing while another one carried a charge. It is
 taken back at once by whatever says that this may be over: another state of the vehicle, current
-there, no current anywhere, or no report to go by. What was freed may have been given to others, so
+there, no current anywhere, or no report to go by, nor one that stands still (cext.frozen). What was freed may have been given to others, so
 taking it back is a reason to reduce them at once (cext.shed).
 """
 
@@ -55,7 +55,7 @@ cdef void forget_phases(Charger* charger) noexcept nogil:
 cdef void count_phases(World* world, Charger* charger) noexcept nogil:
     """Which phases it uses in this tick; tells the circuits above what was taken back."""
     cdef int32_t phase, node, uses
-    if not charger.fresh or not charger.current_known or charger.parted:
+    if not charger.fresh or not charger.current_known or charger.parted or charger.frozen:
         forget_phases(charger)
     for phase in range(GRID_PHASES):
         free_when_due(charger, phase, world.now)

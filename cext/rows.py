@@ -67,6 +67,7 @@ class Rule(IntEnum):
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
     LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
+    PROBE = 23  # lowered a little, to see whether reports that stand still move
 
 
 class Demand(NamedTuple):
@@ -132,6 +133,7 @@ class ChargerRow(NamedTuple):
     confirm_gap_ns: int = 0  # how long a read-back may take beyond lag and poll
     ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
     may_pause: Pause = Pause.YES
+    resolution_ma: int = 100  # the least change that its current reports show
 
 
 class SlotRow(NamedTuple):
@@ -211,6 +213,7 @@ class ChargerState(NamedTuple):
     stubborn: bool
     cut_off: bool  # behind a contactor that is verified open
     unproven: bool  # did not answer in time, or its fallback is not proven
+    frozen: bool = False  # its reports stand still although it was told to draw less
 
 
 class ContactorState(NamedTuple):

@@ -375,7 +375,7 @@ cdef class Kernel:
             three(c.current) if c.fresh and c.current_known else None,
             VEHICLES[c.vehicle if c.fresh else 0],
             max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-            bool(c.cut), bool(c.unproven),
+            bool(c.cut), bool(c.unproven), bool(c.frozen),
         )
 
     def contactor(self, contactor):

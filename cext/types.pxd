@@ -67,6 +67,7 @@ cdef enum:
     RULE_UNPROVEN = 20
     RULE_CLOSED = 21
     RULE_LATCHED = 22
+    RULE_PROBE = 23
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -173,6 +174,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
     int32_t may_pause  # PAUSE_*
@@ -233,6 +235,10 @@ cdef struct Charger:
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
+    # reports that stand still
+    int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
+    int32_t frozen  # though it was told to draw less
+    int32_t probing  # it is told a little less, to see whether its reports move
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
     int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
-from math import lcm
+from math import ceil, lcm
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -38,6 +38,7 @@ Confidence = Literal["two-sources", "one-source", "inferred", "disputed", "unver
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"
 SIZE_MAX = 256 * 1024
+RESOLUTION_MA = 100  # of a current, at the finest
 READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 
@@ -294,7 +295,15 @@ class ChargerProfile(Profile):
             any_traffic=self.watchdog.kind == "any_traffic",
             write_gap_ns=self.pacing.write_gap_ns,
             confirm_gap_ns=self.report_ns,
+            resolution_ma=self._resolution_ma,
         )
+
+    @property
+    def _resolution_ma(self) -> int:
+        """The least change that its currents show; what counts finer than a tenth is noise."""
+        registers = [self.registers[name] for name in self.currents]
+        coarse = [each for each in registers if not each.type.startswith("float")]
+        return max(RESOLUTION_MA, *(ceil(each.thousandths) for each in coarse), 0)
 
     @property
     def _timeout_most_ns(self) -> int | None:
