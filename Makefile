@@ -100,9 +100,10 @@ sanitize: ## the kernel's tests with gcc's sanitizers; SANITIZED="tests/test_x.p
 	@rm -rf $(CHECKED) && mkdir -p $(CHECKED)
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(CHECKED)
 	@cd $(CHECKED) && CFLAGS="$(CHECKS)" $(abspath $(PYTHON)) setup.py --quiet build_ext --inplace
-	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=log_path=report \
+	@cd $(CHECKED) && ASAN_OPTIONS=detect_leaks=0:log_path=report UBSAN_OPTIONS=print_stacktrace=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest -m "not rig and not slow" $(SANITIZED) \
+		PYTHONMALLOC=malloc $(abspath $(PYTHON)) -m pytest --capture=sys \
+		-m "not rig and not slow" $(SANITIZED) \
 		|| { cat report.* 2>/dev/null; exit 1; }
 
 clean: ## remove all that was built, .venv stays

@@ -13,7 +13,9 @@ from cext.orders cimport order
 from cext.phases cimport forget_phases
 from cext.targets cimport blame, set_failsafe, to_step
 from cext.types cimport (
+    BY_RATING,
     GRID_PHASES,
+    ROWS,
     RULE_MAXIMUM,
     Charger,
     Circuit,
@@ -71,13 +73,14 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
-    for phase in range(GRID_PHASES):
+    for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
         to.reading[phase] = circuit.reading[phase]
         to.base_hi[phase] = circuit.base_hi[phase]
         to.excess[phase] = circuit.excess[phase]
         to.draw_hi[phase] = circuit.draw_hi[phase]
+    for phase in range(GRID_PHASES):
         if to.declared[phase] == circuit.declared[phase]:
             to.worst[phase] = circuit.worst[phase]
             to.disproofs[phase] = circuit.disproofs[phase]
@@ -208,10 +211,12 @@ cdef void take_parting(Charger* to, const Charger* charger) noexcept nogil:
 
 cdef int rename(Why* why, now_circuit, now_slot) except -1:
     """A reason under the new indexes; what is gone is nobody's."""
-    why.slot = now_slot.get(why.slot, -1)
+    if why.slot >= 0:
+        why.slot = now_slot.get(why.slot, -1)
     why.circuit = now_circuit.get(why.circuit, -1)
     if why.circuit < 0:
         why.phase = -1
+        why.slot = max(why.slot, <int32_t>BY_RATING)
     return 0
 
 

@@ -33,10 +33,13 @@ def refuse(problems: Iterator[str]) -> None:
 
 
 def check_demands(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None = None,
 ) -> None:
     """Raises ValueError for a fair-share run that makes no sense."""
-    refuse(_demand_problems(parents, caps_ma, demands))
+    refuse(_demand_problems(parents, caps_ma, demands, sums_ma))
 
 
 def check_tables(
@@ -53,9 +56,17 @@ def check_tables(
 
 
 def _demand_problems(
-    parents: Sequence[int], caps_ma: Sequence[Phases], demands: Sequence[Demand]
+    parents: Sequence[int],
+    caps_ma: Sequence[Phases],
+    demands: Sequence[Demand],
+    sums_ma: Sequence[int | None] | None,
 ) -> Iterator[str]:
     yield from _parent_problems(parents)
+    if sums_ma is not None and len(sums_ma) != len(parents):
+        yield f"{len(parents)} circuits but {len(sums_ma)} sums"
+    for i, sum_ma in enumerate(sums_ma or ()):
+        if sum_ma is not None:
+            yield from _range(f"sum {i}", "sum_ma", sum_ma, -(2**33), 2**33)
     if len(caps_ma) != len(parents):
         yield f"{len(parents)} circuits but {len(caps_ma)} caps"
     for i, cap in enumerate(caps_ma):
@@ -95,6 +106,7 @@ def _table_problems(
         if circuit.base_step_ma is not None:
             yield from _amps(f"circuit {i}", circuit, "base_step_ma")
         yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
+        yield from _circuit_problems(f"circuit {i}", circuit)
     for i, source in enumerate(sources):
         where = f"source {i}"
         yield from _index(where, "circuit", source.circuit, len(circuits))
@@ -112,6 +124,16 @@ def _table_problems(
         yield from _range("tuning", name, getattr(tuning, name), 1, MOST_SPAN_NS)
     yield from _times("tuning", tuning, "dwell_ns", "calm_ns")
     yield from _range("tuning", "ramp_ma_per_s", tuning.ramp_ma_per_s, 1, MOST_MA)
+
+
+def _circuit_problems(where: str, circuit: CircuitRow) -> Iterator[str]:
+    """Of what only some circuits have."""
+    if circuit.busbar_ma is not None:
+        yield from _amps(where, circuit, "busbar_ma")
+    if circuit.sum_ma is not None:
+        yield from _range(where, "sum_ma", circuit.sum_ma, 0, len(PHASES) * MOST_MA)
+    if circuit.imbalance_ma is not None:
+        yield from _range(where, "imbalance_ma", circuit.imbalance_ma, 0, MOST_MA)
 
 
 def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterator[str]:

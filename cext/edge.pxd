@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport Why
+from cext.types cimport Circuit, Why
 
 cdef object whole(str name, value, least, most)
 cdef object instant(str name, value)
@@ -11,4 +11,5 @@ cdef object index_map(str name, value, int32_t count, int32_t old_count)
 cdef int amps(str name, value, least, int32_t* to) except -1
 cdef object three(const int32_t* value)
 cdef object three64(const int64_t* value)
+cdef object together(const Circuit* circuit)
 cdef object why_row(const Why* why)

@@ -2,12 +2,12 @@
 """What Python hands in is checked here, once; what it gets back is made here."""
 
 from cext.check import MOST_MA, MOST_NS
-from cext.rows import Rule
+from cext.rows import Rule, Together
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport GRID_PHASES, Why
+from cext.types cimport GRID_PHASES, SUM, Circuit, Why
 
 
 RULES = tuple(Rule)
@@ -53,6 +53,16 @@ cdef object three(const int32_t* value):
 
 cdef object three64(const int64_t* value):
     return (value[0], value[1], value[2])
+
+
+cdef object together(const Circuit* circuit):
+    """What the three phases carry together; None where that is not bounded."""
+    if not circuit.summed:
+        return None
+    return Together(
+        circuit.cap[SUM], circuit.reading[SUM] if circuit.fresh else None, circuit.base_hi[SUM],
+        circuit.draw_hi[SUM], circuit.excess[SUM],
+    )
 
 
 cdef object why_row(const Why* why):

@@ -14,44 +14,30 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.contactors cimport open_contactor
 from cext.draw cimport booting, obeys
+from cext.excess cimport Case, examine, harden, leave_out_reserved
 from cext.orders cimport shed_to
 from cext.pause cimport at_least_order
+from cext.sums cimport bears, drawn_in
 from cext.types cimport (
+    AT_BUSBAR,
+    BOUNDS,
     GRID_PHASES,
     NOTHING_MA,
     RULE_OPENED,
     RULE_PAUSED,
-    WORTH_MA,
+    SUM,
     Charger,
     Circuit,
     Contactor,
-    Slot,
-    Why,
     World,
 )
 
 cdef enum:
-    KIND_GRID = 1  # rows.Kind
-    LEAST_MARGIN_MA = 2_000
-    MARGIN_PARTS = 50  # 2 %
     AT_ONCE = 8  # contactors that one tick opens for one circuit, at the most
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t PAUSED = 5 * SECOND  # a contactor opens so long after 0 A was ordered, if time permits
-cdef int64_t OUR_OWN = SECOND // 2  # ticks, and writing an order
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
-
-# A circuit that is over, as one tick sees it.
-cdef struct Case:
-    int64_t over[GRID_PHASES]  # net excess over the cap; 0 where it is within the margin
-    int64_t need[GRID_PHASES]  # of that, what contactors have to take: over the hard cap
-    int64_t worst  # of `over`
-    int64_t clear_by  # when the excess has to be gone; NEVER: nobody says
-    int64_t shows  # from an opening until the reading above must show it
-    bint patient  # nothing has improved for as long as a step takes to show
-    bint pending  # something is under way, or may be done soon
-    Why soft  # the cap that is exceeded
-    Why hard  # the cap that may be enforced by contactors
 
 
 cdef void escalate(World* world) noexcept nogil:
@@ -67,109 +53,7 @@ cdef void escalate(World* world) noexcept nogil:
             proceed(world, i, &case)
 
 
-# --- how it stands ----------------------------------------------------------------------
-
-
-cdef void leave_out_reserved(World* world) noexcept nogil:
-    """What only is about to get its power back makes nothing be switched off: it can wait."""
-    cdef int32_t i, phase, node
-    cdef Charger* charger
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        node = charger.circuit if charger.cut else -1
-        while node >= 0:
-            for phase in range(GRID_PHASES):
-                world.circuits[node].ordered[phase] -= charger.draw_hi[phase]
-            node = world.circuits[node].parent
-
-
-cdef void harden(World* world) noexcept nogil:
-    """Caps without the economic ones: the rating and what network operators ask for."""
-    cdef int32_t i, phase
-    cdef Circuit* circuit
-    cdef Slot* slot
-    for i in range(world.circuits_n):
-        circuit = &world.circuits[i]
-        circuit.hurry = NEVER
-        for phase in range(GRID_PHASES):
-            circuit.hard_cap[phase] = circuit.rating[phase]
-            circuit.hard_slot[phase] = -1
-            if load(circuit, phase) > circuit.rating[phase]:
-                hurry(circuit, circuit.clear_within)
-    for i in range(world.slots_n):
-        slot = &world.slots[i]
-        if not slot.asks or slot.kind != KIND_GRID:
-            continue
-        circuit = &world.circuits[slot.circuit]
-        for phase in range(GRID_PHASES):
-            if load(circuit, phase) > slot.cap[phase]:
-                hurry(circuit, slot.clear_within)
-            if slot.cap[phase] < circuit.hard_cap[phase]:
-                circuit.hard_cap[phase] = slot.cap[phase]
-                circuit.hard_slot[phase] = i
-
-
-cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
-    if within >= 0:
-        circuit.hurry = min(circuit.hurry, within)
-
-
-cdef int64_t load(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """The most that flows by the reading; blind: that may flow once orders hold."""
-    if circuit.fresh:
-        return <int64_t>circuit.reading[phase] + circuit.error
-    return circuit.base_hi[phase] + circuit.ordered[phase]
-
-
-cdef int64_t margin(int64_t cap) noexcept nogil:
-    return max(cap // MARGIN_PARTS, <int64_t>LEAST_MARGIN_MA)
-
-
-cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
-    """Whether a circuit is over by more than the margin; keeps since when, and how it goes."""
-    cdef Circuit* circuit = &world.circuits[i]
-    cdef int32_t phase
-    cdef int64_t net, gross, worst_need = 0
-    cdef bint over = False
-    case.worst = 0
-    case.pending = False
-    for phase in range(GRID_PHASES):
-        case.over[phase] = case.need[phase] = 0
-        gross = load(circuit, phase)
-        net = gross - circuit.cap[phase] - (circuit.credit[phase] if circuit.fresh else 0)
-        over = over or gross - circuit.hard_cap[phase] > margin(circuit.hard_cap[phase])
-        if net <= 0 or (net <= margin(circuit.cap[phase]) and not circuit.beyond_control):
-            continue
-        case.over[phase] = net
-        if net > case.worst:
-            case.worst = net
-            point(&case.soft, i, phase, circuit.cap_slot[phase])
-        net -= circuit.hard_cap[phase] - circuit.cap[phase]
-        if net > margin(circuit.hard_cap[phase]):
-            case.need[phase] = net
-            if net > worst_need:
-                worst_need = net
-                point(&case.hard, i, phase, circuit.hard_slot[phase])
-    circuit.over_since = (circuit.over_since or world.now) if over else 0
-    if case.worst == 0:
-        circuit.beyond_control = 0
-        circuit.stood_at = 0
-        return False
-    if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
-        circuit.stood_at = world.now
-        circuit.least_over = case.worst
-    case.clear_by = NEVER
-    if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
-        case.clear_by = circuit.over_since + circuit.hurry
-    case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
-    return True
-
-
-cdef void point(Why* why, int32_t circuit, int32_t phase, int32_t slot) noexcept nogil:
-    why.rule = RULE_PAUSED
-    why.circuit = circuit
-    why.phase = phase
-    why.slot = slot
+# --- who is to blame ---------------------------------------------------------------------
 
 
 cdef bint is_below(const World* world, int32_t circuit, int32_t top) noexcept nogil:
@@ -186,15 +70,18 @@ cdef bint disobeys(const World* world, const Charger* charger) noexcept nogil:
 
 
 cdef bint feeds(const Charger* charger, const int64_t* over, bint read) noexcept nogil:
-    """Whether it may be drawing on a phase that is over; what a meter `read` is no may-be."""
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        if over[phase] <= 0 or charger.draw_hi[phase] <= charger.standby:
-            continue
-        if not (read and charger.fresh and charger.current_known):
-            return True
-        if charger.current[phase] >= NOTHING_MA:
-            return True
+    """Whether it may be drawing where there is too much; what a meter `read` is no may-be."""
+    cdef int32_t row, phase
+    for row in range(BOUNDS):
+        for phase in range(GRID_PHASES):
+            if over[row] <= 0 or charger.draw_hi[phase] <= charger.standby:
+                continue
+            if row != SUM and phase != (row if row < AT_BUSBAR else row - AT_BUSBAR):
+                continue
+            if not (read and row < AT_BUSBAR and charger.fresh and charger.current_known):
+                return True
+            if charger.current[phase] >= NOTHING_MA:
+                return True
     return False
 
 
@@ -258,7 +145,7 @@ cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
         if not is_culprit(world, charger, top, case.over):
             continue
         if case.patient or urgent(world, case, PAUSED + own_lead(world, charger, case)):
-            shed_to(world, charger, 0, RULE_PAUSED, case.soft.circuit, case.soft.phase)
+            shed_to(world, charger, 0, RULE_PAUSED, top, case.soft)
             done = True
         case.pending = True
     return done
@@ -271,16 +158,24 @@ cdef bint paused_long(const World* world, const Charger* charger) noexcept nogil
     return at_least_order(charger) and world.now - charger.changed_at >= PAUSED
 
 
-cdef int64_t drawn(const Charger* charger, int32_t phase) noexcept nogil:
-    if not charger.wired[phase]:
-        return 0
-    if charger.fresh and charger.current_known:
-        return max(charger.current[phase], 0)
-    return charger.draw_hi[phase]
+cdef int64_t drawn(const Charger* charger, int32_t row) noexcept nogil:
+    cdef int64_t most[GRID_PHASES]
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        most[phase] = charger.draw_hi[phase]
+        if charger.fresh and charger.current_known:
+            most[phase] = max(charger.current[phase], 0)
+        if not charger.wired[phase]:
+            most[phase] = 0
+    return drawn_in(row, most)
 
 
-cdef bint in_need(const Case* case) noexcept nogil:
-    return case.need[0] > 0 or case.need[1] > 0 or case.need[2] > 0
+cdef int64_t greatest_need(const Case* case) noexcept nogil:
+    cdef int32_t row
+    cdef int64_t most = 0
+    for row in range(BOUNDS):
+        most = max(most, case.need[row])
+    return most
 
 
 cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
@@ -288,8 +183,8 @@ cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
 
     Where time presses, only what was measured counts as such.
     """
-    cdef int32_t i, phase
-    cdef int64_t within
+    cdef int32_t i, row
+    cdef int64_t within, parted
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
@@ -298,19 +193,20 @@ cdef void relieve(World* world, int32_t top, Case* case) noexcept nogil:
             continue
         if not is_below(world, charger.circuit, top):
             continue
-        if not world.circuits[top].fresh and charger.cut:
-            continue  # it is counted at 0 already
         if not charger.parted_known and urgent(world, case, within):
             continue
-        for phase in range(GRID_PHASES):
-            if case.need[phase] > 0 and charger.parted_ma[phase] > 0:
-                case.need[phase] = max(0, case.need[phase] - charger.parted_ma[phase])
+        for row in range(BOUNDS):
+            if charger.cut and (row >= AT_BUSBAR or not world.circuits[top].fresh):
+                continue  # it is counted at 0 already
+            parted = drawn_in(row, charger.parted_ma)
+            if case.need[row] > 0 and parted > 0:
+                case.need[row] = max(0, case.need[row] - parted)
                 case.pending = True
 
 
 cdef bint part(World* world, int32_t top, Case* case) noexcept nogil:
     """Opens culprits' own contactors, as few as take the need away; True when one was opened."""
-    cdef int32_t n, phase, best
+    cdef int32_t n, row, best
     cdef Charger* charger
     cdef bint done = False
     case.hard.rule = RULE_OPENED
@@ -320,8 +216,8 @@ cdef bint part(World* world, int32_t top, Case* case) noexcept nogil:
         if best < 0:
             break
         charger = &world.chargers[best]
-        for phase in range(GRID_PHASES):
-            case.need[phase] = max(0, case.need[phase] - drawn(charger, phase))
+        for row in range(BOUNDS):
+            case.need[row] = max(0, case.need[row] - drawn(charger, row))
         open_contactor(world, &world.contactors[charger.own], &case.hard)
         case.pending = done = True
     return done
@@ -333,9 +229,9 @@ cdef int32_t next_to_part(World* world, int32_t top, Case* case) noexcept nogil:
     cdef int64_t draw, need, best_draw = 0
     cdef Charger* charger
     cdef bint ready
-    if not in_need(case):
+    need = greatest_need(case)
+    if need <= 0:
         return -1
-    need = max(case.need[0], max(case.need[1], case.need[2]))
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         if charger.own < 0 or not world.contactors[charger.own].closed:
@@ -354,12 +250,12 @@ cdef int32_t next_to_part(World* world, int32_t top, Case* case) noexcept nogil:
 
 
 cdef int64_t most_needed(const Charger* charger, const Case* case) noexcept nogil:
-    """What it draws on the phases in need, at the most."""
-    cdef int32_t phase
+    """What it draws where there is need, at the most."""
+    cdef int32_t row
     cdef int64_t most = 0
-    for phase in range(GRID_PHASES):
-        if case.need[phase] > 0:
-            most = max(most, drawn(charger, phase))
+    for row in range(BOUNDS):
+        if case.need[row] > 0:
+            most = max(most, drawn(charger, row))
     return most
 
 
@@ -376,7 +272,7 @@ cdef bint drop(World* world, int32_t top, Case* case) noexcept nogil:
     cdef Contactor* group
     cdef Charger* charger
     cdef bint ready = case.patient
-    if case.pending or not in_need(case):
+    if case.pending or greatest_need(case) <= 0:
         return False
     for i in range(world.contactors_n):
         group = &world.contactors[i]
@@ -395,7 +291,7 @@ cdef bint drop(World* world, int32_t top, Case* case) noexcept nogil:
     for n in range(group.count):
         charger = &world.chargers[world.members[group.first + n]]
         ready = ready and paused_long(world, charger)
-        shed_to(world, charger, 0, RULE_PAUSED, case.hard.circuit, case.hard.phase)
+        shed_to(world, charger, 0, RULE_PAUSED, top, case.hard_row)
     if not ready and not urgent(world, case, lead):
         return False
     open_contactor(world, group, &case.hard)
@@ -432,9 +328,20 @@ cdef int64_t harm_of(World* world, const Contactor* group) noexcept nogil:
 # --- nothing left -----------------------------------------------------------------------
 
 
+cdef bint may_draw(const Charger* charger, int32_t row) noexcept nogil:
+    """Whether its last report shows a current that counts in a row."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        if charger.current[phase] >= NOTHING_MA and (
+            row == SUM or phase == (row if row < AT_BUSBAR else row - AT_BUSBAR)
+        ):
+            return True
+    return False
+
+
 cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
     """Whether nobody who listens draws any more where the circuit is over."""
-    cdef int32_t i, phase
+    cdef int32_t i, row
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
@@ -442,9 +349,9 @@ cdef bint at_floor(World* world, int32_t top, const Case* case) noexcept nogil:
             continue
         if not is_below(world, charger.circuit, top):
             continue
-        for phase in range(GRID_PHASES):
-            if case.over[phase] > 0 and charger.wired[phase] and (
-                not charger.current_known or charger.current[phase] >= NOTHING_MA
+        for row in range(BOUNDS):
+            if case.over[row] > 0 and bears(&world.circuits[top], charger, row) and (
+                not charger.current_known or may_draw(charger, row)
             ):
                 return False
     return True

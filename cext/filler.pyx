@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.memory cimport Memory, take
-from cext.types cimport GRID_PHASES, Event, Filler, Sharer, Vessel
+from cext.types cimport ROWS, Event, Filler, Sharer, Vessel
 
 
 cdef void filler_make(Filler* filler, Memory* memory, int32_t circuits, int32_t room) noexcept:
@@ -15,11 +15,11 @@ cdef void filler_make(Filler* filler, Memory* memory, int32_t circuits, int32_t 
     while filler.leaves < circuits:
         filler.leaves *= 2
     filler.parent = <int32_t*>take(memory, circuits, sizeof(int32_t))
-    filler.cap = <int64_t*>take(memory, circuits * GRID_PHASES, sizeof(int64_t))
+    filler.cap = <int64_t*>take(memory, circuits * ROWS, sizeof(int64_t))
     filler.spot = <int32_t*>take(memory, circuits, sizeof(int32_t))
     filler.end = <int32_t*>take(memory, circuits, sizeof(int32_t))
-    filler.least = <int64_t*>take(memory, circuits * GRID_PHASES, sizeof(int64_t))
-    filler.most = <int64_t*>take(memory, circuits * GRID_PHASES, sizeof(int64_t))
+    filler.least = <int64_t*>take(memory, circuits * ROWS, sizeof(int64_t))
+    filler.most = <int64_t*>take(memory, circuits * ROWS, sizeof(int64_t))
     filler.lowest = <int32_t*>take(memory, circuits, sizeof(int32_t))
     filler.tight = <int32_t*>take(memory, circuits, sizeof(int32_t))
     filler.first = <int32_t*>take(memory, circuits + 1, sizeof(int32_t))

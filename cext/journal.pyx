@@ -72,6 +72,8 @@ cdef void journal_take(World* world, char* to, int64_t count) noexcept nogil:
 
 
 cdef void put(World* world, const void* source, int64_t count) noexcept nogil:
+    if count <= 0:
+        return  # nothing may have no address
     cdef int64_t at = world.journal.head % world.journal.bytes
     cdef int64_t first = min(count, world.journal.bytes - at)
     memcpy(world.journal.ring + at, source, first)

@@ -17,6 +17,7 @@ from cext.types cimport (
     RULE_RECLOSING,
     RULE_STARTING,
     SLOT_LOST,
+    SUM,
     Charger,
     Circuit,
     Contactor,
@@ -28,6 +29,8 @@ from cext.types cimport (
 )
 
 cdef int64_t RING_SPAN_LEAST = 1_000_000
+cdef int64_t NO_BUSBAR = 1 << 60
+cdef int32_t NO_SUM = 0x7FFFFFFF
 
 
 cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, contactors) except -1:
@@ -89,7 +92,15 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
     world.filler.parent[i] = row.parent
     circuit.credit_export = row.credit_export
     circuit.clear_within = -1 if row.clear_within_ns is None else row.clear_within_ns
+    circuit.barred = row.busbar_ma is not None
+    circuit.summed = row.sum_ma is not None
+    circuit.rating[SUM] = NO_SUM if row.sum_ma is None else row.sum_ma
+    circuit.cap[SUM] = circuit.rating[SUM]
+    circuit.imbalance = -1 if row.imbalance_ma is None else row.imbalance_ma
+    world.summed = world.summed or circuit.summed
+    world.leveled = world.leveled or circuit.imbalance >= 0
     for phase in range(GRID_PHASES):
+        circuit.busbar[<int32_t>phase] = row.busbar_ma[phase] if circuit.barred else NO_BUSBAR
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
         circuit.base_step[<int32_t>phase] = (
@@ -106,6 +117,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
         if phase != NO_PHASE:
             charger.wired[<int32_t>phase] = 1
             charger.uses[<int32_t>phase] = 1
+    charger.summed = world.summed
     charger.minimum = -(-row.min_ma // row.step_ma) * row.step_ma
     highest = row.max_ma if row.ceiling_ma is None else min(row.max_ma, row.ceiling_ma)
     charger.maximum = highest // row.step_ma * row.step_ma

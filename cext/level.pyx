@@ -19,15 +19,19 @@ With n wishes, c circuits and a depth of d this takes O(n + c) to sort (by digit
 and O(d + log c) for each event; there are at most two events for each wish and three for each
 circuit.
 
+What the phases of a circuit carry together is one more row beside them, where something grows and
+stops as often as it has phases (cext.admit).
+
 Bounds: a minimum and a maximum are below 2^31 mA, a cap too, a weight is at most 1000, and there
 are fewer than 2^17 wishes. So a level is below 2^55, a sum of weights below 2^27, and level ×
-weight of a wish that grows is at most what its circuit holds, 2^55, and a rounding.
+weight of a wish that grows is at most what its circuit holds, 2^55, and a rounding. A sum of
+phases is at most four times as much.
 """
 
 from libc.stdint cimport int32_t, int64_t
 
 from cext.sort cimport sort_events
-from cext.types cimport GRID_PHASES, Event, Filler, Sharer, Vessel, Wish
+from cext.types cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 
 cdef enum:
     FRACTION = 24
@@ -43,24 +47,23 @@ cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
 
 
 cdef inline int64_t reckon(Vessel* vessel) noexcept nogil:
-    """The level at which the first phase is full, as things grow now; the lower phase of two."""
-    cdef int32_t phase, first = 0
+    """The level at which the first row is full, as things grow now; the lower row of two."""
+    cdef int32_t row, first = 0
     cdef int64_t level, least = NEVER
     vessel.stale = 0
-    vessel.phase = 0
-    for phase in range(GRID_PHASES):
-        if vessel.weight[phase] <= 0:
+    vessel.row = 0
+    for row in range(ROWS):
+        if vessel.weight[row] <= 0:
             continue
         if least < NEVER and (
-            vessel.room[phase] >= vessel.room[first]
-            and vessel.weight[phase] <= vessel.weight[first]
+            vessel.room[row] >= vessel.room[first] and vessel.weight[row] <= vessel.weight[first]
         ):
             continue  # no less room for no more weight: no sooner
-        level = vessel.room[phase] // vessel.weight[phase]
+        level = vessel.room[row] // vessel.weight[row]
         if level < least:
             least = level
-            first = phase
-    vessel.phase = first
+            first = row
+    vessel.row = first
     return least
 
 
@@ -108,14 +111,14 @@ cdef inline bint full_by(Filler* filler, int64_t level) noexcept nogil:
 
 # What changes below one circuit at one level: room taken and weight that begins to grow.
 cdef struct Change:
-    int64_t taken[GRID_PHASES]
-    int64_t weight[GRID_PHASES]
+    int64_t taken[ROWS]
+    int64_t weight[ROWS]
 
 
 cdef inline void begin(Change* change) noexcept nogil:
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        change.taken[phase] = change.weight[phase] = 0
+    cdef int32_t row
+    for row in range(ROWS):
+        change.taken[row] = change.weight[row] = 0
 
 
 cdef inline void note(
@@ -127,17 +130,19 @@ cdef inline void note(
         mask = -<int64_t>((sharer.wired >> phase) & 1)
         change.taken[phase] += taken & mask
         change.weight[phase] += weight & mask
+    change.taken[SUM] += taken * sharer.phases
+    change.weight[SUM] += weight * sharer.phases
 
 
 cdef void pour(Filler* filler, int32_t circuit, Change* change, bint grows) noexcept nogil:
     """Tells a change to every circuit on the way up; the next one begins."""
-    cdef int32_t phase
+    cdef int32_t row
     cdef Vessel* vessel
     while circuit >= 0:
         vessel = &filler.vessel[circuit]
-        for phase in range(GRID_PHASES):
-            vessel.room[phase] -= change.taken[phase]
-            vessel.weight[phase] += change.weight[phase]
+        for row in range(ROWS):
+            vessel.room[row] -= change.taken[row]
+            vessel.weight[row] += change.weight[row]
         if not grows:
             vessel.stale = 1
         elif not vessel.listed:
@@ -209,20 +214,20 @@ cdef int32_t overflow(Filler* filler, Wish* wishes, int32_t top, int64_t level) 
 cdef int32_t dam(
     Filler* filler, Wish* wishes, int32_t spot, int32_t top, int64_t level
 ) noexcept nogil:
-    """Stops the sharers of one circuit that use the phase that is full above it."""
+    """Stops the sharers of one circuit that use the phase, or any, that is full above it."""
     cdef Change change
-    cdef int32_t place, stopped = 0, phase = filler.vessel[top].phase
+    cdef int32_t place, stopped = 0, row = filler.vessel[top].row
     cdef int64_t amount
     cdef Sharer* sharer = NULL
     cdef Wish* wish
     begin(&change)
     for place in range(filler.first[spot], filler.first[spot + 1]):
         sharer = &filler.sharer[place]
-        if sharer.stage == STOPPED or not (sharer.wired >> phase) & 1:
+        if sharer.stage == STOPPED or not (sharer.wired >> row) & 1:
             continue
         wish = &wishes[sharer.wish]
         wish.bound_circuit = top
-        wish.bound_phase = phase
+        wish.bound_phase = row
         if sharer.stage == GROWING:
             amount = max(level * sharer.weight, sharer.stands)
             wish.share = amount >> FRACTION

@@ -8,6 +8,7 @@ cdef enum:
 cdef struct Memory:
     void* start[PIECES]  # of each piece: on a page where no other piece begins
     size_t bytes[PIECES]
+    size_t ahead[PIECES]  # bytes before what it was taken for
     int32_t count
     int32_t lacking  # some piece could not be had
     int32_t locked  # by lock_memory()

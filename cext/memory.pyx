@@ -45,6 +45,7 @@ cdef void* take(Memory* memory, size_t count, size_t each) noexcept:
     memset(start, 0, bytes)  # so that no tick is the first to touch a page
     memory.start[memory.count] = start
     memory.bytes[memory.count] = bytes
+    memory.ahead[memory.count] = ahead
     memory.count += 1
     return <char*>start + ahead
 

@@ -55,12 +55,12 @@ cdef void start(World* world) noexcept nogil:
 
 
 cdef void shed_to(
-    World* world, Charger* charger, int64_t setpoint, int32_t rule, int32_t circuit, int32_t phase
+    World* world, Charger* charger, int64_t setpoint, int32_t rule, int32_t circuit, int32_t row
 ) noexcept nogil:
     """A reduction for a cap: goes out now, and nothing rises here for the dwell time."""
     setpoint = to_step(charger, max(setpoint, <int64_t>least_order(charger)))
     if setpoint >= charger.order or not charger.started:
         return
-    blame(world, &charger.why, rule, circuit, phase)
+    blame(world, &charger.why, rule, circuit, row)
     order(world, charger, <int32_t>setpoint)
     charger.shed_at = world.now

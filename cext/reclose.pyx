@@ -14,14 +14,19 @@ from cext.draw cimport obeys, wakes_at, worst_draw
 from cext.rise cimport closed_to_rises
 from cext.targets cimport blame
 from cext.types cimport (
+    AT_BUSBAR,
     GRID_PHASES,
+    ROWS,
     RULE_CLOSED,
     RULE_RECLOSING,
+    SUM,
     Charger,
     Circuit,
     Contactor,
     Why,
     World,
+    bounds_of,
+    rows_of,
 )
 
 cdef int64_t SECOND = 1_000_000_000
@@ -148,20 +153,36 @@ cdef bint is_hidden(const Charger* charger) noexcept nogil:
     return charger.parted and not charger.cut and not charger.fresh
 
 
-cdef int64_t beneath(const World* world, int32_t i, int32_t phase) noexcept nogil:
+cdef int64_t beneath(const World* world, int32_t i, int32_t row) noexcept nogil:
     """The base load with what is hidden: together no more than a meter shows, here or above."""
     cdef const Circuit* circuit = &world.circuits[i]
-    cdef int64_t hidden = circuit.hidden[phase]
+    cdef int64_t hidden = circuit.hidden[row]
     cdef int32_t node = i
     if circuit.fresh:
         return max(
-            circuit.base_hi[phase], min(circuit.base_hi[phase] + hidden, circuit.seen[phase])
+            circuit.base_hi[row], min(circuit.base_hi[row] + hidden, circuit.seen[row])
         )
-    while node >= 0 and not world.circuits[node].fresh:
+    while node >= 0 and not (
+        world.circuits[node].fresh and row < rows_of(&world.circuits[node])
+    ):
         node = world.circuits[node].parent
     if node >= 0:
-        hidden = min(hidden, max(0, world.circuits[node].seen[phase]))
-    return circuit.base_hi[phase] + hidden
+        hidden = min(hidden, max(0, world.circuits[node].seen[row]))
+    return circuit.base_hi[row] + hidden
+
+
+cdef bint is_crowded(const World* world, int32_t i, int32_t row) noexcept nogil:
+    """Whether what wakes does not fit one of a circuit's bounds."""
+    cdef const Circuit* circuit = &world.circuits[i]
+    if row >= AT_BUSBAR:
+        row -= AT_BUSBAR
+        return circuit.bar_wakes[row] > circuit.busbar[row]
+    if row == SUM and not circuit.summed:
+        return False
+    return (
+        closed_to_rises(circuit, row)
+        or beneath(world, i, row) + circuit.wakes[row] > circuit.cap[row]
+    )
 
 
 cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where) noexcept nogil:
@@ -169,15 +190,17 @@ cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where)
 
     Beside what is drawn now, or beside the `floor` of those who can be told to make room.
     """
-    cdef int32_t i, n, phase, node
+    cdef int32_t i, n, phase, row, node
     cdef Charger* charger
     cdef Circuit* circuit
     cdef int64_t draw, hidden
     for i in range(world.circuits_n):
         world.circuits[i].asked = 0
+        for row in range(ROWS):
+            world.circuits[i].wakes[row] = 0
+            world.circuits[i].hidden[row] = 0
         for phase in range(GRID_PHASES):
-            world.circuits[i].wakes[phase] = 0
-            world.circuits[i].hidden[phase] = 0
+            world.circuits[i].bar_wakes[phase] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         charger.waking = 0
@@ -201,16 +224,16 @@ cdef bint fits(World* world, const Contactor* contactor, bint floor, Why* where)
             node = charger.circuit
             while node >= 0:
                 world.circuits[node].hidden[phase] += hidden
+                world.circuits[node].hidden[SUM] += hidden
                 world.circuits[node].wakes[phase] += draw
+                world.circuits[node].wakes[SUM] += draw
+                world.circuits[node].bar_wakes[phase] += max(draw, hidden)
                 node = world.circuits[node].parent
     blame(world, where, RULE_RECLOSING, -1, -1)
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
-        for phase in range(GRID_PHASES):
-            if circuit.asked and (
-                closed_to_rises(circuit, phase)
-                or beneath(world, i, phase) + circuit.wakes[phase] > circuit.cap[phase]
-            ):
-                blame(world, where, RULE_RECLOSING, i, phase)
+        for row in range(bounds_of(circuit)):
+            if circuit.asked and is_crowded(world, i, row):
+                blame(world, where, RULE_RECLOSING, i, row)
                 return False
     return True

@@ -6,8 +6,10 @@ from libc.stdint cimport int32_t, int64_t
 from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order
 from cext.spare cimport spared
+from cext.sums cimport bears, room_with, worst_of
 from cext.targets cimport blame, to_step
 from cext.types cimport (
+    AT_BUSBAR,
     GRID_PHASES,
     PROOF_MISSING,
     RULE_DWELL,
@@ -20,11 +22,13 @@ from cext.types cimport (
     RULE_STUBBORN,
     RULE_SUSPECT,
     RULE_UNPROVEN,
+    SUM,
     WORTH_MA,
     Charger,
     Circuit,
     Why,
     World,
+    bounds_of,
 )
 
 cdef enum:
@@ -125,7 +129,7 @@ cdef int32_t paced(World* world, Charger* charger, int32_t setpoint) noexcept no
     return setpoint
 
 
-cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil:
+cdef bint closed_to_rises(const Circuit* circuit, int32_t row) noexcept nogil:
     """Nothing rises below what is over its cap by its reading, credits or not, nor below what
     was never measured yet since the start although it has a meter, nor while one source hands
     over to another that may know less."""
@@ -133,11 +137,11 @@ cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil:
         return circuit.measured and not circuit.heard
     if circuit.handing:
         return True
-    return circuit.excess[phase] > 0 or circuit.reading[phase] > circuit.cap[phase]
+    return circuit.excess[row] > 0 or circuit.reading[row] > circuit.cap[row]
 
 
 cdef int64_t slack_for(
-    World* world, const Charger* charger, const Circuit* circuit, int32_t phase
+    World* world, const Charger* charger, const Circuit* circuit, int32_t row
 ) noexcept nogil:
     """What is free after every upper end is counted.
 
@@ -145,9 +149,12 @@ cdef int64_t slack_for(
     case does not cover that already, it takes twice the room, and waits until the reading
     must show the last such rise.
     """
-    cdef int64_t free = circuit.cap[phase] - circuit.draw_hi[phase]
-    cdef int64_t slack = free - circuit.base_hi[phase]
-    cdef int64_t covered = min(slack, free - circuit.worst[phase])
+    cdef int64_t free, slack, covered
+    if row >= AT_BUSBAR:
+        return circuit.busbar[row - AT_BUSBAR] - circuit.draw_hi[row - AT_BUSBAR]
+    free = circuit.cap[row] - circuit.draw_hi[row]
+    slack = free - circuit.base_hi[row]
+    covered = min(slack, free - worst_of(circuit, row))
     if charger.metered or slack <= 0:
         return slack
     if circuit.unseen_at and 0 < world.now - circuit.unseen_at < charger.show:
@@ -158,24 +165,24 @@ cdef int64_t slack_for(
 cdef int64_t room_above(World* world, const Charger* charger, Why* where) noexcept nogil:
     """The draw a charger may rise to: its upper end plus the least slack on its path.
 
-    0 where nothing may rise; `where` says which circuit and phase leaves the least.
+    0 where nothing may rise; `where` says which circuit and row leaves the least.
     """
-    cdef int32_t node = charger.circuit, phase
+    cdef int32_t node = charger.circuit, row
     cdef int64_t slack, room, most = NO_CAP
     cdef Circuit* circuit
     blame(world, where, RULE_SLACK, -1, -1)
     while node >= 0:
         circuit = &world.circuits[node]
-        for phase in range(GRID_PHASES):
-            if not charger.uses[phase]:
+        for row in range(bounds_of(circuit)):
+            if not bears(circuit, charger, row):
                 continue
-            slack = slack_for(world, charger, circuit, phase)
-            room = charger.draw_hi[phase] + slack
-            if slack < 0 or closed_to_rises(circuit, phase):
+            slack = slack_for(world, charger, circuit, row)
+            room = room_with(charger, row, slack)
+            if slack < 0 or (row < AT_BUSBAR and closed_to_rises(circuit, row)):
                 room = 0
             if room < most:
                 most = room
-                blame(world, where, RULE_SLACK, node, phase)
+                blame(world, where, RULE_SLACK, node, row)
         node = circuit.parent
     return most
 
@@ -200,7 +207,7 @@ cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
 cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil:
     """Counts a raised setpoint on the whole path before the next charger is asked."""
     cdef int32_t node, phase
-    cdef int64_t more
+    cdef int64_t more, before
     cdef Circuit* circuit
     for phase in range(GRID_PHASES):
         if not charger.uses[phase]:
@@ -213,12 +220,15 @@ cdef void claim(World* world, Charger* charger, int32_t setpoint) noexcept nogil
         while node >= 0:
             circuit = &world.circuits[node]
             circuit.draw_hi[phase] += more
+            circuit.draw_hi[SUM] += more
             if charger.write_gap:
                 circuit.slow_hi[phase] += more
+                circuit.slow_hi[SUM] += more
             if circuit.fresh and not charger.metered:
                 circuit.unseen_at = world.now
+                before = circuit.base_hi[phase]
                 circuit.base_hi[phase] = max(
-                    circuit.base_hi[phase],
-                    min(circuit.base_hi[phase] + more, <int64_t>circuit.worst[phase]),
+                    before, min(before + more, <int64_t>circuit.worst[phase])
                 )
+                circuit.base_hi[SUM] += circuit.base_hi[phase] - before
             node = circuit.parent

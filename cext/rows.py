@@ -10,6 +10,9 @@ from typing import NamedTuple
 Phases = tuple[int, int, int]
 
 NO_PHASE = -1
+ALL_PHASES = 3  # of a reason: what the three carry together
+BY_RATING = -1  # of a reason: no limit slot, the circuit's own rating
+BY_BUSBAR = -2  # its bus bar's
 ROOT = -1
 NEVER_NS = 2**63 - 1
 
@@ -92,6 +95,9 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
+    busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
+    sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
+    imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
 
 
 class SourceRow(NamedTuple):
@@ -172,8 +178,8 @@ class Why(NamedTuple):
 
     rule: Rule
     circuit: int  # -1 where no circuit is to blame
-    phase: int  # -1, or 0..2
-    slot: int  # -1: the circuit's rating
+    phase: int  # -1, or 0..2, or ALL_PHASES together
+    slot: int  # BY_RATING, BY_BUSBAR: the circuit's own
 
 
 class Output(NamedTuple):
@@ -185,6 +191,16 @@ class Output(NamedTuple):
     expires_ns: int  # never written at or after this instant
     why: Why  # what keeps it there now
     cause: Why  # what changed it last
+
+
+class Together(NamedTuple):
+    """What the three phases of a circuit carry together, where that is bounded."""
+
+    cap_ma: int
+    reading_ma: int | None  # exporting phases as nothing, unless export is credited; None: blind
+    base_hi_ma: int
+    draw_hi_ma: int
+    excess_ma: int
 
 
 class CircuitState(NamedTuple):
@@ -199,6 +215,7 @@ class CircuitState(NamedTuple):
     draw_hi_ma: Phases
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
+    together: Together | None = None
 
 
 class ChargerState(NamedTuple):

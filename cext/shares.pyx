@@ -16,16 +16,18 @@ that of the first. A wish with nothing above it that can be full costs nothing (
 from cext import check
 from cext.rows import NO_PHASE
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from cext.admit cimport begin_run, let_in, line_up
 from cext.filler cimport filler_make, filler_order
 from cext.level cimport raise_level
 from cext.memory cimport Memory, give_back, take
-from cext.types cimport GRID_PHASES, Filler, Wish
+from cext.types cimport GRID_PHASES, ROWS, SUM, Filler, Wish
 
 cdef enum:
     NO_STAGE = 0x7FFFFFFF
+
+cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
 
 
 cdef int32_t next_stage(
@@ -77,8 +79,8 @@ cdef void fill(Filler* filler, Wish* wishes, int32_t count) noexcept nogil:
         start = end
 
 
-def fair_shares(parents, caps_ma, demands):
-    shares = ShareRun(parents, caps_ma, demands)
+def fair_shares(parents, caps_ma, demands, sums_ma=None):
+    shares = ShareRun(parents, caps_ma, demands, sums_ma)
     shares.run()
     return shares.shares_ma()
 
@@ -90,11 +92,11 @@ cdef class ShareRun:
     cdef int32_t count
     cdef list order  # which demand each wish is
 
-    def __init__(self, parents, caps_ma, demands):
+    def __init__(self, parents, caps_ma, demands, sums_ma=None):
         cdef int32_t i
         if self.wishes != NULL:
             raise ValueError("a run is laid out once")
-        check.check_demands(parents, caps_ma, demands)
+        check.check_demands(parents, caps_ma, demands, sums_ma)
         self.count = len(demands)
         self.order = sorted(
             range(len(demands)),
@@ -107,10 +109,13 @@ cdef class ShareRun:
         for i in range(self.filler.circuits):
             self.filler.parent[i] = parents[i]
             for phase in range(GRID_PHASES):
-                self.filler.cap[i * GRID_PHASES + phase] = caps_ma[i][phase]
+                self.filler.cap[i * ROWS + <int32_t>phase] = caps_ma[i][phase]
+            self.filler.cap[i * ROWS + SUM] = NO_SUM
+            if sums_ma is not None and sums_ma[i] is not None:
+                self.filler.cap[i * ROWS + SUM] = sums_ma[i]
         filler_order(&self.filler)
         for i, demand in enumerate(self.order):
-            wish_from(&self.wishes[i], demands[demand])
+            wish_from(&self.wishes[i], demands[demand], sums_ma is not None)
 
     def __dealloc__(self):
         give_back(&self.memory)
@@ -127,7 +132,7 @@ cdef class ShareRun:
         return shares
 
 
-cdef void wish_from(Wish* wish, object demand) except *:
+cdef void wish_from(Wish* wish, object demand, bint summed) except *:
     wish.circuit = demand.circuit
     wish.minimum = demand.min_ma
     wish.maximum = demand.max_ma
@@ -138,3 +143,4 @@ cdef void wish_from(Wish* wish, object demand) except *:
     for phase in demand.phases:
         if phase != NO_PHASE:
             wish.wired[<int32_t>phase] = 1
+            wish.wired[SUM] += summed

@@ -13,20 +13,26 @@ from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
 from cext.pause cimport ALWAYS, OTHERS, least_order, pause_rank
 from cext.shares cimport fill
+from cext.sums cimport bears
 from cext.targets cimport blame
 from cext.types cimport (
+    AT_BUSBAR,
     GRID_PHASES,
+    ROWS,
     RULE_BLIND,
     RULE_CAP,
     RULE_FALLBACK,
     RULE_SHED,
     RULE_SILENT,
+    SUM,
     WORTH_MA,
     Charger,
     Circuit,
     Why,
     Wish,
     World,
+    bounds_of,
+    rows_of,
 )
 
 # In this order a net excess is asked for.
@@ -36,6 +42,7 @@ cdef enum:
     SUSPECTS = 2
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
+cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
 
 
 cdef void lower_silent(World* world) noexcept nogil:
@@ -65,12 +72,12 @@ cdef void fall_back(World* world) noexcept nogil:
 
 
 cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcept nogil:
-    """Whether a circuit and phase above a charger carries a net excess, and which first."""
-    cdef int32_t node = charger.circuit, phase
+    """Whether a circuit and row above a charger carries a net excess, and which first."""
+    cdef int32_t node = charger.circuit, row
     while node >= 0:
-        for phase in range(GRID_PHASES):
-            if charger.uses[phase] and world.circuits[node].excess[phase] > 0:
-                blame(world, where, RULE_SHED, node, phase)
+        for row in range(rows_of(&world.circuits[node])):
+            if world.circuits[node].excess[row] > 0 and bears(&world.circuits[node], charger, row):
+                blame(world, where, RULE_SHED, node, row)
                 return True
         node = world.circuits[node].parent
     return False
@@ -83,11 +90,11 @@ cdef void shed_excess(World* world) noexcept nogil:
     place rises again once targets have moved it, calmly. What is left asks suspects, each once
     in the time it takes to show.
     """
-    cdef int32_t i, phase
+    cdef int32_t i, row
     cdef bint over = False
     for i in range(world.circuits_n):
-        for phase in range(GRID_PHASES):
-            over = over or world.circuits[i].excess[phase] > 0
+        for row in range(rows_of(&world.circuits[i])):
+            over = over or world.circuits[i].excess[row] > 0
     if not over:
         return
     shed_unseen(world)
@@ -125,18 +132,18 @@ cdef void shed_unseen(World* world) noexcept nogil:
             shed_to(world, charger, keeps(charger), RULE_SHED, where.circuit, where.phase)
 
 
-cdef int64_t still_allowed(const Circuit* circuit, int32_t phase, int32_t who) noexcept nogil:
+cdef int64_t still_allowed(const Circuit* circuit, int32_t row, int32_t who) noexcept nogil:
     """How much of the draw of those that may stay, when those before them gave all they can."""
-    cdef int64_t before = 0, own = circuit.quick_shed[phase]
+    cdef int64_t before = 0, own = circuit.quick_shed[row]
     if who == PACED:
-        before = circuit.quick_shed[phase]
-        own = circuit.may_shed[phase] - before
+        before = circuit.quick_shed[row]
+        own = circuit.may_shed[row] - before
     elif who == SUSPECTS:
-        before = circuit.may_shed[phase]
-        own = circuit.suspect_draw[phase]
-    if circuit.excess[phase] <= before:
+        before = circuit.may_shed[row]
+        own = circuit.suspect_draw[row]
+    if circuit.excess[row] <= before:
         return NO_CAP
-    return own - (circuit.excess[phase] - before)
+    return own - (circuit.excess[row] - before)
 
 
 cdef int32_t whose(const Charger* charger) noexcept nogil:
@@ -147,16 +154,15 @@ cdef int32_t whose(const Charger* charger) noexcept nogil:
 
 cdef void shed_seen(World* world, int32_t who) noexcept nogil:
     """One fair-share run with what is drawn as maxima; what was not granted is taken off."""
-    cdef int32_t i, phase, rank, count = 0
+    cdef int32_t i, row, rank, count = 0
     cdef int64_t taken
     cdef bint suspects = who == SUSPECTS
     cdef Charger* charger
     cdef Wish* wish
     for i in range(world.circuits_n):
-        for phase in range(GRID_PHASES):
-            world.filler.cap[i * GRID_PHASES + phase] = still_allowed(
-                &world.circuits[i], phase, who
-            )
+        world.filler.cap[i * ROWS + SUM] = NO_SUM
+        for row in range(rows_of(&world.circuits[i])):
+            world.filler.cap[i * ROWS + row] = still_allowed(&world.circuits[i], row, who)
     for rank in range(ALWAYS, OTHERS + 1):
         for i in range(world.chargers_n):
             charger = &world.chargers[world.turn_order[i]]
@@ -185,8 +191,11 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
     cdef int64_t most = 0
     if not charger.started or not charger.fresh or not charger.current_known:
         return False
+    wish.wired[SUM] = 0
     for phase in range(GRID_PHASES):
         wish.wired[phase] = charger.may_shed[phase] > 0
+        if charger.summed:
+            wish.wired[SUM] += wish.wired[phase]
         most = max(most, charger.may_shed[phase])
     if most == 0:
         return False
@@ -202,14 +211,14 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
 
 cdef void fall_to_targets(World* world) noexcept nogil:
     """Below what must fall now, all go to their targets."""
-    cdef int32_t i, phase, node
+    cdef int32_t i, row, node
     cdef bint some = False
     cdef Circuit* circuit
     cdef Charger* charger
     sum_ordered(world)
     for i in range(world.circuits_n):
-        for phase in range(GRID_PHASES):
-            some = some or must_fall(&world.circuits[i], phase)
+        for row in range(bounds_of(&world.circuits[i])):
+            some = some or must_fall(&world.circuits[i], row)
     if not some:
         return
     for i in range(world.chargers_n):
@@ -217,10 +226,11 @@ cdef void fall_to_targets(World* world) noexcept nogil:
         node = charger.circuit
         while charger.started and node >= 0:
             circuit = &world.circuits[node]
-            for phase in range(GRID_PHASES):
-                if charger.uses[phase] and must_fall(circuit, phase):
+            for row in range(bounds_of(circuit)):
+                if bears(circuit, charger, row) and must_fall(circuit, row):
                     shed_to(world, charger, charger.target if obeys(charger) else 0,
-                            RULE_CAP if circuit.fresh else RULE_BLIND, node, phase)
+                            RULE_CAP if circuit.fresh or row >= AT_BUSBAR else RULE_BLIND, node,
+                            row)
             node = circuit.parent
 
 
@@ -230,22 +240,27 @@ cdef void sum_ordered(World* world) noexcept nogil:
     cdef int64_t most[GRID_PHASES]
     cdef Circuit* circuit
     for i in range(world.circuits_n):
-        for phase in range(GRID_PHASES):
+        for phase in range(ROWS):
             world.circuits[i].ordered[phase] = 0
     for i in range(world.chargers_n):
         ordered_draw(world, &world.chargers[i], most)
         circuit = &world.circuits[world.chargers[i].circuit]
         for phase in range(GRID_PHASES):
             circuit.ordered[phase] += most[phase]
+            circuit.ordered[SUM] += most[phase]
     for i in range(world.circuits_n - 1, 0, -1):  # parents stand before their children
         circuit = &world.circuits[i]
-        for phase in range(GRID_PHASES):
+        for phase in range(ROWS):
             world.circuits[circuit.parent].ordered[phase] += circuit.ordered[phase]
 
 
-cdef bint must_fall(const Circuit* circuit, int32_t phase) noexcept nogil:
-    if circuit.cap[phase] < circuit.cap_before[phase]:
-        return True
-    if circuit.fresh and not circuit.retaken[phase]:
+cdef bint must_fall(const Circuit* circuit, int32_t row) noexcept nogil:
+    if row >= AT_BUSBAR:
+        return circuit.ordered[row - AT_BUSBAR] > circuit.busbar[row - AT_BUSBAR]
+    if row == SUM and not circuit.summed:
         return False
-    return circuit.base_hi[phase] + circuit.ordered[phase] > circuit.cap[phase]
+    if circuit.cap[row] < circuit.cap_before[row]:
+        return True
+    if circuit.fresh and not circuit.retaken[row]:
+        return False
+    return circuit.base_hi[row] + circuit.ordered[row] > circuit.cap[row]

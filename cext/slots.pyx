@@ -4,7 +4,9 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.types cimport (
+    BY_RATING,
     GRID_PHASES,
+    ROWS,
     SLOT_ENDED,
     SLOT_LIVE,
     SLOT_LOST,
@@ -45,16 +47,16 @@ cdef void weigh(Slot* slot, int64_t now) noexcept nogil:
 
 
 cdef void count_slots(World* world) noexcept nogil:
-    """Caps of every circuit and phase at `world.now`; those of the last tick are kept."""
-    cdef int32_t i, phase
+    """Caps of every circuit and row at `world.now`; those of the last tick are kept."""
+    cdef int32_t i, phase, row
     cdef Circuit* circuit
     cdef Slot* slot
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
-        for phase in range(GRID_PHASES):
-            circuit.cap_before[phase] = circuit.cap[phase]
-            circuit.cap[phase] = circuit.rating[phase]
-            circuit.cap_slot[phase] = -1
+        for row in range(ROWS):
+            circuit.cap_before[row] = circuit.cap[row]
+            circuit.cap[row] = circuit.rating[row]
+            circuit.cap_slot[row] = BY_RATING
     for i in range(world.slots_n):
         slot = &world.slots[i]
         weigh(slot, world.now)

@@ -11,8 +11,12 @@ from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
 from cext.pause cimport ALWAYS, OTHERS, always_drawn, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
+from cext.sums cimport at_fault, for_chargers, worst_of
 from cext.types cimport (
+    AT_BUSBAR,
+    BY_BUSBAR,
     GRID_PHASES,
+    ROWS,
     RULE_BLIND,
     RULE_CAP,
     RULE_DEMAND,
@@ -21,6 +25,7 @@ from cext.types cimport (
     PROOF_MISSING,
     RULE_TURN,
     RULE_UNPROVEN,
+    SUM,
     Charger,
     Circuit,
     Why,
@@ -28,15 +33,21 @@ from cext.types cimport (
     World,
 )
 
+cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
 
-cdef void blame(World* world, Why* why, int32_t rule, int32_t circuit, int32_t phase) noexcept nogil:
-    """Writes a reason; circuit and phase -1 where none is to blame."""
+
+cdef void blame(World* world, Why* why, int32_t rule, int32_t circuit, int32_t row) noexcept nogil:
+    """Writes a reason; circuit and row -1 where none is to blame. The row is a phase, the sum of
+    all, or the bus bar of a phase."""
     why.rule = rule
     why.circuit = circuit
-    why.phase = phase
+    why.phase = row
     why.slot = -1
-    if circuit >= 0 and phase >= 0:
-        why.slot = world.circuits[circuit].cap_slot[phase]
+    if row >= AT_BUSBAR:
+        why.phase = row - AT_BUSBAR
+        why.slot = BY_BUSBAR
+    elif circuit >= 0 and row >= 0:
+        why.slot = world.circuits[circuit].cap_slot[row]
 
 
 cdef int32_t to_step(const Charger* charger, int64_t setpoint) noexcept nogil:
@@ -116,52 +127,56 @@ cdef void taken_off(const World* world, const Charger* charger, int64_t* off) no
 
 
 cdef void hand_out(World* world) noexcept nogil:
-    """What the upper ends leave on each circuit and phase, less what nobody can lower."""
-    cdef int32_t i, phase, at
+    """What the upper ends leave on each circuit and row, less what nobody can lower."""
+    cdef int32_t i, phase, row, at
     cdef int64_t off[GRID_PHASES]
     cdef int64_t* sum = world.filler.least  # scratch until the run begins
     cdef Circuit* circuit
-    for i in range(world.circuits_n * GRID_PHASES):
+    for i in range(world.circuits_n * ROWS):
         sum[i] = 0
     for i in range(world.chargers_n):
         taken_off(world, &world.chargers[i], off)
-        at = world.chargers[i].circuit * GRID_PHASES
+        at = world.chargers[i].circuit * ROWS
         for phase in range(GRID_PHASES):
             sum[at + phase] += off[phase]
+            sum[at + SUM] += off[phase]
     for i in range(world.circuits_n - 1, -1, -1):  # parents stand before their children
         circuit = &world.circuits[i]
-        for phase in range(GRID_PHASES):
-            at = i * GRID_PHASES + phase
-            world.filler.cap[at] = circuit.cap[phase] - circuit.base_hi[phase] - sum[at]
+        for row in range(ROWS):
+            at = i * ROWS + row
+            world.filler.cap[at] = for_chargers(circuit, row) - sum[at]
             if i > 0:
-                sum[circuit.parent * GRID_PHASES + phase] += sum[at]
+                sum[circuit.parent * ROWS + row] += sum[at]
+        if not circuit.summed:
+            world.filler.cap[i * ROWS + SUM] = NO_SUM
     if world.always:
         leave_always(world)
 
 
 cdef void leave_always(World* world) noexcept nogil:
     """Whose minimum is drawn whatever we say has it, and nobody else counts on it."""
-    cdef int32_t i, phase, at
+    cdef int32_t i, phase, row, at
     cdef int64_t least
     cdef int64_t* sum = world.filler.least  # scratch until the run begins
     cdef const Charger* charger
-    for i in range(world.circuits_n * GRID_PHASES):
+    for i in range(world.circuits_n * ROWS):
         sum[i] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
         if not at_table(world, charger):
             continue  # it is taken off already
         least = always_drawn(charger, worst_draw(charger, charger.minimum) - charger.standby)
-        at = charger.circuit * GRID_PHASES
+        at = charger.circuit * ROWS
         for phase in range(GRID_PHASES):
             if charger.uses[phase]:
                 sum[at + phase] += least
+                sum[at + SUM] += least
     for i in range(world.circuits_n - 1, -1, -1):
-        for phase in range(GRID_PHASES):
-            at = i * GRID_PHASES + phase
+        for row in range(ROWS):
+            at = i * ROWS + row
             world.filler.cap[at] = max(world.filler.cap[at], sum[at])
             if i > 0:
-                sum[world.circuits[i].parent * GRID_PHASES + phase] += sum[at]
+                sum[world.circuits[i].parent * ROWS + row] += sum[at]
 
 
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:
@@ -173,8 +188,11 @@ cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept n
     wish.maximum = worst_draw(charger, demand) - charger.standby
     if demand < charger.minimum:
         wish.maximum = 0
+    wish.wired[SUM] = 0
     for phase in range(GRID_PHASES):
         wish.wired[phase] = charger.uses[phase]
+        if charger.summed:
+            wish.wired[SUM] += charger.uses[phase]
 
 
 cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
@@ -218,20 +236,23 @@ cdef void set_targets(World* world) noexcept nogil:
 
 
 cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
-    cdef int32_t rule = RULE_MAXIMUM
+    cdef int32_t rule = RULE_MAXIMUM, row = wish.bound_phase
     charger.target = to_step(charger, setpoint_for(charger, wish.share + charger.standby))
     if charger.demand == 0:
         rule = RULE_NO_VEHICLE
     elif not wish.admitted:
         rule = RULE_TURN
     elif wish.bound_circuit >= 0:
-        rule = RULE_CAP if world.circuits[wish.bound_circuit].fresh else RULE_BLIND
+        row = at_fault(&world.circuits[wish.bound_circuit], row)
+        rule = RULE_CAP
+        if not world.circuits[wish.bound_circuit].fresh and row < AT_BUSBAR:
+            rule = RULE_BLIND
     elif charger.started and charger.held.rule >= 0:
         charger.bound = charger.held
         return
     elif charger.demand < charger.maximum:
         rule = RULE_DEMAND
-    blame(world, &charger.bound, rule, wish.bound_circuit, wish.bound_phase)
+    blame(world, &charger.bound, rule, wish.bound_circuit, row)
 
 
 cdef void set_failsafe(World* world) noexcept nogil:
@@ -239,19 +260,27 @@ cdef void set_failsafe(World* world) noexcept nogil:
     fail-safe caps with everybody at the table, and never more than its fallback."""
     cdef int32_t i, phase, node, most
     cdef Charger* charger
+    cdef Circuit* circuit
     cdef int64_t* cap = world.filler.cap
     for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
-            cap[i * GRID_PHASES + phase] = world.circuits[i].rating[phase]
+            cap[i * ROWS + phase] = circuit.rating[phase]
+        cap[i * ROWS + SUM] = NO_SUM
+        if circuit.summed:
+            cap[i * ROWS + SUM] = circuit.rating[SUM] - worst_of(circuit, SUM)
     for i in range(world.slots_n):
         node = world.slots[i].circuit
         for phase in range(GRID_PHASES):
-            cap[node * GRID_PHASES + phase] = min(
-                cap[node * GRID_PHASES + phase], world.slots[i].failsafe[phase]
+            cap[node * ROWS + phase] = min(
+                cap[node * ROWS + phase], world.slots[i].failsafe[phase]
             )
     for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
-            cap[i * GRID_PHASES + phase] -= world.circuits[i].worst[phase]
+            cap[i * ROWS + phase] = min(
+                cap[i * ROWS + phase] - circuit.worst[phase], circuit.busbar[phase]
+            )
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]
         most = min(charger.maximum, charger.declared_fallback)
@@ -259,12 +288,16 @@ cdef void set_failsafe(World* world) noexcept nogil:
             most = max(most, charger.minimum)
         wish_of(charger, &world.wishes[i], most)
         for phase in range(GRID_PHASES):
+            world.wishes[i].wired[SUM] += charger.summed * (
+                charger.wired[phase] - world.wishes[i].wired[phase]
+            )
             world.wishes[i].wired[phase] = charger.wired[phase]
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):
                 if charger.wired[phase]:
-                    cap[node * GRID_PHASES + phase] -= charger.standby
+                    cap[node * ROWS + phase] -= charger.standby
+                    cap[node * ROWS + SUM] -= charger.standby
             node = world.circuits[node].parent
     fill(&world.filler, world.wishes, world.chargers_n)
     for i in range(world.chargers_n):

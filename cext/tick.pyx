@@ -22,7 +22,7 @@ from cext.adopt cimport refit, take_over
 from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.contactors cimport contact_young, count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport amps, index, index_map, instant, three, three64, whole, why_row
+from cext.edge cimport amps, index, index_map, instant, three, three64, together, whole, why_row
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -44,6 +44,7 @@ from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.sums cimport add_up
 from cext.targets cimport line_up, set_failsafe, set_targets
 from cext.types cimport (
     LATCH_CLOSING,
@@ -284,6 +285,7 @@ cdef class Kernel:
         count_contactors(world)
         count_draw(world)
         count_base(world)
+        add_up(world)
         set_targets(world)
         decide(world)
         changed = world.changed
@@ -361,7 +363,7 @@ cdef class Kernel:
         return CircuitState(
             three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
             c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control),
+            three(c.worst), bool(c.beyond_control), together(&c),
         )
 
     def charger(self, charger):

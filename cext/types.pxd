@@ -2,11 +2,13 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
 
 cdef enum:
     RING = 24  # buckets a ring keeps
-    GRID_PHASES = 3
+    AT_BUSBAR = 4  # where all bounds are looked at: from here on the bus bar of each phase
+    BOUNDS = 7
     NOTHING_MA = 500  # a phase that carries less draws nothing
     WORTH_MA = 500  # a smaller change is not worth a write, unless a cap asks for it
 
@@ -82,6 +84,11 @@ cdef struct Ring:
     int32_t newest
     int32_t count
 
+# What bounds where no limit slot does, in `Why.slot` and `Circuit.cap_slot`.
+cdef enum:
+    BY_RATING = -1
+    BY_BUSBAR = -2
+
 # A reason, as rows.Why.
 cdef struct Why:
     int32_t rule
@@ -97,47 +104,52 @@ cdef struct Circuit:
     int32_t heard  # some source has spoken since start
     int32_t unsigned  # of this tick: only magnitudes count, as import
     int32_t handing  # of this tick: another source knew more lately than what counts now
-    int32_t rating[GRID_PHASES]
+    int32_t summed  # what its three phases carry together is bounded, too
+    int32_t barred  # and what the chargers below draw by themselves
+    int32_t rating[ROWS]
+    int64_t busbar[GRID_PHASES]  # the most that the chargers below may draw, whatever is fed in
+    int32_t imbalance  # how far one phase may be above another by our doing; -1: as it comes
     int32_t base_step[GRID_PHASES]  # the most that the base load rises at once
     int32_t declared[GRID_PHASES]
     int32_t worst[GRID_PHASES]  # as declared, or as measured since
     # of this tick
-    int32_t cap[GRID_PHASES]
-    int32_t cap_slot[GRID_PHASES]
-    int32_t cap_before[GRID_PHASES]
+    int32_t cap[ROWS]
+    int32_t cap_slot[ROWS]
+    int32_t cap_before[ROWS]
     int32_t fresh
-    int32_t reading[GRID_PHASES]  # highest of the fresh sources
+    int32_t reading[ROWS]  # highest of the fresh sources
     int32_t error  # largest of the fresh sources
     int64_t reading_at
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
     int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
-    int64_t base_hi[GRID_PHASES]
+    int64_t base_hi[ROWS]
     int64_t base_lo[GRID_PHASES]
     int64_t judged_at  # the last reading held against the declared worst case
     int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
     int64_t proved[GRID_PHASES]  # the least that they proved
-    int64_t seen[GRID_PHASES]  # largest reading in the window less the least draw
+    int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
-    int64_t draw_hi[GRID_PHASES]
-    int32_t retaken[GRID_PHASES]  # of this tick: a charger below uses the phase again
-    int64_t credit[GRID_PHASES]
-    int64_t excess[GRID_PHASES]
+    int64_t draw_hi[ROWS]
+    int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
+    int64_t credit[ROWS]
+    int64_t excess[ROWS]
     int32_t beyond_control
-    int32_t hard_cap[GRID_PHASES]  # of this tick: the cap without economic limits
-    int32_t hard_slot[GRID_PHASES]
+    int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
+    int32_t hard_slot[ROWS]
     int64_t hurry  # of this tick: the least time to clear of what is exceeded
     int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
-    int64_t ordered[GRID_PHASES]  # most the chargers below draw once their orders hold
-    int64_t may_shed[GRID_PHASES]  # sum of the draw that a net excess may lower
-    int64_t quick_shed[GRID_PHASES]  # the part of it that goes with the next write
-    int64_t slow_hi[GRID_PHASES]  # most that is drawn once all that obeys at once was told 0
-    int64_t suspect_draw[GRID_PHASES]  # sum of what suspects draw
-    int64_t wakes[GRID_PHASES]  # scratch: most that is drawn once a contactor has closed
-    int64_t hidden[GRID_PHASES]  # scratch: of what is ordered open, silent and not known cut off
+    int64_t ordered[ROWS]  # most the chargers below draw once their orders hold
+    int64_t may_shed[ROWS]  # sum of the draw that a net excess may lower
+    int64_t quick_shed[ROWS]  # the part of it that goes with the next write
+    int64_t slow_hi[ROWS]  # most that is drawn once all that obeys at once was told 0
+    int64_t suspect_draw[ROWS]  # sum of what suspects draw
+    int64_t wakes[ROWS]  # scratch: most that is drawn once a contactor has closed
+    int64_t hidden[ROWS]  # scratch: of what is ordered open, silent and not known cut off
+    int64_t bar_wakes[GRID_PHASES]  # scratch: the same at a bus bar, which no meter shows
     int32_t asked  # scratch: whether that contactor's chargers are fed from here
     Ring drawn  # draw_hi of late
     int64_t unseen_at  # when an unmetered charger below last rose; 0: never
@@ -162,6 +174,7 @@ cdef struct Source:
 cdef struct Charger:
     int32_t circuit
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
+    int32_t summed  # some circuit bounds what its phases carry together
     int32_t minimum
     int32_t maximum
     int32_t ceiling  # as declared: what counts where nothing is known
@@ -308,72 +321,6 @@ cdef struct Pace:
     int64_t turn
     int32_t observe
 
-# One wish in a fair-share run, and its answer.
-cdef struct Wish:
-    int32_t circuit
-    int32_t wired[GRID_PHASES]
-    int64_t minimum
-    int64_t maximum
-    int64_t weight
-    int64_t floor  # met before anybody of its stage grows above the own; 0: none
-    int32_t stage  # all of a lower one have their shares before
-    int32_t early  # its minimum goes before every stage
-    int64_t stands  # what it has for certain so far, in 2^-24 mA
-    int64_t share
-    int32_t bound_circuit  # what stopped it: circuit and phase, or -1 its own maximum
-    int32_t bound_phase
-    int32_t admitted
-
-# One circuit while the shares are filled, in 2^-24 mA. What cannot be full is left out.
-cdef struct Vessel:
-    int64_t room[GRID_PHASES]  # of its cap, beyond what does not grow now
-    int64_t weight[GRID_PHASES]  # of what grows
-    int32_t above  # the next circuit above that can be full; -1: none
-    int32_t phase  # the one that is full first
-    int32_t stale  # something stopped since that was reckoned: it is full then or later
-    int32_t listed  # something began to grow, and it is among `Filler.changed`
-
-# An admitted wish while it may grow: its place is by circuit, every subtree in one piece.
-cdef struct Sharer:
-    int64_t stands  # what it has before it grows, in 2^-24 mA
-    int32_t wish
-    int32_t vessel  # the lowest circuit on its path that can be full
-    int32_t wired  # one bit for each phase
-    int32_t weight
-    int32_t maximum  # mA: where it stops growing
-    int32_t stage
-
-# When something happens, and to whom.
-cdef struct Event:
-    int64_t level  # 2^-24 mA for each unit of weight
-    int32_t who
-
-cdef struct Filler:
-    int32_t circuits
-    int32_t room  # wishes it has room for
-    int32_t* parent
-    int64_t* cap  # mA, 3 per circuit: what a run may hand out
-    # where each circuit stands when every subtree is in one piece, and where its subtree ends
-    int32_t* spot
-    int32_t* end
-    # of each run
-    int64_t* least  # mA, 3 per circuit: sum of the minima below that are being let in
-    int64_t* most  # mA, 3 per circuit: what can ever flow there
-    int32_t* lowest  # circuit: the lowest at or above it that can be full; -1: none
-    int32_t* tight  # circuit: the lowest at or above it where not all of those fit; -1: none
-    int32_t* first  # spot: its first sharer, and one more
-    int32_t* growing  # spot: how many sharers there have not stopped
-    int32_t sharers
-    Vessel* vessel
-    Sharer* sharer
-    Event* floors  # when each passes what it stands at
-    Event* tops  # when each has its maximum
-    Event* spare
-    Event* full  # a tournament: the first of each pair of circuits, from leaf `leaves` up to 1
-    int32_t leaves  # a power of two
-    int32_t* changed
-    int32_t changed_n
-
 # What the journal told last of one output.
 cdef struct Told:
     int32_t output  # an order, -1 where there is none; a contactor: closed
@@ -419,6 +366,8 @@ cdef struct World:
     int64_t began  # the first tick's instant; 0 before it
     int32_t always  # some charger may never be paused
     int32_t paced  # some charger takes no second write within a gap
+    int32_t summed  # some circuit bounds what its phases carry together
+    int32_t leveled  # some circuit has an imbalance limit
     int32_t adopted  # it took over from another kernel and has not ticked since
     int64_t now
     int64_t tick
@@ -432,6 +381,16 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
+
+
+cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
+    """How many rows a circuit bounds: its phases, and perhaps their sum."""
+    return ROWS if circuit.summed else GRID_PHASES
+
+
+cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
+    """How many bounds to look at; those that it does not have are among them."""
+    return BOUNDS if circuit.summed or circuit.barred else GRID_PHASES
 
 
 cdef inline int64_t stubborn_after() noexcept nogil:

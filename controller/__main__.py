@@ -26,6 +26,7 @@ COMMANDS = {
     "sign": "sign a site document for its way over MQTT",
     "verify": "say whether a gateway would take a signed document",
     "simulate": "let a day pass at a site, on the virtual depot",
+    "replay": "decide again what the black box has recorded; say why a charger did what it did",
     "bench": "measure the kernel on this machine",
 }
 """Each is a module of `controller.commands` that offers `register(subparsers)` and

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
@@ -30,6 +31,7 @@ from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
 from controller.running import BrokenInvariantError, Build, Depot, Running
 from controller.server import Server, bound
+from controller.shelf import Shelf
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
@@ -80,6 +82,8 @@ class Enforcer:
         self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
         self.events = Events(clock)
         self.latch = Latch(places.latch, self.events, wall)
+        self.blackbox = BlackBox(Shelf(places.blackbox), clock, wall, boot_id)
+        self.events.followers.append(self.blackbox.note)
         self._server = Server(allowed_uids, self)
         build = documents.build if documents else None
         self._notifier = notifier or Notifier({})
@@ -93,6 +97,7 @@ class Enforcer:
             build,
             self._notifier,
             self.latch,
+            self.blackbox,
         )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
@@ -138,8 +143,10 @@ class Enforcer:
                         task.cancel()
             finally:
                 self._running.stop()
+                self._running.tap.drain()
                 self._limit_file.close()
                 self.latch.stop()
+                self.blackbox.close()
                 if self._revisions is not None:
                     self._revisions.close()
         log.info("stopped")
@@ -291,6 +298,7 @@ class Enforcer:
             now_ns = self._clock.now_ns()
             self._running.watch.orders(now_ns)
             self._running.watch.others(now_ns)
+            self.blackbox.look(self.events)
             if (wrong := self._running.vigil.look(self._running.depot.kernel)) is not None:
                 raise BrokenInvariantError(wrong)
 

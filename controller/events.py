@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from controller.image import Clock
@@ -54,6 +54,7 @@ class Events:
     def __init__(self, clock: Clock, room: int = ROOM) -> None:
         self.run = secrets.token_hex(8)
         self.news = asyncio.Event()
+        self.followers: list[Callable[[Event], None]] = []
         self._clock = clock
         self._ring: deque[Event] = deque(maxlen=room)
         self._last = 0  # sequence
@@ -75,8 +76,11 @@ class Events:
         now_ns = self._clock.now_ns()
         self._last += 1
         begun_ns = now_ns if since_ns is None else min(since_ns, now_ns)
-        self._ring.append(Event(self._last, now_ns, begun_ns, what, subject, why[:WHY_CHARS]))
+        event = Event(self._last, now_ns, begun_ns, what, subject, why[:WHY_CHARS])
+        self._ring.append(event)
         self.news.set()
+        for follow in self.followers:
+            follow(event)
 
     def happened_again(self, what: str, subject: str, why: str, kind: str | None = None) -> None:
         """What others can cause as often as they like: one event in 10 s, which counts the rest.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Phases, Vehicle
+from controller.gate import Gate, Open
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
 from controller.units import whole_ms
@@ -68,8 +69,12 @@ class ContactorOrder:
 class Image:
     """Readings in, orders out, for one site. Used from the I/O thread only."""
 
-    def __init__(self, tables: Tables, kernel: Kernel, clock: Clock) -> None:
+    def __init__(
+        self, tables: Tables, kernel: Kernel, clock: Clock, gate: Gate | None = None
+    ) -> None:
+        """Without a gate every order goes out as the kernel gives it."""
         self._tables = tables
+        self._gate = gate or Open()
         self._kernel = kernel
         self._clock = clock
         self._wake: dict[str, Callable[[], None]] = {}
@@ -81,6 +86,10 @@ class Image:
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
         self._take_input: Callable[[str, int, bool], None] | None = None
+
+    def guard_by(self, gate: Gate) -> None:
+        """From now on nothing rises that did not pass this gate."""
+        self._gate = gate
 
     def switch(self, tables: Tables, kernel: Kernel, sources: Mapping[int, int]) -> None:
         """Another document is in force; `sources` are new indexes and old ones of what stayed.
@@ -154,10 +163,12 @@ class Image:
 
     def order(self, charger: str) -> Order | None:
         """What may be written now; None while STARTING or after the order has expired."""
-        output = self._kernel.output(self._tables.charger_index[charger])
-        if output.setpoint_ma is None or self._clock.now_ns() >= output.expires_ns:
+        index = self._tables.charger_index[charger]
+        output = self._kernel.output(index)
+        passed = self._gate.order(index, output)
+        if passed is None or self._clock.now_ns() >= output.expires_ns:
             return None
-        return Order(output.setpoint_ma, output.changed_tick, output.expires_ns)
+        return Order(*passed, output.expires_ns)
 
     def on_change(self, charger: str, wake: Callable[[], None]) -> None:
         """`wake` is called, reductions before increases, when the charger's order changed."""
@@ -180,33 +191,42 @@ class Image:
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
         """What a contactor is to be now; None before the first tick, and after the expiry."""
-        state = self._kernel.contactor(self._tables.contactor_index[contactor])
+        index = self._tables.contactor_index[contactor]
+        state = self._kernel.contactor(index)
         if state.tick == 0 or self._clock.now_ns() >= state.expires_ns:
             return None
-        return ContactorOrder(state.closed, state.changed_tick, state.expires_ns)
+        closed = self._gate.closed(index, state.closed)
+        return ContactorOrder(closed, state.changed_tick, state.expires_ns)
 
     def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None:
         """`wake` is called, openings before closings, when the contactor's order changed."""
         self._wake_contactor[contactor] = wake
 
-    def announce(self) -> None:
-        """Wakes the drivers whose orders changed since the last call."""
+    def announce(self) -> bool:
+        """Wakes the drivers whose orders changed since the last call; whether any did.
+
+        What the guard has not passed yet is no order: so an increase is heard of at the call
+        after it has.
+        """
         down: list[Callable[[], None]] = []
         up: list[Callable[[], None]] = []
         for contactor, wake in self._wake_contactor.items():
-            closed = self._kernel.contactor(self._tables.contactor_index[contactor]).closed
+            index = self._tables.contactor_index[contactor]
+            closed = self._gate.closed(index, self._kernel.contactor(index).closed)
             if self._sent_contactor.get(contactor) != closed:
                 self._sent_contactor[contactor] = closed
                 (up if closed else down).append(wake)
         setpoints = self._kernel.setpoints()
         for charger, wake in self._wake.items():
-            setpoint_ma = setpoints[self._tables.charger_index[charger]]
+            index = self._tables.charger_index[charger]
+            setpoint_ma = self._gate.setpoint(index, setpoints[index])
             before = self._sent.get(charger)
             if setpoint_ma is not None and before != setpoint_ma:
                 self._sent[charger] = setpoint_ma
                 (up if before is not None and before < setpoint_ma else down).append(wake)
         for wake in down + up:
             wake()
+        return bool(down or up)
 
 
 def _to_grid(terminals: tuple[int, int, int], phases: Phases) -> Phases:

@@ -153,6 +153,25 @@ Record = (
 
 def decode(journal: bytes) -> Iterator[Record]:
     """All records in their order. Raises JournalError at the first that is none."""
+    for at, kind, words in split(journal):
+        try:
+            yield record(kind, words)
+        except JournalError as error:
+            raise JournalError(f"byte {at}: {error}") from None
+
+
+def record(kind: int, words: Sequence[int]) -> Record:
+    """What these numbers say. Raises JournalError."""
+    try:
+        return _READ[kind](words)
+    except KeyError:
+        raise JournalError(f"there is no record of kind {kind}") from None
+    except (ValueError, IndexError) as error:
+        raise JournalError(f"this is no {Kind(kind).name.lower()}: {error}") from None
+
+
+def split(journal: bytes) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Each record's place, kind and numbers, whatever they mean. Raises JournalError."""
     at = 0
     while at < len(journal):
         if len(journal) - at < _HEAD.size:
@@ -160,16 +179,13 @@ def decode(journal: bytes) -> Iterator[Record]:
         kind, length = _HEAD.unpack_from(journal, at)
         if length < _HEAD.size or length % 8 or length > len(journal) - at:
             raise JournalError(f"byte {at}: a record cannot be {length} bytes long here")
-        words = struct.unpack_from(f"<{length // 8 - 1}q", journal, at + _HEAD.size)
-        try:
-            record = _READ[kind](words)
-        except KeyError:
-            raise JournalError(f"byte {at}: there is no record of kind {kind}") from None
-        except (ValueError, IndexError) as error:
-            name = Kind(kind).name.lower()
-            raise JournalError(f"byte {at}: this is no {name}: {error}") from None
-        yield record
+        yield at, kind, struct.unpack_from(f"<{length // 8 - 1}q", journal, at + _HEAD.size)
         at += length
+
+
+def join(kind: int, words: Sequence[int]) -> bytes:
+    """One record of such numbers."""
+    return _HEAD.pack(kind, _HEAD.size + 8 * len(words)) + struct.pack(f"<{len(words)}q", *words)
 
 
 Words = Sequence[int]
@@ -317,12 +333,7 @@ _READ: dict[int, Callable[[Words], Record]] = {
 
 def encode(records: Iterable[Record]) -> bytes:
     """The same records as the kernel would write them."""
-    return b"".join(map(_encoded, records))
-
-
-def _encoded(record: Record) -> bytes:
-    kind, words = spell(record)
-    return _HEAD.pack(kind, _HEAD.size + 8 * len(words)) + struct.pack(f"<{len(words)}q", *words)
+    return b"".join(join(*spell(record)) for record in records)
 
 
 def spell(record: Record) -> tuple[Kind, list[int]]:  # noqa: PLR0911, PLR0912  # one case a kind

@@ -43,6 +43,10 @@ class Places:
     def latch(self) -> Path:
         return self.state / "latch.json"
 
+    @property
+    def blackbox(self) -> Path:
+        return self.state / "blackbox"
+
     def prepare(self) -> None:
         """Makes both directories, private where they are new. Raises PlaceError."""
         for directory in (self.runtime, self.state):

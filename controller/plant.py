@@ -7,7 +7,7 @@ instead of a clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from cext.errands import Errands
@@ -16,10 +16,13 @@ from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
+from controller.guard import Guard, Verdict
 from controller.image import Image, MeterReading
+from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site
 from controller.tables import Tables
+from controller.tap import Tap
 from controller.units import PPM
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
@@ -98,7 +101,8 @@ class VirtualEnforcer:
     Devices whose id is in `silent` do not answer. Meters and clamps in `shows` show another thing
     than there is: a function of the currents at their terminals. `leases` are the limits saved by
     the enforcer before this one. Threads whose name is in
-    `stalled` stand still: the "kernel" that decides, the "io" that talks.
+    `stalled` stand still: the "kernel" that decides, the "io" that talks. `disputed` is told of
+    each decision that a guard disputes: it holds nothing back here, and without this there is none.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class VirtualEnforcer:
         leases: Mapping[str, Lease] | None = None,
         stalled: Set[str] = frozenset(),
         shows: Mapping[str, Callable[[Phases], Phases]] | None = None,
+        disputed: Callable[[Verdict], None] | None = None,
     ) -> None:
         tables = Tables.of(site)
         self.clock = VirtualClock(now_ns)
@@ -129,6 +134,11 @@ class VirtualEnforcer:
         self.silent = silent
         self.stalled = stalled
         self.shows = {} if shows is None else shows
+        self._tap = Tap(self.kernel)
+        self._guard = None if disputed is None else Guard(tables)
+        self._disputed = disputed
+        if self._guard is not None:
+            self._tap.follow(self._hear)
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
@@ -169,6 +179,14 @@ class VirtualEnforcer:
         )
         self.image.on_change(charger.id, partial(self.agenda.wake, index))
 
+    def _hear(self, records: Sequence[Record]) -> None:
+        assert self._guard is not None
+        assert self._disputed is not None
+        for record in records:
+            verdict = self._guard.hear(record)
+            if verdict is not None and verdict.disputes:
+                self._disputed(verdict)
+
     def _take(self) -> None:
         """Every decision, whether or not there is something to write."""
         self.image.turn.taken("chargers", self.image.turn.tick)
@@ -201,6 +219,8 @@ class VirtualEnforcer:
         self._changed = self.kernel.tick(self.clock.at_ns) or self._changed
         if "io" in self.stalled:
             return
+        if self._guard is not None:
+            self._tap.drain()
         if self._changed:
             self._changed = False
             self.image.announce()

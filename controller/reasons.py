@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cext.rows import Rule, Why
+from cext.rows import ALL_PHASES, BY_BUSBAR, Rule, Why
 from controller.document.quantities import GRID_PHASES
 from controller.site import RATING
 
@@ -47,11 +47,9 @@ class Reasons:
     def words(self, why: Why) -> str:
         """A sentence for people, as "row-a L2 at its rating" or "limit from cloud on grid L1"."""
         place = self._place(why)
-        limit = (
-            f"{place} at its rating"
-            if why.slot < 0
-            else f"limit from {self.slot(why.slot)} on {place}"
-        )
+        limit = f"limit from {self.slot(why.slot)} on {place}"
+        if why.slot < 0:
+            limit = f"{place} at its {_own(why)}"
         return _WORDS[why.rule].format(place=place, limit=limit)
 
     def fields(self, why: Why) -> dict[str, str]:
@@ -59,9 +57,9 @@ class Reasons:
         fields = {"reason": self.words(why), "rule": why.rule.name.lower()}
         if why.circuit >= 0:
             fields["circuit"] = self._circuits[why.circuit]
-            fields["source"] = self.slot(why.slot)
+            fields["source"] = self.slot(why.slot) if why.slot >= 0 else _own(why)
         if why.phase >= 0:
-            fields["phase"] = GRID_PHASES[why.phase]
+            fields["phase"] = _phase(why)
         return fields
 
     def slot(self, slot: int) -> str:
@@ -71,5 +69,16 @@ class Reasons:
     def _place(self, why: Why) -> str:
         if why.circuit < 0:
             return "the depot"
-        phase = f" {GRID_PHASES[why.phase]}" if why.phase >= 0 else ""
+        phase = f" {_phase(why)}" if why.phase >= 0 else ""
         return self._circuits[why.circuit] + phase
+
+
+def _phase(why: Why) -> str:
+    return "+".join(GRID_PHASES) if why.phase == ALL_PHASES else GRID_PHASES[why.phase]
+
+
+def _own(why: Why) -> str:
+    """Which of a circuit's own ratings it is, where no limit is."""
+    if why.slot == BY_BUSBAR:
+        return "bus-bar rating"
+    return "apparent-power rating" if why.phase == ALL_PHASES else RATING

@@ -10,18 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 
 from cext.rows import Vehicle
+from controller.account import Maps
+from controller.account import Tables as Guarded
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
+from controller.disputes import Disputes
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
+from controller.gate import Gate, Judge
+from controller.guard import Guard
 from controller.image import Clock, Image
 from controller.latch import Latch
 from controller.limit_file import LimitFile
@@ -43,6 +50,8 @@ if TYPE_CHECKING:
 
     from cext.tick import Kernel
 
+LEAD_S = 0.003  # of what fell, before the guard takes the loop
+LEADS = 3  # so often at most it lets more go first
 END_WITHIN_S = 5.0  # a driver that was told to end
 DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
 
@@ -90,10 +99,13 @@ class Running:
         build: Build | None,
         notifier: Notifier | None,
         latch: Latch,
+        blackbox: BlackBox,
+        guard: Callable[[Guarded], Judge] = Guard,
     ) -> None:
-        """Without `build` the first document stays."""
+        """Without `build` the first document stays. `guard` makes one for each document."""
         self.depot = depot
         self.latch = latch
+        self.blackbox = blackbox
         self.on_switch: Callable[[], None] = lambda: None
         self._build = build
         self.limit_file = limit_file
@@ -112,7 +124,10 @@ class Running:
         self.watch = self._make_watch()
         depot.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(depot.kernel)
+        self._guard = guard
+        self._disputes = Disputes(latch, events, blackbox.freeze)
+        self._leads_until_s = 0.0  # what fell is on its way: the guard's sums would delay it
+        self.tap, self.gate = self._keep_gate()
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -120,9 +135,10 @@ class Running:
             self._start()
             await asyncio.Event().wait()
 
-    def start(self) -> None:
-        """The kernel's first tick, and its thread."""
+    def start(self, why: str = "the enforcer started") -> None:
+        """The kernel's first tick, and its thread. The black box says why."""
         self.latch.hold(self.depot.kernel)
+        self._record(why)
         # No report of what is not yet decided.
         self.depot.kernel.tick(whole_ms(self._clock.now_ns()))
         self.depot.ticker.start()
@@ -184,16 +200,17 @@ class Running:
         await self._end([driver for driver in before.drivers if driver not in kept])
         remarks = self._remarks(before, after)
         before.ticker.stop()
+        self.tap.drain()  # what the old kernel heard, the old guard hears
         stays = _take_over(before, after)
         self.depot = after
-        after.image.switch(after.tables, after.kernel, stays)
+        after.image.switch(after.tables, after.kernel, stays.sources)
         self.limits.switch(sources_of(after.site, after.tables), after.kernel)
         self.limit_file.switch(after.site.installation_hash())
         self.watch = self._make_watch(self.watch)
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
-        self.tap = Tap(after.kernel)
-        self.start()
+        self.tap, self.gate = self._keep_gate(self.gate, stays)
+        self.start("another document is in force")
         self._start()
         after.image.announce()
         log.info("document switched", installation_hash=after.site.installation_hash())
@@ -213,7 +230,7 @@ class Running:
         work = (
             self._follow(depot),
             self._drain(self.tap),
-            self.vigil.run(depot.kernel, depot.ticker),
+            self.vigil.run(depot.kernel, depot.ticker, partial(self._inspect, depot)),
         )
         self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
@@ -248,15 +265,48 @@ class Running:
         with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
-                self.tap.drain()
-                depot.image.announce()
+                await self._inspect(depot)
                 self.watch.orders(self._clock.now_ns())
+
+    async def _inspect(self, depot: Depot) -> tuple[int, int]:
+        """What fell goes out; then the guard sees what was decided; then what rose goes out.
+
+        Returns the newest decision that the guard has seen, and its instant.
+        """
+        loop = asyncio.get_running_loop()
+        if depot.image.announce():
+            self._leads_until_s = loop.time() + LEAD_S
+        for _ in range(LEADS):
+            if (left_s := self._leads_until_s - loop.time()) <= 0:
+                break
+            await asyncio.sleep(left_s)
+        self.tap.drain()
+        depot.image.announce()
+        return self.gate.tick, self.gate.at_ns
+
+    def _keep_gate(self, before: Gate | None = None, stays: Maps | None = None) -> tuple[Tap, Gate]:
+        """Of the document in force: its journal, and what lets its orders through."""
+        tap, gate = Tap(self.depot.kernel), Gate(self.depot.tables, self._guard)
+        if before is not None and stays is not None:
+            gate.adopt(before, stays)
+        self._disputes.name(self.depot.tables)
+        gate.on_verdict(self._disputes.judged)
+        self.depot.image.guard_by(gate)
+        tap.follow(gate.take)
+        tap.follow_bytes(self.blackbox.take)
+        return tap, gate
 
     async def _drain(self, tap: Tap) -> None:
         """Takes the kernel's journal also while no order changes."""
         while True:
             await asyncio.sleep(DRAIN_EVERY_S)
             tap.drain()
+            if why := self.blackbox.wanted():
+                self._record(why)
+
+    def _record(self, why: str) -> None:
+        depot = self.depot
+        self.blackbox.begin(depot.site, depot.tables, depot.kernel, self.tap, depot.mode, why)
 
     def _remarks(self, before: Depot, after: Depot) -> list[str]:
         """What was taken away while it was in use."""
@@ -306,12 +356,13 @@ class Running:
             boot_id=self._boot_id,
             mode=depot.mode,
             latch=self.latch,
+            blackbox=self.blackbox,
             started_ns=self._started_ns,
         )
 
 
-def _take_over(before: Depot, after: Depot) -> dict[int, int]:
-    """The kernel goes on with what means the same in both documents; which sources do."""
+def _take_over(before: Depot, after: Depot) -> Maps:
+    """The kernel goes on with what means the same in both documents; what does."""
     old, new = before.tables, after.tables
     measured = _measuring(before.site)
     wired = {charger.id: charger for charger in before.site.chargers}
@@ -321,8 +372,7 @@ def _take_over(before: Depot, after: Depot) -> dict[int, int]:
         for id_, each in _measuring(after.site).items()
         if measured.get(id_) == each
     }
-    after.kernel.adopt(
-        before.kernel,
+    stays = Maps(
         circuits=_same(new.circuit_index, old.circuit_index),
         sources=sources,
         chargers={
@@ -339,7 +389,8 @@ def _take_over(before: Depot, after: Depot) -> dict[int, int]:
         },
         contactors=_same(new.contactor_index, old.contactor_index),
     )
-    return sources
+    after.kernel.adopt(before.kernel, **stays._asdict())
+    return stays
 
 
 def _measuring(site: Site) -> dict[str, Meter | Clamp]:

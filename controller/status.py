@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from cext.rows import Phases, Vehicle
+from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
 from controller.image import Clock, Image
@@ -27,6 +28,7 @@ from controller.wire import (
     LinkReport,
     PinReport,
     RealTimeReport,
+    RecordingReport,
     StatusReport,
     Three,
 )
@@ -57,6 +59,7 @@ class Reporter:
     boot_id: str
     mode: Literal["control", "observe"]
     latch: Latch
+    blackbox: BlackBox
     started_ns: int
 
     def report(self, link: LinkReport) -> StatusReport:
@@ -76,6 +79,7 @@ class Reporter:
             state_problem=self.limit_file.problem or self.latch.problem,
             real_time=self._real_time(),
             latched=self.latch.report,
+            recording=self._recording(now_ns),
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
@@ -100,6 +104,11 @@ class Reporter:
             memory=has.memory,
             worst_late_ms=round(self.ticker.worst_late_ns / 1e6, 3),
         )
+
+    def _recording(self, now_ns: int) -> RecordingReport:
+        state = self.blackbox.state
+        since_s = None if state.since_ns is None else _seconds(now_ns - state.since_ns)
+        return RecordingReport(since_s=since_s, lost=state.lost, problem=state.problem)
 
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:
         state = self.kernel.circuit(self.tables.circuit_index[circuit.id])

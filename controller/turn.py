@@ -42,14 +42,18 @@ class Turn:
 
     # The decisions.
 
+    def may_begin(self, at_ns: int) -> bool:
+        """Whether a decision made then would begin a turn. May complete the one under way."""
+        self._complete()
+        return not self._open and at_ns - self._decided_ns >= self._apart_ns
+
     def decided(self, tick: int, at_ns: int) -> None:
         """A decision was made at `at_ns`, and may be acted upon: what vetoes one comes before.
 
         A turn under way goes on with its own decision; those made meanwhile need no turn of
         their own, for workers always act upon the newest.
         """
-        self._complete()
-        if self._open or tick <= self.tick or at_ns - self._decided_ns < self._apart_ns:
+        if not self.may_begin(at_ns) or tick <= self.tick:
             return
         self.tick, self._decided_ns, self._open = tick, at_ns, True
         self._pending = set(self._rings)

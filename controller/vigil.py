@@ -7,6 +7,7 @@ up is only for those who have none: a process that ends can be started again.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from controller.realtime import Ticker
     from controller.turn import Turn
 
+Inspect = Callable[[], Awaitable[tuple[int, int]]]
 GIVE_UP_NS = 30 * NS_PER_S  # nothing is fed meanwhile: there is no hurry
 NAMED = 5  # of those who keep a turn from being complete
 
@@ -42,13 +44,14 @@ class Vigil:
         self._missed = 0
         turn.fed(self._completed)
 
-    async def run(self, kernel: Kernel, ticker: Ticker) -> None:
-        """Until cancelled. Each decision of the kernel's thread may begin a turn."""
+    async def run(self, kernel: Kernel, ticker: Ticker, inspect: Inspect) -> None:
+        """Until cancelled. Each decision of the kernel's thread may begin a turn, when the guard
+        has seen it: `inspect` shows it what was decided, and returns tick and instant of that."""
         with Signal(ticker.ticked_fd) as ticked:
             while True:
                 await ticked.wait()
-                at_ns = kernel.now_ns  # first: then it is never younger than its tick
-                self._turn.decided(kernel.ticks, at_ns)
+                if self._turn.may_begin(kernel.now_ns):
+                    self._turn.decided(*await inspect())
 
     def look(self, kernel: Kernel) -> str | None:
         """Each second. Says what is wrong when it is time to give up."""

@@ -112,6 +112,14 @@ class LatchReport(_Model):
     since: str | None  # UTC; None: the clock was not trusted
 
 
+class RecordingReport(_Model):
+    """Of the black box; see controller.blackbox."""
+
+    since_s: float | None  # it records without a gap for so long; None: it does not
+    lost: int  # records, since the enforcer started
+    problem: str | None  # why it does not
+
+
 class ResetAnswer(_Model):
     """What the latch was closed by; None: it was open."""
 
@@ -224,6 +232,7 @@ class StatusReport(_Model):
     state_problem: str | None  # why limits or documents cannot be saved, if they cannot
     real_time: RealTimeReport | None = None  # None: of an older enforcer
     latched: LatchReport | None = None  # at its fail-safe setpoints until somebody resets it
+    recording: RecordingReport | None = None  # None: of an older enforcer
     link: LinkReport
     circuits: list[CircuitReport]
     chargers: list[ChargerReport]

@@ -13,6 +13,7 @@ from functools import partial
 
 from cext.errands import Agenda
 from controller.facts import Profiles
+from controller.guard import Verdict
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
 from hil.faults.view import View, view
@@ -67,8 +68,11 @@ def run_all(stories: Sequence[Story], profiles: Profiles) -> Iterator[Outcome]:
 class PlantBench:
     """One run of a story, from 0 ns."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, guarded: bool = True) -> None:
+        """`guarded`: a guard judges every decision; that it disputes none is expected."""
         self.stage = stage
+        self.disputes: list[Verdict] = []
+        self._guarded = guarded
         self.enforcer: VirtualEnforcer | None = None
         self.now_ns = 0
         self.agenda = Agenda(self._go_on)
@@ -84,7 +88,13 @@ class PlantBench:
     def run(self) -> Outcome:
         self.begin()
         self.run_until(nanoseconds(self.stage.story.duration_s))
-        return self.stage.outcome("plant")
+        outcome = self.stage.outcome("plant")
+        for verdict in self.disputes[:1]:
+            more = len(self.disputes) - 1
+            outcome.disputed = (
+                f"at {verdict.now_ns / 1e9:.3f} s, and {more} more: {verdict.disputes}"
+            )
+        return outcome
 
     def begin(self) -> None:
         """The story's first instant, and all that is to happen put down."""
@@ -250,6 +260,7 @@ class PlantBench:
             self._leases,
             self._stalled,
             shows=self._shows,
+            disputed=self.disputes.append if self._guarded else None,
         )
         self._fed_ns = None
         self.enforcer.image.turn.fed(self._feed)

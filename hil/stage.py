@@ -53,6 +53,7 @@ class Outcome:
     bench: Bench
     trace: Trace
     failures: list[Failure]
+    disputed: str = ""  # the first decision that the guard disputed
     broken: str = ""  # why the bench could not tell the story to its end
     measured: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        return not self.failures and not self.broken
+        return not (self.failures or self.broken or self.disputed)
 
     @property
     def worst(self) -> list[Excess]:
@@ -72,6 +73,9 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """The line that `python -m hil run --json` prints for a story."""
         failed = [failure.as_json() for failure in self.failures]
+        if self.disputed:
+            why = "the guard disputes no decision"
+            failed.append({"kind": "guard", "why": why, "measured": self.disputed})
         if self.broken:
             failed.append({"kind": "bench", "why": "told to its end", "measured": self.broken})
         return {

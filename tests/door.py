@@ -1,7 +1,7 @@
 """The real kernel behind the port that the oracle's world drives."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from cext.rows import (
     ChargerRow,
@@ -18,14 +18,30 @@ from cext.rows import (
     Vehicle,
 )
 from cext.tick import Kernel
+from controller.guard import Guard
+from controller.journal import decode
 from tests.oracle.depot import Car
 from tests.oracle.site import MS, ROTATIONS, Charger, Circuit, Meter, S, Site, Slot, Triple, flat
 from tests.oracle.world import World
 
 
-def kernel_of(site: Site) -> Kernel:
-    """A kernel for a site of the oracle's."""
-    return Kernel(
+class FalseVetoError(AssertionError):
+    """The guard disputes a decision of the kernel."""
+
+
+class Rows(NamedTuple):
+    """A site of the oracle's as the kernel wants it."""
+
+    circuits: list[CircuitRow]
+    sources: list[SourceRow]
+    chargers: list[ChargerRow]
+    slots: list[SlotRow]
+    tuning: Tuning
+    contactors: list[ContactorRow]
+
+
+def rows_of(site: Site) -> Rows:
+    return Rows(
         [CircuitRow(**row._asdict()) for row in site.circuits],
         [SourceRow(*row) for row in site.meters],
         [ChargerRow(**row._asdict()) for row in site.chargers],
@@ -44,12 +60,18 @@ def kernel_of(site: Site) -> Kernel:
     )
 
 
+def kernel_of(site: Site) -> Kernel:
+    """A kernel for a site of the oracle's."""
+    return Kernel(*rows_of(site))
+
+
 class Door:
     """One kernel for one site of the oracle's."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.kernel = kernel_of(site)
+        self.guard = Guard(rows_of(site))
 
     def reading(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         self.kernel.post_reading(meter, at_ns, current_ma)
@@ -80,7 +102,16 @@ class Door:
         self.kernel.prove(charger, proven)
 
     def tick(self, now_ns: int) -> bool:
-        return self.kernel.tick(now_ns)
+        """The guard sees every decision; to dispute one of the kernel's own is a fault of one."""
+        changed = self.kernel.tick(now_ns)
+        self.judge()
+        return changed
+
+    def judge(self) -> None:
+        for record in decode(self.kernel.drain()):
+            verdict = self.guard.hear(record)
+            if verdict is not None and verdict.disputes:
+                raise FalseVetoError(f"at {verdict.now_ns / S:.3f} s: {verdict.disputes}")
 
     def ticks(self) -> int:
         return self.kernel.ticks

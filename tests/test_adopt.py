@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cext.rows import Rule
-from tests.door import Door, kernel_of, row_of
+from controller.account import Maps
+from controller.guard import Guard
+from tests.door import Door, kernel_of, row_of, rows_of
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, NEVER, Charger, Circuit, Meter, Pace, S, Site, Slot, flat
 from tests.oracle.story import TROUBLE, happen, random_car, tell
@@ -23,15 +25,18 @@ def same(count: int) -> dict[int, int]:
 
 def handed_over(door: Door, site: Site, **maps: dict[int, int]) -> None:
     """A new kernel for `site` behind the same door; what is not mapped otherwise stays."""
-    before, rows = door.kernel, door.site
-    door.kernel, door.site = kernel_of(site), site
-    door.kernel.adopt(
-        before,
+    before, guard, rows = door.kernel, door.guard, door.site
+    stays = Maps(
         maps.get("circuits", same(min(len(rows.circuits), len(site.circuits)))),
         maps.get("sources", same(min(len(rows.meters), len(site.meters)))),
         maps.get("chargers", same(min(len(rows.chargers), len(site.chargers)))),
         maps.get("slots", same(min(len(rows.slots), len(site.slots)))),
+        {},
     )
+    door.judge()  # what the old kernel heard, the old guard hears
+    door.kernel, door.guard, door.site = kernel_of(site), Guard(rows_of(site)), site
+    door.kernel.adopt(before, **stays._asdict())
+    door.guard.adopt(guard, stays)
 
 
 def everything(door: Door) -> list[Any]:

@@ -16,13 +16,14 @@ from controller.enforcer import Enforcer
 from controller.events import Events
 from controller.latch import Latch
 from controller.wire import StatusReport, ask_reset
-from tests.door import Door, kernel_of, row_of
+from tests.door import Door, row_of
 from tests.linked import BOOT, Cloud, Wall, World, free_port, make_depot, world
 from tests.oracle.site import Charger
 from tests.oracle.story import TROUBLE, tell
 from tests.oracle.world import World as Oracle
 from tests.patience import until
 from tests.switched import OWN, Depot
+from tests.test_adopt import handed_over
 from tests.test_configuration import installed, message, told
 
 WHY = "the guard disputed three decisions in a row"
@@ -102,12 +103,10 @@ def test_a_latch_outlives_a_change_of_the_document() -> None:
     oracle = row_of(2, base_ma=0, cap_ma=400_000)
     oracle.run(30)
     latch(oracle, True)
-    before = oracle.watch.port
-    assert isinstance(before, Door)
-    after = kernel_of(oracle.site)
-    after.adopt(before.kernel, {0: 0}, {0: 0}, {0: 0, 1: 1}, {})
-    assert after.latched
-    before.kernel = after
+    port = oracle.watch.port
+    assert isinstance(port, Door)
+    handed_over(port, oracle.site)
+    assert port.kernel.latched
     oracle.run(30)
     assert orders(oracle) == [6000, 6000]
 

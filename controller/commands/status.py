@@ -84,6 +84,7 @@ def screen(report: StatusReport) -> Iterator[str]:
     if report.state_problem is not None:
         yield f"LIMITS CANNOT BE SAVED: {report.state_problem}"
     yield from _real_time(report)
+    yield from _recording(report)
     for derogation in report.derogations:
         yield _derogation(derogation)
     if not report.clock_trusted:
@@ -120,6 +121,18 @@ def _latched(latched: LatchReport) -> str:
         f"LATCHED{since}: all chargers stay at their fail-safe setpoints, or lower. "
         f"{latched.why}. When the cause is found: sudo loadkeeper reset"
     )
+
+
+def _recording(report: StatusReport) -> Iterator[str]:
+    box = report.recording
+    if box is None:
+        return
+    if box.problem is not None:
+        yield f"THE BLACK BOX DOES NOT RECORD: {box.problem} (control goes on)"
+    elif box.since_s is not None:
+        yield f"black box: records without a gap since {_time(box.since_s)}"
+    if box.lost:
+        yield f"black box: {box.lost} records were lost since the enforcer started"
 
 
 def _derogation(each: DerogationReport) -> str:

@@ -18,6 +18,8 @@ class Circuit(NamedTuple):
     worst_base_ma: Triple
     credit_export: bool = False
     base_step_ma: Triple | None = None  # None: the declared worst case
+    busbar_ma: Triple | None = None  # what the chargers below may draw together
+    sum_ma: int | None = None  # what the three phases may carry together
 
 
 class Meter(NamedTuple):

@@ -1,0 +1,155 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""How far each circuit is over what it bears, for how long, and when that has to be gone.
+
+Beside its caps a circuit bears what its three phases carry together, and what a bus bar carries
+for the chargers alone, which no meter shows. All by the reading where there is one, less what is
+ordered and has yet to show.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.types cimport (
+    AT_BUSBAR,
+    BOUNDS,
+    BY_BUSBAR,
+    GRID_PHASES,
+    RULE_PAUSED,
+    SUM,
+    WORTH_MA,
+    Charger,
+    Circuit,
+    Slot,
+    Why,
+    World,
+    bounds_of,
+    rows_of,
+)
+
+cdef enum:
+    KIND_GRID = 1  # rows.Kind
+    LEAST_MARGIN_MA = 2_000
+    MARGIN_PARTS = 50  # 2 %
+
+cdef int64_t OUR_OWN = 500_000_000  # ticks, and writing an order
+cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
+
+
+cdef void leave_out_reserved(World* world) noexcept nogil:
+    """What only is about to get its power back makes nothing be switched off: it can wait."""
+    cdef int32_t i, phase, node
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        node = charger.circuit if charger.cut else -1
+        while node >= 0:
+            for phase in range(GRID_PHASES):
+                world.circuits[node].ordered[phase] -= charger.draw_hi[phase]
+                world.circuits[node].ordered[SUM] -= charger.draw_hi[phase]
+            node = world.circuits[node].parent
+
+
+cdef void harden(World* world) noexcept nogil:
+    """Caps without the economic ones: the rating and what network operators ask for."""
+    cdef int32_t i, phase, row
+    cdef Circuit* circuit
+    cdef Slot* slot
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        circuit.hurry = NEVER
+        for row in range(rows_of(circuit)):
+            circuit.hard_cap[row] = circuit.rating[row]
+            circuit.hard_slot[row] = -1
+            if load(circuit, row) > circuit.rating[row]:
+                hurry(circuit, circuit.clear_within)
+    for i in range(world.slots_n):
+        slot = &world.slots[i]
+        if not slot.asks or slot.kind != KIND_GRID:
+            continue
+        circuit = &world.circuits[slot.circuit]
+        for phase in range(GRID_PHASES):
+            if load(circuit, phase) > slot.cap[phase]:
+                hurry(circuit, slot.clear_within)
+            if slot.cap[phase] < circuit.hard_cap[phase]:
+                circuit.hard_cap[phase] = slot.cap[phase]
+                circuit.hard_slot[phase] = i
+
+
+cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
+    if within >= 0:
+        circuit.hurry = min(circuit.hurry, within)
+
+
+cdef int64_t load(const Circuit* circuit, int32_t row) noexcept nogil:
+    """The most that flows by the reading; blind, and at a bus bar: that may flow once orders
+    hold."""
+    if row >= AT_BUSBAR:
+        return circuit.ordered[row - AT_BUSBAR]
+    if circuit.fresh:
+        return circuit.reading[row] + <int64_t>circuit.error * (GRID_PHASES if row == SUM else 1)
+    return circuit.base_hi[row] + circuit.ordered[row]
+
+
+cdef int64_t hard_cap(const Circuit* circuit, int32_t row) noexcept nogil:
+    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.hard_cap[row]
+
+
+cdef int64_t soft_cap(const Circuit* circuit, int32_t row) noexcept nogil:
+    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.cap[row]
+
+
+cdef int64_t margin(int64_t cap) noexcept nogil:
+    return max(cap // MARGIN_PARTS, <int64_t>LEAST_MARGIN_MA)
+
+
+cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
+    """Whether a circuit is over by more than the margin; keeps since when, and how it goes."""
+    cdef Circuit* circuit = &world.circuits[i]
+    cdef int32_t row
+    cdef int64_t net, gross, hard, soft, worst_need = 0
+    cdef bint over = False
+    case.worst = 0
+    case.pending = False
+    for row in range(BOUNDS):
+        case.over[row] = case.need[row] = 0
+    for row in range(bounds_of(circuit)):
+        if row == SUM and not circuit.summed:
+            continue
+        soft, hard = soft_cap(circuit, row), hard_cap(circuit, row)
+        gross = load(circuit, row)
+        net = gross - soft
+        if circuit.fresh and row < AT_BUSBAR:
+            net -= circuit.credit[row]
+        over = over or gross - hard > margin(hard)
+        if net <= 0 or (net <= margin(soft) and not circuit.beyond_control):
+            continue
+        case.over[row] = net
+        if net > case.worst:
+            case.worst = net
+            case.soft = row
+        net -= hard - soft
+        if net > margin(hard):
+            case.need[row] = net
+            if net > worst_need:
+                worst_need = net
+                point(&case.hard, i, row, circuit)
+                case.hard_row = row
+    circuit.over_since = (circuit.over_since or world.now) if over else 0
+    if case.worst == 0:
+        circuit.beyond_control = 0
+        circuit.stood_at = 0
+        return False
+    if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
+        circuit.stood_at = world.now
+        circuit.least_over = case.worst
+    case.clear_by = NEVER
+    if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
+        case.clear_by = circuit.over_since + circuit.hurry
+    case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
+    return True
+
+
+cdef void point(Why* why, int32_t i, int32_t row, const Circuit* circuit) noexcept nogil:
+    why.rule = RULE_PAUSED
+    why.circuit = i
+    why.phase = row if row < AT_BUSBAR else row - AT_BUSBAR
+    why.slot = circuit.hard_slot[row] if row < AT_BUSBAR else BY_BUSBAR

@@ -1,0 +1,53 @@
+"""Feeds a journal's inputs to a kernel again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.journal import (
+    Contact,
+    Distrust,
+    Fallback,
+    Latch,
+    Leave,
+    Limit,
+    Lost,
+    Proven,
+    Reading,
+    Record,
+    Report,
+    Tick,
+)
+
+if TYPE_CHECKING:
+    from cext.tick import Kernel
+
+
+def feed(kernel: Kernel, record: Record) -> None:
+    """As whoever posted it did. Raises ValueError or IndexError for what no kernel would take.
+
+    A tick is ticked; what it decides stands in the kernel's own journal. A loss is nothing.
+    """
+    match record:
+        case Reading(source, at_ns, current_ma):
+            kernel.post_reading(source, at_ns, current_ma)
+        case Report(charger, at_ns, in_force_ma, current, vehicle, written):
+            kernel.post_report(charger, at_ns, in_force_ma, current, vehicle, written)
+        case Tick(_, now_ns):
+            kernel.tick(now_ns)
+        case Distrust(source, distrusted):
+            kernel.distrust(source, distrusted)
+        case Fallback(charger, fallback_ma):
+            kernel.set_fallback(charger, fallback_ma)
+        case Proven(charger, proven):
+            kernel.prove(charger, proven)
+        case Contact(contactor, at_ns, closed):
+            kernel.post_contactor(contactor, at_ns, closed)
+        case Limit(slot, limit_ma, limit_until_ns, alive_until_ns):
+            kernel.set_limit(slot, limit_ma, limit_until_ns, alive_until_ns)
+        case Leave():
+            kernel.leave()
+        case Latch(latched):
+            kernel.latch(latched)
+        case Lost():
+            pass

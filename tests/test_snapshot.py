@@ -1,0 +1,126 @@
+"""A kernel's state taken and put back: from there on everything is the same, bit for bit."""
+
+import random
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cext.rows import NEVER_NS
+from cext.snapshot import restore, snapshot
+from cext.tick import Kernel
+from controller.feeding import feed
+from controller.journal import Record, Tick, decode
+from controller.tables import Tables
+from tests.depots import Depot, document
+
+S = 1_000_000_000
+SEEDS = range(6)
+
+
+def twin(depot: Depot) -> Kernel:
+    return Tables.of(depot.site).build_kernel()
+
+
+def lived(depot: Depot, seconds: float) -> list[Record]:
+    """What the journal says of that time."""
+    records: list[Record] = []
+    for _ in range(int(seconds)):
+        depot.live(1)
+        records += decode(depot.enforcer.kernel.drain())
+    return records
+
+
+def replayed(kernel: Kernel, records: list[Record]) -> list[Record]:
+    found: list[Record] = []
+    for record in records:
+        feed(kernel, record)
+        found += decode(kernel.drain())
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_restored_kernel_goes_on_as_the_other_one(seed: int) -> None:
+    """With cars that come and go, noise, doubts, limits that end and are lost."""
+    draw = random.Random(seed)
+    site = document(seed) | {
+        "limit_source": [
+            {"id": "cloud", "circuit": "grid", "kind": "grid", "lease_s": 20, "failsafe_a": 40}
+        ]
+    }
+    depot = Depot(seed, site)
+    kernel = depot.enforcer.kernel
+    for _ in range(draw.randrange(3)):
+        lived(depot, draw.randrange(1, 60))
+        until_ns = depot.now_ns + 20 * S
+        kernel.set_limit(0, (draw.randrange(100_000),) * 3, until_ns, until_ns)
+    taken = snapshot(kernel)
+    assert kernel.drain() == b""
+    records = lived(depot, 5)
+    kernel.set_limit(0, None, NEVER_NS, depot.now_ns + 10 * S)
+    kernel.distrust(0, True)
+    records += lived(depot, 30)
+    kernel.latch(True)
+    records += lived(depot, 30)
+    assert sum(isinstance(record, Tick) for record in records) > 600
+    other = twin(depot)
+    restore(other, taken.state)
+    assert other.ticks == (kernel.ticks - sum(isinstance(record, Tick) for record in records))
+    assert replayed(other, records) == records
+    assert snapshot(other).state[-1000:] == snapshot(kernel).state[-1000:]
+    for index in range(len(depot.site.circuits)):
+        assert other.circuit(index) == kernel.circuit(index)
+    for index in range(len(depot.site.chargers)):
+        assert other.charger(index) == kernel.charger(index)
+        assert other.output(index) == kernel.output(index)
+
+
+def test_a_snapshot_carries_what_was_not_drained() -> None:
+    depot = Depot(1, document(1))
+    depot.live(3)
+    taken = snapshot(depot.enforcer.kernel)
+    ticks = [record for record in decode(taken.journal) if isinstance(record, Tick)]
+    assert ticks[-1].tick == depot.enforcer.kernel.ticks
+    depot.live(1)
+    first = next(
+        record for record in decode(depot.enforcer.kernel.drain()) if isinstance(record, Tick)
+    )
+    assert len(first.orders) == len(depot.site.chargers), "the first tick after it tells all"
+
+
+def test_a_state_is_for_its_own_tables() -> None:
+    depot, other = Depot(1, document(1)), document(1)
+    other["charger"] = other["charger"][:1]
+    with pytest.raises(ValueError, match="another version"):
+        restore(twin(Depot(1, other)), snapshot(depot.enforcer.kernel).state)
+
+
+def test_a_kernel_that_ticked_takes_no_state() -> None:
+    depot = Depot(1, document(1))
+    depot.live(1)
+    with pytest.raises(ValueError, match="has not ticked"):
+        restore(depot.enforcer.kernel, snapshot(depot.enforcer.kernel).state)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 8, -1])
+def test_half_a_state_is_none(cut: int) -> None:
+    depot = Depot(1, document(1))
+    with pytest.raises(ValueError, match="another version"):
+        restore(twin(depot), snapshot(depot.enforcer.kernel).state[:cut])
+
+
+@given(st.data())
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_a_damaged_state_is_refused_or_taken(data: st.DataObject) -> None:
+    """Numbers at random places. (A file's damage is found by its checksums before that.)"""
+    depot = Depot(1, document(1))
+    depot.live(2)
+    state = bytearray(snapshot(depot.enforcer.kernel).state)
+    for _ in range(20):
+        at = data.draw(st.integers(0, len(state) // 4 - 1)) * 4
+        state[at : at + 4] = struct.pack("<i", data.draw(st.integers(-(2**31), 2**31 - 1)))
+    kernel = twin(depot)
+    with suppress(ValueError):
+        restore(kernel, bytes(state))
