@@ -19,7 +19,7 @@ from controller.document.diagnosis import explain
 from controller.document.entries.base import Entry
 from controller.document.operation import faults
 from controller.document.problems import DocumentError, Problem, found
-from controller.document.quantities import GRID_PHASES
+from controller.document.quantities import GRID_PHASES, ROWS
 from controller.document.text import BYTES_MAX, WHOLE, read_json
 from controller.facts import Profiles
 from controller.proof import Finding, Proof, prove
@@ -280,7 +280,7 @@ def _helped(why: str, remedies: Sequence[Remedy]) -> str:
 
 
 def _failure(finding: Finding) -> Problem:
-    where = f"proof.{finding.line.name.lower()}.{finding.circuit}.{GRID_PHASES[finding.phase]}"
+    where = f"proof.{finding.line.name.lower()}.{finding.circuit}.{ROWS[finding.phase]}"
     why = (
         f"{amperes_text(finding.sum_ma)} A, where {amperes_text(finding.allowed_ma)} A are allowed"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cext.rows import ALL_PHASES, NO_PHASE
 from controller.document.circuits import Circuit
 from controller.document.devices import Charger
 from controller.document.entries.derogation import Derogation
@@ -39,7 +40,7 @@ class Finding:
 
     line: Line
     circuit: str
-    phase: int  # 0..2
+    phase: int  # 0..2, or ALL_PHASES together
     source: str | None  # the limit source whose fail-safe cap is at stake; None: the rating
     sum_ma: int
     allowed_ma: int
@@ -223,12 +224,15 @@ class _Depot:
         allowed_ma: int,
         source: str | None = None,
     ) -> Finding:
-        """Adds up a circuit's phase, each charger as `count` says."""
-        base_ma = circuit.worst_base_ma[phase]
+        """Adds up a circuit's phase, or all three of them, each charger as `count` says."""
+        together = phase == ALL_PHASES
+        base_ma = sum(circuit.worst_base_ma) if together else circuit.worst_base_ma[phase]
         groups = self._groups(circuit.id, phase, count)
-        sum_ma = base_ma + sum(group.count * group.each_ma for group in groups)
+        sum_ma = base_ma + sum(group.times * group.each_ma for group in groups)
+        rating_ma = allowed_ma if together else circuit.rating_ma[phase]
+        together_mv = circuit.phase_mv if together else None
         excess = Excess(
-            circuit.id, source, sum_ma, allowed_ma, circuit.rating_ma[phase], base_ma, groups
+            circuit.id, source, sum_ma, allowed_ma, rating_ma, base_ma, groups, together_mv
         )
         return Finding(
             line=line,
@@ -240,7 +244,7 @@ class _Depot:
             terms=(
                 Term("base load", 1, base_ma),
                 *(
-                    Term(f"{group.who}: {group.what}", group.count, group.each_ma)
+                    Term(f"{group.who}: {group.what}", group.times, group.each_ma)
                     for group in groups
                 ),
             ),
@@ -251,8 +255,10 @@ class _Depot:
         """Those that draw on the phase; alike are those that differ in nothing that counts."""
         alike: dict[object, list[Charger]] = {}
         for charger in self._below[circuit]:
-            if phase in charger.phases:
+            wired = 3 - charger.phases.count(NO_PHASE) if phase == ALL_PHASES else 1
+            if phase in charger.phases or phase == ALL_PHASES:
                 key = (
+                    wired,
                     charger.circuit,
                     charger.profile,
                     count(charger),
@@ -262,17 +268,31 @@ class _Depot:
                 )
                 alike.setdefault(key, []).append(charger)
         return [
-            Group(chargers[0], len(chargers), *count(chargers[0])) for chargers in alike.values()
+            Group(
+                chargers[0],
+                len(chargers),
+                *count(chargers[0]),
+                phases=3 - chargers[0].phases.count(NO_PHASE) if phase == ALL_PHASES else 1,
+            )
+            for chargers in alike.values()
         ]
 
 
 def _unattended(depot: _Depot) -> Iterator[Finding]:
-    """Line 1: worst-case base load and what chargers do alone, against the rating."""
+    """Line 1: worst-case base load and what chargers do alone, against the rating.
+
+    A bus bar carries at least the rating, so what fits that fits it, too.
+    """
     for circuit in depot.site.circuits:
-        for phase in range(3):
-            yield depot.finding(
-                Line.UNATTENDED, circuit, phase, depot.alone, circuit.rating_ma[phase]
-            )
+        for phase, allowed_ma in _ratings(circuit):
+            yield depot.finding(Line.UNATTENDED, circuit, phase, depot.alone, allowed_ma)
+
+
+def _ratings(circuit: Circuit) -> Iterator[tuple[int, int]]:
+    """What each phase may carry, and all three together where that is bounded."""
+    yield from enumerate(circuit.rating_ma)
+    if circuit.sum_ma is not None:
+        yield ALL_PHASES, circuit.sum_ma
 
 
 def _after_power_cut(depot: _Depot) -> Iterator[Finding]:
@@ -282,10 +302,8 @@ def _after_power_cut(depot: _Depot) -> Iterator[Finding]:
     counts at the higher of the two: the mixture must fit, too.
     """
     for circuit in depot.site.circuits:
-        for phase in range(3):
-            yield depot.finding(
-                Line.POWER_CUT, circuit, phase, depot.restarted, circuit.rating_ma[phase]
-            )
+        for phase, allowed_ma in _ratings(circuit):
+            yield depot.finding(Line.POWER_CUT, circuit, phase, depot.restarted, allowed_ma)
 
 
 def _failsafe_caps(depot: _Depot) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cext.rows import ALL_PHASES, BY_BUSBAR, Rule, Why
-from controller.document.quantities import GRID_PHASES
+from controller.document.quantities import ROWS
 from controller.site import RATING
 
 _WORDS = {
@@ -74,7 +74,7 @@ class Reasons:
 
 
 def _phase(why: Why) -> str:
-    return "+".join(GRID_PHASES) if why.phase == ALL_PHASES else GRID_PHASES[why.phase]
+    return ROWS[why.phase]
 
 
 def _own(why: Why) -> str:

@@ -55,6 +55,11 @@ class Group:
     counted_ma: int  # as a setpoint
     floor_ma: int  # lower than this the setting alone cannot bring it
     relay: str = ""  # what drops them
+    phases: int = 1  # of each, that count in the sum
+
+    @property
+    def times(self) -> int:
+        return self.count * self.phases
 
     @property
     def each_ma(self) -> int:
@@ -81,7 +86,7 @@ class Group:
 
     def lowered(self, needed_ma: int) -> "Group":
         """At the highest whole ampere that saves enough, but not below the minimum."""
-        each_ma = self.each_ma - -(-needed_ma // self.count) - self.like.standby_ma
+        each_ma = self.each_ma - -(-needed_ma // self.times) - self.like.standby_ma
         fits_ma = each_ma * PPM // (PPM + self.like.tolerance_ppm) // MA_PER_A * MA_PER_A
         lower_ma = max(self.like.min_ma, self.floor_ma, fits_ma)
         return replace(self, counted_ma=min(self.counted_ma, lower_ma))
@@ -91,7 +96,7 @@ class Group:
         return replace(self, counted_ma=self.floor_ma)
 
     def saves_ma(self, lower: "Group") -> int:
-        return self.count * (self.each_ma - lower.each_ma)
+        return self.times * (self.each_ma - lower.each_ma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Excess:
     rating_ma: int
     base_ma: int
     groups: Sequence[Group]
+    together_mv: int | None = None  # the phase voltage, of a sum of all three phases
 
     @property
     def over_ma(self) -> int:
@@ -193,11 +199,19 @@ def _limits(excess: Excess) -> Iterator[Remedy]:
 
 def _building(excess: Excess) -> Iterator[Remedy]:
     if excess.source is None and excess.sum_ma > excess.rating_ma:
-        action = (
+        action = _apparent(excess) or (
             f"strengthen {excess.circuit} to a rating of {amperes_text(excess.sum_ma)} A "
             f"instead of {amperes_text(excess.rating_ma)} A"
         )
         yield Remedy(Cost.BUILD, action, excess.over_ma, 0)
+
+
+def _apparent(excess: Excess) -> str | None:
+    """The same where it is the three phases together that are too much."""
+    if excess.together_mv is None:
+        return None
+    needs_va = -(-excess.sum_ma * excess.together_mv // 1_000_000)
+    return f"strengthen {excess.circuit} to an apparent power of {-(-needs_va // 1000)} kVA"
 
 
 @dataclass(frozen=True, slots=True)

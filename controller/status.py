@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from cext.rows import Phases, Vehicle
+from cext.rows import Phases, Together, Vehicle
 from controller.blackbox import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
@@ -31,6 +31,7 @@ from controller.wire import (
     RecordingReport,
     StatusReport,
     Three,
+    TogetherReport,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class Reporter:
         return RecordingReport(since_s=since_s, lost=state.lost, problem=state.problem)
 
     def _circuit(self, circuit: Circuit, now_ns: int) -> CircuitReport:
-        state = self.kernel.circuit(self.tables.circuit_index[circuit.id])
+        index = self.tables.circuit_index[circuit.id]
+        state = self.kernel.circuit(index)
         names = [self.reasons.slot(slot) for slot in state.slot]
         return CircuitReport(
             id=circuit.id,
@@ -126,6 +128,8 @@ class Reporter:
             blind=state.reading_ma is None,
             reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
             beyond_control=state.beyond_control,
+            together=_together(state.together),
+            busbar_a=_maybe_amps(self.tables.circuits[index].busbar_ma),
         )
 
     def _charger(self, charger_id: str, circuit: str, online: bool) -> ChargerReport:
@@ -219,6 +223,18 @@ class Reporter:
             error=health.error,
             suspected=None if suspicion is None else str(suspicion),
         )
+
+
+def _together(state: Together | None) -> TogetherReport | None:
+    if state is None:
+        return None
+    return TogetherReport(
+        cap_a=state.cap_ma / MA_PER_A,
+        load_a=_maybe_amp(state.reading_ma),
+        base_hi_a=state.base_hi_ma / MA_PER_A,
+        draw_hi_a=state.draw_hi_ma / MA_PER_A,
+        excess_a=state.excess_ma / MA_PER_A,
+    )
 
 
 def _amps(phases: Phases) -> Three:

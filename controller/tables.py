@@ -83,6 +83,9 @@ class Tables:
                     credit_export=circuit.credit_export,
                     clear_within_ns=circuit.clear_within_ns,
                     base_step_ma=circuit.base_step_ma,
+                    busbar_ma=_busbar_ma(circuit),
+                    sum_ma=_sum_ma(circuit),
+                    imbalance_ma=circuit.imbalance_ma,
                 )
                 for circuit in site.circuits
             ),
@@ -121,6 +124,20 @@ class Tables:
             if id_.startswith(OPERATOR):
                 kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
         return kernel
+
+
+def _busbar_ma(circuit: Circuit) -> Phases | None:
+    """What a bus bar carries for the chargers: behind what is fed in nobody sees the base load
+    on it, so that counts at its worst."""
+    if circuit.busbar_ma is None:
+        return None
+    return less(circuit.busbar_ma, circuit.worst_base_ma)
+
+
+def _sum_ma(circuit: Circuit) -> int | None:
+    if circuit.sum_ma is None:
+        return None
+    return max(0, circuit.sum_ma - sum(circuit.reserve_ma))
 
 
 def _source_row(meter: Meter, circuits: dict[str, int]) -> SourceRow:

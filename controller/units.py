@@ -7,6 +7,7 @@ written, so 0.1 means a tenth and not its nearest binary fraction.
 from decimal import ROUND_HALF_EVEN, Decimal
 
 MA_PER_A = 1_000
+VA_PER_KVA = 1_000
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 PPM_PER_PCT = 10_000

@@ -133,6 +133,16 @@ class LinkReport(_Model):
     since_s: float | None  # for how long it has been as it is; None: never was
 
 
+class TogetherReport(_Model):
+    """The three phases of a circuit together, in amperes: where its apparent power is bounded."""
+
+    cap_a: float
+    load_a: float | None  # None: blind
+    base_hi_a: float
+    draw_hi_a: float
+    excess_a: float
+
+
 class CircuitReport(_Model):
     id: str
     parent: str | None
@@ -146,6 +156,8 @@ class CircuitReport(_Model):
     blind: bool
     reading_age_s: float | None
     beyond_control: bool = False  # over, and nothing is left to shed
+    together: TogetherReport | None = None
+    busbar_a: Three | None = None  # what it carries for the chargers, whatever is fed in
 
 
 class ChargerReport(_Model):

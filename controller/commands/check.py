@@ -28,7 +28,7 @@ from controller.commands.verdicts import TITLES, remedy_text, say_derogation, wo
 from controller.configuration import Ground
 from controller.document.entries.derogation import Derogation
 from controller.document.problems import DocumentError, Problem
-from controller.document.quantities import GRID_PHASES
+from controller.document.quantities import ROWS
 from controller.places import places
 from controller.proof import Finding, Line, Proof, Watchdogs, prove
 from controller.relays import Relay, Unsafe
@@ -158,7 +158,7 @@ def _same_phases(findings: Iterator[Finding]) -> Iterator[Same]:
     alike: dict[object, tuple[list[str], Finding]] = {}
     for finding in findings:
         key = (finding.circuit, finding.source, finding.allowed_ma, finding.terms)
-        alike.setdefault(key, ([], finding))[0].append(GRID_PHASES[finding.phase])
+        alike.setdefault(key, ([], finding))[0].append(ROWS[finding.phase])
     return ((" ".join(phases), finding) for phases, finding in alike.values())
 
 
@@ -271,7 +271,7 @@ def _finding(finding: Finding, proof: Proof) -> dict[str, Any]:
         "line": int(finding.line),
         "name": finding.line.name.lower(),
         "circuit": finding.circuit,
-        "phase": GRID_PHASES[finding.phase],
+        "phase": ROWS[finding.phase],
         "source": finding.source,
         "passed": finding.passed,
         "derogated": not finding.passed and proof.covering(finding) is not None,

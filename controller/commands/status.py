@@ -29,6 +29,7 @@ from controller.wire import (
     PinReport,
     StatusReport,
     Three,
+    TogetherReport,
     ask_status,
 )
 
@@ -177,6 +178,11 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         remarks.append(f"meter silent for {_time(circuit.reading_age_s)}")
     if any(circuit.excess_a):
         remarks.append(f"OVER by {_three(circuit.excess_a)} A")
+    if circuit.together is not None:
+        remarks.append(_together(circuit.together))
+    if circuit.busbar_a is not None:
+        drawn = _three(circuit.draw_hi_a)
+        remarks.append(f"chargers may draw {drawn} of the bus bar's {_three(circuit.busbar_a)} A")
     if circuit.beyond_control:
         remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(
@@ -189,6 +195,12 @@ def _circuit(circuit: CircuitReport) -> list[str]:
         bound_by,
         ", ".join(remarks),
     ]
+
+
+def _together(all_phases: TogetherReport) -> str:
+    load = "?" if all_phases.load_a is None else f"{all_phases.load_a:g}"
+    over = f", OVER by {all_phases.excess_a:g} A" if all_phases.excess_a else ""
+    return f"together {load} of {all_phases.cap_a:g} A{over}"
 
 
 def _charger(charger: ChargerReport) -> list[str]:

@@ -9,7 +9,7 @@ from controller.curves import carries_ma as carries_for_ever_ma
 from controller.document.draft import Draft
 from controller.document.entries.circuit import CircuitEntry, Protection
 from controller.document.problems import found
-from controller.units import amperes_text
+from controller.units import MA_PER_A, amperes_text
 
 NOMINAL_V = 400
 
@@ -28,6 +28,9 @@ class Circuit:
     reserve_ma: Phases  # kept free below every cap
     base_step_ma: Phases | None = None  # what the base load rises at once; None: all of it
     limit_ma: Phases | None = None  # the operator's own, no more than the rating; None: none
+    busbar_ma: Phases | None = None  # of the bus bar itself, fed from however many sides
+    apparent_va: int | None = None  # of the three phases together
+    imbalance_ma: int | None = None  # how far one-phase draw may lift a phase above another
 
     @property
     def step_ma(self) -> Phases:
@@ -38,6 +41,13 @@ class Circuit:
     def phase_mv(self) -> int:
         """Nominal voltage, line to neutral."""
         return isqrt(self.nominal_v**2 * 1_000_000 // 3)
+
+    @property
+    def sum_ma(self) -> int | None:
+        """The apparent power as a sum of the three phases' currents, S / (U / √3), rounded down."""
+        if self.apparent_va is None:
+            return None
+        return isqrt(3 * (self.apparent_va * MA_PER_A) ** 2 // self.nominal_v**2)
 
 
 def resolve_circuits(draft: Draft) -> tuple[Circuit, ...]:
@@ -54,6 +64,7 @@ def resolve_circuits(draft: Draft) -> tuple[Circuit, ...]:
         _check_base(draft, index, entry, children.get(entry.id, []))
         _check_reserve(draft, index, entry)
         _check_step(draft, index, entry)
+        _check_busbar(draft, index, entry)
     return _planted(draft, children)
 
 
@@ -84,6 +95,9 @@ def _planted(draft: Draft, children: Mapping[str | None, list[int]]) -> tuple[Ci
             clear_within_ns=entry.clear_within_ns,
             reserve_ma=entry.reserve_ma,
             base_step_ma=entry.base_step_ma,
+            busbar_ma=entry.busbar_ma,
+            apparent_va=entry.apparent_va,
+            imbalance_ma=entry.imbalance_ma,
         )
         waiting += [(child, nominal_v) for child in reversed(children.get(entry.id, []))]
     return tuple(planted.values())
@@ -171,5 +185,17 @@ def _check_step(draft: Draft, index: int, entry: CircuitEntry) -> None:
                 f"{amperes_text(entry.worst_base_ma[phase])} A on L{phase + 1}; "
                 f"found {amperes_text(step_ma[phase])}",
                 *("circuit", index, "base_step_a"),
+            )
+            return
+
+
+def _check_busbar(draft: Draft, index: int, entry: CircuitEntry) -> None:
+    for phase in range(3):
+        if entry.busbar_ma is not None and entry.busbar_ma[phase] < entry.rating_ma[phase]:
+            draft.complain(
+                f"must carry at least what feeds it from one side, the rating, "
+                f"{amperes_text(entry.rating_ma[phase])} A on L{phase + 1}; "
+                f"found {amperes_text(entry.busbar_ma[phase])}: lower rating_a to it",
+                *("circuit", index, "busbar_a"),
             )
             return

@@ -15,9 +15,11 @@ from pydantic_core import CoreSchema, core_schema
 from cext.rows import NO_PHASE, Phases
 from controller.document.lines import NAMES, Line
 from controller.document.problems import found
-from controller.units import MA_PER_A, NS_MAX, NS_PER_S, PPM, PPM_PER_PCT, whole
+from controller.units import MA_PER_A, NS_MAX, NS_PER_S, PPM, PPM_PER_PCT, VA_PER_KVA, whole
 
 GRID_PHASES = ("L1", "L2", "L3")
+ALL_PHASES = "L1+L2+L3"  # what the three carry together
+ROWS = (*GRID_PHASES, ALL_PHASES)  # by index, as reasons and sums name them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +147,8 @@ def _date(value: object) -> str:
 _CIRCUIT = _quantity("A", MA_PER_A, 0, 10_000)
 CircuitAmperes = Annotated[Phases, _per_phase(_CIRCUIT)]
 """Currents of a circuit: a number, or one per phase."""
+KilovoltAmperes = Annotated[int, _quantity("kVA", VA_PER_KVA, 0, 10_000)]
+"""Kept in volt-amperes."""
 DeviceAmperes = Annotated[int, _quantity("A", MA_PER_A, 0, 1_000)]
 BreakerAmperes = Annotated[int, _quantity("A", MA_PER_A, 1, 10_000)]
 PickupAmperes = Annotated[int, _quantity("A", MA_PER_A, 1, 100_000)]

@@ -11,6 +11,8 @@ from controller.document.quantities import (
     ClearSeconds,
     CurveSeconds,
     CurveTimes,
+    DeviceAmperes,
+    KilovoltAmperes,
     PickupAmperes,
     ReleaseSeconds,
 )
@@ -114,4 +116,22 @@ class CircuitEntry(Entry):
         0,
         "reserve_a",
         "Kept free below every cap, for steps of the base load that nothing is fast enough for.",
+    )
+    busbar_ma: CircuitAmperes | None = Field(
+        default=None,
+        alias="busbar_a",
+        description="What the bus bar itself carries, however many sides feed it. Less the worst "
+        "base load, it bounds what all chargers below draw together, whatever is fed in here.",
+    )
+    apparent_va: KilovoltAmperes | None = Field(
+        default=None,
+        alias="apparent_kva",
+        description="What the three phases carry together at nominal voltage: the apparent power "
+        "of a transformer or of a contract.",
+    )
+    imbalance_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="imbalance_a",
+        description="How far chargers that draw on one phase only may lift that phase above "
+        "another; of managed chargers only.",
     )
