@@ -51,7 +51,6 @@ class Bay:
     def base_hi(self, phase: int = 0) -> int:
         return int(self.door.circuit(0).base_hi_ma[phase])
 
-    @property
     def frozen(self) -> bool:
         return bool(self.door.charger(0).frozen)
 
@@ -64,7 +63,7 @@ def charging(seconds: float = 90, **keys: Any) -> Bay:
 
 def test_what_stands_still_is_believed_while_nothing_was_to_change_it() -> None:
     bay = charging()
-    assert (bay.base_hi(), bay.frozen) == (10_000, False)
+    assert (bay.base_hi(), bay.frozen()) == (10_000, False)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_unchanged_through_a_reduction_it_proves_nothing(
     bay.base_ma = 100_000 - left_ma
     bay.run(12)
     assert bay.order == left_ma
-    assert bay.frozen == frozen, why
+    assert bay.frozen() == frozen, why
     if frozen:
         assert bay.base_hi() >= bay.base_ma + bay.order, "its draw is read as base load"
 
@@ -95,17 +94,17 @@ def test_not_yet_while_its_car_may_still_follow() -> None:
     bay.stands = flat(16_000)
     bay.base_ma = 90_000
     bay.run(6)
-    assert bay.order < 16_000 and not bay.frozen
+    assert bay.order < 16_000 and not bay.frozen()
 
 
 def test_it_is_believed_again_when_it_moves() -> None:
     bay = charging()
     bay.stands, bay.base_ma = flat(16_000), 88_000
     bay.run(12)
-    assert bay.frozen
+    assert bay.frozen()
     bay.stands = None
     bay.run(1)
-    assert not bay.frozen
+    assert not bay.frozen()
     bay.run(10)
     assert bay.base_hi() == 88_000
 
@@ -117,7 +116,7 @@ def test_one_that_draws_less_than_it_may_is_not_suspected_for_it() -> None:
     assert bay.order == 20_000
     bay.base_ma = 43_000
     bay.run(40)
-    assert bay.order < 20_000 and not bay.frozen and bay.base_hi() == 43_000
+    assert bay.order < 20_000 and not bay.frozen() and bay.base_hi() == 43_000
 
 
 def test_frozen_it_frees_no_phase_and_gives_back_no_share() -> None:
@@ -127,7 +126,7 @@ def test_frozen_it_frees_no_phase_and_gives_back_no_share() -> None:
     assert bay.order == 20_000, "it gives back what it does not use"
     assert bay.door.circuit(0).draw_hi_ma[1] == 0
     bay.stands, bay.base_ma = (16_000, 0, 0), 85_000
-    while not bay.frozen:
+    while not bay.frozen():
         bay.step()
     assert bay.door.circuit(0).draw_hi_ma[1] >= bay.order
     bay.base_ma = 0
@@ -143,7 +142,7 @@ def test_after_five_minutes_it_is_probed_downwards_and_goes_back() -> None:
     assert 15_000 <= low < back and back >= 19_500
     assert low + 300 < 16_000, "three times its resolution below what it shows"
     assert up_ns - down_ns <= 6 * S
-    assert not bay.frozen
+    assert not bay.frozen()
 
 
 def test_the_probe_says_why() -> None:
@@ -163,7 +162,7 @@ def test_the_probe_finds_what_does_not_move_and_does_not_try_again() -> None:
     before = len(bay.said)
     bay.run(900)
     changes = bay.said[before:]
-    assert bay.frozen and bay.base_hi() >= 10_000
+    assert bay.frozen() and bay.base_hi() >= 10_000
     orders = [ma for _, ma in changes]
     assert orders[0] < 16_000 and orders == sorted(orders), "down once, and back up"
 
@@ -172,7 +171,7 @@ def test_nobody_is_probed_below_its_minimum() -> None:
     bay = Bay(cap_ma=16_000)
     bay.run(900)
     assert {ma for _, ma in bay.said[1:]} <= {6000, *range(6000, 32_001)}
-    assert bay.order == 6000 and not bay.frozen
+    assert bay.order == 6000 and not bay.frozen()
 
 
 @pytest.mark.parametrize(
