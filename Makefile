@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,7 +11,7 @@ help: ## this list
 QUICK = style types imports build fast
 
 check: ## what quick does, every story in real time, the slow tests, the main ones installed
-	@. hil/parts.sh && make_parts $(QUICK) stories slow installed
+	@. hil/parts.sh && make_parts $(QUICK) searched stories slow installed
 
 quick: ## style, types, import contracts and the tests that need no real time
 	@. hil/parts.sh && make_parts $(QUICK)
@@ -45,6 +45,14 @@ installed: ## the main ones of the gateway's stories, as ./test and CI tell them
 
 gateway: build ## all stories on the installed product under a real systemd; STORIES="…" for some
 	@$(PYTHON) -m hil run --bench gateway --if-possible $(STORIES)
+
+HOURS ?= 50
+SEED ?= 1
+searched: build
+	@$(PYTHON) -m hil search --hours 50 --seed 1
+
+search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
+	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

@@ -17,6 +17,7 @@ cdef struct Guest:
     int32_t terminals  # uses terminals 1 to this one
     int64_t dead  # from a changed offer until the current begins to follow
     int64_t ramp  # from then until it has followed
+    int32_t gain_ppm  # it draws so much more than it is offered
     int64_t wanted  # energy, in mA x steps over all its phases
     int64_t taper
     int32_t seen_ma  # the offer it follows
@@ -42,6 +43,7 @@ cdef struct Station:
     int32_t obeys
     int32_t dark  # its supply is cut elsewhere
     int32_t current_ma  # on each phase in use
+    int32_t told_ma  # what it says of that; -1: the truth
     int32_t in_use  # phases
     int64_t settled_at  # energy is counted up to here
     int64_t delivered  # mA x steps over all phases
@@ -68,6 +70,7 @@ cdef struct Node:
     int64_t load_ma[TERMINALS]
     int64_t cap_ma[TERMINALS]
     int64_t worst_ma
+    int64_t above_ma[TERMINALS]  # the highest above the cap since the mark; negative: never above
     int64_t over_for  # steps without pause above the cap, now
     int64_t marked_over_for  # of these, since the mark
     int64_t longest

@@ -13,6 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 cdef enum:
     LEAST_OFFER_MA = 6000  # below it a vehicle stops (IEC 61851-1)
     TAPER_STEPS = 16  # a tapering current is renewed this often
+    MILLION = 1_000_000
 
 cdef int64_t NEVER = NEVER_NS
 cdef int32_t UNWIRED = NO_PHASE
@@ -51,10 +52,12 @@ cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil:
 
 
 cdef void watch_cap(Node* node, int64_t tolerance_ma) noexcept nogil:
-    cdef int64_t excess = node.load_ma[0] - node.cap_ma[0]
+    cdef int64_t excess = -NEVER, above
     cdef int32_t phase
-    for phase in range(1, TERMINALS):
-        excess = max(excess, node.load_ma[phase] - node.cap_ma[phase])
+    for phase in range(TERMINALS):
+        above = node.load_ma[phase] - node.cap_ma[phase]
+        node.above_ma[phase] = max(node.above_ma[phase], above)
+        excess = max(excess, above)
     node.worst_ma = max(node.worst_ma, excess)
     if excess <= tolerance_ma:
         node.over_for = node.marked_over_for = 0
@@ -171,7 +174,9 @@ cdef int32_t wish(Guest* car) noexcept nogil:
     """What the vehicle would draw, were it there already."""
     if not car.plugged or car.wanted <= 0 or car.seen_ma < LEAST_OFFER_MA:
         return 0
-    return min(car.seen_ma, car.max_ma)
+    return min(
+        <int32_t>(car.seen_ma + <int64_t>car.seen_ma * car.gain_ppm // MILLION), car.max_ma
+    )
 
 
 cdef int32_t tapered(Guest* car, int32_t ma) noexcept nogil:

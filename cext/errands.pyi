@@ -19,9 +19,9 @@ class Errands(Agenda):
 
     They report each poll and write what is new, was lost, or must be renewed, without a line of
     Python for each; a request and its reply take `exchange_ns`. A charger whose id is in `silent`
-    does not answer, and while "io" is in `stalled` nobody talks. `went` is told each instant before
-    anything happens at it; `reported` each charger's index, the instant and its currents by grid
-    phase, None where it measures none.
+    does not answer, to one in `deaf` no write gets through, and while "io" is in `stalled` nobody
+    talks. `went` is told each instant before anything happens at it; `reported` each charger's
+    index, the instant and its currents by grid phase, None where it measures none.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Errands(Agenda):
         reported: Callable[[int, int, Phases | None], None],
         silent: Set[str],
         stalled: Set[str],
+        deaf: Set[str] = frozenset(),
     ) -> None: ...
     def drive(
         self,

@@ -151,6 +151,7 @@ cdef class Errands(Agenda):
     cdef object reported
     cdef object silent
     cdef object stalled
+    cdef object deaf
     cdef list ids
     cdef Driver* drivers
     cdef int32_t drivers_n
@@ -159,7 +160,7 @@ cdef class Errands(Agenda):
     cdef readonly int64_t setpoint_writes
 
     def __init__(self, Kernel kernel not None, Plant plant not None, exchange_ns, went, reported,
-                 silent, stalled):
+                 silent, stalled, deaf=frozenset()):
         super().__init__(went)
         self.kernel = kernel
         self.plant = plant
@@ -167,6 +168,7 @@ cdef class Errands(Agenda):
         self.reported = reported
         self.silent = silent
         self.stalled = stalled
+        self.deaf = deaf
         self.ids = []
 
     def __dealloc__(self):
@@ -277,7 +279,7 @@ cdef class Errands(Agenda):
             current[terminal] = 0
         for terminal in range(TERMINALS):
             if driver.phase[terminal] >= 0:
-                current[driver.phase[terminal]] += self.plant._terminal(station, terminal)
+                current[driver.phase[terminal]] += self.plant.told(station, terminal)
         pthread_mutex_lock(&self.kernel.lock)
         note_report(
             &self.kernel.world, who, self.now, station.offered_ma,
@@ -331,7 +333,7 @@ cdef class Errands(Agenda):
         cdef int32_t ma
         cdef int64_t tick
         driver.writing = 0
-        if not self.answers(who):
+        if not self.answers(who) or (self.deaf and self.ids[who] in self.deaf):
             return 0
         if not self.plant.take_setpoint(
             &self.plant.depot.stations[who], driver.arriving_ma

@@ -54,6 +54,8 @@ class Plant:
         """Whether it is closed."""
     def set_obeys(self, charger: int, obeys: bool) -> None:
         """False: goes on drawing what it drew, whatever is written."""
+    def set_told(self, charger: int, told_ma: int | None) -> None:
+        """What it reports of each phase it uses, whatever it draws; None: what it draws."""
     # what a controller can do and see
     def write_setpoint(self, charger: int, ma: int) -> bool:
         """Accepted by the charger's register: takes effect, feeds its watchdog.
@@ -89,7 +91,10 @@ class Plant:
     def set_cap(self, circuit: int, cap_ma: Phases) -> None: ...
     def cap(self, circuit: int) -> Phases: ...
     def over(self, circuit: int) -> Over: ...
+    def above(self, circuit: int) -> Phases:
+        """The highest load above the cap of each phase since the last `mark()`, in inner steps;
+        negative where it never was above."""
     def mark(self) -> None:
-        """Begins a new measuring window for `over()` of every circuit."""
+        """Begins a new measuring window for `over()` and `above()` of every circuit."""
     def offered_total_ma(self) -> int:
         """Σ of setpoints in force: for "nothing rose"."""

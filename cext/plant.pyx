@@ -31,6 +31,7 @@ from cext.depot cimport (
 
 cdef enum:
     MOST_MA = 10_000_000
+    MOST_GAIN_PPM = 500_000
     MOST_PAST = 1 << 20  # steps a meter may lag
     MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
@@ -95,6 +96,7 @@ cdef class Plant:
         node.chance = ~node.random
         for phase in range(TERMINALS):
             node.cap_ma[phase] = NEVER_NS // 2
+            node.above_ma[phase] = -NEVER_NS
         self.depot.nodes_n = i + 1
         return 0
 
@@ -110,6 +112,7 @@ cdef class Plant:
         station.watchdog = self._steps(charger.watchdog_ns)
         station.boot = self._steps(charger.boot_ns)
         station.obeys = 1
+        station.told_ma = -1
         offer(station, station.power_on_ma, 0)
         station.changes = 0
         station.next_at = NEVER_NS
@@ -193,6 +196,7 @@ cdef class Plant:
         guest.plugged = 1
         guest.max_ma = whole(car.max_ma, 0, MOST_MA, "max_ma")
         guest.terminals = whole(car.phases, 1, TERMINALS, "phases")
+        guest.gain_ppm = whole(car.gain_ppm, 0, MOST_GAIN_PPM, "gain_ppm")
         guest.dead = max(1, self._steps(car.reaction_ns) // 2)
         guest.ramp = max(1, self._steps(car.reaction_ns) - guest.dead)
         guest.wanted = self._charge(car.energy_wh, NEVER_NS // 2)
@@ -263,6 +267,11 @@ cdef class Plant:
         station.obeys = 1 if obeys else 0
         if station.obeys:
             tell(station, station.offered_ma, self.depot.now)
+
+    def set_told(self, charger, told_ma):
+        """What it reports of each phase it uses, whatever it draws; None: what it draws."""
+        cdef Station* station = self._station(charger)
+        station.told_ma = -1 if told_ma is None else whole(told_ma, 0, MOST_MA, "told_ma")
 
     # What a controller can do and see
 
@@ -354,6 +363,13 @@ cdef class Plant:
         cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
         return station.current_ma if used else 0
 
+    cdef int32_t told(self, Station* station, int32_t terminal) noexcept:
+        """The current at a terminal as the charger reports it."""
+        cdef int32_t ma = self._terminal(station, terminal)
+        if station.told_ma < 0 or terminal >= station.car.terminals or not station.car.plugged:
+            return ma
+        return station.told_ma if station.phase[terminal] != UNWIRED else 0
+
     cdef int32_t shown_state(self, Station* station) noexcept:
         """rows.Vehicle: none, connected or charging."""
         if not station.car.plugged:
@@ -408,11 +424,17 @@ cdef class Plant:
         return Over(
             node.worst_ma, node.longest * self.step_ns, node.over_for * self.step_ns)
 
+    def above(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return node.above_ma[0], node.above_ma[1], node.above_ma[2]
+
     def mark(self):
-        """Begins a new measuring window for `over()` of every circuit."""
-        cdef int32_t i
+        """Begins a new measuring window for `over()` and `above()` of every circuit."""
+        cdef int32_t i, phase
         for i in range(self.depot.nodes_n):
             self.depot.nodes[i].worst_ma = 0
+            for phase in range(TERMINALS):
+                self.depot.nodes[i].above_ma[phase] = -NEVER_NS
             self.depot.nodes[i].longest = self.depot.nodes[i].marked_over_for = 0
 
     def offered_total_ma(self):

@@ -28,6 +28,7 @@ class Car(NamedTuple):
     reaction_ns: int  # 0.5 to 5 s
     energy_wh: int  # wanted
     taper_wh: int  # within the last `taper_wh` the current falls linearly to 6 A
+    gain_ppm: int = 0  # it draws so much more than it is offered, within its own maximum
 
 
 class PlantChargerState(NamedTuple):

@@ -81,6 +81,7 @@ class VirtualClock:
 
     def __init__(self, now_ns: int) -> None:
         self.at_ns = now_ns
+        self.ahead_ns = 0  # by how much the wall clock is wrong
 
     def go_to(self, now_ns: int) -> None:
         self.at_ns = now_ns
@@ -89,7 +90,7 @@ class VirtualClock:
         return self.at_ns
 
     def utc_ns(self) -> int:
-        return UTC_BEGIN_NS + self.at_ns
+        return UTC_BEGIN_NS + self.at_ns + self.ahead_ns
 
     def trusted(self) -> bool:
         return True
@@ -99,7 +100,8 @@ class VirtualEnforcer:
     """The enforcer process on a plant, from its start at `now_ns` until it is forgotten.
 
     Devices whose id is in `silent` do not answer. Meters and clamps in `shows` show another thing
-    than there is: a function of the currents at their terminals. `leases` are the limits saved by
+    than there is: a function of the currents at their terminals, None where a reading is lost.
+    Writes to chargers in `deaf` get lost. `leases` are the limits saved by
     the enforcer before this one. Threads whose name is in
     `stalled` stand still: the "kernel" that decides, the "io" that talks. `disputed` is told of
     each decision that a guard disputes: it holds nothing back here, and without this there is none.
@@ -113,7 +115,8 @@ class VirtualEnforcer:
         silent: Set[str] = frozenset(),
         leases: Mapping[str, Lease] | None = None,
         stalled: Set[str] = frozenset(),
-        shows: Mapping[str, Callable[[Phases], Phases]] | None = None,
+        shows: Mapping[str, Callable[[Phases], Phases | None]] | None = None,
+        deaf: Set[str] = frozenset(),
         disputed: Callable[[Verdict], None] | None = None,
     ) -> None:
         tables = Tables.of(site)
@@ -129,6 +132,7 @@ class VirtualEnforcer:
             self.image.note_report,
             silent,
             stalled,
+            deaf,
         )
         self.plant = plant
         self.silent = silent
@@ -194,7 +198,10 @@ class VirtualEnforcer:
     def post_reading(self, source: str, shown_ma: Phases) -> None:
         """As its driver does: what cannot be a reading is none."""
         if source in self.shows:
-            shown_ma = self.shows[source](shown_ma)
+            seen_ma = self.shows[source](shown_ma)
+            if seen_ma is None:
+                return
+            shown_ma = seen_ma
         try:
             self.image.post_meter(source, MeterReading(self.clock.at_ns, shown_ma))
         except ValueError:

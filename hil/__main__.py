@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "tell stories on a bench, and judge them",
     "demo": "a live depot, with faults to cause",
     "bench": "measure what is claimed, and judge it",
+    "search": "search random depots for a broken promise",
     "abroad": "test the wheel on other machines and other Pythons",
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",

@@ -1,0 +1,225 @@
+"""The judge: what truly flows against what truly may, at every instant, by the plant alone.
+
+What nobody can prevent is allowed for, and exactly so: a step of base load or a fallen cap flows
+until the site's declared times are over, and no more flows than those steps together. Outside
+such times nothing may be over. Where all that could be lowered is at 0, nothing more is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cext.plant import Plant
+from cext.rows import Phases
+from controller.site import Site
+from hil.search.bounds import NS_PER_S, TRUSTED_NS, Tree, bounds
+
+ROUNDING_MA = 60
+ENDLESS: Phases = (1 << 40, 1 << 40, 1 << 40)
+NOTHING: Phases = (0, 0, 0)
+NOTHING_MA = 500
+RISES_MA = 200  # of an ill charger's current: a smaller rise is none
+PROVING_NS = 10 * NS_PER_S  # a start expects every charger to answer within
+
+
+class Finding(NamedTuple):
+    """One thing that must not be."""
+
+    kind: str  # over, doubt, start, crash or taken
+    t_s: float
+    what: str  # a sentence
+
+
+class FoundError(Exception):
+    """The search has found something."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.what)
+        self.finding = finding
+
+
+@dataclass(slots=True)
+class _Stand:
+    """How one circuit stands."""
+
+    excused_ns: int = 0  # until then an excess is the answer under way
+    wakes_ns: int = 0  # until then what is permitted may be more than fits
+    ill_ns: int = 0  # until then a source here is not what it should be
+    stands_ma: list[int] = field(default_factory=lambda: [0, 0, 0])  # over with nothing to lower
+    sizes: list[tuple[int, Phases]] = field(default_factory=list)  # until when, how much explains
+
+
+class Judge:
+    """Told of all that happens, by whoever makes it happen; looks at the plant."""
+
+    def __init__(self, site: Site, plant: Plant, tolerance_ma: list[int]) -> None:
+        self.site = site
+        self.plant = plant
+        self.tree = Tree(site)
+        self.bounds = bounds(site, self.tree)
+        self.now_ns = 0
+        self.dead = False
+        self._tolerance_ma = [each + ROUNDING_MA for each in tolerance_ma]
+        self._stands = [_Stand() for _ in site.circuits]
+        self._ill_ns = [0] * len(site.chargers)
+        self._drawn_ma = [0] * len(site.chargers)
+        self._dead_ns = 0
+
+    # What happens
+
+    def cause(self, circuit: int, size_ma: Phases = NOTHING, more_ns: int = 0) -> None:
+        """Something outside drives a circuit up; its answer may take the declared time."""
+        stand, bound = self._stands[circuit], self.bounds[circuit]
+        for_ns = bound.react_ns + more_ns
+        if any(self._ill_ns[i] > self.now_ns for i in self.tree.below[circuit]):
+            for_ns += bound.ill_ns
+        if stand.ill_ns > self.now_ns:
+            for_ns += bound.blind_ns
+        until_ns = self.now_ns + for_ns
+        stand.excused_ns = max(stand.excused_ns, until_ns)
+        stand.wakes_ns = max(stand.wakes_ns, until_ns + bound.calm_ns)
+        if any(size_ma):
+            stand.sizes.append((until_ns + bound.calm_ns, size_ma))
+
+    def base(self, circuit: str, rise_ma: Phases) -> None:
+        """The base load here rose by so much."""
+        if not any(rise_ma):
+            return
+        for index in self.tree.above(circuit):
+            if self.dead:
+                self._explain(index, self._dead_ns, rise_ma)
+            elif self.bounds[index].measured:  # elsewhere all of it is counted all the time
+                self.cause(index, rise_ma)
+
+    def cap(self, circuit: int, fall_ma: Phases) -> None:
+        self.cause(circuit, fall_ma)
+
+    def wake(self, charger: int, reaction_ns: int) -> None:
+        """A vehicle may draw more; what it is permitted must fit, unless a step was just before."""
+        for index in self.tree.paths[charger]:
+            if self.now_ns < self._stands[index].wakes_ns:
+                self.cause(index, more_ns=reaction_ns)
+
+    def charger_ill(self, charger: int, until_ns: int) -> None:
+        """It does not do as it should until then, and is given time to come round."""
+        bound = self.bounds[self.tree.paths[charger][0]]
+        if self._ill_ns[charger] <= self.now_ns:
+            self._drawn_ma[charger] = self._may_draw(charger)
+        until_ns += bound.react_ns + bound.ill_ns
+        self._ill_ns[charger] = max(self._ill_ns[charger], until_ns)
+        for index in self.tree.paths[charger]:
+            self.cause(index, more_ns=max(0, until_ns - self.now_ns))
+
+    def source_ill(self, circuit: str, until_ns: int, lies: bool, alone: bool) -> None:
+        """A source is lost, or lies. `alone`: nothing honest that counts there contradicts it."""
+        index = self.tree.index[circuit]
+        stand, bound = self._stands[index], self.bounds[index]
+        until_ns += TRUSTED_NS if lies else 0
+        stand.ill_ns = max(stand.ill_ns, until_ns + bound.blind_ns)
+        lasts_ns = until_ns - self.now_ns if lies and alone else 0
+        self.cause(index, ENDLESS if lies and alone else NOTHING, lasts_ns)
+
+    def stall(self, until_ns: int, long: bool) -> None:
+        for index in range(len(self.bounds)):
+            more_ns = until_ns - self.now_ns + 2 * NS_PER_S
+            self.cause(index, ENDLESS if long else NOTHING, more_ns + PROVING_NS * long)
+
+    def died(self) -> None:
+        """Nobody is there: what is over must be gone when the chargers have fallen back."""
+        self.dead = True
+        for bound in self.bounds:
+            self._dead_ns = max(self._dead_ns, self.now_ns + bound.alone_ns)
+        for stand in self._stands:  # what had to be answered is not, until then
+            stand.excused_ns = max(stand.excused_ns, self._dead_ns)
+            stand.sizes = [(max(until_ns, self._dead_ns), size) for until_ns, size in stand.sizes]
+
+    def lives(self) -> None:
+        """Somebody is there again, or for the first time."""
+        self.dead = False
+        for index in range(len(self.bounds)):
+            self.cause(index, ENDLESS, PROVING_NS)
+
+    def _explain(self, circuit: int, until_ns: int, size_ma: Phases) -> None:
+        stand = self._stands[circuit]
+        stand.excused_ns = max(stand.excused_ns, until_ns)
+        stand.sizes.append((until_ns, size_ma))
+
+    # What is
+
+    def look(self, now_ns: int) -> None:
+        """Judges what was since the last look. Raises FoundError."""
+        before_ns, self.now_ns = self.now_ns, now_ns
+        self.watch_ill()
+        for index in range(len(self.bounds)):
+            above_ma = self.plant.above(index)
+            if max(above_ma) > self._tolerance_ma[index]:
+                for phase, ma in enumerate(above_ma):
+                    self._judge(index, phase, ma, before_ns)
+            else:
+                self._stands[index].stands_ma = [0, 0, 0]
+        self.plant.mark()
+
+    def _may_draw(self, charger: int) -> int:
+        """What a vehicle there draws, or is about to."""
+        state = self.plant.charger(charger)
+        return max(*state.current_ma, state.offered_ma)
+
+    def watch_ill(self) -> None:
+        """What an ill charger does by itself drives its circuits up."""
+        for charger, until_ns in enumerate(self._ill_ns):
+            if until_ns <= self.now_ns:
+                continue
+            drawn_ma = self._may_draw(charger)
+            rise_ma = drawn_ma - self._drawn_ma[charger]
+            self._drawn_ma[charger] = drawn_ma
+            if rise_ma > RISES_MA:
+                wired = self.site.chargers[charger].phases
+                first, second, third = (rise_ma if phase in wired else 0 for phase in range(3))
+                for index in self.tree.paths[charger]:
+                    if self.dead:
+                        self._explain(index, self._dead_ns, (first, second, third))
+                    else:
+                        self.cause(index, (first, second, third))
+
+    def _judge(self, circuit: int, phase: int, above_ma: int, before_ns: int) -> None:
+        stand = self._stands[circuit]
+        stand.sizes = [each for each in stand.sizes if each[0] >= before_ns]
+        if above_ma <= self._tolerance_ma[circuit]:
+            stand.stands_ma[phase] = 0
+            return
+        if self._beyond_control(circuit, phase, above_ma):
+            stand.stands_ma[phase] = above_ma
+            return
+        explained_ma = stand.stands_ma[phase] + sum(size_ma[phase] for _, size_ma in stand.sizes)
+        excused = before_ns < stand.excused_ns
+        if excused and above_ma <= explained_ma + self._tolerance_ma[circuit]:
+            return
+        name = self.site.circuits[circuit].id
+        load_ma, cap_ma = self.plant.load(circuit)[phase], self.plant.cap(circuit)[phase]
+        where = (
+            f"L{phase + 1} of {name} carried {above_ma / 1000:.2f} A more than it may "
+            f"(now {load_ma / 1000:.1f} of {cap_ma / 1000:.1f} A)"
+        )
+        if excused:
+            why = f"; all that happened explains {explained_ma / 1000:.2f} A"
+        else:
+            why = f", {(self.now_ns - stand.excused_ns) / 1e9:.1f} s after it had to be answered"
+        raise FoundError(Finding("over", self.now_ns / 1e9, where + why))
+
+    def _beyond_control(self, circuit: int, phase: int, above_ma: int) -> bool:
+        """All that does as it should is at 0; or dead, what is over is what ill ones draw."""
+        below = self.tree.below[circuit]
+        ill = [i for i in below if self._ill_ns[i] > self.now_ns]
+        if self.dead:
+            more_ma = sum(
+                max(0, max(self.plant.charger(i).current_ma) - self.site.chargers[i].alone_ma)
+                for i in ill
+            )
+            return above_ma <= more_ma + self._tolerance_ma[circuit]
+        return all(self._on(i, phase) < NOTHING_MA for i in below if i not in ill)
+
+    def _on(self, charger: int, phase: int) -> int:
+        wired = self.site.chargers[charger].phases
+        drawn_ma = self.plant.charger(charger).current_ma
+        return sum(ma for grid, ma in zip(wired, drawn_ma, strict=True) if grid == phase)

@@ -1,0 +1,450 @@
+"""A case told on the plant: the real kernel, image, limits and doubts, and all that goes wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from cext.errands import Agenda
+from cext.plant import Car
+from cext.rows import Phases
+from controller.document.clamps import Clamp
+from controller.document.devices import Meter
+from controller.limits import Lease, RefusedLimitError
+from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
+from hil.search.case import Case, Table
+from hil.search.cloud import Cloud
+from hil.search.eyes import LIES, Eye
+from hil.search.judge import Finding, FoundError, Judge
+from hil.search.sites import read_site
+from hil.search.units import milliamps, nanoseconds
+from hil.truth import Truth
+
+DOUBTS = {
+    *("lost", "drops", "silent", "deaf", "clock", "flood", "stall", "restart", "power_cut", "cloud")
+}
+LAPSES = {"stall", "restart", "power_cut", "cloud"}  # a source may be lost with them
+CALM_NS = 45_000_000_000  # so long nothing has happened and nothing rose
+DOUBT_NS = 20_000_000_000  # so long after a fault nothing may rise
+LOOK_NS = 500_000_000
+START_NS = 1_000_000_000  # from a process's start until it is at work
+SOON_NS = 20_000_000_000  # after a thing of a moment
+
+
+class Doubt(NamedTuple):
+    """A fault that nothing may rise for, until another thing happens or the time is over."""
+
+    event: Table
+    until_ns: int
+    orders_ma: list[int]
+
+
+def rise(before: Phases, after: Phases) -> Phases:
+    """By how much each phase is higher now, 0 where it is not."""
+    first, second, third = (max(0, b - a) for a, b in zip(before, after, strict=True))
+    return first, second, third
+
+
+class Ailing:
+    """Ids that something ails, however often at a time."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self.ids: set[str] = set()
+
+    def begin(self, who: str) -> None:
+        self._count[who] += 1
+        self.ids.add(who)
+
+    def end(self, who: str) -> None:
+        self._count[who] -= 1
+        if not self._count[who]:
+            self.ids.discard(who)
+
+
+class World:
+    """One run of a case, from 0 ns to its end."""
+
+    def __init__(self, case: Case, twin: bool = False) -> None:
+        """`twin`: only to be compared with."""
+        self.case = case
+        self.site = read_site(case)
+        self.rows = hardware(self.site)
+        self.plant = build_plant(self.site, case.seed, self.rows, case.step_ms * 1_000_000)
+        self.truth = Truth(self.site)
+        self.now_ns = 0
+        self.agenda = Agenda(self._go_on)
+        self.enforcer: VirtualEnforcer | None = None
+        self.circuits = {circuit.id: i for i, circuit in enumerate(self.site.circuits)}
+        self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
+        every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
+        self.sources = {each.id: each for each in every}
+        self._silent, self._deaf, self.stalled = Ailing(), Ailing(), Ailing()
+        self._eyes = {
+            each.id: Eye(case.seed + i, each.error_ma, each in self.site.meters)
+            for i, each in enumerate(self.sources.values())
+        }
+        self._own_ma: dict[str, Phases] = {}
+        self._noise_ma: dict[str, int] = {}
+        self._standby_ma = self._standby()
+        self._caps_ma: list[Phases] = []
+        self._orders: list[int | None] = []  # at the last look
+        self._rose_ns = self._stirred_ns = 0
+        self._doubt: Doubt | None = None
+        self._twin = twin
+        self._older: list[int] = [0] * len(self.chargers)  # what each was told before
+        self._leases: dict[str, Lease] = {}
+        self._cloud = Cloud(self)
+        self.life = self._deaths = 0  # of the enforcer
+        noise = [self._noise_below(index) for index in range(len(self.circuits))]
+        self.judge = Judge(self.site, self.plant, noise)
+        self.happened: list[str] = []
+
+    def run(self) -> Finding | None:
+        """What was found, or None."""
+        try:
+            self._begin()
+            self.agenda.run_until(nanoseconds(self.case.duration_s))
+            self.look()
+        except FoundError as found:
+            return found.finding
+        return None
+
+    # Time
+
+    def _go_on(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+        if self.enforcer is not None:
+            self.enforcer.run_until(now_ns)
+        self.plant.advance(now_ns)
+
+    def _begin(self) -> None:
+        let_go(self.site, self.plant)
+        self.plant.advance(0)
+        for base in self.case.base:
+            self._base(base)
+        for vehicle in self.case.vehicles:
+            self._plug(vehicle)
+        for meter in self.site.meters:
+            lag_ns = nanoseconds(self.case.lags.get(meter.id, 0.0))
+            self.plant.set_meter(self.circuits[meter.circuit], lag_ns, 0)
+        self._start()
+        for event in self.case.events:
+            self.agenda.at(nanoseconds(event["t_s"]), partial(self._happens, event))
+        self.agenda.at(LOOK_NS, self._look_again)
+
+    def _look_again(self) -> None:
+        self.agenda.at(self.now_ns + LOOK_NS, self._look_again)
+        self.look()
+
+    def look(self) -> None:
+        self.judge.look(self.now_ns)
+        self.set_caps()
+        if self.enforcer is None:
+            return
+        orders = self.enforcer.kernel.setpoints()
+        if orders != self._orders:
+            self._note(orders)
+
+    def _note(self, orders: list[int | None]) -> None:
+        before, self._orders = self._orders or [None] * len(orders), orders
+        for i, (was, now) in enumerate(zip(before, orders, strict=True)):
+            if now is None or was == now:
+                continue
+            if was is None:
+                self._check_first(i, now)
+            else:
+                self._older[i] = was
+                if now > was:
+                    self._rose_ns = self.now_ns
+            if self._doubt is not None:
+                self._check_doubt(i, now, self._doubt)
+
+    def _check_first(self, charger: int, order_ma: int) -> None:
+        """A start orders no more than what the charger does alone."""
+        alone_ma = self.site.chargers[charger].alone_ma
+        if order_ma > alone_ma:
+            name = self.site.chargers[charger].id
+            what = f"the first order of {name} is {order_ma} mA; alone it does {alone_ma}"
+            raise FoundError(Finding("start", self.now_ns / 1e9, what))
+
+    def _expect(self, event: Table) -> None:
+        """Out of a calm, a fault that only takes knowledge away: nothing may rise for it."""
+        calm_ns = self.now_ns - max(self._rose_ns, self._stirred_ns)
+        lapses = event["do"] in LAPSES and bool(self.site.limit_sources)
+        self._doubt = None
+        if calm_ns >= CALM_NS and event["do"] in DOUBTS and not lapses and not self._twin:
+            orders = [0 if each is None else each for each in self._orders]
+            self._doubt = Doubt(event, self.now_ns + DOUBT_NS, orders)
+        self._stirred_ns = self.now_ns
+
+    def _check_doubt(self, charger: int, order_ma: int, doubt: Doubt) -> None:
+        if self.now_ns > doubt.until_ns or order_ma <= doubt.orders_ma[charger]:
+            return
+        events = [event for event in self.case.events if event is not doubt.event]
+        without = World(replace(self.case, events=events), twin=True).order_at(charger, self.now_ns)
+        if without is not None and order_ma <= without:
+            return  # it would have risen anyway
+        name = self.site.chargers[charger].id
+        what = (
+            f"{name} was raised from {doubt.orders_ma[charger]} to {order_ma} mA after "
+            f"{told(doubt.event)}; without that it is at {without}"
+        )
+        raise FoundError(Finding("doubt", self.now_ns / 1e9, what))
+
+    def order_at(self, charger: int, at_ns: int) -> int | None:
+        """What a charger is told then, in a world that nothing is found in."""
+        self._begin()
+        self.agenda.run_until(at_ns)
+        return None if self.enforcer is None else self.enforcer.kernel.setpoints()[charger]
+
+    def set_caps(self) -> None:
+        """What truly may flow from now on; without anybody alive, the ratings only."""
+        if self.judge.dead:
+            caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
+        else:
+            caps_ma = self.truth.caps_ma(self.now_ns)
+        if caps_ma == self._caps_ma:
+            return
+        for index, cap_ma in enumerate(caps_ma):
+            if self._caps_ma:
+                fall_ma = rise(cap_ma, self._caps_ma[index])
+                if any(fall_ma):
+                    self.judge.cap(index, fall_ma)
+            self.plant.set_cap(index, cap_ma)
+        self._caps_ma = caps_ma
+
+    # What happens
+
+    def _happens(self, event: Table) -> None:
+        self.look()
+        self._expect(event)
+        self.happened.append(f"{event['t_s']:.1f} s: {told(event)}")
+        acts: dict[str, Callable[[Table], None]] = {
+            "base": self._base,
+            "plug": self._plug,
+            "unplug": self._unplug,
+            "wish": self._wish,
+            "limit": self._cloud.limit,
+            "silent": self._charger_silent,
+            "deaf": self._charger_deaf,
+            "disobeys": self._disobeys,
+            "reboot": self._reboot,
+            "forgets": self._forgets,
+            "told": self._told,
+            "old_write": self._old_write,
+            "stall": self._stall,
+            "restart": self._restart,
+            "power_cut": self._power_cut,
+            "clock": self._clock,
+            "cloud": self._cloud.lose,
+            "flood": self._cloud.flood,
+        }
+        acts.get(event["do"], self._source_ill)(event)
+        self.judge.watch_ill()
+        self.set_caps()
+
+    def after(self, for_s: float, act: Callable[[], None]) -> None:
+        def then() -> None:
+            self.look()
+            act()
+
+        self.agenda.at(self.now_ns + nanoseconds(for_s), then)
+
+    # The depot
+
+    def _base(self, event: Table) -> None:
+        circuit = event["circuit"]
+        own_ma, noise_ma = milliamps(event["load_a"]), round(event["noise_a"] * 1000)
+        before_ma = self._own_ma.get(circuit, (0, 0, 0))
+        self._own_ma[circuit] = own_ma
+        standby_ma = self._standby_ma[circuit]
+        first, second, third = map(int.__add__, own_ma, standby_ma)
+        self.plant.set_base(self.circuits[circuit], (first, second, third), noise_ma)
+        self.judge.base(circuit, rise(before_ma, own_ma))
+
+    def _standby(self) -> dict[str, Phases]:
+        """What chargers draw besides charging, as part of the load beside them."""
+        found = {circuit.id: [0, 0, 0] for circuit in self.site.circuits}
+        for charger in self.site.chargers:
+            for phase in charger.phases:
+                if phase >= 0:
+                    found[charger.circuit][phase] += charger.standby_ma
+        return {circuit: (ma[0], ma[1], ma[2]) for circuit, ma in found.items()}
+
+    def _noise_below(self, index: int) -> int:
+        """By how much the base loads of a circuit and below may differ from one look to another."""
+        noise_a = 0.0
+        tree = {c.id: c.parent for c in self.site.circuits}
+        for base in self.case.base:
+            here: str | None = base["circuit"]
+            while here is not None:
+                noise_a += base["noise_a"] if self.circuits[here] == index else 0
+                here = tree[here]
+        return round(2000 * noise_a)
+
+    def _plug(self, event: Table) -> None:
+        car = Car(
+            max_ma=round(event["max_a"] * 1000),
+            phases=event["phases"],
+            reaction_ns=nanoseconds(event["reaction_s"]),
+            energy_wh=round(event["energy_kwh"] * 1000),
+            taper_wh=0,
+            gain_ppm=event["gain_pct"] * 10_000,
+        )
+        charger = self.chargers[event["charger"]]
+        self.plant.plug(charger, car)
+        self.judge.wake(charger, car.reaction_ns)
+
+    def _unplug(self, event: Table) -> None:
+        self.plant.unplug(self.chargers[event["charger"]])
+
+    def _wish(self, event: Table) -> None:
+        charger = self.chargers[event["charger"]]
+        try:
+            self.plant.set_car_max(charger, round(event["max_a"] * 1000))
+        except ValueError:
+            return  # nobody is plugged in
+        self.judge.wake(charger, 5_000_000_000)
+
+    # Meters and clamps
+
+    def _source_ill(self, event: Table) -> None:
+        source, what = event["source"], event["do"]
+        until_ns = self.now_ns + nanoseconds(event["for_s"])
+        row = self.sources[source]
+        signed = any(each.circuit == row.circuit for each in self.site.meters)
+        counts = row in self.site.meters or not signed
+        self.judge.source_ill(row.circuit, until_ns, what in LIES, counts)
+        if what == "lost":
+            self._silent.begin(source)
+            self.after(event["for_s"], partial(self._silent.end, source))
+        else:
+            self._eyes[source].begin(what)
+            self.after(event["for_s"], partial(self._eyes[source].end, what))
+
+    # Chargers
+
+    def _ill(self, event: Table) -> tuple[str, int]:
+        charger = event["charger"]
+        for_ns = nanoseconds(event["for_s"]) if "for_s" in event else SOON_NS
+        self.judge.charger_ill(self.chargers[charger], self.now_ns + for_ns)
+        return charger, self.chargers[charger]
+
+    def _charger_silent(self, event: Table) -> None:
+        charger, _ = self._ill(event)
+        self._silent.begin(charger)
+        self.after(event["for_s"], partial(self._silent.end, charger))
+
+    def _charger_deaf(self, event: Table) -> None:
+        charger, _ = self._ill(event)
+        self._deaf.begin(charger)
+        self.after(event["for_s"], partial(self._deaf.end, charger))
+
+    def _disobeys(self, event: Table) -> None:
+        _, index = self._ill(event)
+        self.plant.set_obeys(index, False)
+        self.after(event["for_s"], partial(self.plant.set_obeys, index, True))
+
+    def _reboot(self, event: Table) -> None:
+        _, index = self._ill(event)
+        self.plant.power_cycle(index)
+
+    def _forgets(self, event: Table) -> None:
+        """Starts anew, and for a while without its watchdog."""
+        _, index = self._ill(event)
+        row = self.rows[index]
+        self.plant.power_cycle(index)
+        self.plant.set_alone(index, row.fallback_ma, 0)
+        again = partial(self.plant.set_alone, index, row.fallback_ma, row.watchdog_ns)
+        self.after(event["for_s"], again)
+
+    def _told(self, event: Table) -> None:
+        _, index = self._ill(event)
+        self.plant.set_told(index, round(event["told_a"] * 1000))
+        self.after(event["for_s"], partial(self.plant.set_told, index, None))
+
+    def _old_write(self, event: Table) -> None:
+        """A write of before comes a second time, or late."""
+        _, index = self._ill(event)
+        if self.plant.answers(index):
+            self.plant.write_setpoint(index, self._older[index])
+
+    # The gateway
+
+    def _start(self) -> None:
+        self.life += 1
+        self.enforcer = VirtualEnforcer(
+            self.site,
+            self.plant,
+            self.now_ns,
+            self._silent.ids,
+            self._leases,
+            self.stalled.ids,
+            shows=self._eyes,
+            deaf=self._deaf.ids,
+        )
+        self.enforcer.limits.open_session(self._cloud.nonce())
+        self._orders = []
+        self.judge.lives()
+        self.set_caps()
+        self._cloud.renew()
+
+    def _die(self) -> None:
+        self._deaths += 1
+        if self.enforcer is not None:
+            self._leases = self.enforcer.limits.leases
+            self.enforcer = None
+            let_go(self.site, self.plant)
+        self.judge.died()
+        self.set_caps()
+
+    def _restart(self, event: Table) -> None:
+        self._die()
+        deaths = self._deaths
+
+        def again() -> None:
+            if self._deaths == deaths:  # it did not die once more meanwhile
+                self._start()
+
+        self.after(event["for_s"] + START_NS / 1e9, again)
+
+    def _power_cut(self, event: Table) -> None:
+        for index in range(len(self.chargers)):
+            self.plant.set_supply(index, False)
+        self.after(event["for_s"], self._power_back)
+        self._restart(event)
+
+    def _power_back(self) -> None:
+        for index in range(len(self.chargers)):
+            self.plant.set_supply(index, True)
+
+    def _stall(self, event: Table) -> None:
+        for_ns = nanoseconds(event["for_s"])
+        self.judge.stall(self.now_ns + for_ns, for_ns >= self.site.control.dead_man_ns // 2)
+        for thread in event["threads"]:
+            self.stalled.begin(thread)
+            self.after(event["for_s"], partial(self.stalled.end, thread))
+
+    def _clock(self, event: Table) -> None:
+        if self.enforcer is not None:
+            self.enforcer.clock.ahead_ns += nanoseconds(event["ahead_s"])
+
+
+def told(event: Table) -> str:
+    """An event in words."""
+    rest = {key: value for key, value in event.items() if key not in ("t_s", "do")}
+    return " ".join([event["do"], *(f"{key} {value}" for key, value in rest.items())])
+
+
+def tell(case: Case) -> Finding | None:
+    """What is found in a case, or None. Raises DocumentError for a site that is none."""
+    world = World(case)
+    try:
+        return world.run()
+    except (ValueError, TypeError, LookupError, ArithmeticError, RefusedLimitError) as error:
+        what = f"{type(error).__name__}: {error}"
+        return Finding("crash", world.now_ns / 1e9, what)
