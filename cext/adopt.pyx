@@ -245,7 +245,6 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.frozen = charger.frozen
     to.probing = charger.probing
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
-    memcpy(to.freed, charger.freed, sizeof(to.freed))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before

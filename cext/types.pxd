@@ -254,8 +254,7 @@ cdef struct Charger:
     int32_t probing  # it is told a little less, to see whether its reports move
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
-    int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one
-    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not freed
+    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before

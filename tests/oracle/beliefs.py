@@ -42,7 +42,6 @@ class ChargerBelief:
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
         self._same_ns = 0  # since when its reports show the same
         self._least_order: deque[tuple[int, int]] = deque()  # what was ordered, from when on
-        self._free = [False] * 3  # per phase: what it charges on is another
 
     @property
     def least(self) -> int:
@@ -196,17 +195,16 @@ class ChargerBelief:
         return found
 
     def _note_idle(self, report: Report) -> None:
-        """A phase is earned in 30 s beside a charge; another state, current there, none anywhere
+        """A phase is earned in 30 s beside a charge; another state, current there, no charge
         or a silence loses it."""
         amps, last = report.current_ma, self.reports[-1] if self.reports else None
         same = last is not None and last.vehicle == report.vehicle and report.vehicle != "UNKNOWN"
         lost = self.silent(report.at_ns) or self.parted or self.frozen() or not same
-        if lost or amps is None or max(amps) < 500:
-            self._idle_since, self._free = [None] * 3, [False] * 3
+        if lost or amps is None or max(amps) < 5000:
+            self._idle_since = [None] * 3
             return
         for phase in range(3):
-            self._free[phase] = amps[phase] < 500 and self._freed(phase, report.at_ns)
-            if amps[phase] >= 500 or max(amps) < 5000:
+            if amps[phase] >= 500:
                 self._idle_since[phase] = None
             elif self._idle_since[phase] is None:
                 self._idle_since[phase] = report.at_ns
@@ -216,7 +214,7 @@ class ChargerBelief:
         since = self._idle_since[phase]
         earned = since is not None and now_ns - since >= FREED_AFTER
         lost = self.silent(now_ns) or self.parted or self.frozen()
-        return (earned or self._free[phase]) and not lost
+        return earned and not lost
 
 
 class SlotBelief:
