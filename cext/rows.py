@@ -70,7 +70,8 @@ class Rule(IntEnum):
     UNPROVEN = 20  # did not answer, or its fallback is not proven: at its worst, never raised
     CLOSED = 21  # of a contactor: nothing speaks against it
     LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
-    PROBE = 23  # lowered a little, to see whether reports that stand still move
+    IMBALANCE = 23  # draws on one phase only, and would lift it too far above another
+    PROBE = 24  # lowered a little, to see whether reports that stand still move
 
 
 class Demand(NamedTuple):
@@ -86,6 +87,14 @@ class Demand(NamedTuple):
     early: bool = False  # its minimum goes before every class
 
 
+class CurveRow(NamedTuple):
+    """What protects a circuit: the fastest that its device may be (controller.curves)."""
+
+    pickup_ma: int  # at and below it, it never trips
+    tau_ns: int  # of its thermal image
+    steps: tuple[tuple[int, int | None], ...]  # up to so many mA not before so many ns, from cold
+
+
 class CircuitRow(NamedTuple):
     """A node of the capacity tree; parents stand before their children."""
 
@@ -98,6 +107,7 @@ class CircuitRow(NamedTuple):
     busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
     sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
     imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
+    curve: CurveRow | None = None  # of what protects it; None: nobody said, and nothing is timed
 
 
 class SourceRow(NamedTuple):
@@ -216,6 +226,17 @@ class CircuitState(NamedTuple):
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
     together: Together | None = None
+    heat_ppm: Phases | None = None  # how near its protection is to a trip, 1000000; None: unknown
+    trips_ns: int | None = None  # from the last tick, when it may trip; None: not by what flows
+
+
+class Heat(NamedTuple):
+    """How warm what protects a circuit was at an instant; both parts are in 2^-32 of a trip."""
+
+    at_ns: int
+    image: Phases
+    worn: Phases  # of its fastest curve from cold
+    current_ma: Phases  # what flowed
 
 
 class ChargerState(NamedTuple):

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
 
@@ -12,7 +13,7 @@ cdef enum:
     NOTHING_MA = 500  # a phase that carries less draws nothing
     WORTH_MA = 500  # a smaller change is not worth a write, unless a cap asks for it
 
-# How a limit slot counts, in the order of tick.SLOT_STATES.
+# How a limit slot counts, in the order of states.SLOT_STATES.
 cdef enum:
     SLOT_LIVE = 0
     SLOT_UNLIMITED = 1
@@ -69,7 +70,8 @@ cdef enum:
     RULE_UNPROVEN = 20
     RULE_CLOSED = 21
     RULE_LATCHED = 22
-    RULE_PROBE = 23
+    RULE_IMBALANCE = 23
+    RULE_PROBE = 24
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -107,6 +109,10 @@ cdef struct Circuit:
     int32_t summed  # what its three phases carry together is bounded, too
     int32_t barred  # and what the chargers below draw by themselves
     int32_t rating[ROWS]
+    int64_t level[GRID_PHASES]  # what may be drawn there by who does not draw on all three
+    int64_t uneven_hi[GRID_PHASES]  # of this tick: the most that they may draw
+    int64_t uneven_fixed[GRID_PHASES]  # the part of it that no lower target takes away
+    int64_t uneven_lo[GRID_PHASES]  # the least that they draw
     int64_t busbar[GRID_PHASES]  # the most that the chargers below may draw, whatever is fed in
     int32_t imbalance  # how far one phase may be above another by our doing; -1: as it comes
     int32_t base_step[GRID_PHASES]  # the most that the base load rises at once
@@ -142,6 +148,8 @@ cdef struct Circuit:
     int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
+    int64_t looked_at  # when that was last looked at
+    int64_t waits  # so long nothing may improve before the next step
     int64_t ordered[ROWS]  # most the chargers below draw once their orders hold
     int64_t may_shed[ROWS]  # sum of the draw that a net excess may lower
     int64_t quick_shed[ROWS]  # the part of it that goes with the next write
@@ -175,6 +183,7 @@ cdef struct Charger:
     int32_t circuit
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
     int32_t summed  # some circuit bounds what its phases carry together
+    int32_t alone  # one more than the phase on which its car draws alone; 0: not as far as known
     int32_t minimum
     int32_t maximum
     int32_t ceiling  # as declared: what counts where nothing is known
@@ -346,6 +355,7 @@ cdef struct World:
     int32_t contactors_n
     int32_t members_n
     Circuit* circuits
+    Breaker* breakers  # one for each circuit
     Source* sources
     Charger* chargers
     Slot* slots
