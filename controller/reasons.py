@@ -34,6 +34,8 @@ _WORDS = {
     Rule.PROBE: "lowered a little for a moment: its reports have stood still for five minutes",
     Rule.CLOSED: "closed",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
+    Rule.ADVICE: "advised to have no more",
+    Rule.OFF_TIME: "switched off a short while ago: stays off for its minimum time",
 }
 
 
