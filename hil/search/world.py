@@ -13,6 +13,7 @@ from cext.plant import Car
 from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
+from controller.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from hil.search.case import Case, Table
@@ -68,8 +69,8 @@ class Ailing:
 class World:
     """One run of a case, from 0 ns to its end."""
 
-    def __init__(self, case: Case, twin: bool = False) -> None:
-        """`twin`: only to be compared with."""
+    def __init__(self, case: Case, twin: bool = False, guarded: bool = False) -> None:
+        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too."""
         self.case = case
         self.site = read_site(case)
         self.rows = hardware(self.site)
@@ -94,7 +95,9 @@ class World:
         self._orders: list[int | None] = []  # at the last look
         self._rose_ns = self._stirred_ns = 0
         self._doubt: Doubt | None = None
+        self._phases: dict[int, int] = {}  # of the last vehicle at each charger
         self._twin = twin
+        self._guarded = guarded
         self._older: list[int] = [0] * len(self.chargers)  # what each was told before
         self._leases: dict[str, Lease] = {}
         self._cloud = Cloud(self)
@@ -296,6 +299,9 @@ class World:
             gain_ppm=event["gain_pct"] * 10_000,
         )
         charger = self.chargers[event["charger"]]
+        if car.phases > self._phases.get(charger, 3):
+            self.judge.takes_back(charger)
+        self._phases[charger] = car.phases
         self.plant.plug(charger, car)
         self.judge.wake(charger, car.reaction_ns)
 
@@ -386,12 +392,17 @@ class World:
             self.stalled.ids,
             shows=self._eyes,
             deaf=self._deaf.ids,
+            disputed=self._disputed if self._guarded else None,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
         self._orders = []
         self.judge.lives()
         self.set_caps()
         self._cloud.renew()
+
+    def _disputed(self, verdict: Verdict) -> None:
+        what = "; ".join(f"{each.rule}: {each.why}" for each in verdict.disputes[:3])
+        raise FoundError(Finding("guard", self.now_ns / 1e9, what))
 
     def _die(self) -> None:
         self._deaths += 1
@@ -440,9 +451,9 @@ def told(event: Table) -> str:
     return " ".join([event["do"], *(f"{key} {value}" for key, value in rest.items())])
 
 
-def tell(case: Case) -> Finding | None:
+def tell(case: Case, guarded: bool = False) -> Finding | None:
     """What is found in a case, or None. Raises DocumentError for a site that is none."""
-    world = World(case)
+    world = World(case, guarded=guarded)
     try:
         return world.run()
     except (ValueError, TypeError, LookupError, ArithmeticError, RefusedLimitError) as error:
