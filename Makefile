@@ -90,11 +90,14 @@ lock: ## write systemd/requirements.txt and pins.txt, every file with its hash, 
 		$(LOCK) - --no-deps -o systemd/pins.txt >build/lock.log || { cat build/lock.log; exit 1; }
 	@$(PYTEST) tests/test_requirements.py
 
-.PHONY: arm64 python313
+.PHONY: arm64 arm64agree python313
 # Both need root; emulated, the first takes minutes, and the roots are made once.
 ABROAD ?= bookworm-arm64
 arm64: build ## dist/*_aarch64.whl, tested on emulated Debian 12; ABROAD=trixie-arm64 for 13
 	@$(PYTHON) -m hil abroad $(ABROAD)
+
+arm64agree: build ## only: does emulated arm64 decide as this machine does, black box included?
+	@$(PYTHON) -m hil abroad bookworm-arm64 --agree
 
 python313: build ## the wheel of this machine, tested on Debian's Python 3.13
 	@$(PYTHON) -m hil abroad trixie-amd64

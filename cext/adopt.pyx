@@ -9,6 +9,7 @@ stay, its rings begin anew, and until they reach back far enough it is known to 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
+from cext.breaker cimport Breaker
 from cext.orders cimport order
 from cext.phases cimport forget_phases
 from cext.targets cimport blame, set_failsafe, to_step
@@ -41,6 +42,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.latched = old.latched
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
+        take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
     for i, was in sources.items():
         take_source(world, i, &old.sources[<int32_t>was], now_circuit)
     for i, was in slots.items():
@@ -69,6 +71,8 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     to.over_since = circuit.over_since
     to.stood_at = circuit.stood_at
     to.least_over = circuit.least_over
+    to.looked_at = circuit.looked_at
+    to.waits = circuit.waits
     to.beyond_control = circuit.beyond_control
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
@@ -85,6 +89,18 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
             to.worst[phase] = circuit.worst[phase]
             to.disproofs[phase] = circuit.disproofs[phase]
             to.proved[phase] = circuit.proved[phase]
+
+
+cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
+    """The same device stays as warm as it was; of another nobody knows."""
+    cdef int32_t i
+    cdef bint same = to.known and breaker.known and to.steps == breaker.steps
+    if not same or to.pickup != breaker.pickup or to.tau != breaker.tau:
+        return
+    for i in range(to.steps):
+        if to.step_ma[i] != breaker.step_ma[i] or to.step_ns[i] != breaker.step_ns[i]:
+            return
+    to[0] = breaker[0]
 
 
 cdef int take_source(World* world, int32_t i, const Source* source, now_circuit) except -1:

@@ -166,6 +166,14 @@ cdef void judge_worst_case(World* world, Circuit* circuit) noexcept nogil:
             set_failsafe(world)
 
 
+cdef void believe_worst(World* world, Circuit* circuit, const int32_t* worst) noexcept nogil:
+    """What was proved before stands; never less than was declared."""
+    cdef int32_t phase
+    for phase in range(GRID_PHASES):
+        circuit.worst[phase] = max(circuit.worst[phase], worst[phase])
+    set_failsafe(world)
+
+
 cdef void bound_by_readings(World* world) noexcept nogil:
     """Upper end where there is a reading: the largest in the window, less the least draw.
 

@@ -8,6 +8,7 @@ from cext.rows import (
     ChargerRow,
     CircuitRow,
     ContactorRow,
+    CurveRow,
     Demand,
     Pause,
     Phases,
@@ -20,6 +21,9 @@ PHASES = (0, 1, 2)
 MOST_MA = 2**27  # 134 kA: beyond any depot, and sums of thousands stay far inside int64
 MOST_NS = 2**60  # of a moment: 36 years of uptime, and sums stay inside int64
 MOST_SPAN_NS = 2**56  # of a duration: 2.3 years
+LEAST_TAU_NS = 1_000_000
+MOST_TAU_NS = 2**42  # 73 minutes: what the image's fixed point has room for
+MOST_STEPS = 40  # CURVE_STEPS in cext/types.pxd
 MOST_WEIGHT = 1000
 MOST_RANK = 100  # of a class
 MOST_ROWS = 100_000
@@ -106,6 +110,8 @@ def _table_problems(
         if circuit.base_step_ma is not None:
             yield from _amps(f"circuit {i}", circuit, "base_step_ma")
         yield from _perhaps(f"circuit {i}", circuit, "clear_within_ns")
+        if circuit.curve is not None:
+            yield from _curve_problems(f"circuit {i}: curve", circuit.curve)
         yield from _circuit_problems(f"circuit {i}", circuit)
     for i, source in enumerate(sources):
         where = f"source {i}"
@@ -124,6 +130,21 @@ def _table_problems(
         yield from _range("tuning", name, getattr(tuning, name), 1, MOST_SPAN_NS)
     yield from _times("tuning", tuning, "dwell_ns", "calm_ns")
     yield from _range("tuning", "ramp_ma_per_s", tuning.ramp_ma_per_s, 1, MOST_MA)
+
+
+def _curve_problems(where: str, curve: CurveRow) -> Iterator[str]:
+    yield from _range(where, "pickup_ma", curve.pickup_ma, 1, MOST_MA)
+    yield from _range(where, "tau_ns", curve.tau_ns, LEAST_TAU_NS, MOST_TAU_NS)
+    yield from _range(where, "steps", len(curve.steps), 0, MOST_STEPS)
+    before_ma, before_ns = 0, MOST_TAU_NS
+    for to_ma, lasts_ns in curve.steps:
+        yield from _range(where, "a step's mA", to_ma, before_ma + 1, MOST_MA)
+        if lasts_ns is not None:
+            yield from _range(where, "a step's ns", lasts_ns, 0, before_ns)
+            before_ns = lasts_ns
+        elif before_ns != MOST_TAU_NS:
+            yield f"{where}: a step without a time stands behind one that has one"
+        before_ma = to_ma
 
 
 def _circuit_problems(where: str, circuit: CircuitRow) -> Iterator[str]:

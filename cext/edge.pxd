@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker
 from cext.types cimport Circuit, Why
 
 cdef object whole(str name, value, least, most)
@@ -13,3 +14,4 @@ cdef object three(const int32_t* value)
 cdef object three64(const int64_t* value)
 cdef object together(const Circuit* circuit)
 cdef object why_row(const Why* why)
+cdef int read_heat(heat, Breaker* to) except -1

@@ -7,10 +7,12 @@ from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker, full_image
 from cext.types cimport GRID_PHASES, SUM, Circuit, Why
 
 
 RULES = tuple(Rule)
+MOST_IMAGE = 64 * 64 * 2**32  # what the largest current comes to
 
 
 cdef object whole(str name, value, least, most):
@@ -67,3 +69,23 @@ cdef object together(const Circuit* circuit):
 
 cdef object why_row(const Why* why):
     return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)
+
+
+# --- thermal images ---------------------------------------------------------------------
+
+
+cdef int parts(str name, value, most, int64_t* to) except -1:
+    if len(value) != GRID_PHASES:
+        raise ValueError(f"{name}: {value!r} is not one value per phase")
+    for phase in range(GRID_PHASES):
+        to[<int32_t>phase] = whole(name, value[phase], 0, most)
+    return 0
+
+
+cdef int read_heat(heat, Breaker* to) except -1:
+    """A rows.Heat, checked."""
+    to.at = instant("at_ns", heat.at_ns)
+    parts("image", heat.image, MOST_IMAGE, to.image)
+    parts("worn", heat.worn, full_image(), to.worn)
+    amps("current_ma", heat.current_ma, 0, to.before)
+    return 0

@@ -3,8 +3,12 @@
 
 Only against chargers that are suspected (stubborn ones are), or silent; only while a circuit
 above is over its cap by more than a margin, after what is ordered has been credited. Each step
-waits until nothing has improved for as long as a step takes to show, or until the time in which
-the excess has to be gone leaves no more time. For an economic limit the last step is the pause.
+waits until nothing has improved for as long as a step takes to show, or until no more time is
+left: the excess has to be gone by the limit's `clear_within`, and before the protective device
+trips by what it has carried so far (cext.thermal), whichever is first. For an economic limit the last
+step is the pause.
+
+How a circuit stands, and since when, says cext.excess.
 
 Where nothing is left to shed and the circuit is still over, it is beyond control: that is said,
 and nothing else is switched off for it.
@@ -106,6 +110,7 @@ cdef void proceed(World* world, int32_t top, Case* case) noexcept nogil:
         if is_culprit(world, &world.chargers[i], top, case.over):
             wait = max(wait, world.chargers[i].show)
     case.patient = world.now - circuit.stood_at >= wait
+    circuit.waits = wait
     if pause(world, top, case) or part(world, top, case) or drop(world, top, case):
         circuit.stood_at = world.now
         circuit.least_over = case.worst

@@ -4,6 +4,8 @@
 Beside its caps a circuit bears what its three phases carry together, and what a bus bar carries
 for the chargers alone, which no meter shows. All by the reading where there is one, less what is
 ordered and has yet to show.
+
+An excess that comes and goes is one: within the margin its clocks run back, four times slower.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -29,6 +31,7 @@ cdef enum:
     KIND_GRID = 1  # rows.Kind
     LEAST_MARGIN_MA = 2_000
     MARGIN_PARTS = 50  # 2 %
+    FORGIVES = 4  # an excess is remembered for so many times as long as it lasted
 
 cdef int64_t OUR_OWN = 500_000_000  # ticks, and writing an order
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
@@ -133,10 +136,15 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
                 worst_need = net
                 point(&case.hard, i, row, circuit)
                 case.hard_row = row
-    circuit.over_since = (circuit.over_since or world.now) if over else 0
+    if over:
+        circuit.over_since = circuit.over_since or world.now
+    else:
+        circuit.over_since = forgiven(circuit, circuit.over_since, world.now)
     if case.worst == 0:
         circuit.beyond_control = 0
-        circuit.stood_at = 0
+        circuit.stood_at = forgiven(circuit, circuit.stood_at, world.now)
+    circuit.looked_at = world.now
+    if case.worst == 0:
         return False
     if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
         circuit.stood_at = world.now
@@ -144,8 +152,23 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
     case.clear_by = NEVER
     if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
         case.clear_by = circuit.over_since + circuit.hurry
+    if world.breakers[i].trips < NEVER - world.now:
+        case.clear_by = min(case.clear_by, world.now + world.breakers[i].trips)
     case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
     return True
+
+
+cdef int64_t forgiven(const Circuit* circuit, int64_t since, int64_t now) noexcept nogil:
+    """When a clock began, for an excess that is not there now; 0: it is forgotten.
+
+    What it had counted, but no more than a step needs, runs back slowly: an excess that flaps about
+    its margin, and is there for more than a fifth of the time, escalates in the end.
+    """
+    cdef int64_t passed = now - circuit.looked_at
+    if since == 0:
+        return 0
+    since = max(since + passed, now - circuit.waits) + passed // FORGIVES
+    return since if since < now else 0
 
 
 cdef void point(Why* why, int32_t i, int32_t row, const Circuit* circuit) noexcept nogil:

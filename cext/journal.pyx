@@ -173,6 +173,28 @@ cdef void note_limit(World* world, int64_t slot) noexcept nogil:
     note(world, KIND_LIMIT, row, 7)
 
 
+cdef void note_heat(World* world, int64_t circuit) noexcept nogil:
+    """How warm its protection is now."""
+    cdef int64_t row[11]
+    cdef int32_t phase
+    row[0] = circuit
+    row[1] = world.breakers[circuit].at
+    for phase in range(GRID_PHASES):
+        row[2 + phase] = world.breakers[circuit].image[phase]
+        row[5 + phase] = world.breakers[circuit].worn[phase]
+        row[8 + phase] = world.breakers[circuit].before[phase]
+    note(world, KIND_HEAT, row, 11)
+
+
+cdef void note_worst(World* world, int64_t circuit, const int32_t* worst) noexcept nogil:
+    cdef int64_t row[4]
+    row[0] = circuit
+    row[1] = worst[0]
+    row[2] = worst[1]
+    row[3] = worst[2]
+    note(world, KIND_WORST, row, 4)
+
+
 # --- outputs ----------------------------------------------------------------------------
 
 

@@ -5,10 +5,12 @@ from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker, no_trip
 from cext.filler cimport filler_make, filler_order
 from cext.journal cimport reserve_journal
 from cext.memory cimport Memory, take
 from cext.targets cimport blame
+from cext.thermal cimport fill_up
 from cext.types cimport (
     GRID_PHASES,
     PAUSE_NEVER,
@@ -42,6 +44,7 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
         raise MemoryError("kernel")
     for i, row in enumerate(circuits):
         lay_circuit(world, i, row)
+        lay_breaker(&world.breakers[<int32_t>i], row.curve)
     filler_order(&world.filler)
     for i, row in enumerate(chargers):
         lay_charger(world, &world.chargers[<int32_t>i], row)
@@ -69,6 +72,7 @@ cdef void reserve(
     world.slots_n = slots
     world.turn_index = -1
     world.circuits = <Circuit*>take(memory, circuits, sizeof(Circuit))
+    world.breakers = <Breaker*>take(memory, circuits, sizeof(Breaker))
     world.sources = <Source*>take(memory, sources, sizeof(Source))
     world.chargers = <Charger*>take(memory, chargers, sizeof(Charger))
     world.slots = <Slot*>take(memory, slots, sizeof(Slot))
@@ -108,6 +112,25 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
         )
         circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
+    return 0
+
+
+cdef int lay_breaker(Breaker* breaker, curve) except -1:
+    """Nobody knows yet what it has carried."""
+    breaker.at = -1
+    breaker.trips = no_trip()
+    if curve is None:
+        return 0
+    breaker.known = 1
+    breaker.pickup = curve.pickup_ma
+    breaker.tau = curve.tau_ns
+    breaker.heats = -(-(2**62) // curve.tau_ns)
+    breaker.cools = 2**62 // curve.tau_ns
+    breaker.steps = len(curve.steps)
+    for i, (to_ma, lasts_ns) in enumerate(curve.steps):
+        breaker.step_ma[<int32_t>i] = to_ma
+        breaker.step_ns[<int32_t>i] = no_trip() if lasts_ns is None else lasts_ns
+    fill_up(breaker)
     return 0
 
 

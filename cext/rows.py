@@ -85,6 +85,14 @@ class Demand(NamedTuple):
     early: bool = False  # its minimum goes before every class
 
 
+class CurveRow(NamedTuple):
+    """What protects a circuit: the fastest that its device may be (controller.curves)."""
+
+    pickup_ma: int  # at and below it, it never trips
+    tau_ns: int  # of its thermal image
+    steps: tuple[tuple[int, int | None], ...]  # up to so many mA not before so many ns, from cold
+
+
 class CircuitRow(NamedTuple):
     """A node of the capacity tree; parents stand before their children."""
 
@@ -97,6 +105,7 @@ class CircuitRow(NamedTuple):
     busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
     sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
     imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
+    curve: CurveRow | None = None  # of what protects it; None: nobody said, and nothing is timed
 
 
 class SourceRow(NamedTuple):
@@ -214,6 +223,17 @@ class CircuitState(NamedTuple):
     worst_base_ma: Phases  # as declared, or as three readings in a row have proved since
     beyond_control: bool  # over its cap with everything shed that can be
     together: Together | None = None
+    heat_ppm: Phases | None = None  # how near its protection is to a trip, 1000000; None: unknown
+    trips_ns: int | None = None  # from the last tick, when it may trip; None: not by what flows
+
+
+class Heat(NamedTuple):
+    """How warm what protects a circuit was at an instant; both parts are in 2^-32 of a trip."""
+
+    at_ns: int
+    image: Phases
+    worn: Phases  # of its fastest curve from cold
+    current_ma: Phases  # what flowed
 
 
 class ChargerState(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy
 
+from cext.breaker cimport CURVE_STEPS, PHASES, Breaker, full_image
 from cext.journal cimport journal_anew, journal_take, journal_used
 from cext.memory cimport Memory
 from cext.tick cimport Kernel, pthread_mutex_lock, pthread_mutex_unlock
@@ -34,6 +35,9 @@ cdef enum:
     WORD = 8
     LAYOUT = 12  # words before the pieces' lengths
     FORMAT = 1
+
+
+cdef int64_t MOST_IMAGE = 64 * 64 * full_image()  # what the largest current comes to
 
 
 cdef extern from "Python.h":
@@ -224,6 +228,8 @@ cdef bint is_sound(const World* world) noexcept nogil:
             return False
         if not whole_ring(&world.circuits[i].drawn):
             return False
+        if not whole_breaker(&world.breakers[i]):
+            return False
     for i in range(world.sources_n):
         if not within(world.sources[i].circuit, 0, world.circuits_n):
             return False
@@ -265,3 +271,17 @@ cdef inline bint within(int64_t value, int64_t least, int64_t beyond) noexcept n
 
 cdef inline bint whole_ring(const Ring* ring) noexcept nogil:
     return 0 <= ring.count <= RING and 0 <= ring.newest < RING and ring.span_ns > 0
+
+
+cdef bint whole_breaker(const Breaker* breaker) noexcept nogil:
+    cdef int32_t phase
+    if not breaker.known:
+        return True
+    if breaker.pickup < 1 or breaker.tau < 1 or not within(breaker.steps, 0, CURVE_STEPS + 1):
+        return False
+    for phase in range(PHASES):
+        if not within(breaker.image[phase], 0, MOST_IMAGE + 1) or breaker.before[phase] < 0:
+            return False
+        if not within(breaker.worn[phase], 0, full_image() + 1):
+            return False
+    return True

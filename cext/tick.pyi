@@ -7,6 +7,7 @@ from cext.rows import (
     CircuitState,
     ContactorRow,
     ContactorState,
+    Heat,
     Output,
     Phases,
     SlotRow,
@@ -96,6 +97,16 @@ class Kernel:
         One saved before a restart may come back with a lease that is already over: then
         its hold counts from the end of that lease.
         """
+    def heat(self, circuit: int) -> Heat | None:
+        """How warm its protection is, to be saved; None where not stated, and before a tick."""
+    def restore_heat(self, circuit: int, heat: Heat) -> None:
+        """As saved lately in the same boot, before the first tick; later it is ignored.
+
+        Without it every image begins full: as warm as it can be without a trip. What has passed
+        since `heat.at_ns` counts at the worse of what flowed then and what may flow now.
+        """
+    def restore_worst(self, circuit: int, worst_ma: Phases) -> None:
+        """A worst-case base load that was proved before; never below what is declared."""
     def leave(self) -> None:
         """From now on nothing rises, and every charger goes to its fail-safe setpoint."""
     def latch(self, on: bool) -> None:

@@ -6,23 +6,16 @@ GIL on structs that the kernel owns, and allocates nothing.
 """
 
 from cext.check import MOST_MA, check_tables
-from cext.rows import (
-    ChargerState,
-    CircuitState,
-    ContactorState,
-    Output,
-    SlotState,
-    SourceState,
-    Vehicle,
-)
+from cext.rows import Output, Vehicle
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
-from cext.base cimport count_base, count_readings, distrust, take_reading
-from cext.contactors cimport contact_young, count_contactors, take_contact
+from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
+from cext.breaker cimport Breaker
+from cext.contactors cimport count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport amps, index, index_map, instant, three, three64, together, whole, why_row
+from cext.edge cimport amps, index, index_map, instant, read_heat, whole, why_row
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -33,19 +26,30 @@ from cext.journal cimport (
     journal_used,
     note,
     note_contact,
+    note_heat,
     note_limit,
     note_pair,
     note_reading,
     note_report,
     note_tick,
+    note_worst,
 )
 from cext.lay cimport lay_world
 from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
+from cext.states cimport (
+    charger_state,
+    circuit_state,
+    contactor_state,
+    heat_row,
+    slot_state,
+    source_state,
+)
 from cext.sums cimport add_up
 from cext.targets cimport line_up, set_failsafe, set_targets
+from cext.thermal cimport count_heat, take_heat
 from cext.types cimport (
     LATCH_CLOSING,
     LATCH_OPEN,
@@ -70,10 +74,6 @@ cdef extern from "Python.h":
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void* buffer, size_t count)
-
-
-VEHICLES = tuple(Vehicle)
-SLOT_STATES = ("live", "unlimited", "ended", "lost")
 
 
 cdef class Kernel:
@@ -220,6 +220,33 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
+    def heat(self, circuit):
+        cdef Breaker b
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        pthread_mutex_lock(&self.lock)
+        b = self.world.breakers[i]
+        pthread_mutex_unlock(&self.lock)
+        return heat_row(&b)
+
+    def restore_heat(self, circuit, heat):
+        cdef Breaker was
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        read_heat(heat, &was)
+        pthread_mutex_lock(&self.lock)
+        if self.world.tick == 0 and self.world.breakers[i].known:
+            take_heat(&self.world.breakers[i], &was)
+            note_heat(&self.world, i)
+        pthread_mutex_unlock(&self.lock)
+
+    def restore_worst(self, circuit, worst_ma):
+        cdef int32_t worst[GRID_PHASES]
+        cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
+        amps("worst_ma", worst_ma, 0, worst)
+        pthread_mutex_lock(&self.lock)
+        note_worst(&self.world, i, worst)
+        believe_worst(&self.world, &self.world.circuits[i], worst)
+        pthread_mutex_unlock(&self.lock)
+
     def leave(self):
         pthread_mutex_lock(&self.lock)
         note(&self.world, KIND_LEAVE, NULL, 0)
@@ -286,6 +313,7 @@ cdef class Kernel:
         count_draw(world)
         count_base(world)
         add_up(world)
+        count_heat(world)
         set_targets(world)
         decide(world)
         changed = world.changed
@@ -356,15 +384,14 @@ cdef class Kernel:
 
     def circuit(self, circuit):
         cdef Circuit c
+        cdef Breaker b
         cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
         pthread_mutex_lock(&self.lock)
         c = self.world.circuits[i]
+        b = self.world.breakers[i]
         pthread_mutex_unlock(&self.lock)
-        return CircuitState(
-            three(c.cap), three(c.cap_slot), three(c.reading) if c.fresh else None,
-            c.reading_at, three64(c.base_hi), three64(c.excess), three64(c.draw_hi),
-            three(c.worst), bool(c.beyond_control), together(&c),
-        )
+        return circuit_state(&c, &b)
+
 
     def charger(self, charger):
         cdef Charger c
@@ -372,13 +399,8 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         c = self.world.chargers[i]
         pthread_mutex_unlock(&self.lock)
-        return ChargerState(
-            c.in_force if c.heard and c.in_force >= 0 else None,
-            three(c.current) if c.fresh and c.current_known else None,
-            VEHICLES[c.vehicle if c.fresh else 0],
-            max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-            bool(c.cut), bool(c.unproven),
-        )
+        return charger_state(&c)
+
 
     def contactor(self, contactor):
         cdef Contactor c
@@ -389,11 +411,7 @@ cdef class Kernel:
         tick = self.world.tick
         now = self.world.now
         pthread_mutex_unlock(&self.lock)
-        return ContactorState(
-            bool(c.closed), c.changed_tick, tick, now + self.world.pace.dead_man,
-            bool(c.verified), bool(c.contact_closed) if contact_young(&c, now) else None,
-            why_row(&c.why),
-        )
+        return contactor_state(&c, tick, now, self.world.pace.dead_man)
 
     def source(self, source):
         cdef Source s
@@ -401,7 +419,7 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         s = self.world.sources[i]
         pthread_mutex_unlock(&self.lock)
-        return SourceState(bool(s.fresh), bool(s.counts), bool(s.distrusted))
+        return source_state(&s)
 
     def slot(self, slot):
         cdef Slot s
@@ -409,9 +427,7 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         s = self.world.slots[i]
         pthread_mutex_unlock(&self.lock)
-        return SlotState(
-            SLOT_STATES[s.state], three(s.cap) if s.asks else None, s.limit_until, s.alive_until
-        )
+        return slot_state(&s)
 
     def failsafe_ma(self, charger):
         cdef int32_t failsafe

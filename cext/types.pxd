@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
 
@@ -12,7 +13,7 @@ cdef enum:
     NOTHING_MA = 500  # a phase that carries less draws nothing
     WORTH_MA = 500  # a smaller change is not worth a write, unless a cap asks for it
 
-# How a limit slot counts, in the order of tick.SLOT_STATES.
+# How a limit slot counts, in the order of states.SLOT_STATES.
 cdef enum:
     SLOT_LIVE = 0
     SLOT_UNLIMITED = 1
@@ -141,6 +142,8 @@ cdef struct Circuit:
     int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
+    int64_t looked_at  # when that was last looked at
+    int64_t waits  # so long nothing may improve before the next step
     int64_t ordered[ROWS]  # most the chargers below draw once their orders hold
     int64_t may_shed[ROWS]  # sum of the draw that a net excess may lower
     int64_t quick_shed[ROWS]  # the part of it that goes with the next write
@@ -341,6 +344,7 @@ cdef struct World:
     int32_t contactors_n
     int32_t members_n
     Circuit* circuits
+    Breaker* breakers  # one for each circuit
     Source* sources
     Charger* chargers
     Slot* slots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from controller.journal import (
     Contact,
@@ -16,6 +16,8 @@ from controller.journal import (
     Reading,
     Record,
     Report,
+    RestoredHeat,
+    RestoredWorst,
     Tick,
 )
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from cext.tick import Kernel
 
 
-def feed(kernel: Kernel, record: Record) -> None:
+def feed(kernel: Kernel, record: Record) -> None:  # noqa: PLR0912  # one case a kind
     """As whoever posted it did. Raises ValueError or IndexError for what no kernel would take.
 
     A tick is ticked; what it decides stands in the kernel's own journal. A loss is nothing.
@@ -49,5 +51,11 @@ def feed(kernel: Kernel, record: Record) -> None:
             kernel.leave()
         case Latch(latched):
             kernel.latch(latched)
+        case RestoredHeat(circuit, heat):
+            kernel.restore_heat(circuit, heat)
+        case RestoredWorst(circuit, worst_ma):
+            kernel.restore_worst(circuit, worst_ma)
         case Lost():
             pass
+        case _:
+            assert_never(record)

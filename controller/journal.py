@@ -19,6 +19,8 @@ length in bytes (32 bits each), and then whole numbers of 64 bits, little-endian
 | | setpoint (-1: none), why, cause; each contactor: contactor, closed, why. |
 | | A reason: rule, circuit, phase, slot |
 | 11 lost | how many records were dropped here because nobody took them in time |
+| 12 heat | circuit, at, image of each phase, worn of each phase, mA of each phase |
+| 13 worst | circuit, mA of each phase |
 
 A tick tells what is not as it was told before; the first one, and the first after a loss,
 tells everything.
@@ -31,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from cext.rows import Phases, Rule, Vehicle, Why
+from cext.rows import Heat, Phases, Rule, Vehicle, Why
 
 UNKNOWN = -1
 _HEAD = struct.Struct("<iI")
@@ -55,6 +57,8 @@ class Kind(IntEnum):
     LATCH = 9
     TICK = 10
     LOST = 11
+    HEAT = 12
+    WORST = 13
 
 
 class JournalError(ValueError):
@@ -144,9 +148,22 @@ class Lost(NamedTuple):
     lost: int
 
 
-Record = (
-    Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Leave | Latch | Tick | Lost
-)
+class RestoredHeat(NamedTuple):
+    """How warm a circuit's protection was, as saved by the process before."""
+
+    circuit: int
+    heat: Heat
+
+
+class RestoredWorst(NamedTuple):
+    """The worst-case base load that the process before had proved."""
+
+    circuit: int
+    worst_ma: Phases
+
+
+Input = Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Leave | Latch
+Record = Input | RestoredHeat | RestoredWorst | Tick | Lost
 
 # --- reading -----------------------------------------------------------------------------------
 
@@ -282,6 +299,17 @@ def _latch(words: Words) -> Latch:
     return Latch(_flag(_exactly(words, 1)[0]))
 
 
+def _heat(words: Words) -> RestoredHeat:
+    circuit, at_ns, *state = _exactly(words, 11)
+    heat = Heat(at_ns, _phases(state[:3]), _phases(state[3:6]), _phases(state[6:]))
+    return RestoredHeat(_count(circuit), heat)
+
+
+def _worst(words: Words) -> RestoredWorst:
+    circuit, *worst = _exactly(words, 4)
+    return RestoredWorst(_count(circuit), _phases(worst))
+
+
 def _order(words: Words) -> Order:
     return Order(_count(words[0]), _known(words[1]), _why(words[2:6]), _why(words[6:10]))
 
@@ -326,6 +354,8 @@ _READ: dict[int, Callable[[Words], Record]] = {
     Kind.LATCH: _latch,
     Kind.TICK: _tick,
     Kind.LOST: _lost,
+    Kind.HEAT: _heat,
+    Kind.WORST: _worst,
 }
 
 # --- writing -----------------------------------------------------------------------------------
@@ -370,3 +400,7 @@ def spell(record: Record) -> tuple[Kind, list[int]]:  # noqa: PLR0911, PLR0912  
             return Kind.TICK, words
         case Lost(lost):
             return Kind.LOST, [lost]
+        case RestoredHeat(circuit, (at_ns, image, worn, current_ma)):
+            return Kind.HEAT, [circuit, at_ns, *image, *worn, *current_ma]
+        case RestoredWorst(circuit, worst_ma):
+            return Kind.WORST, [circuit, *worst_ma]

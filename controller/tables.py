@@ -10,6 +10,7 @@ from cext.rows import (
     ChargerRow,
     CircuitRow,
     ContactorRow,
+    CurveRow,
     Kind,
     Pause,
     Phases,
@@ -18,6 +19,7 @@ from cext.rows import (
     Tuning,
 )
 from cext.tick import Kernel
+from controller.curves import curve
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
@@ -83,6 +85,7 @@ class Tables:
                     credit_export=circuit.credit_export,
                     clear_within_ns=circuit.clear_within_ns,
                     base_step_ma=circuit.base_step_ma,
+                    curve=_curve_row(circuit),
                     busbar_ma=_busbar_ma(circuit),
                     sum_ma=_sum_ma(circuit),
                     imbalance_ma=circuit.imbalance_ma,
@@ -124,6 +127,13 @@ class Tables:
             if id_.startswith(OPERATOR):
                 kernel.set_limit(slot, self.slots[slot].failsafe_ma, NEVER_NS, NEVER_NS)
         return kernel
+
+
+def _curve_row(circuit: Circuit) -> CurveRow | None:
+    if circuit.protection is None:
+        return None
+    device = curve(circuit.protection)
+    return CurveRow(device.pickup_ma, device.tau_ns, device.steps)
 
 
 def _busbar_ma(circuit: Circuit) -> Phases | None:

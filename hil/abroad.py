@@ -3,8 +3,9 @@
 In a Debian of that kind (hil/roots.py; arm64 by qemu) its own pip installs the wheel, and its own
 Python runs the tests of kernel, decoder and document, and the scenes of tests/digest.py, against
 what was installed: none of our sources is in reach. The scenes must come out as they do here, bit
-for bit. A wheel that has passed lies in dist/, where `python -m hil bundle` takes it from. Needs
-root, and says what else it lacks.
+for bit, and what a black box has recorded here must be decided there again alike. A wheel that has
+passed lies in dist/, where `python -m hil bundle` takes it from. Needs root, and says what else it
+lacks.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ python3 "$pip/pip" install --quiet --disable-pip-version-check --root-user-actio
     --no-index --no-deps --no-compile --target /tmp/own /mnt/dist/*.whl
 export PYTHONPATH=/tmp/own:/mnt/site
 python3 -m tests.digest
+for box in /mnt/boxes/*; do python3 -m controller replay --json "$box"; done
+[ $# -gt 0 ] || exit 0
 exec python3 -m pytest -p no:cacheprovider "$@"
 """
 
@@ -88,6 +91,7 @@ class Told:
     passed: int
     skipped: int
     decisions: int  # in scenes that came out as they do here
+    replayed: int  # decisions that a black box has recorded here
     seconds: float
 
 
@@ -98,6 +102,9 @@ class AbroadError(RuntimeError):
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("abroad", help="test the wheel on other machines and Pythons")
     parser.add_argument("place", nargs="+", choices=PLACES)
+    parser.add_argument(
+        "--agree", action="store_true", help="decisions only: no tests, and no wheel for dist/"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
 
@@ -109,7 +116,7 @@ def run(args: Namespace) -> int:
         for name in args.place:
             say(f"{name}: builds, installs and tests, which takes minutes.")
             sys.stdout.flush()
-            told.append(_try(name, PLACES[name], here))
+            told.append(_try(name, PLACES[name], here, tests=not args.agree))
             _say(told[-1])
     except (AbroadError, WheelError, roots.RootError) as error:
         complain(str(error))
@@ -123,12 +130,12 @@ def _say(told: Told) -> None:
     say(
         f"{told.place}: {told.machine}, Python {told.python}: {told.wheel} with {told.modules} "
         f"modules; {told.passed} tests passed, {told.skipped} skipped; {told.decisions} decisions "
-        f"bit for bit as here; {told.seconds:.0f} s."
+        f"and {told.replayed} of a black box bit for bit as here; {told.seconds:.0f} s."
     )
     sys.stdout.flush()
 
 
-def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
+def _try(name: str, place: Place, here: dict[str, Any], *, tests: bool) -> Told:
     root = place.root()
     if place.arch != roots.host_arch():
         roots.emulate(place.arch)
@@ -138,20 +145,12 @@ def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
     wheel = wheels.build(HERE / "wheels" / place.arch, across)
     modules = wheels.audit(wheel)
     _stage(stage, place, wheel)
+    recorded = replays(_here([sys.executable, "-m", "tests.recorded", str(stage / "boxes")]))
     files = [f"tests/test_{each}.py" for subject in TESTED.values() for each in subject.split()]
+    chosen = ["-n", str(os.cpu_count()), "-m", "not rig and not slow", *files] if tests else []
     done = roots.enter(
         root,
-        [
-            "sh",
-            "-c",
-            _INSIDE,
-            "sh",
-            "-n",
-            str(os.cpu_count()),
-            "-m",
-            "not rig and not slow",
-            *files,
-        ],
+        ["sh", "-c", _INSIDE, "sh", *chosen],
         roots.Run(
             env={"PYTHONPYCACHEPREFIX": "/tmp/pyc", "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/found"},
             binds={stage: "/mnt"},
@@ -164,9 +163,13 @@ def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
     _is_there(where, place)
     there = scenes(first)
     compare(name, here, there)
-    passed, skipped = counted("\n".join(rest))
-    (ROOT / "dist").mkdir(exist_ok=True)
-    shutil.copy(wheel, ROOT / "dist")
+    again = replays("\n".join(rest))
+    if again != recorded or not sum(again):
+        raise AbroadError(f"{name}: of {recorded} recorded decisions only {again} were replayed")
+    passed, skipped = counted("\n".join(rest)) if tests else (0, 0)
+    if tests:
+        (ROOT / "dist").mkdir(exist_ok=True)
+        shutil.copy(wheel, ROOT / "dist")
     return Told(
         name,
         where["machine"],
@@ -176,6 +179,7 @@ def _try(name: str, place: Place, here: dict[str, Any]) -> Told:
         passed,
         skipped,
         sum(scene["ticks"] for scene in there.values()),
+        sum(again),
         round(time.monotonic() - began_s, 1),
     )
 
@@ -202,6 +206,15 @@ def scenes(said: str) -> dict[str, Any]:
     return found
 
 
+def replays(said: str) -> list[int]:
+    """How many decisions of each black box were alike. Raises AbroadError where one was not."""
+    outcomes = [json.loads(line) for line in said.splitlines() if line.startswith('{"alike"')]
+    for each in outcomes:
+        if not each["alike"] or each["gaps"]:
+            raise AbroadError(f"a black box is not decided again alike: {each}")
+    return [each["ticks"] for each in outcomes]
+
+
 def compare(place: str, here: dict[str, Any], there: dict[str, Any]) -> None:
     """Raises AbroadError where a scene came out otherwise."""
     if here.keys() != there.keys() or not here:
@@ -226,7 +239,7 @@ def _stage(stage: Path, place: Place, wheel: Path) -> None:
     """What is to be seen inside: the tests and all that they need, but none of our packages."""
     stage.mkdir(parents=True, exist_ok=True)
     made = shutil.ignore_patterns("__pycache__")
-    for name in (*STAGED, "dist"):
+    for name in (*STAGED, "dist", "boxes"):
         shutil.rmtree(stage / name, ignore_errors=True)
     for name in STAGED:
         if (ROOT / name).is_dir():

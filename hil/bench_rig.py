@@ -52,6 +52,7 @@ from hil.happenings import (
     WireMended,
 )
 from hil.mishaps import Mishap, fault_of, proxied
+from hil.replayed import BLACKBOX, unlike, up_s
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
 from hil.story import Story, chosen
@@ -93,6 +94,7 @@ async def _tell(stage: Stage) -> Outcome:
             with canary:
                 broken = await RigBench(stage, rig).run()
         last_words = rig.last_words()
+        broken = broken or unlike(rig.state / BLACKBOX, up_s(stage.story))
     except (RigError, BrokerError) as error:
         broken = str(error)
     except BaseException:

@@ -105,6 +105,7 @@ class Rig:
         self.depot = depot
         self.directory = directory
         self.runtime = directory / "r"
+        self.state = directory / "s"
         self.lines: dict[str, Rs485] = {}  # serial ones, by the bus's URL in the site
         self.sockets: dict[str, Station] = {}
         self.chargers: dict[str, Server | Slave] = {}
@@ -255,7 +256,7 @@ class Rig:
 
     def _child(self, command: str, name: str, document: Path, env: dict[str, str]) -> Child:
         words = [sys.executable, "-m", "controller", command, str(document)]
-        words += ["--runtime", str(self.runtime), "--state", str(self.directory / "s")]
+        words += ["--runtime", str(self.runtime), "--state", str(self.state)]
         plugins = self.supplies.plugins
         paths = (str(_ROOT), str(plugins or ""), os.environ.get("PYTHONPATH"))
         env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -124,3 +124,19 @@ def test_a_damaged_state_is_refused_or_taken(data: st.DataObject) -> None:
     kernel = twin(depot)
     with suppress(ValueError):
         restore(kernel, bytes(state))
+
+
+# Whoever gives the kernel another input has to note it (cext/journal.pyx) and feed it again.
+INPUTS = {
+    "post_reading", "post_report", "post_contactor", "distrust", "set_fallback", "prove",
+    "set_limit", "leave", "latch", "tick", "adopt", "drain",
+}  # fmt: skip
+OUTPUTS = {
+    "ticks", "now_ns", "output", "setpoints", "circuit", "charger", "contactor", "source", "slot",
+    "failsafe_ma", "latched",
+}  # fmt: skip
+
+
+def test_every_way_into_the_kernel_is_recorded() -> None:
+    ways = {name for name in vars(Kernel) if not name.startswith("_")}
+    assert ways == INPUTS | OUTPUTS
