@@ -24,10 +24,8 @@ from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.truth import Truth
 
-DOUBTS = {
-    *("lost", "drops", "silent", "deaf", "clock", "flood", "stall", "restart", "power_cut", "cloud")
-}
-LAPSES = {"stall", "restart", "power_cut", "cloud"}  # a source may be lost with them
+DOUBTS = {"lost", "drops", "silent", "deaf", "clock", "flood", "stall", "cloud"}
+LAPSES = {"stall", "cloud"}  # a limit source may be lost with them
 CALM_NS = 45_000_000_000  # so long nothing has happened and nothing rose
 DOUBT_NS = 20_000_000_000  # so long after a fault nothing may rise
 LOOK_NS = 500_000_000
@@ -187,6 +185,11 @@ class World:
     def _check_doubt(self, charger: int, order_ma: int, doubt: Doubt) -> None:
         if self.now_ns > doubt.until_ns or order_ma <= doubt.orders_ma[charger]:
             return
+        if (
+            doubt.event.get("charger", self.site.chargers[charger].id)
+            != self.site.chargers[charger].id
+        ):
+            return  # another one's share, which it has lost, passes on
         events = [event for event in self.case.events if event is not doubt.event]
         without = World(replace(self.case, events=events), twin=True).order_at(charger, self.now_ns)
         if without is not None and order_ma <= without:
