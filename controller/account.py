@@ -7,6 +7,7 @@ the last tick that it heard. Judging them is the guard's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import gt
 from typing import NamedTuple, Protocol
 
 from cext.rows import (
@@ -107,6 +108,8 @@ class Account:
         self.held = False  # latched, or left to itself
         self.left = False
         self.changed = False  # an output, in this tick
+        self.pressed = False  # a reading is above its cap, or there is none any more
+        self._blind: set[int] = set()
         self.caps: list[Phases] = [row.rating_ma for row in self.circuits]
         self.fell: set[tuple[int, int]] = set()
         self.lapsed = False
@@ -211,6 +214,21 @@ class Account:
                 self.heard.add(circuit)
         for sums in (self._draws, self._bases, self._drawns, self._ordereds):
             sums.clear()
+        self._look()
+
+    def _look(self) -> None:
+        """Whether a circuit is in such a state that the next decision cannot wait to be judged."""
+        self.pressed = False
+        for circuit, sources in enumerate(self._measured):
+            if not sources:
+                continue
+            found = self.readings(circuit)
+            for source in found:
+                if any(map(gt, source.kept[-1].current_ma, self.caps[circuit])):
+                    self.pressed = True
+            if bool(found) == (circuit in self._blind):
+                self._blind ^= {circuit}
+                self.pressed = self.pressed or not found
 
     def _take(self, tick: Tick) -> bool:
         """What was ordered, as the next ticks will find it; whether anything changed."""
@@ -320,6 +338,8 @@ class Account:
                 told_ma = max(draw)
                 if charger.order_ma is not None and not charger.silent(self.now_ns):
                     told_ma = charger.told_ma(charger.order_ma)
+                    if self.now_ns - charger.changed_ns > charger.shows_ns + SLOW_NS:
+                        told_ma = max(told_ma, charger.beyond_ma())
                 for phase in charger.used:
                     total[phase] += min(draw[phase], told_ma)
             self._ordereds[circuit] = total
@@ -343,11 +363,9 @@ class Account:
         for i in self.below[circuit]:
             charger = self.chargers[i]
             row, order_ma = charger.row, charger.order_ma
-            shows_ns = row.write_gap_ns + row.confirm_gap_ns + row.settle_ns
-            shows_ns += row.lag_ns + row.poll_ns + late_ns
             if order_ma is None or phase not in charger.used:
                 continue
-            if self.now_ns - charger.changed_ns > shows_ns:
+            if self.now_ns - charger.changed_ns > charger.shows_ns + late_ns:
                 continue
             peak_ma = charger.peak_ma(phase, source.since_ns - row.lag_ns)
             if not row.metered:

@@ -155,6 +155,9 @@ class ChargerBelief:
     def __init__(self, row: ChargerRow, keep_ns: int) -> None:
         """`keep_ns`: for how long its reports may be needed."""
         self.row = row
+        # From an order until it must have shown in a report.
+        self.shows_ns = row.write_gap_ns + row.confirm_gap_ns + row.settle_ns
+        self.shows_ns += row.lag_ns + row.poll_ns
         self.used = tuple(phase for phase in row.phases if phase != NO_PHASE)
         self.order_ma: int | None = None
         self.changed_ns = 0  # when the order was changed last
@@ -318,6 +321,13 @@ class ChargerBelief:
     def peak_ma(self, phase: int, since_ns: int) -> int:
         """The most it told since then, and just before."""
         return max((seen.current_ma[phase] for seen in worth(self.seen, since_ns)), default=0)
+
+    def beyond_ma(self) -> int:
+        """What it was seen to draw last, where that is clearly more than it was told; else 0."""
+        if not self._metered or self.order_ma is None:
+            return 0
+        drawn_ma = max(self.seen[-1].current_ma) - self.row.error_ma
+        return drawn_ma if drawn_ma > (self.told_ma(self.order_ma) + NOTHING_MA) * 11 // 10 else 0
 
     def elsewhere(self, phase: int) -> bool:
         """Its car charges, but not on this phase: to lower it is no help."""

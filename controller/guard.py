@@ -75,7 +75,7 @@ class Guard:
         if not isinstance(record, Tick):
             return None
         due = it.now_ns - self._judged_ns >= self._apart_ns
-        if not (it.changed or it.fell or due or self._disputes):
+        if not (it.changed or it.fell or it.pressed or due or self._disputes):
             return None
         self._judged_ns = it.now_ns
         return self._judge(record.tick, it.now_ns)
@@ -119,7 +119,8 @@ class Guard:
         in_force_ma = charger.in_force_ma if disputed or passed_ma is None else None
         if most_ma is None or (passed_ma is None and in_force_ma is None):
             return None  # it has no order, or nobody knows what would be none above it
-        known = [each for each in (most_ma, passed_ma, in_force_ma) if each is not None]
+        all_ma = (charger.order_ma, most_ma, passed_ma, in_force_ma)
+        known = [each for each in all_ma if each is not None]
         return fitting(charger.row, min(known))
 
     # --- the rules ------------------------------------------------------------------------
@@ -136,7 +137,9 @@ class Guard:
                 found = self._may_not_rise(charger) or self._lacks_slack(index, charger)
             if found is not None:
                 rule, circuit, phase, why = found
-                bound[index] = passed_ma if passed_ma is not None else charger.in_force_ma
+                bound[index] = passed_ma
+                if passed_ma is None and charger.in_force_ma is not None:
+                    bound[index] = min(charger.in_force_ma, charger.row.fallback_ma)
                 at = "nothing" if passed_ma is None else f"{amperes_text(passed_ma)} A"
                 why = f"from {at} to {amperes_text(order_ma)} A: {why}"
                 yield Dispute(rule, index, circuit, phase, why)

@@ -157,6 +157,8 @@ class CircuitReport(_Model):
     reading_age_s: float | None
     beyond_control: bool = False  # over, and nothing is left to shed
     together: TogetherReport | None = None
+    heat_pct: float | None = None  # of what trips its protection; None: that is not stated
+    trips_s: float | None = None  # when it may trip by what flows now; None: it does not
     busbar_a: Three | None = None  # what it carries for the chargers, whatever is fed in
 
 

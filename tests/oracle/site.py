@@ -20,6 +20,7 @@ class Circuit(NamedTuple):
     base_step_ma: Triple | None = None  # None: the declared worst case
     busbar_ma: Triple | None = None  # what the chargers below may draw together
     sum_ma: int | None = None  # what the three phases may carry together
+    imbalance_ma: int | None = None  # how far one-phase draw may lift a phase above another
 
 
 class Meter(NamedTuple):

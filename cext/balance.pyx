@@ -1,0 +1,187 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""The imbalance limit: how far our one-phase chargers may lift a phase above another.
+
+It only lowers targets, of chargers that draw on one phase alone, and gives to nobody what they
+lose: a rule of the network, and no protection. So it is followed at the calm pace. Only managed
+chargers count, and of these only who does not draw on all three phases: on the high phase the most
+that their targets permit, on the low one the least that they were measured to draw. Nothing that
+may not be there evens anything out.
+
+What a phase may have follows the low phases down at once, and up only by steps, so that what is
+drawn there may waver without anybody being switched on and off for it. A car that was once seen to
+draw on one phase is one of those until it is unplugged, or seen to draw on another: whether it
+charges or was stopped.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.pause cimport ALWAYS, pause_rank
+from cext.ring cimport ring_span
+from cext.shares cimport fill
+from cext.targets cimport blame, to_step
+from cext.types cimport (
+    GRID_PHASES,
+    NOTHING_MA,
+    ROWS,
+    RULE_IMBALANCE,
+    SUM,
+    VEHICLE_A,
+    Charger,
+    Circuit,
+    Wish,
+    World,
+)
+
+cdef enum:
+    DEAD_BAND_MA = 1_000
+
+cdef int64_t NO_CAP = 0x7FFFFFFF
+cdef int64_t NO_SUM = 1 << 40
+
+
+cdef void balance(World* world) noexcept nogil:
+    """Lowers targets where what they permit would lift a phase too far; the targets are set."""
+    cdef int32_t i, phase
+    cdef bint over = False
+    cdef Circuit* circuit
+    if not world.leveled:
+        return
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        for phase in range(GRID_PHASES):
+            circuit.uneven_hi[phase] = circuit.uneven_lo[phase] = circuit.uneven_fixed[phase] = 0
+    for i in range(world.chargers_n):
+        note_alone(&world.chargers[i])
+        count_uneven(world, &world.chargers[i])
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        if circuit.imbalance >= 0:
+            for phase in range(GRID_PHASES):
+                follow(circuit, phase)
+                over = over or circuit.uneven_hi[phase] > circuit.level[phase]
+    if over:
+        lower_targets(world)
+
+
+cdef void note_alone(Charger* charger) noexcept nogil:
+    """On which phase its car draws alone, as far as anybody has seen."""
+    cdef int32_t phase, wired = 0, used = 0, last = 0
+    for phase in range(GRID_PHASES):
+        wired += charger.wired[phase]
+        used += charger.uses[phase]
+        if charger.uses[phase]:
+            last = phase
+    if wired == 1 or used == 1:
+        charger.alone = last + 1
+        return
+    if charger.fresh and charger.vehicle == VEHICLE_A:
+        charger.alone = 0
+    if not charger.alone or not charger.fresh or not charger.current_known:
+        return
+    for phase in range(GRID_PHASES):
+        if phase != charger.alone - 1 and charger.current[phase] >= NOTHING_MA:
+            charger.alone = 0
+            return
+
+
+cdef bint listens(const World* world, const Charger* charger) noexcept nogil:
+    """Whether its target says what it will draw."""
+    return (obeys(charger) and not charger.unproven) or proving(world, charger)
+
+
+cdef bint lifts(const Charger* charger, int32_t phase) noexcept nogil:
+    """Whether it draws on a phase, and not on all three."""
+    if charger.alone:
+        return phase == charger.alone - 1
+    if charger.uses[0] and charger.uses[1] and charger.uses[2]:
+        return False
+    return charger.uses[phase] != 0
+
+
+cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
+    """Adds what it may lift, and what it is known to, to every circuit above."""
+    cdef int32_t phase, node
+    cdef int64_t most, least
+    cdef int64_t ordered[GRID_PHASES]
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    cdef bint told = listens(world, charger)
+    cdef bint known = charger.fresh and charger.current_known
+    ordered_draw(world, charger, ordered)
+    ring_span(&charger.ring, world.now - charger.window, lo, hi)
+    for phase in range(GRID_PHASES):
+        if not lifts(charger, phase):
+            continue
+        most = worst_draw(charger, charger.target) if told else ordered[phase]
+        least = min(max(0, lo[phase] - charger.error), most) if known else 0
+        node = charger.circuit
+        while node >= 0:
+            world.circuits[node].uneven_hi[phase] += most
+            world.circuits[node].uneven_lo[phase] += least
+            world.circuits[node].uneven_fixed[phase] += (
+                charger.standby if told and charger.alone else most
+            )
+            node = world.circuits[node].parent
+
+
+cdef void follow(Circuit* circuit, int32_t phase) noexcept nogil:
+    """What a phase may have now: so much more than the least of the others is known to draw."""
+    cdef int32_t other
+    cdef int64_t low = NO_CAP, level
+    for other in range(GRID_PHASES):
+        if other != phase:
+            low = min(low, circuit.uneven_lo[other])
+    level = low + circuit.imbalance
+    if level < circuit.level[phase] or level >= circuit.level[phase] + DEAD_BAND_MA:
+        circuit.level[phase] = level
+    circuit.level[phase] = max(circuit.level[phase], <int64_t>circuit.imbalance)
+
+
+cdef void lower_targets(World* world) noexcept nogil:
+    """One fair-share run of those that draw on one phase, with their targets as maxima."""
+    cdef int32_t i, phase, count = 0
+    cdef Charger* charger
+    cdef Circuit* circuit
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        world.filler.cap[i * ROWS + SUM] = NO_SUM
+        for phase in range(GRID_PHASES):
+            world.filler.cap[i * ROWS + phase] = NO_CAP
+            if circuit.imbalance >= 0:
+                world.filler.cap[i * ROWS + phase] = (
+                    circuit.level[phase] - circuit.uneven_fixed[phase]
+                )
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        if not charger.alone or charger.target == 0:
+            continue
+        if listens(world, charger):
+            wish_alone(charger, &world.wishes[count])
+            world.wisher[count] = world.turn_order[i]
+            count += 1
+    fill(&world.filler, world.wishes, count)
+    for i in range(count):
+        lower_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
+
+
+cdef void wish_alone(const Charger* charger, Wish* wish) noexcept nogil:
+    cdef int32_t row
+    wish.circuit = charger.circuit
+    wish.weight = charger.pull
+    wish.maximum = worst_draw(charger, charger.target) - charger.standby
+    wish.minimum = min(worst_draw(charger, charger.minimum) - charger.standby, wish.maximum)
+    wish.floor = 0
+    wish.stage = charger.class_index
+    wish.early = charger.early
+    for row in range(ROWS):
+        wish.wired[row] = row == charger.alone - 1
+
+
+cdef void lower_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
+    cdef int32_t target = to_step(charger, setpoint_for(charger, wish.share + charger.standby))
+    if pause_rank(charger) == ALWAYS:
+        target = max(target, charger.minimum)
+    if target < charger.target:
+        charger.target = target
+        blame(world, &charger.bound, RULE_IMBALANCE, wish.bound_circuit, wish.bound_phase)

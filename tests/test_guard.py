@@ -1,0 +1,568 @@
+"""The guard's rules, one by one: what is disputed, what is sent instead, and what follows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pytest
+
+from cext.rows import (
+    ChargerRow,
+    CircuitRow,
+    ContactorRow,
+    Kind,
+    Phases,
+    Rule,
+    SlotRow,
+    SourceRow,
+    Tuning,
+    Vehicle,
+    Why,
+)
+from controller.account import Maps
+from controller.guard import Guard, Verdict
+from controller.journal import (
+    Contact,
+    Distrust,
+    Fallback,
+    Latch,
+    Leave,
+    Limit,
+    Lost,
+    Order,
+    Proven,
+    Reading,
+    Report,
+    Switch,
+    Tick,
+)
+
+MS = 1_000_000
+S = 1_000_000_000
+BEGIN = 1000 * S
+FOR_EVER = 2**62
+NOBODY = Why(Rule.RAMP, -1, -1, -1)
+CHARGER = ChargerRow(
+    circuit=0,
+    phases=(0, 1, 2),
+    min_ma=6000,
+    max_ma=32_000,
+    step_ma=100,
+    fallback_ma=10_000,
+    power_on_ma=16_000,
+    tolerance_ppm=0,
+    standby_ma=0,
+    settle_ns=2 * S,
+    metered=True,
+    error_ma=0,
+    lag_ns=0,
+    poll_ns=500 * MS,
+    max_age_ns=2 * S,
+)
+METER = SourceRow(0, error_ma=0, lag_ns=200 * MS, max_age_ns=S, poll_ns=200 * MS)
+GRID = CircuitRow(-1, (50_000,) * 3, (40_000,) * 3)
+
+
+class Rows(NamedTuple):
+    circuits: list[CircuitRow]
+    sources: list[SourceRow]
+    chargers: list[ChargerRow]
+    slots: list[SlotRow]
+    contactors: list[ContactorRow]
+    tuning: Tuning
+
+
+def rows(**changes: Any) -> Rows:
+    tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
+    return Rows([GRID], [METER], [CHARGER] * 2, [], [], tuning)._replace(**changes)
+
+
+def three(ma: int | Phases) -> Phases:
+    return (ma, ma, ma) if isinstance(ma, int) else ma
+
+
+@dataclass
+class Bench:
+    """A guard that is told what a depot shows and what a kernel decided, by hand."""
+
+    rows: Rows = field(default_factory=rows)
+    now_ns: int = BEGIN
+    ticks: int = 0
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.rows)
+        self.shown: dict[int, Phases] = {}
+        self.reports: dict[int, tuple[int | None, Phases | None]] = {}
+        self.written: dict[int, int] = {}
+
+    def shows(self, meter: int, ma: int | Phases) -> None:
+        """From now on, with each step."""
+        self.shown[meter] = three(ma)
+
+    def reports_of(self, charger: int, in_force_ma: int | None, ma: int | Phases) -> None:
+        self.reports[charger] = in_force_ma, three(ma)
+
+    def tell(self, *records: Any) -> None:
+        for record in records:
+            assert self.guard.hear(record) is None
+
+    def step(
+        self, orders: dict[int, int] | None = None, switches: Iterable[tuple[int, bool]] = ()
+    ) -> Verdict | None:
+        """100 ms later: what is shown and reported, and a decision."""
+        self.now_ns += 100 * MS
+        self.ticks += 1
+        for meter, current_ma in self.shown.items():
+            self.guard.hear(Reading(meter, self.now_ns, current_ma))
+        for charger, (in_force_ma, drawn_ma) in self.reports.items():
+            written = self.written.get(charger, 0)
+            report = Report(charger, self.now_ns, in_force_ma, drawn_ma, Vehicle.C, written)
+            self.guard.hear(report)
+        told = [Order(i, ma, NOBODY, NOBODY) for i, ma in (orders or {}).items()]
+        for charger in orders or {}:
+            self.written[charger] = self.ticks
+        turned = [Switch(i, closed, NOBODY) for i, closed in switches]
+        return self.guard.hear(Tick(self.ticks, self.now_ns, tuple(told), tuple(turned)))
+
+    def passes(self, orders: dict[int, int], **more: Any) -> Verdict:
+        verdict = self.step(orders, **more)
+        assert verdict is not None
+        assert verdict.disputes == ()
+        return verdict
+
+    def disputed(self, orders: dict[int, int], **more: Any) -> tuple[str, Verdict]:
+        """The first rule that it breaks, and the verdict."""
+        verdict = self.step(orders, **more)
+        assert verdict is not None
+        assert verdict.disputes
+        return verdict.disputes[0].rule, verdict
+
+    def live(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            verdict = self.step()
+            assert verdict is None or verdict.disputes == ()
+
+
+def at_work(*told: Any, **changes: Any) -> Bench:
+    """Two chargers at 6 A that draw it, 10 A of base load, a cap of 50 A."""
+    it = Bench(rows(**changes))
+    it.tell(*told)
+    it.shows(0, 22_000)
+    for charger in range(2):
+        it.reports_of(charger, 6000, 6000)
+    it.step()
+    it.passes({0: 6000, 1: 6000})
+    it.live(5)
+    return it
+
+
+# --- up, on proof ------------------------------------------------------------------------------
+
+
+def test_what_fits_passes() -> None:
+    it = at_work()
+    verdict = it.passes({0: 32_000})  # 10 + 32 + 6 of 50
+    assert verdict.bound_ma == (32_000, 6000)
+
+
+def test_what_does_not_fit_is_held_where_it_was() -> None:
+    it = at_work()
+    rule, verdict = it.disputed({0: 32_000, 1: 8100})  # 10 + 32 + 8.1
+    assert rule == "no_slack"
+    assert verdict.bound_ma == (6000, 6000)
+    assert "do not fit 50 A" in verdict.disputes[0].why
+    assert it.disputed({})[0] == "no_slack"  # and as long as it is ordered
+    assert it.disputed({1: 6000})[0] == "no_slack"  # which may still be in force
+    for _ in range(40):
+        last = it.step()
+        if last is not None and not last.disputes:
+            break
+    assert last is not None
+    assert last.bound_ma == (32_000, 6000)
+
+
+def test_upper_ends_count_tolerance_and_standby() -> None:
+    for tolerance_ppm, fits in ((0, True), (30_000, False)):
+        row = CHARGER._replace(tolerance_ppm=tolerance_ppm, standby_ma=100)
+        it = at_work(chargers=[row] * 2)
+        it.shows(0, 23_000)
+        it.live(3)
+        if fits:
+            it.passes({0: 32_000})  # 11 + 32.1 + 6.1
+        else:
+            assert it.disputed({0: 32_000})[0] == "no_slack"  # 11 + 33.06 + 6.28
+
+
+def test_what_was_higher_counts_until_it_settled() -> None:
+    it = at_work()
+    it.passes({0: 32_000})
+    it.reports_of(0, 32_000, 32_000)
+    it.shows(0, 48_000)
+    it.live(4)
+    it.passes({0: 6000})
+    assert it.disputed({1: 32_000})[0] == "no_slack"  # not even read back
+    it.passes({1: 6000})
+    it.reports_of(0, 6000, 6000)
+    it.shows(0, 22_000)
+    it.live(1.5)
+    assert it.disputed({1: 32_000})[0] == "no_slack"  # its vehicle may still follow
+    it.passes({1: 6000})
+    it.live(4)
+    it.passes({1: 32_000})
+
+
+def test_an_acknowledged_order_that_is_not_in_force_counts() -> None:
+    it = at_work()
+    it.passes({0: 32_000})  # written; 6 A stay in force
+    it.passes({0: 6000})
+    it.live(0.5)  # now 6 A are confirmed
+    it.reports_of(0, 6000, 6000)
+    it.live(4)
+    it.passes({1: 32_000})
+
+
+def test_the_window_reaches_back_by_the_meter_s_lag_and_the_reports() -> None:
+    it = at_work()
+    it.shows(0, 40_000)  # a compressor of 18 A, for a moment
+    it.step()
+    it.shows(0, 22_000)
+    it.live(0.4)
+    assert it.disputed({0: 20_000})[0] == "no_slack"
+    it.passes({0: 6000})
+    it.live(3)
+    it.passes({0: 20_000})
+
+
+def test_the_least_that_was_reported_counts_against_the_reading() -> None:
+    it = at_work()
+    it.reports_of(0, 6000, 0)
+    it.step()
+    it.reports_of(0, 6000, 6000)
+    it.step()
+    assert it.disputed({1: 32_000})[0] == "no_slack"  # of the 22 A it may have drawn none
+    it.passes({1: 6000})
+    it.live(3)
+    it.passes({1: 32_000})
+
+
+def test_a_parent_s_slack_counts_as_the_circuit_s_own() -> None:
+    row = CircuitRow(0, (100_000,) * 3, (0,) * 3)
+    it = at_work(circuits=[GRID, row], chargers=[CHARGER._replace(circuit=1)] * 2)
+    assert it.disputed({0: 32_000, 1: 10_000})[0] == "no_slack"
+
+
+def test_blind_counts_at_the_declared_worst_case() -> None:
+    for ma, fits in ((14_000, True), (14_100, False)):
+        it = at_work(circuits=[GRID._replace(worst_base_ma=(30_000,) * 3)])
+        it.shown.clear()
+        it.live(2)
+        if fits:
+            it.passes({0: ma})  # 30 + 14 + 6
+        else:
+            assert it.disputed({0: ma})[0] == "no_slack"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda it: it.reports.pop(0), "silent"),
+        (lambda it: it.tell(Proven(0, False)), "unproven"),
+        (lambda it: it.tell(Latch(True)), "held"),
+        (lambda it: it.tell(Leave()), "held"),
+        (lambda it: it.reports_of(0, 6000, 12_000), "stubborn"),
+    ],
+)
+def test_who_may_not_rise(change: Callable[[Bench], object], rule: str) -> None:
+    it = at_work()
+    change(it)
+    it.shows(0, 28_000)
+    it.live(9)
+    found, verdict = it.disputed({0: 6500})
+    assert found == rule
+    assert verdict.bound_ma[0] == 6000
+    assert it.disputed({1: 6500})[0]  # what is disputed stays so, whatever else is right
+
+
+def test_nothing_rises_after_a_gap_nor_where_nothing_was_ever_read() -> None:
+    it = at_work()
+    it.now_ns += 2 * S
+    assert it.disputed({0: 6500})[0] == "lapsed"
+    unread = Bench()
+    unread.reports_of(0, 6000, 6000)
+    unread.passes({0: 6000})
+    unread.live(3)
+    assert unread.disputed({0: 6100})[0] == "unread"
+
+
+# --- the first order, and the range ------------------------------------------------------------
+
+
+def test_a_first_order_is_not_above_what_is_in_force_nor_above_the_fallback() -> None:
+    it = Bench()
+    it.shows(0, 0)
+    it.reports_of(0, 8000, 0)
+    it.reports_of(1, 32_000, 0)
+    assert it.disputed({0: 8100})[0] == "first_order"
+    rule, verdict = it.disputed({0: 8000, 1: 10_100})
+    assert (rule, verdict.disputes[0].charger) == ("first_order", 1)
+    assert verdict.bound_ma == (8000, 10_000)
+    it.passes({1: 10_000})
+
+
+def test_nobody_is_told_before_he_has_told() -> None:
+    it = Bench()
+    it.shows(0, 0)
+    rule, verdict = it.disputed({0: 6000})
+    assert rule == "first_order"
+    assert verdict.bound_ma[0] is None
+
+
+@pytest.mark.parametrize("ma", [5900, 1, 32_100, -6000])
+def test_an_order_is_0_or_within_the_range(ma: int) -> None:
+    it = at_work()
+    rule, verdict = it.disputed({0: ma})
+    assert rule == "off_range"
+    assert verdict.bound_ma[0] in (0, 6000)
+    it.passes({0: 0})
+
+
+def test_a_lowered_maximum_is_the_range_s_end() -> None:
+    it = at_work(chargers=[CHARGER._replace(ceiling_ma=16_000)] * 2)
+    assert it.disputed({0: 16_100})[0] == "off_range"
+    it.passes({0: 16_000})
+
+
+# --- down, at once -----------------------------------------------------------------------------
+
+
+def over() -> Bench:
+    """Both at 20 A; the base load goes up, and 70 A are read of 50 A."""
+    it = at_work()
+    it.passes({0: 20_000, 1: 20_000})
+    for charger in range(2):
+        it.reports_of(charger, 20_000, 20_000)
+    it.shows(0, 50_000)
+    it.live(5)
+    it.shows(0, 70_000)
+    return it
+
+
+def test_an_excess_must_be_shed_in_the_same_tick() -> None:
+    it = over()
+    rule, verdict = it.disputed({})
+    assert rule == "not_shed"
+    assert verdict.disputes[0].phase == 0
+    assert verdict.bound_ma == (10_000, 10_000)
+
+
+def test_shedding_too_little_is_no_shedding() -> None:
+    rule, verdict = over().disputed({0: 10_000, 1: 15_000})
+    assert rule == "not_shed"
+    assert verdict.bound_ma == (8000, 12_000)
+    over().passes({0: 10_000, 1: 10_000})
+    over().passes({0: 0, 1: 20_000})
+
+
+def test_an_order_on_its_way_is_credited_but_not_for_ever() -> None:
+    it = over()
+    it.passes({0: 10_000, 1: 10_000})
+    it.live(3)  # nobody obeys yet
+    for _ in range(40):
+        verdict = it.step()
+        if verdict is not None and verdict.disputes:
+            break
+    else:
+        raise AssertionError("credited for ever")
+    assert verdict.disputes[0].rule == "not_shed"
+
+
+def test_nothing_rises_below_a_circuit_that_is_over() -> None:
+    it = over()
+    assert it.disputed({0: 0, 1: 20_100})[0] == "over"
+
+
+def test_who_cannot_be_lowered_is_not_asked_to() -> None:
+    it = over()
+    it.passes({0: 0, 1: 0})
+    it.live(10)  # they draw on, all of it is somebody else's fault
+
+
+def test_a_cap_that_falls_is_kept_at_once() -> None:
+    slot = SlotRow(0, Kind.GRID, (40_000,) * 3, 0)
+    it = at_work(Limit(0, None, FOR_EVER, FOR_EVER), slots=[slot])
+    it.passes({0: 20_000, 1: 12_000})
+    it.tell(Limit(0, (20_000,) * 3, FOR_EVER, FOR_EVER))
+    rule, verdict = it.disputed({})
+    assert rule == "not_shed"
+    assert verdict.bound_ma[0] is not None
+    assert verdict.bound_ma[0] < 20_000
+    it.passes({0: 6000, 1: 0})
+
+
+def test_blind_must_fit_as_ordered() -> None:
+    for lowered in (False, True):
+        it = at_work()
+        it.shown.clear()
+        it.live(1)
+        if lowered:
+            it.passes({0: 0})
+        else:
+            assert it.disputed({})[0] == "not_shed"  # 40 + 12 of 50
+
+
+# --- caps --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "room_ma"),
+    [
+        ([], 20_000),  # never heard of: fail-safe
+        ([Limit(0, None, FOR_EVER, FOR_EVER)], 32_000),
+        ([Limit(0, (90_000,) * 3, FOR_EVER, FOR_EVER)], 32_000),  # never above the rating
+        ([Limit(0, (0,) * 3, FOR_EVER, FOR_EVER)], 0),
+        ([Limit(0, (30_000,) * 3, FOR_EVER, FOR_EVER)], 14_000),
+        ([Limit(0, (30_000,) * 3, BEGIN, FOR_EVER)], 32_000),  # ended as planned
+        ([Limit(0, (30_000,) * 3, FOR_EVER, BEGIN)], 14_000),  # lost, and held
+        ([Limit(0, (30_000,) * 3, BEGIN - 1, BEGIN)], 20_000),  # had ended before it was lost
+        ([Limit(0, (30_000,) * 3, FOR_EVER, BEGIN - 60 * S)], 20_000),  # its hold is over
+        ([Limit(0, None, FOR_EVER, BEGIN)], 20_000),  # lost: fail-safe
+    ],
+)
+def test_a_cap_is_what_its_slot_says(limits: list[Limit], room_ma: int) -> None:
+    """10 A of base load, 6 A of the other charger."""
+    slot = SlotRow(0, Kind.GRID, (36_000,) * 3, 30 * S)
+
+    def scene() -> Bench:
+        it = Bench(rows(slots=[slot]))
+        it.shows(0, 22_000 if room_ma else 0)
+        for charger in range(2):
+            it.reports_of(charger, 6000, 6000 if room_ma else 0)
+        it.tell(*limits)
+        it.step()
+        it.passes({0: 6000, 1: 6000} if room_ma else {0: 0, 1: 0})
+        it.live(5)
+        return it
+
+    if room_ma:
+        scene().passes({0: room_ma})
+    if room_ma < 32_000:
+        assert scene().disputed({0: max(6000, room_ma + 100)})[0] == "no_slack"
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+def test_a_distrusted_source_is_none() -> None:
+    it = at_work()
+    it.tell(Distrust(0, True))
+    assert it.disputed({0: 16_000})[0] == "no_slack"  # 40 + 16 + 6
+
+
+def test_a_clamp_counts_as_import_and_only_alone() -> None:
+    clamp = METER._replace(unsigned=True)
+    it = at_work(sources=[METER, clamp])
+    it.shows(1, -60_000)
+    it.passes({0: 20_000})
+    it.reports_of(0, 20_000, 20_000)
+    it.shown.pop(0)
+    it.shows(1, -36_000)
+    it.live(3)
+    it.passes({0: 20_200})
+    assert it.disputed({0: 32_000, 1: 10_000})[0] == "no_slack"
+
+
+def test_export_is_no_headroom_unless_credited() -> None:
+    for credited in (False, True):
+        it = at_work(circuits=[GRID._replace(credit_export=credited)])
+        it.shows(0, (-20_000, 22_000, 22_000))
+        it.live(3)
+        it.passes({0: 32_000})
+
+
+# --- contactors --------------------------------------------------------------------------------
+
+OPEN = ContactorRow((0,), group=False, feedback=True, opens_ns=100 * MS)
+
+
+def parted() -> Bench:
+    it = Bench(rows(contactors=[OPEN, OPEN._replace(chargers=(1,))]))
+    it.shows(0, 10_000)
+    for contactor in range(2):
+        it.tell(Contact(contactor, BEGIN, False))
+    it.live(3)
+    return it
+
+
+def test_a_contactor_closes_where_what_wakes_up_fits() -> None:
+    it = parted()
+    assert it.passes({}, switches=[(0, True)]).closed == (True, False)
+    it.shows(0, 40_000)
+    it.live(2)
+    rule, verdict = it.disputed({}, switches=[(1, True)])  # 40 + 16 + 16
+    assert rule == "no_slack"
+    assert verdict.closed == (True, False)
+
+
+def test_one_at_a_time_and_none_while_latched() -> None:
+    assert parted().disputed({}, switches=[(0, True), (1, True)])[0] == "together"
+    it = parted()
+    it.tell(Latch(True))
+    rule, verdict = it.disputed({}, switches=[(0, True)])
+    assert rule == "held"
+    assert verdict.closed == (False, False)
+
+
+def test_who_is_behind_an_open_contactor_does_not_rise() -> None:
+    it = at_work(contactors=[OPEN._replace(opens_alone=False)])
+    it.passes({}, switches=[(0, False)])
+    assert it.disputed({0: 6100})[0] == "parted"
+
+
+# --- when it judges, and what it forgets -------------------------------------------------------
+
+
+def test_it_judges_what_changed_and_every_quarter_of_the_dead_man_time() -> None:
+    it = at_work()
+    verdicts = [it.step() is not None for _ in range(20)]
+    assert verdicts.count(True) == 4
+    assert it.step({0: 6100}) is not None
+
+
+def test_after_lost_records_nothing_rises_and_nothing_is_disputed() -> None:
+    it = at_work(Limit(0, None, FOR_EVER, FOR_EVER), slots=[SlotRow(0, Kind.GRID, (0,) * 3, 0)])
+    it.tell(Lost(7))
+    verdict = it.passes({0: 32_000, 1: 32_000})
+    assert verdict.learns
+    assert verdict.bound_ma == (6000, 6000)
+    it.passes({0: 20_000, 1: 6000})
+    it.reports_of(0, 20_000, 20_000)
+    it.shows(0, 36_000)
+    it.live(30)  # what the slot was told is not known: its fail-safe cap of 0 is not assumed
+    verdict = it.passes({1: 10_000})
+    assert not verdict.learns
+    assert verdict.bound_ma == (20_000, 10_000)
+
+
+def test_observing_disputes_nothing() -> None:
+    it = at_work(tuning=rows().tuning._replace(observe=True))
+    it.passes({0: 32_000, 1: 32_000})
+
+
+def test_another_document_goes_on_with_what_is_known() -> None:
+    it = at_work()
+    it.passes({0: 32_000})
+    after = Bench(rows(circuits=[GRID._replace(rating_ma=(60_000,) * 3)]))
+    same = {0: 0, 1: 1}
+    after.guard.adopt(it.guard, Maps({0: 0}, {0: 0}, same, {}, {}))
+    after.now_ns, after.ticks, after.written = it.now_ns, it.ticks, it.written
+    after.shown, after.reports = it.shown, it.reports
+    after.passes({1: 16_000})  # 10 + 32 + 16 of 60
+    assert after.disputed({1: 20_000})[0] == "no_slack"
+
+
+def test_a_fallback_that_is_told_counts_while_silent_if_it_is_higher() -> None:
+    it = at_work()
+    it.tell(Fallback(1, 32_000))
+    it.reports.pop(1)
+    it.live(3)
+    assert it.disputed({0: 10_000})[0] == "no_slack"
