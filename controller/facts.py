@@ -12,6 +12,7 @@ class MeterFacts:
     phases: int
     error_ma: int  # of a current reading, before the CT ratio
     lag_ns: int  # measured current's age when the reply arrives, upper bound
+    active_export: bool = True  # of a current that is exported it shows the active part alone
 
 
 @dataclass(frozen=True, slots=True)

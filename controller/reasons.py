@@ -33,6 +33,8 @@ _WORDS = {
     Rule.IMBALANCE: "held back on {place}: drawing on one phase only, for its imbalance limit",
     Rule.CLOSED: "closed",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
+    Rule.ADVICE: "advised to have no more",
+    Rule.OFF_TIME: "switched off a short while ago: stays off for its minimum time",
 }
 
 

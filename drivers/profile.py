@@ -166,7 +166,11 @@ class MeterProfile(Profile):
 
     @property
     def facts(self) -> MeterFacts:
-        return MeterFacts(self.name, self.phases, self.error_ma, self.lag_ns)
+        powers = [
+            f"{what}_l{n}" for what in ("power", "voltage") for n in range(1, self.phases + 1)
+        ]
+        tells = all(name in self.registers for name in powers)
+        return MeterFacts(self.name, self.phases, self.error_ma, self.lag_ns, tells)
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
