@@ -31,7 +31,7 @@ cdef void decide(World* world) noexcept nogil:
     lower_calmly(world)
     if world.latched:
         name_latched(world)
-    elif not world.leaving:
+    elif not world.leaving and not world.lapsed:  # what expired does not rise at once
         reclose(world)
         probe(world)
         rise(world)
