@@ -149,6 +149,7 @@ class Reporter:
             reason=self.reasons.words(output.why),
             draw_hi_a=state.draw_hi_ma / MA_PER_A,
             stubborn=state.stubborn,
+            frozen=state.frozen,
             cut_off=state.cut_off,
         )
 

@@ -173,6 +173,7 @@ class ChargerReport(_Model):
     reason: str
     draw_hi_a: float
     stubborn: bool = False
+    frozen: bool = False  # its reports stand still although it was told to draw less
     cut_off: bool = False  # behind a contactor that is verified open
 
 

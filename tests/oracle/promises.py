@@ -101,6 +101,8 @@ class Watch:
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
             self._check_rise(i, before[i])
+        for belief in self.beliefs.chargers:
+            belief.remember(now_ns)
         self._retaken = set(self._take_back())
         for circuit in range(len(self.site.circuits)):
             for phase in range(3):

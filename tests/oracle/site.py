@@ -55,6 +55,7 @@ class Charger(NamedTuple):
     class_rank: int = 0
     write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
     may_pause: int = YES
+    resolution_ma: int = 100  # the least change that its reports show
 
 
 class Slot(NamedTuple):
