@@ -158,7 +158,8 @@ def test_a_damaged_state_is_refused_or_taken(data: st.DataObject) -> None:
 # Whoever gives the kernel another input has to note it (cext/journal.pyx) and feed it again.
 INPUTS = {
     "post_reading", "post_report", "post_contactor", "distrust", "set_fallback", "prove",
-    "set_limit", "leave", "latch", "tick", "adopt", "drain", "restore_heat", "restore_worst", "advise",
+    "set_limit", "leave", "latch", "tick", "adopt", "drain", "restore_heat", "restore_worst",
+    "advise",
 }  # fmt: skip
 OUTPUTS = {
     "ticks", "now_ns", "output", "setpoints", "circuit", "charger", "contactor", "source", "slot",
