@@ -40,6 +40,8 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.began = old.began
     world.leaving = old.leaving
     world.latched = old.latched
+    world.turn_index = old.turn_index
+    world.unsorted = 1
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
@@ -259,8 +261,10 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    to.same_since = charger.same_since
+    to.frozen = charger.frozen
+    to.probing = charger.probing
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
-    memcpy(to.freed, charger.freed, sizeof(to.freed))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before
@@ -294,10 +298,27 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     to.doubted_at = charger.doubted_at
     to.idle = charger.idle
     to.idle_turn = charger.idle_turn
+    to.offers = charger.offers
+    take_turn(to, charger)
     to.calm_since = charger.calm_since
     to.calm_most = charger.calm_most
     to.demand = charger.demand
     to.target = charger.target
+
+
+cdef void take_turn(Charger* to, const Charger* charger) noexcept nogil:
+    """Its place in the queue, how long it has waited, and what it was advised."""
+    to.on_since = charger.on_since
+    to.off_since = charger.off_since
+    to.turn_since = charger.turn_since
+    to.queued = charger.queued
+    to.place = charger.place
+    to.waits_since = charger.waits_since
+    to.overdue = charger.overdue
+    to.advice_weight = charger.advice_weight
+    to.advice_floor = charger.advice_floor
+    to.advice_cap = charger.advice_cap
+    to.advice_until = charger.advice_until
 
 
 cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
@@ -312,6 +333,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.ring.count = 0
     to.ring.newest = 0
     forget_phases(to)
+    to.same_since = to.frozen = to.probing = 0
 
 
 cdef void refit(World* world) noexcept nogil:

@@ -16,7 +16,7 @@ charges or was stopped.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
-from cext.pause cimport ALWAYS, OTHERS, pause_rank
+from cext.pause cimport ALWAYS, pause_rank
 from cext.ring cimport ring_span
 from cext.shares cimport fill
 from cext.targets cimport blame, to_step
@@ -140,7 +140,7 @@ cdef void follow(Circuit* circuit, int32_t phase) noexcept nogil:
 
 cdef void lower_targets(World* world) noexcept nogil:
     """One fair-share run of those that draw on one phase, with their targets as maxima."""
-    cdef int32_t i, phase, rank, count = 0
+    cdef int32_t i, phase, count = 0
     cdef Charger* charger
     cdef Circuit* circuit
     for i in range(world.circuits_n):
@@ -152,15 +152,14 @@ cdef void lower_targets(World* world) noexcept nogil:
                 world.filler.cap[i * ROWS + phase] = (
                     circuit.level[phase] - circuit.uneven_fixed[phase]
                 )
-    for rank in range(ALWAYS, OTHERS + 1):
-        for i in range(world.chargers_n):
-            charger = &world.chargers[world.turn_order[i]]
-            if pause_rank(charger) != rank or not charger.alone or charger.target == 0:
-                continue
-            if listens(world, charger):
-                wish_alone(charger, &world.wishes[count])
-                world.wisher[count] = world.turn_order[i]
-                count += 1
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        if not charger.alone or charger.target == 0:
+            continue
+        if listens(world, charger):
+            wish_alone(charger, &world.wishes[count])
+            world.wisher[count] = world.turn_order[i]
+            count += 1
     fill(&world.filler, world.wishes, count)
     for i in range(count):
         lower_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
@@ -169,12 +168,12 @@ cdef void lower_targets(World* world) noexcept nogil:
 cdef void wish_alone(const Charger* charger, Wish* wish) noexcept nogil:
     cdef int32_t row
     wish.circuit = charger.circuit
-    wish.weight = charger.weight
+    wish.weight = charger.pull
     wish.maximum = worst_draw(charger, charger.target) - charger.standby
     wish.minimum = min(worst_draw(charger, charger.minimum) - charger.standby, wish.maximum)
     wish.floor = 0
-    wish.stage = charger.class_rank
-    wish.early = pause_rank(charger) < OTHERS
+    wish.stage = charger.class_index
+    wish.early = charger.early
     for row in range(ROWS):
         wish.wired[row] = row == charger.alone - 1
 

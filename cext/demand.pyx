@@ -14,6 +14,7 @@ from cext.types cimport (
 
 cdef enum:
     GROW_MA = 4_000  # margin to grow into, above what is drawn
+    OFFERS = 3  # so often one that drew nothing is offered current again in the others' stead
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t GRACE = 60 * SECOND  # so long after a change it may have its full share
@@ -27,6 +28,7 @@ cdef void meet_vehicle(Charger* charger, int64_t at) noexcept nogil:
     charger.peak_before = 0
     charger.peak_since = at
     charger.idle = 0
+    charger.offers = 0
 
 
 cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
@@ -44,12 +46,14 @@ cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
 cdef bint waits(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
     """Paused by us, it cannot show what it wants: its grace begins when it is let go.
 
-    One that drew nothing before stays behind those that do until the next turn.
+    One that drew nothing before stays behind those that do until the next turn, and after a few
+    offers for good.
     """
     if charger.order >= charger.minimum:
         return False
-    if charger.idle and charger.idle_turn == turn:
+    if charger.idle and (charger.idle_turn == turn or charger.offers >= OFFERS):
         return True
+    charger.offers += charger.idle
     charger.idle = 0
     charger.grace_until = max(charger.grace_until, now + GRACE)
     return False
@@ -64,10 +68,15 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     charger.demand = charger.maximum
     if not charger.current_known:
         return
+    if charger.frozen:  # what it shows is no reason to give its share to others
+        charger.idle = 0
+        return
     most = peak(charger, now)
     if not waits(charger, now, turn):
         if now < charger.grace_until:
             return
         charger.idle = most < NOTHING_MA
         charger.idle_turn = turn
+        if not charger.idle:
+            charger.offers = 0
     charger.demand = min(charger.maximum, max(charger.minimum, most + <int32_t>GROW_MA))

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.breaker cimport Breaker
-from cext.types cimport Circuit, Why
+from cext.types cimport Charger, Circuit, Why
 
 cdef object whole(str name, value, least, most)
 cdef object instant(str name, value)
@@ -15,3 +15,5 @@ cdef object three64(const int64_t* value)
 cdef object together(const Circuit* circuit)
 cdef object why_row(const Why* why)
 cdef int read_heat(heat, Breaker* to) except -1
+cdef int64_t advised(str name, value, int32_t* to) except -1
+cdef object advice_row(const Charger* charger)

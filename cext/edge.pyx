@@ -1,14 +1,14 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """What Python hands in is checked here, once; what it gets back is made here."""
 
-from cext.check import MOST_MA, MOST_NS
-from cext.rows import Rule, Together
+from cext.check import MOST_MA, MOST_NS, MOST_WEIGHT
+from cext.rows import Advice, Rule, Together
 from cext.rows import Why as WhyRow
 
 from libc.stdint cimport int32_t, int64_t
 
 from cext.breaker cimport Breaker, full_image
-from cext.types cimport GRID_PHASES, SUM, Circuit, Why
+from cext.types cimport GRID_PHASES, SUM, Charger, Circuit, Why
 
 
 RULES = tuple(Rule)
@@ -69,6 +69,28 @@ cdef object together(const Circuit* circuit):
 
 cdef object why_row(const Why* why):
     return WhyRow(RULES[why.rule], why.circuit, why.phase, why.slot)
+
+
+cdef int64_t advised(str name, value, int32_t* to) except -1:
+    """Weight, floor and cap as cext.advice has them, and the instant at which they end."""
+    to[0] = 0
+    to[1] = to[2] = -1
+    if value.weight is not None:
+        to[0] = whole(f"{name} weight", value.weight, 1, MOST_WEIGHT)
+    if value.floor_ma is not None:
+        to[1] = whole(f"{name} floor_ma", value.floor_ma, 0, MOST_MA)
+    if value.cap_ma is not None:
+        to[2] = whole(f"{name} cap_ma", value.cap_ma, 0, MOST_MA)
+    return whole(f"{name} until_ns", value.until_ns, 0, 2**63 - 1)
+
+
+cdef object advice_row(const Charger* charger):
+    return Advice(
+        charger.advice_weight or None,
+        None if charger.advice_floor < 0 else charger.advice_floor,
+        None if charger.advice_cap < 0 else charger.advice_cap,
+        charger.advice_until,
+    )
 
 
 # --- thermal images ---------------------------------------------------------------------

@@ -19,6 +19,7 @@ cdef enum:
     KIND_LOST = 11
     KIND_HEAT = 12
     KIND_WORST = 13
+    KIND_ADVICE = 14
 
 cdef void reserve_journal(World* world) noexcept
 cdef int64_t journal_used(World* world) noexcept nogil
@@ -39,4 +40,5 @@ cdef void note_contact(World* world, int64_t contactor, int64_t at, bint closed)
 cdef void note_limit(World* world, int64_t slot) noexcept nogil
 cdef void note_heat(World* world, int64_t circuit) noexcept nogil
 cdef void note_worst(World* world, int64_t circuit, const int32_t* worst) noexcept nogil
+cdef void note_advice(World* world, int64_t charger) noexcept nogil
 cdef void note_tick(World* world) noexcept nogil

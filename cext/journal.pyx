@@ -173,6 +173,17 @@ cdef void note_limit(World* world, int64_t slot) noexcept nogil:
     note(world, KIND_LIMIT, row, 7)
 
 
+cdef void note_advice(World* world, int64_t charger) noexcept nogil:
+    """What that charger is advised now."""
+    cdef int64_t row[5]
+    row[0] = charger
+    row[1] = world.chargers[charger].advice_weight
+    row[2] = world.chargers[charger].advice_floor
+    row[3] = world.chargers[charger].advice_cap
+    row[4] = world.chargers[charger].advice_until
+    note(world, KIND_ADVICE, row, 5)
+
+
 cdef void note_heat(World* world, int64_t circuit) noexcept nogil:
     """How warm its protection is now."""
     cdef int64_t row[11]

@@ -30,6 +30,9 @@ from cext.types cimport (
     stubborn_after,
 )
 
+cdef enum:
+    QUEUE_ROWS = 4 * 101 + 3  # with as many classes as there can be
+
 cdef int64_t RING_SPAN_LEAST = 1_000_000
 cdef int64_t NO_BUSBAR = 1 << 60
 cdef int32_t NO_SUM = 0x7FFFFFFF
@@ -58,6 +61,11 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     ranks = sorted(range(len(chargers)), key=lambda i: chargers[i].class_rank)
     for i, charger in enumerate(ranks):
         world.by_class[<int32_t>i] = charger
+    classes = {rank: i for i, rank in enumerate(sorted({row.class_rank for row in chargers}))}
+    world.classes = len(classes)
+    for i, row in enumerate(chargers):
+        world.chargers[<int32_t>i].class_index = classes[row.class_rank]
+        world.by_place[<int32_t>i] = world.step_order[<int32_t>i] = i
     return 0
 
 
@@ -79,7 +87,10 @@ cdef void reserve(
     world.wishes = <Wish*>take(memory, chargers, sizeof(Wish))
     world.wisher = <int32_t*>take(memory, chargers, sizeof(int32_t))
     world.by_class = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    world.by_place = <int32_t*>take(memory, chargers, sizeof(int32_t))
     world.turn_order = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    world.step_order = <int32_t*>take(memory, chargers, sizeof(int32_t))
+    world.rows = <int32_t*>take(memory, QUEUE_ROWS, sizeof(int32_t))
     filler_make(&world.filler, memory, circuits, chargers)
 
 
@@ -161,11 +172,16 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     world.paced = world.paced or charger.write_gap > 0
     charger.metered = row.metered
     charger.error = row.error_ma
+    charger.resolution = row.resolution_ma
     charger.lag = row.lag_ns
     charger.poll = row.poll_ns
     charger.max_age = row.max_age_ns
     charger.weight = row.weight
     charger.class_rank = row.class_rank
+    charger.class_wait = -1 if row.class_wait_ns is None else row.class_wait_ns
+    charger.min_on = row.min_on_ns
+    charger.min_off = row.min_off_ns
+    charger.advice_floor = charger.advice_cap = -1
     charger.may_pause = int(row.may_pause)
     world.always = world.always or charger.may_pause == PAUSE_NEVER
     charger.in_force = -1

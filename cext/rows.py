@@ -71,6 +71,9 @@ class Rule(IntEnum):
     CLOSED = 21  # of a contactor: nothing speaks against it
     LATCHED = 22  # the latch is closed: at the fail-safe setpoint, or lower, until somebody resets
     IMBALANCE = 23  # draws on one phase only, and would lift it too far above another
+    ADVICE = 24  # advised to have no more
+    OFF_TIME = 25  # within its minimum time off: not switched on again yet
+    PROBE = 26  # lowered a little, to see whether reports that stand still move
 
 
 class Demand(NamedTuple):
@@ -148,6 +151,10 @@ class ChargerRow(NamedTuple):
     confirm_gap_ns: int = 0  # how long a read-back may take beyond lag and poll
     ceiling_ma: int | None = None  # the highest setpoint it may get; what it may draw stays max_ma
     may_pause: Pause = Pause.YES
+    class_wait_ns: int | None = None  # so long it waits behind others for its minimum; None: always
+    min_on_ns: int = 0  # once on, so long it has its minimum before all others
+    min_off_ns: int = 0  # once off, so long it is not switched on again
+    resolution_ma: int = 100  # the least change that its current reports show
 
 
 class SlotRow(NamedTuple):
@@ -188,6 +195,15 @@ class Why(NamedTuple):
     circuit: int  # -1 where no circuit is to blame
     phase: int  # -1, or 0..2, or ALL_PHASES together
     slot: int  # BY_RATING, BY_BUSBAR: the circuit's own
+
+
+class Advice(NamedTuple):
+    """A planner's wish for a charger; None: no word on that."""
+
+    weight: int | None = None  # stands in for its own
+    floor_ma: int | None = None  # met before others of its class have more than theirs
+    cap_ma: int | None = None  # it is not to want more
+    until_ns: int = 0  # counts before this instant
 
 
 class Output(NamedTuple):
@@ -249,6 +265,12 @@ class ChargerState(NamedTuple):
     stubborn: bool
     cut_off: bool  # behind a contactor that is verified open
     unproven: bool  # did not answer in time, or its fallback is not proven
+    idle: bool = False  # offered current for a minute, it drew none: its turn has passed
+    turn_since_ns: int = 0  # its present turn began; 0: it has none
+    waits_since_ns: int = 0  # it wants its minimum and has not got it; 0: it does not wait
+    overdue: bool = False  # it has waited longer than its class waits: goes before every class
+    advice: Advice | None = None  # that counts now
+    frozen: bool = False  # its reports stand still although it was told to draw less
 
 
 class ContactorState(NamedTuple):

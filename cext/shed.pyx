@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
-from cext.pause cimport ALWAYS, OTHERS, least_order, pause_rank
+from cext.pause cimport least_order
 from cext.shares cimport fill
 from cext.sums cimport bears
 from cext.targets cimport blame
@@ -154,7 +154,7 @@ cdef int32_t whose(const Charger* charger) noexcept nogil:
 
 cdef void shed_seen(World* world, int32_t who) noexcept nogil:
     """One fair-share run with what is drawn as maxima; what was not granted is taken off."""
-    cdef int32_t i, row, rank, count = 0
+    cdef int32_t i, row, count = 0
     cdef int64_t taken
     cdef bint suspects = who == SUSPECTS
     cdef Charger* charger
@@ -163,14 +163,11 @@ cdef void shed_seen(World* world, int32_t who) noexcept nogil:
         world.filler.cap[i * ROWS + SUM] = NO_SUM
         for row in range(rows_of(&world.circuits[i])):
             world.filler.cap[i * ROWS + row] = still_allowed(&world.circuits[i], row, who)
-    for rank in range(ALWAYS, OTHERS + 1):
-        for i in range(world.chargers_n):
-            charger = &world.chargers[world.turn_order[i]]
-            if pause_rank(charger) != rank or whose(charger) != who:
-                continue
-            if wish_to_keep(charger, &world.wishes[count]):
-                world.wisher[count] = world.turn_order[i]
-                count += 1
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        if whose(charger) == who and wish_to_keep(charger, &world.wishes[count]):
+            world.wisher[count] = world.turn_order[i]
+            count += 1
     if count == 0:
         return
     fill(&world.filler, world.wishes, count)
@@ -200,10 +197,10 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
     if most == 0:
         return False
     wish.circuit = charger.circuit
-    wish.weight = charger.weight
-    wish.stage = charger.class_rank
-    wish.floor = 0
-    wish.early = pause_rank(charger) < OTHERS
+    wish.weight = charger.pull
+    wish.stage = charger.class_index
+    wish.early = charger.early
+    wish.floor = charger.advised_floor
     wish.maximum = most
     wish.minimum = 0 if least_order(charger) else min(most, <int64_t>charger.minimum)
     return True

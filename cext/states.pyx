@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.breaker cimport Breaker, full_image, no_trip
 from cext.contactors cimport contact_young
-from cext.edge cimport three, three64, together, why_row
+from cext.edge cimport advice_row, three, three64, together, why_row
 from cext.types cimport GRID_PHASES, Charger, Circuit, Contactor, Slot, Source
 
 
@@ -38,7 +38,8 @@ cdef object charger_state(const Charger* c):
         three(c.current) if c.fresh and c.current_known else None,
         VEHICLES[c.vehicle if c.fresh else 0],
         max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
-        bool(c.cut), bool(c.unproven),
+        bool(c.cut), bool(c.unproven), bool(c.idle), c.turn_since, c.waits_since,
+        bool(c.overdue), advice_row(c) if c.advised else None, bool(c.frozen),
     )
 
 

@@ -7,21 +7,26 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.advice cimport count_advice
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
-from cext.pause cimport ALWAYS, OTHERS, always_drawn, pause_rank
+from cext.pause cimport ALWAYS, always_drawn, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
+from cext.steps cimport hand_round
 from cext.sums cimport at_fault, for_chargers, worst_of
+from cext.turns cimport queue_up
 from cext.types cimport (
     AT_BUSBAR,
     BY_BUSBAR,
     GRID_PHASES,
     ROWS,
+    RULE_ADVICE,
     RULE_BLIND,
     RULE_CAP,
     RULE_DEMAND,
     RULE_MAXIMUM,
     RULE_NO_VEHICLE,
+    RULE_OFF_TIME,
     PROOF_MISSING,
     RULE_TURN,
     RULE_UNPROVEN,
@@ -55,53 +60,6 @@ cdef int32_t to_step(const Charger* charger, int64_t setpoint) noexcept nogil:
     if setpoint < charger.minimum:
         return 0
     return <int32_t>(setpoint - setpoint % charger.step)
-
-
-cdef int32_t class_end(const World* world, const int32_t* order, int32_t start) noexcept nogil:
-    """Where the class of the charger at `start` ends in an order by class."""
-    cdef int32_t end = start, rank = world.chargers[order[start]].class_rank
-    while end < world.chargers_n and world.chargers[order[end]].class_rank == rank:
-        end += 1
-    return end
-
-
-cdef void line_up(World* world) noexcept nogil:
-    """The order of admission: strict classes, and within each a turn that goes round."""
-    cdef int64_t turn = world.now // world.pace.turn
-    cdef int32_t i, start = 0, end, shift
-    if turn == world.turn_index:
-        return
-    world.turn_index = turn
-    while start < world.chargers_n:
-        end = class_end(world, world.by_class, start)
-        shift = <int32_t>(turn % (end - start))
-        for i in range(start, end):
-            world.turn_order[i] = world.by_class[start + (i - start + shift) % (end - start)]
-        start = end
-
-
-cdef int32_t wish_in_turn(World* world) noexcept nogil:
-    """Lines the wishes up: who is not to be paused; by class, those that draw before idle ones,
-    then by turn."""
-    cdef int32_t start = 0, end, i, idle, rank, count = 0
-    cdef int32_t* order = world.turn_order
-    for rank in range(ALWAYS, OTHERS):
-        for i in range(world.chargers_n):
-            if pause_rank(&world.chargers[order[i]]) == rank:
-                world.wisher[count] = order[i]
-                count += 1
-    while start < world.chargers_n:
-        end = class_end(world, order, start)
-        for idle in range(2):
-            for i in range(start, end):
-                if (
-                    pause_rank(&world.chargers[order[i]]) == OTHERS
-                    and (world.chargers[order[i]].idle != 0) == (idle != 0)
-                ):
-                    world.wisher[count] = order[i]
-                    count += 1
-        start = end
-    return count
 
 
 cdef bint at_table(const World* world, const Charger* charger) noexcept nogil:
@@ -201,7 +159,10 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
     charger.held.rule = -1
     if not charger.started:
         return
-    if charger.proof == PROOF_MISSING and charger.order < charger.demand:
+    if charger.off_since and charger.demand and world.now - charger.off_since < charger.min_off:
+        blame(world, &charger.held, RULE_OFF_TIME, -1, -1)
+        charger.demand = charger.order
+    elif charger.proof == PROOF_MISSING and charger.order < charger.demand:
         blame(world, &charger.held, RULE_UNPROVEN, -1, -1)
         charger.demand = charger.order
     elif charger.write_gap and charger.order < charger.demand:
@@ -213,45 +174,66 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
 
 cdef void set_targets(World* world) noexcept nogil:
     """One fair-share run under every cap; each charger's target and what bounds it."""
-    cdef int32_t i, n, demand, count = 0
+    cdef int32_t i, demand, count = 0
     cdef Charger* charger
-    n = wish_in_turn(world)
-    for i in range(n):
-        charger = &world.chargers[world.wisher[i]]
-        if not at_table(world, charger):
+    count_advice(world)
+    queue_up(world)
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
+        charger.served = at_table(world, charger)
+        charger.next_step = 0
+        if not charger.served:
+            charger.has_step = 0
             continue
         bound_demand(world, charger)
-        world.wisher[count] = world.wisher[i]
+        world.wisher[count] = world.turn_order[i]
         demand = charger.demand if charger.started else charger.failsafe
         if pause_rank(charger) == ALWAYS:
             demand = max(demand, charger.minimum)
         wish_of(charger, &world.wishes[count], demand)
-        world.wishes[count].stage = charger.class_rank
-        world.wishes[count].early = pause_rank(charger) < OTHERS
+        line_up_wish(charger, &world.wishes[count])
         count += 1
     hand_out(world)
     fill(&world.filler, world.wishes, count)
     for i in range(count):
         take_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
+    hand_round(world)
+
+
+cdef void line_up_wish(const Charger* charger, Wish* wish) noexcept nogil:
+    """Its class, and what advice makes of it."""
+    wish.stage = charger.class_index
+    wish.early = charger.early
+    wish.weight = charger.pull
+    if charger.advised_floor > 0:
+        wish.floor = worst_draw(charger, charger.advised_floor) - charger.standby
 
 
 cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
     cdef int32_t rule = RULE_MAXIMUM, row = wish.bound_phase
+    cdef bint held = charger.started and charger.held.rule >= 0
     charger.target = to_step(charger, setpoint_for(charger, wish.share + charger.standby))
-    if charger.demand == 0:
-        rule = RULE_NO_VEHICLE
-    elif not wish.admitted:
+    if charger.demand == 0 and not held:
+        rule = RULE_ADVICE if charger.capped else RULE_NO_VEHICLE
+    elif not wish.admitted and not (held and charger.demand < charger.minimum):
         rule = RULE_TURN
     elif wish.bound_circuit >= 0:
         row = at_fault(&world.circuits[wish.bound_circuit], row)
         rule = RULE_CAP
         if not world.circuits[wish.bound_circuit].fresh and row < AT_BUSBAR:
             rule = RULE_BLIND
-    elif charger.started and charger.held.rule >= 0:
+        if charger.started and (
+            charger.minimum <= charger.target <= charger.demand - charger.step
+        ):
+            charger.next_step = (
+                worst_draw(charger, charger.target + charger.step)
+                - worst_draw(charger, charger.target)
+            )
+    elif held:
         charger.bound = charger.held
         return
     elif charger.demand < charger.maximum:
-        rule = RULE_DEMAND
+        rule = RULE_ADVICE if charger.capped else RULE_DEMAND
     blame(world, &charger.bound, rule, wish.bound_circuit, row)
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 
 from cext.rows import (
+    Advice,
     ChargerRow,
     ChargerState,
     CircuitRow,
@@ -97,6 +98,9 @@ class Kernel:
         One saved before a restart may come back with a lease that is already over: then
         its hold counts from the end of that lease.
         """
+    def advise(self, charger: int, advice: Advice) -> None:
+        """A planner's wish in place of the one before; it counts until it expires. It lifts no cap
+        and no maximum, and what it asks for rises only as anything else does."""
     def heat(self, circuit: int) -> Heat | None:
         """How warm its protection is, to be saved; None where not stated, and before a tick."""
     def restore_heat(self, circuit: int, heat: Heat) -> None:

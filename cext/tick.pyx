@@ -11,12 +11,13 @@ from cext.rows import Output, Vehicle
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
+from cext.advice cimport take_advice
 from cext.balance cimport balance
 from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
 from cext.contactors cimport count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
-from cext.edge cimport amps, index, index_map, instant, read_heat, whole, why_row
+from cext.edge cimport advised, amps, index, index_map, instant, read_heat, whole, why_row
 from cext.journal cimport (
     KIND_DISTRUST,
     KIND_FALLBACK,
@@ -26,6 +27,7 @@ from cext.journal cimport (
     journal_take,
     journal_used,
     note,
+    note_advice,
     note_contact,
     note_heat,
     note_limit,
@@ -41,16 +43,12 @@ from cext.orders cimport start
 from cext.pace cimport decide
 from cext.slots cimport count_slots
 from cext.states cimport (
-    charger_state,
-    circuit_state,
-    contactor_state,
-    heat_row,
-    slot_state,
-    source_state,
+    charger_state, circuit_state, contactor_state, heat_row, slot_state, source_state
 )
 from cext.sums cimport add_up
-from cext.targets cimport line_up, set_failsafe, set_targets
+from cext.targets cimport set_failsafe, set_targets
 from cext.thermal cimport count_heat, take_heat
+from cext.turns cimport pass_turn
 from cext.types cimport (
     LATCH_CLOSING,
     LATCH_OPEN,
@@ -221,6 +219,15 @@ cdef class Kernel:
         pthread_mutex_unlock(&self.lock)
         self.wake()
 
+    def advise(self, charger, advice):
+        cdef int32_t i = index("charger", charger, self.world.chargers_n)
+        cdef int32_t wish[3]
+        cdef int64_t until = advised("advice", advice, wish)
+        pthread_mutex_lock(&self.lock)
+        take_advice(&self.world.chargers[i], wish[0], wish[1], wish[2], until)
+        note_advice(&self.world, i)
+        pthread_mutex_unlock(&self.lock)
+
     def heat(self, circuit):
         cdef Breaker b
         cdef int32_t i = index("circuit", circuit, self.world.circuits_n)
@@ -305,7 +312,7 @@ cdef class Kernel:
         world.now = now
         world.tick += 1
         world.changed = 0
-        line_up(world)
+        pass_turn(world)
         count_slots(world)
         count_readings(world)
         start(world)

@@ -71,6 +71,9 @@ cdef enum:
     RULE_CLOSED = 21
     RULE_LATCHED = 22
     RULE_IMBALANCE = 23
+    RULE_ADVICE = 24
+    RULE_OFF_TIME = 25
+    RULE_PROBE = 26
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -195,6 +198,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
     int32_t may_pause  # PAUSE_*
@@ -255,10 +259,13 @@ cdef struct Charger:
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
+    # reports that stand still
+    int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
+    int32_t frozen  # though it was told to draw less
+    int32_t probing  # it is told a little less, to see whether its reports move
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
-    int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one
-    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not freed
+    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before
@@ -266,6 +273,25 @@ cdef struct Charger:
     int64_t grace_until
     int32_t idle
     int64_t idle_turn  # the turn in which it was found idle
+    int32_t offers  # how often it was offered current again, and drew none
+    # turns
+    int32_t class_index  # its class among those that there are
+    int64_t class_wait  # so long it waits behind others; -1: for ever
+    int64_t min_on
+    int64_t min_off
+    int64_t on_since  # its order is at least its minimum; 0: it is not
+    int64_t off_since  # switched off, with a vehicle there; 0: it is not
+    int64_t turn_since  # its present turn; 0: it has none
+    int32_t queued  # it wants current, and has a place
+    int64_t place
+    int64_t waits_since  # without its minimum; 0: it does not wait
+    int32_t overdue  # for longer than its class waits; until the turn has passed in which it got it
+    int32_t has_step  # one more step than its share
+    # advice
+    int32_t advice_weight  # 0: none
+    int32_t advice_floor  # -1: none
+    int32_t advice_cap  # -1: none
+    int64_t advice_until
     # calm pace
     int64_t calm_since
     int32_t calm_most
@@ -273,6 +299,14 @@ cdef struct Charger:
     int32_t fresh
     int32_t demand
     int32_t target
+    int32_t advised  # its advice counts
+    int32_t advised_floor  # 0: none
+    int32_t capped  # its advice lowers its demand
+    int32_t pull  # its weight: advised, or its own
+    int32_t row  # of the queue
+    int32_t early  # its minimum goes before every class
+    int32_t served  # a fair-share run had a wish of it
+    int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
     Why held  # what keeps its demand below what it could use; rule -1: nothing
@@ -364,8 +398,15 @@ cdef struct World:
     Wish* wishes
     int32_t* wisher  # charger of each wish
     int32_t* by_class
-    int32_t* turn_order
+    int32_t classes  # how many there are
+    int32_t* by_place
+    int32_t* turn_order  # of this tick: who is asked first
+    int32_t* rows  # scratch: how many stand in each row of the queue
     int64_t turn_index
+    int32_t turn_passes  # with this tick another turn begins
+    int32_t unsorted  # places have changed
+    int32_t* step_order  # who is asked first for left-over steps
+    int64_t steps_moved_at
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
     int32_t always  # some charger may never be paused

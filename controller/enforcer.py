@@ -38,6 +38,7 @@ from controller.shelf import Shelf
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
+from controller.warmth import Warmth, WarmthError
 from controller.wire import Limit, LimitAnswer, LinkReport, ResetAnswer, StatusReport, Welcome
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Enforcer:
         self._boot_id = boot_id
         self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
         self.events = Events(clock)
+        self._warmth = Warmth(places.heat, places.bases, boot_id)
         self.latch = Latch(places.latch, self.events, wall)
         self.blackbox = BlackBox(Shelf(places.blackbox), clock, wall, boot_id)
         self.events.followers.append(self.blackbox.note)
@@ -149,6 +151,8 @@ class Enforcer:
             finally:
                 self._running.stop()
                 self._running.tap.drain()
+                self._keep_warmth(self._clock.now_ns(), last=True)
+                self._warmth.close()
                 self._limit_file.close()
                 self.latch.stop()
                 self.blackbox.close()
@@ -304,6 +308,7 @@ class Enforcer:
             self._running.watch.orders(now_ns)
             self._running.watch.others(now_ns)
             self.blackbox.look(self.events)
+            self._keep_warmth(now_ns)
             if (wrong := self._running.vigil.look(self._running.depot.kernel)) is not None:
                 raise BrokenInvariantError(wrong)
 
@@ -331,6 +336,21 @@ class Enforcer:
             self.events.happened("saved_limits_unreadable", "", str(error))
         else:
             log.info("limits restored", sources=restored)
+
+        depot, now_ns = self._running.depot, self._clock.now_ns()
+        index = depot.tables.circuit_index
+        try:
+            warm = self._warmth.restore(depot.site, depot.kernel, index, now_ns)
+        except WarmthError as error:  # counted as warm as can be, and as declared
+            log.error("saved heat or base load cannot be read", why=str(error))
+            self.events.happened("saved_heat_unreadable", "", str(error))
+        else:
+            log.info("heat restored", circuits=warm)
+
+    def _keep_warmth(self, now_ns: int, *, last: bool = False) -> None:
+        depot = self._running.depot
+        index = depot.tables.circuit_index
+        self._warmth.look(depot.site, depot.kernel, index, now_ns, last=last)
 
     def _start_fields(self) -> dict[str, object]:
         site = self._running.depot.site

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from controller.journal import (
+    Advised,
     Contact,
     Distrust,
     Fallback,
@@ -47,6 +48,8 @@ def feed(kernel: Kernel, record: Record) -> None:  # noqa: PLR0912  # one case a
             kernel.post_contactor(contactor, at_ns, closed)
         case Limit(slot, limit_ma, limit_until_ns, alive_until_ns):
             kernel.set_limit(slot, limit_ma, limit_until_ns, alive_until_ns)
+        case Advised(charger, advice):
+            kernel.advise(charger, advice)
         case Leave():
             kernel.leave()
         case Latch(latched):

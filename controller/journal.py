@@ -21,6 +21,7 @@ length in bytes (32 bits each), and then whole numbers of 64 bits, little-endian
 | 11 lost | how many records were dropped here because nobody took them in time |
 | 12 heat | circuit, at, image of each phase, worn of each phase, mA of each phase |
 | 13 worst | circuit, mA of each phase |
+| 14 advice | charger, weight (0: none), floor and cap in mA (-1: none), its end |
 
 A tick tells what is not as it was told before; the first one, and the first after a loss,
 tells everything.
@@ -33,7 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from cext.rows import Heat, Phases, Rule, Vehicle, Why
+from cext.rows import Advice, Heat, Phases, Rule, Vehicle, Why
 
 UNKNOWN = -1
 _HEAD = struct.Struct("<iI")
@@ -59,6 +60,7 @@ class Kind(IntEnum):
     LOST = 11
     HEAT = 12
     WORST = 13
+    ADVICE = 14
 
 
 class JournalError(ValueError):
@@ -112,6 +114,11 @@ class Limit(NamedTuple):
     alive_until_ns: int
 
 
+class Advised(NamedTuple):
+    charger: int
+    advice: Advice
+
+
 class Leave(NamedTuple):
     """The depot is to be left to itself."""
 
@@ -162,7 +169,7 @@ class RestoredWorst(NamedTuple):
     worst_ma: Phases
 
 
-Input = Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Leave | Latch
+Input = Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Advised | Leave | Latch
 Record = Input | RestoredHeat | RestoredWorst | Tick | Lost
 
 # --- reading -----------------------------------------------------------------------------------
@@ -290,6 +297,12 @@ def _limit(words: Words) -> Limit:
     return Limit(_count(slot), _phases_if(not _flag(unlimited), limit), limit_until, alive_until)
 
 
+def _advised(words: Words) -> Advised:
+    charger, weight, floor, cap, until_ns = _exactly(words, 5)
+    advice = Advice(_count(weight) or None, _known(floor), _known(cap), until_ns)
+    return Advised(_count(charger), advice)
+
+
 def _leave(words: Words) -> Leave:
     _exactly(words, 0)
     return Leave()
@@ -356,6 +369,7 @@ _READ: dict[int, Callable[[Words], Record]] = {
     Kind.LOST: _lost,
     Kind.HEAT: _heat,
     Kind.WORST: _worst,
+    Kind.ADVICE: _advised,
 }
 
 # --- writing -----------------------------------------------------------------------------------
@@ -386,6 +400,10 @@ def spell(record: Record) -> tuple[Kind, list[int]]:  # noqa: PLR0911, PLR0912  
         case Limit(slot, limit_ma, limit_until_ns, alive_until_ns):
             asked = (1, 0, 0, 0) if limit_ma is None else (0, *limit_ma)
             return Kind.LIMIT, [slot, *asked, limit_until_ns, alive_until_ns]
+        case Advised(charger, advice):
+            floor = UNKNOWN if advice.floor_ma is None else advice.floor_ma
+            cap = UNKNOWN if advice.cap_ma is None else advice.cap_ma
+            return Kind.ADVICE, [charger, advice.weight or 0, floor, cap, advice.until_ns]
         case Leave():
             return Kind.LEAVE, []
         case Latch(latched):

@@ -36,6 +36,15 @@ class Places:
         return self.state / "limits.json"
 
     @property
+    def heat(self) -> Path:
+        """In memory: it is worth a minute at the most."""
+        return self.runtime / "heat.json"
+
+    @property
+    def bases(self) -> Path:
+        return self.state / "bases.json"
+
+    @property
     def documents(self) -> Path:
         return self.state / "documents.json"
 

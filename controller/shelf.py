@@ -15,7 +15,8 @@ from controller.segment import MAGIC, SUFFIX, number_of, segments_in
 KEEP_BYTES = 192 * 1024 * 1024  # more than a week of a hundred chargers
 FROZEN_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 64 * 1024 * 1024  # of the file system, left to everybody else
-FULL = "less than 64 MB are free on its file system, and that is not for the black box"
+FREE_SHARE = 4  # or so much of a small one: a quarter
+FULL = "its file system is full: what little is free there is not for the black box"
 
 
 class Shelf:
@@ -82,7 +83,7 @@ class Shelf:
     def _make_room(self) -> None:
         self._drop_oldest("box", self._keep_bytes)
         self._drop_oldest("frozen", self._frozen_bytes)
-        while self._free() < self._free_bytes:
+        while self._full():
             boxes = [path for path in self._segments("box") if path != self._path]
             if not boxes:
                 raise OSError(0, FULL)
@@ -98,6 +99,7 @@ class Shelf:
     def _segments(self, kind: str) -> list[Path]:
         return [path for path in segments_in(self._directory) if path.name.startswith(kind)]
 
-    def _free(self) -> int:
+    def _full(self) -> bool:
         space = os.statvfs(self._directory)
-        return space.f_bavail * space.f_frsize
+        left = min(self._free_bytes, space.f_blocks * space.f_frsize // FREE_SHARE)
+        return space.f_bavail * space.f_frsize < left

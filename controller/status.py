@@ -17,7 +17,7 @@ from controller.limits import Limits
 from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
-from controller.units import MA_PER_A, NS_PER_S
+from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT
 from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
@@ -128,6 +128,8 @@ class Reporter:
             blind=state.reading_ma is None,
             reading_age_s=_seconds(now_ns - state.reading_at_ns) if state.reading_at_ns else None,
             beyond_control=state.beyond_control,
+            heat_pct=None if state.heat_ppm is None else max(state.heat_ppm) / PPM_PER_PCT,
+            trips_s=None if state.trips_ns is None else _seconds(state.trips_ns),
             together=_together(state.together),
             busbar_a=_maybe_amps(self.tables.circuits[index].busbar_ma),
         )
@@ -147,6 +149,7 @@ class Reporter:
             reason=self.reasons.words(output.why),
             draw_hi_a=state.draw_hi_ma / MA_PER_A,
             stubborn=state.stubborn,
+            frozen=state.frozen,
             cut_off=state.cut_off,
         )
 

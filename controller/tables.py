@@ -193,6 +193,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         write_gap_ns=charger.facts.write_gap_ns,
         confirm_gap_ns=charger.facts.confirm_gap_ns,
         ceiling_ma=charger.ceiling_ma,
+        resolution_ma=charger.facts.resolution_ma,
         may_pause=Pause[charger.may_pause.upper()],
     )
 

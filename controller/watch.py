@@ -14,7 +14,7 @@ from controller.events import Events
 from controller.plausibility import Suspicion
 from controller.reasons import Reasons
 from controller.site import Site
-from controller.units import MA_PER_A, NS_PER_S
+from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RISING_EVERY_NS = NS_PER_S
 ERROR_EVERY_NS = 10 * NS_PER_S
+STRAINED_PCT = 80  # of a trip
 
 _OBEYS = ("charger does as told again", "charger_obeys", "")
 _SUSPECT = (
@@ -86,7 +87,9 @@ class Watch:
         self._blind = dict.fromkeys(self._circuits, True)
         self._obedience = dict.fromkeys(self._chargers, _OBEYS)
         self._beyond = dict.fromkeys(self._circuits, False)
+        self._strained = dict.fromkeys(self._circuits, False)
         self._unproven = dict.fromkeys(self._chargers, False)
+        self._frozen = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
         if before is not None:
@@ -99,9 +102,11 @@ class Watch:
             self._told[charger] = before._told[charger]
             self._obedience[charger] = before._obedience[charger]
             self._unproven[charger] = before._unproven[charger]
+            self._frozen[charger] = before._frozen[charger]
         for circuit in self._circuits.keys() & before._circuits.keys():
             self._blind[circuit] = before._blind[circuit]
             self._beyond[circuit] = before._beyond[circuit]
+            self._strained[circuit] = before._strained[circuit]
         self._states = {id_: state for id_, state in before._states.items() if id_ in self._slots}
 
     def orders(self, now_ns: int) -> None:
@@ -149,6 +154,7 @@ class Watch:
         for charger, index in self._chargers.items():
             state = self._kernel.charger(index)
             self._proof(charger, state.unproven)
+            self._moves(charger, state.frozen)
             self._charger(charger, state)
         for circuit, index in self._circuits.items():
             self._circuit(circuit, self._kernel.circuit(index), now_ns)
@@ -183,6 +189,18 @@ class Watch:
             log.info("charger proven", charger=charger)
             self._events.happened("charger_proven", charger)
 
+    def _moves(self, charger: str, frozen: bool) -> None:
+        if frozen == self._frozen[charger]:
+            return
+        self._frozen[charger] = frozen
+        if frozen:
+            why = "it shows the same to the last digit although it was told to draw less"
+            log.warning("charger's reports stand still", charger=charger, why=why)
+            self._events.happened("charger_frozen", charger, why)
+        else:
+            log.info("charger's reports move again", charger=charger)
+            self._events.happened("charger_moves", charger)
+
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None
         if blind != self._blind[circuit]:
@@ -210,6 +228,7 @@ class Watch:
             else:
                 log.info("circuit under control again", circuit=circuit)
                 self._events.happened("circuit_under_control", circuit)
+        self._strain(circuit, state)
         if state.worst_base_ma != self._worst_ma[circuit]:
             self._worst_ma[circuit] = state.worst_base_ma
             log.error(
@@ -220,6 +239,32 @@ class Watch:
             worst = _three([ma / MA_PER_A for ma in state.worst_base_ma])
             why = f"more was measured than declared: {worst} A is the worst case from now on"
             self._events.happened("base_load_disproved", circuit, why)
+
+    def _strain(self, circuit: str, state: CircuitState) -> None:
+        """What protects it carries more than it can for ever, and not for much longer.
+
+        Full load alone brings it to 80 % and more; and of a blind circuit nobody knows.
+        """
+        if state.heat_ppm is None:
+            return
+        heat_pct = max(state.heat_ppm) // PPM_PER_PCT
+        if state.trips_ns is None:
+            if self._strained[circuit]:
+                self._strained[circuit] = False
+                log.info("protection is relieved", circuit=circuit, heat_pct=heat_pct)
+                self._events.happened("protection_relieved", circuit, f"at {heat_pct} % of a trip")
+        elif state.reading_ma is not None and heat_pct >= STRAINED_PCT:
+            if self._strained[circuit]:
+                return
+            self._strained[circuit] = True
+            load_a = [ma / MA_PER_A for ma in state.reading_ma]
+            trips_s = state.trips_ns // (NS_PER_S // 10) / 10
+            log.error(
+                "protection may trip: more flows than it carries for ever",
+                **{"circuit": circuit, "load_a": load_a, "heat_pct": heat_pct, "trips_s": trips_s},
+            )
+            why = f"{_three(load_a)} A flow, at {heat_pct} % of a trip: it may come in {trips_s} s"
+            self._events.happened("protection_strained", circuit, why)
 
     def _tell(self, charger: str, told: _Told, output: Output, now_ns: int) -> None:
         log.info(

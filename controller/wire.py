@@ -157,6 +157,8 @@ class CircuitReport(_Model):
     reading_age_s: float | None
     beyond_control: bool = False  # over, and nothing is left to shed
     together: TogetherReport | None = None
+    heat_pct: float | None = None  # of what trips its protection; None: that is not stated
+    trips_s: float | None = None  # when it may trip by what flows now; None: it does not
     busbar_a: Three | None = None  # what it carries for the chargers, whatever is fed in
 
 
@@ -171,6 +173,7 @@ class ChargerReport(_Model):
     reason: str
     draw_hi_a: float
     stubborn: bool = False
+    frozen: bool = False  # its reports stand still although it was told to draw less
     cut_off: bool = False  # behind a contactor that is verified open
 
 

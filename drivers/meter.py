@@ -22,6 +22,7 @@ class MeterDriver:
         self.id = meter.id
         self._period_s = meter.poll_ns / NS_PER_S
         self._profile = profile
+        self._reversed = meter.reversed
         self._bus = bus
         self._image = image
         self._health = Health(meter.id, image.clock, meter.poll_ns, meter.bus.timeout_ns)
@@ -55,7 +56,7 @@ class MeterDriver:
             raise self._reader.bad("current_l1", f"cannot be used: {error}") from error
 
     def _current_ma(self, sample: Sample, terminal: int) -> int:
-        current_ma = signed_ma(self._profile, sample, terminal)
+        current_ma = signed_ma(self._profile, sample, terminal, reversed_ct=self._reversed)
         if current_ma is None:
             raise self._reader.bad(f"current_l{terminal}", "has no value, or no direction")
         return current_ma
@@ -63,25 +64,29 @@ class MeterDriver:
 
 def needed(profile: MeterProfile) -> tuple[str, ...]:
     """The registers that signed currents come from."""
-    names = ("current", "power", "voltage") if profile.current_sign == "power" else ("current",)
+    names = ("current", "power", "voltage") if profile.facts.active_export else ("current",)
     return tuple(f"{name}_l{terminal}" for name in names for terminal in TERMINALS)
 
 
-def signed_ma(profile: MeterProfile, sample: Sample, terminal: int) -> int | None:
+def signed_ma(
+    profile: MeterProfile, sample: Sample, terminal: int, *, reversed_ct: bool = False
+) -> int | None:
     """Current at a terminal, + is import; None where it, or its direction, is unknown.
 
-    Where only the power tells the direction, an export counts with its active part alone: a
-    reactive current beside a few watts of export must not look like headroom.
+    Where the meter tells the power, an export counts with its active part alone: a reactive
+    current beside a few watts of export must not look like headroom. With a reversed CT what is
+    export on the circuit looks like import here, and the other way round.
     """
     current_ma = sample.ma(f"current_l{terminal}")
-    if profile.current_sign == "own" or current_ma is None:
+    if current_ma is None or (profile.current_sign == "own" and not profile.facts.active_export):
         return current_ma
     power_mw = sample.number(f"power_l{terminal}")
     voltage_mv = sample.number(f"voltage_l{terminal}")
     if power_mw is None:
         return None
-    if power_mw >= 0:
-        return abs(current_ma)
+    turned = -1 if reversed_ct else 1
+    if turned * power_mw >= 0:
+        return turned * abs(current_ma)
     if not voltage_mv or voltage_mv < 0:
         return None
-    return -min(abs(current_ma), -power_mw * MA_PER_A // voltage_mv)
+    return -turned * min(abs(current_ma), abs(power_mw) * MA_PER_A // voltage_mv)

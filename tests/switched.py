@@ -7,6 +7,7 @@ from cext.rows import (
     CircuitRow,
     ContactorRow,
     ContactorState,
+    CurveRow,
     SlotRow,
     SourceRow,
     Tuning,
@@ -51,7 +52,9 @@ class Depot:
         slots: Sequence[SlotRow] = (),
         clear_within_ns: int | None = None,
         worst_ma: int = 20_000,
+        curve: CurveRow | None = None,
     ) -> None:
+        self.curve = curve
         self.row = charger
         self.rows = list(contactors)
         self.cap_ma = cap_ma
@@ -77,7 +80,9 @@ class Depot:
     def build(self) -> Kernel:
         """A kernel that knows nothing yet."""
         wide, worst = (self.cap_ma,) * 3, (self.worst_ma,) * 3
-        circuits = [CircuitRow(-1, wide, worst, clear_within_ns=self.clear_within_ns)]
+        circuits = [
+            CircuitRow(-1, wide, worst, clear_within_ns=self.clear_within_ns, curve=self.curve)
+        ]
         source = SourceRow(0, 0, 100 * MS, S, 100 * MS)
         chargers = [self.row] * len(self.wants_ma)
         return Kernel(circuits, [source], chargers, self.slots, self.tuning, self.rows)

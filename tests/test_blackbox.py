@@ -1,9 +1,11 @@
 """The black box on the plant: recorded, cut off, damaged, full, and replayed."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -225,10 +227,15 @@ def test_a_missing_disk_stops_nobody_and_recording_resumes(tmp_path: Path) -> No
     assert outcome.ticks > 100
 
 
-def test_a_full_disk_is_said_and_left_to_the_others(tmp_path: Path) -> None:
-    box = Recorded(Depot(1, document(1)), tmp_path, {"free_bytes": 2**62})
+def test_a_full_disk_is_said_and_left_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.statvfs(tmp_path)
+    few = SimpleNamespace(f_bavail=1, f_blocks=whole.f_blocks, f_frsize=whole.f_frsize)
+    monkeypatch.setattr(os, "statvfs", lambda _: few)
+    box = Recorded(Depot(1, document(1)), tmp_path)
     settle(box, lambda: box.box.state.problem is not None)
-    assert "64 MB" in str(box.box.state.problem)
+    assert "full" in str(box.box.state.problem)
     assert segments_in(tmp_path) == []
     box.close()
 

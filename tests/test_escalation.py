@@ -167,10 +167,10 @@ def test_the_group_that_does_the_least_harm_is_dropped() -> None:
 def test_only_as_many_as_are_needed() -> None:
     rows = [OWN._replace(chargers=(i,)) for i in range(3)]
     depot = charging(Depot(rows, count=3, slots=[GRID]))
-    depot.stuck_ma = {0: 8000, 1: 16_000, 2: 24_000}
-    limit(depot, 36_000)  # 12 A too much: charger 1 alone is enough
+    depot.stuck_ma = {0: 8000, 1: 24_000, 2: 16_000}
+    limit(depot, 36_000)  # 12 A too much: charger 2 alone is enough, and waited for its turn first
     depot.run(20)
-    assert [depot.contactor(i).closed for i in range(3)] == [True, False, True]
+    assert [depot.contactor(i).closed for i in range(3)] == [True, True, False]
     assert depot.load() <= 36_000
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cext.rows import (
+    Advice,
     ChargerRow,
     CircuitRow,
     ContactorRow,
@@ -21,6 +22,7 @@ from cext.rows import (
 )
 from cext.tick import Kernel
 from controller.journal import (
+    Advised,
     Contact,
     Distrust,
     Fallback,
@@ -86,6 +88,7 @@ RECORD: st.SearchStrategy[Record] = st.one_of(
     st.builds(Proven, NUMBER, st.none() | st.booleans()),
     st.builds(Contact, NUMBER, WORD, st.booleans()),
     st.builds(Limit, NUMBER, st.none() | PHASES, WORD, WORD),
+    st.builds(Advised, NUMBER, st.builds(Advice, st.none() | st.integers(1, 1000), MA, MA, WORD)),
     st.builds(Leave),
     st.builds(Latch, st.booleans()),
     st.builds(
@@ -166,6 +169,8 @@ def test_every_input_is_told_as_it_was_taken() -> None:
     box.post_contactor(0, 6 * S, False)
     box.set_limit(0, (10, 0, 20), 2**63 - 1, 9 * S)
     box.set_limit(0, None, 8 * S, 9 * S)
+    box.advise(1, Advice(7, 8000, None, 9 * S))
+    box.advise(1, Advice())
     box.latch(True)
     box.latch(False)
     box.leave()
@@ -182,6 +187,8 @@ def test_every_input_is_told_as_it_was_taken() -> None:
         Contact(0, 6 * S, False),
         Limit(0, (10, 0, 20), 2**63 - 1, 9 * S),
         Limit(0, None, 8 * S, 9 * S),
+        Advised(1, Advice(7, 8000, None, 9 * S)),
+        Advised(1, Advice()),
         Latch(True),
         Latch(False),
         Leave(),
@@ -194,6 +201,12 @@ REFUSED: list[Callable[[Kernel], object]] = [
     lambda box: box.post_reading(0, -1, (1, 2, 3)),
     lambda box: box.post_report(0, S, -1, None, Vehicle.A, 0),
     lambda box: box.set_limit(0, (1, 2, -3), 0, 0),
+    lambda box: box.advise(2, Advice(1)),
+    lambda box: box.advise(0, Advice(0)),
+    lambda box: box.advise(0, Advice(1001)),
+    lambda box: box.advise(0, Advice(None, -1)),
+    lambda box: box.advise(0, Advice(None, None, -1)),
+    lambda box: box.advise(0, Advice(until_ns=-1)),
     lambda box: box.tick(0),
 ]
 

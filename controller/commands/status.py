@@ -183,6 +183,10 @@ def _circuit(circuit: CircuitReport) -> list[str]:
     if circuit.busbar_a is not None:
         drawn = _three(circuit.draw_hi_a)
         remarks.append(f"chargers may draw {drawn} of the bus bar's {_three(circuit.busbar_a)} A")
+    if circuit.trips_s is not None and not circuit.blind:
+        remarks.append(f"its protection may trip in {_time(circuit.trips_s)}")
+    if circuit.heat_pct is not None and not circuit.blind and any(circuit.excess_a):
+        remarks.append(f"{circuit.heat_pct:.0f} % warm")
     if circuit.beyond_control:
         remarks.append("BEYOND CONTROL: nothing is left to shed")
     bound_by = " ".join(

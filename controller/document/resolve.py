@@ -43,6 +43,8 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
                 f"{found(entry.profile)} measures {facts.phases}",
                 *("meter", index, "profile"),
             )
+        if facts is not None and not facts.active_export:
+            _check_credit(draft, entry)
         if facts is None or seat is None:
             continue
         meters.append(
@@ -62,6 +64,17 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
             )
         )
     return tuple(meters)
+
+
+def _check_credit(draft: Draft, meter: MeterEntry) -> None:
+    for index, circuit in draft.circuits.items():
+        if circuit.id == meter.circuit and circuit.credit_export:
+            draft.complain(
+                f"gives nothing: only the active part of what is fed in may be credited, and "
+                f"{found(meter.profile)} of {found(meter.id)} tells no active power of each phase; "
+                f"take another meter, or leave it out",
+                *("circuit", index, "credit_export"),
+            )
 
 
 def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Charger, ...]:

@@ -23,6 +23,7 @@ SUBJECTS = (
     "polling",
     "overload",
     "memory",
+    "disk",
     "start",
     "gateway",
 )

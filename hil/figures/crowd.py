@@ -1,7 +1,8 @@
 """A crowd of Modbus TCP devices, each with a port of its own, and an enforcer that polls them.
 
 The devices answer from another process: `python -m hil.figures.crowd METERS CHARGERS`, which
-writes its ports as a line of JSON and then, for each line it reads, how often each was asked.
+writes its ports as a line of JSON and then, for each line it reads, how often each was asked. With
+a third number so many of the chargers charge, and everything that is measured is noisy.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from hil.figures.devices import Bay, Meter
 
 ROOT = Path(__file__).parents[2]
 UP_WITHIN_S = 60.0
+BASE_NOISE_A = 2.0  # sigma
+BAY_NOISE_A = 0.05
 WORKSHOP_ONLY = ("rich",)
 _ESTABLISHED = "01"  # in /proc/net/tcp
 
@@ -32,7 +35,19 @@ _ESTABLISHED = "01"  # in /proc/net/tcp
 class Crowd:
     """`with Crowd(...)`: devices and an enforcer that has heard all of them."""
 
-    def __init__(self, meters: int, chargers: int, poll_s: float) -> None:
+    def __init__(
+        self,
+        meters: int,
+        chargers: int,
+        poll_s: float,
+        charging: int = 0,
+        meter_poll_s: float | None = None,
+        rating_a: int = 9000,
+    ) -> None:
+        """`charging`: so many draw what they may, and meters and chargers are noisy."""
+        self._charging = charging
+        self._meter_poll_s = meter_poll_s or poll_s
+        self._rating_a = rating_a
         self._meters = meters
         self._chargers = chargers
         self._poll_s = poll_s
@@ -44,7 +59,8 @@ class Crowd:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lk-")))
-            words = [sys.executable, "-m", __name__, str(self._meters), str(self._chargers)]
+            numbers = (self._meters, self._chargers, self._charging)
+            words = [sys.executable, "-m", __name__, *map(str, numbers)]
             self.devices = subprocess.Popen(
                 words,
                 cwd=ROOT,
@@ -109,7 +125,10 @@ class Crowd:
 
     def _document(self, ports: list[int]) -> dict[str, Any]:
         meters, chargers = ports[: self._meters], ports[self._meters :]
-        grid = {"id": "grid", "rating_a": 9000, "worst_base_a": 1000}
+        rating_a = self._rating_a
+        grid: dict[str, Any] = {"id": "grid", "rating_a": rating_a}
+        grid |= {"worst_base_a": min(1000, rating_a // 4)}
+        grid |= {"protection": {"kind": "electronic", "ir_a": rating_a, "tr_s": 16}}
         rows = [
             {"id": f"row-{i}", "parent": "grid", "rating_a": 400, "worst_base_a": 1}
             for i in range(1, len(meters))
@@ -124,7 +143,7 @@ class Crowd:
                     "circuit": rows[i - 1]["id"] if i else "grid",
                     "profile": "carlo_gavazzi_em24_ethernet",
                     "bus": f"tcp://127.0.0.1:{port}",
-                    "poll_s": self._poll_s,
+                    "poll_s": self._meter_poll_s,
                 }
                 for i, port in enumerate(meters)
             ],
@@ -190,9 +209,11 @@ def end(process: subprocess.Popen[Any]) -> None:
             stream.close()
 
 
-async def _serve(meters: int, chargers: int) -> None:
-    servers = [Server(Meter()) for _ in range(meters)]
-    servers += [Server(Bay()) for _ in range(chargers)]
+async def _serve(meters: int, chargers: int, charging: int = 0) -> None:
+    meter_noise_a, bay_noise_a = (BASE_NOISE_A, BAY_NOISE_A) if charging else (0.0, 0.0)
+    servers = [Server(Meter(meter_noise_a)) for _ in range(meters)]
+    servers += [Server(Bay(True, noise_a=bay_noise_a)) for _ in range(charging)]
+    servers += [Server(Bay()) for _ in range(chargers - charging)]
     for server in servers:
         await server.open()
     _tell([server.port for server in servers])
@@ -207,4 +228,4 @@ def _tell(numbers: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_serve(*map(int, sys.argv[1:])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Callable
 
@@ -14,12 +15,17 @@ _TWENTY_WORDS = 20
 
 
 class Meter:
-    """An EM24's registers with a current that is never quite the same."""
+    """An EM24's registers with a current that is never quite the same.
+
+    With a `noise_a` it is that of a building with machines: so many amperes around 200 (sigma).
+    """
 
     unit = 1
 
-    def __init__(self) -> None:
+    def __init__(self, noise_a: float = 0.0) -> None:
         self._asked = 0
+        self._noise_a = noise_a
+        self._draw = random.Random(1)
         self._block = bytearray(2 * _EM24_WORDS)
         for volt in range(3):
             struct.pack_into(">HH", self._block, 4 * volt, _VOLT, 0)
@@ -28,7 +34,11 @@ class Meter:
         if function == READ_INPUT and address + count <= _EM24_WORDS:
             self._asked += 1
             ma = 200 + self._asked % 7
-            struct.pack_into(">HHHHHH", self._block, 24, ma, 0, ma + 1, 0, ma + 2, 0)
+            phases = [ma, ma + 1, ma + 2]
+            if self._noise_a:
+                phases = [round(1000 * self._draw.gauss(200, self._noise_a)) for _ in phases]
+            words = [word for each in phases for word in (each & 0xFFFF, each >> 16)]
+            struct.pack_into(">HHHHHH", self._block, 24, *words)
             struct.pack_into(">HHHHHH", self._block, 36, 2 * ma, 0, 2 * ma, 0, 2 * ma, 0)
             return bytes(self._block[2 * address : 2 * (address + count)])
         found = {11: _EM24_MODEL, 40960: _EM24_APPLICATION}.get(address)
@@ -43,15 +53,21 @@ class Meter:
 class Bay:
     """An Alfen's registers: with `charging`, a vehicle that draws what it is offered.
 
-    `written` is called with each setpoint in A, when it has arrived.
+    `written` is called with each setpoint in A, when it has arrived. With a `noise_a` no two of its
+    readings are alike.
     """
 
     unit = 1
 
     def __init__(
-        self, charging: bool = False, written: Callable[[float], None] = lambda setpoint_a: None
+        self,
+        charging: bool = False,
+        written: Callable[[float], None] = lambda setpoint_a: None,
+        noise_a: float = 0.0,
     ) -> None:
         self._written = written
+        self._noise_a = noise_a
+        self._draw = random.Random(2)
         self._charging = charging
         state = b"C2" if charging else b"A"
         self._control = bytearray(
@@ -81,7 +97,7 @@ class Bay:
         floats = (
             *(230.0,) * 3,
             *(0.0,) * 4,
-            *(current_a,) * 3,
+            *(max(0.0, current_a + self._draw.gauss(0, self._noise_a)) for _ in range(3)),
             *(0.0,) * 6,
             *(watt,) * 3,
             3 * watt,

@@ -11,8 +11,12 @@ copy_state() {
     number=$((${newest:-0} + 1))
     rm -rf "$states/$number.partial"
     mkdir -m 0700 "$states/$number.partial"
-    cp -a "$state" "$states/$number.partial/loadkeeper"
-    rm -rf "$states/$number.partial/loadkeeper/copies" # of an installation that was removed
+    # Without the black box, which is large, and the copies of an installation that was removed.
+    mkdir "$states/$number.partial/loadkeeper"
+    chown --reference="$state" "$states/$number.partial/loadkeeper"
+    chmod --reference="$state" "$states/$number.partial/loadkeeper"
+    find "$state" -mindepth 1 -maxdepth 1 ! -name blackbox ! -name copies \
+        -exec cp -a -t "$states/$number.partial/loadkeeper" {} +
     [ ! -d "$link_state" ] || cp -a "$link_state" "$states/$number.partial/loadkeeper-link"
     echo "$1" >"$states/$number.partial/version"
     on_disk "$states/$number.partial"

@@ -1,0 +1,153 @@
+"""Over a restart: heat for a minute of the same boot, a proved base load until declared anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cext.rows import Heat
+from cext.tick import Kernel
+from controller.site import Site
+from controller.tables import Tables
+from controller.warmth import SAVED_EVERY_NS, Warmth, WarmthError
+from tests.documents import circuit, site, slow_breaker
+
+S = 1_000_000_000
+FULL = 2**32
+BEGIN = 1000 * S
+
+
+def depot(worst_a: float = 20, **keys: Any) -> Site:
+    grid = circuit("grid", worst_base_a=worst_a, protection=slow_breaker(**keys))
+    row = circuit("row", parent="grid", rating_a=63, worst_base_a=0)
+    return site(circuit=[grid, row])
+
+
+def running(of: Site, ma: int = 0, ticks: int = 0) -> tuple[Tables, Kernel]:
+    tables = Tables.of(of)
+    kernel = tables.build_kernel()
+    for tick in range(ticks):
+        kernel.post_reading(0, BEGIN + tick * S, (ma,) * 3)
+        kernel.tick(BEGIN + tick * S)
+    return tables, kernel
+
+
+class Disk:
+    """The two files, and processes that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def warmth(self, boot: str = "boot") -> Warmth:
+        return Warmth(self.folder / "heat.json", self.folder / "bases.json", boot)
+
+    def save(self, of: Site, ma: int, ticks: int = 30) -> Heat:
+        tables, kernel = running(of, ma, ticks)
+        kernel_heat = kernel.heat(0)
+        assert kernel_heat is not None
+        warmth = self.warmth()
+        warmth.look(of, kernel, tables.circuit_index, BEGIN, last=True)
+        warmth.close()
+        return kernel_heat
+
+    def start(self, of: Site, now_ns: int, boot: str = "boot") -> tuple[Kernel, list[str]]:
+        tables, kernel = running(of)
+        warmth = self.warmth(boot)
+        try:
+            return kernel, warmth.restore(of, kernel, tables.circuit_index, now_ns)
+        finally:
+            warmth.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def image(kernel: Kernel, now_ns: int, ma: int = 0) -> int:
+    kernel.post_reading(0, now_ns, (ma,) * 3)
+    kernel.tick(now_ns)
+    heat = kernel.heat(0)
+    assert heat is not None
+    return heat.image[0]
+
+
+def test_heat_goes_on_within_a_minute_of_the_same_boot(disk: Disk) -> None:
+    of = depot()
+    saved = disk.save(of, ma=30_000, ticks=4000)
+    assert saved.image[0] < FULL // 4
+    at_ns = saved.at_ns
+    kernel, warm = disk.start(of, at_ns + 2 * S)
+    assert warm == ["grid"], "the row states no protection"
+    assert saved.image[0] * 0.99 < image(kernel, at_ns + 2 * S, 30_000) < FULL // 2
+
+
+@pytest.mark.parametrize(
+    ("later_s", "boot", "keys"),
+    [
+        (60, "boot", {}),  # too old
+        (-1, "boot", {}),  # of a time that is still to come
+        (2, "another", {}),  # the clock began anew
+        (2, "boot", {"ambient_c": 39, "ir_a": 101}),  # another device
+    ],
+)
+def test_else_it_is_full(disk: Disk, later_s: int, boot: str, keys: dict[str, Any]) -> None:
+    at_ns = disk.save(depot(), ma=0, ticks=4000).at_ns
+    kernel, warm = disk.start(depot(**keys), at_ns + later_s * S, boot)
+    assert warm == []
+    assert image(kernel, at_ns + 61 * S) == FULL
+
+
+def test_a_file_that_cannot_be_read_is_told_and_costs_the_other_nothing(disk: Disk) -> None:
+    of = depot()
+    at_ns = disk.save(of, ma=200_000).at_ns  # 72 A of it are no charger
+    (disk.folder / "heat.json").write_text("{", encoding="utf-8")
+    tables, kernel = running(of)
+    with pytest.raises(WarmthError, match=r"heat\.json"):
+        disk.warmth().restore(of, kernel, tables.circuit_index, at_ns)
+    kernel.tick(at_ns)
+    assert kernel.circuit(0).worst_base_ma[0] > 20_000
+    assert kernel.circuit(0).heat_ppm == (1_000_000,) * 3
+
+
+def test_a_proved_base_load_stands_over_a_reboot_until_it_is_declared_anew(disk: Disk) -> None:
+    disk.save(depot(), ma=200_000)
+    proved = json.loads((disk.folder / "bases.json").read_text())["circuits"]
+    assert list(proved) == ["grid"]
+    worst_ma = proved["grid"]["worst_ma"][0]
+    assert worst_ma > 20_000
+    kernel, _ = disk.start(depot(), 5 * S, boot="another")
+    kernel.tick(5 * S)
+    assert kernel.circuit(0).worst_base_ma == (worst_ma,) * 3
+    kernel, _ = disk.start(depot(worst_a=25), 5 * S)
+    kernel.tick(5 * S)
+    assert kernel.circuit(0).worst_base_ma == (25_000,) * 3, "declared anew"
+
+
+def test_what_is_void_is_taken_out_of_the_file(disk: Disk) -> None:
+    disk.save(depot(), ma=200_000)
+    of = depot(worst_a=95)
+    tables, kernel = running(of)
+    warmth = disk.warmth()
+    warmth.restore(of, kernel, tables.circuit_index, BEGIN)
+    warmth.look(of, kernel, tables.circuit_index, BEGIN)
+    warmth.close()
+    assert json.loads((disk.folder / "bases.json").read_text())["circuits"] == {}
+
+
+def test_few_writes(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heat each few seconds, to memory; base loads only when they change."""
+    of = depot()
+    tables, kernel = running(of, 10_000, 3)
+    warmth = disk.warmth()
+    saved: list[str] = []
+    for name in ("_heat_saver", "_base_saver"):
+        saver = getattr(warmth, name)
+        monkeypatch.setattr(saver, "save", lambda data, *, urgent, name=name: saved.append(name))
+    for second in range(60):
+        warmth.look(of, kernel, tables.circuit_index, BEGIN + second * S)
+    assert saved == ["_heat_saver"] * (60 * S // SAVED_EVERY_NS)
+    warmth.close()
