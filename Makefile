@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched mutants build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -53,6 +53,9 @@ searched: build
 
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
+
+mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some
+	@$(PYTHON) -m hil mutants $(MUTANTS)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

@@ -261,8 +261,10 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    to.same_since = charger.same_since
+    to.frozen = charger.frozen
+    to.probing = charger.probing
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
-    memcpy(to.freed, charger.freed, sizeof(to.freed))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
     to.peak_before = charger.peak_before
@@ -331,6 +333,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.ring.count = 0
     to.ring.newest = 0
     forget_phases(to)
+    to.same_since = to.frozen = to.probing = 0
 
 
 cdef void refit(World* world) noexcept nogil:

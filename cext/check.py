@@ -167,6 +167,7 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
     )
     yield from _times(where, charger, "settle_ns", "lag_ns", "poll_ns", "max_age_ns")
     yield from _times(where, charger, "write_gap_ns", "confirm_gap_ns")
+    yield from _range(where, "resolution_ma", charger.resolution_ma, 1, MOST_MA)
     yield from _range(where, "step_ma", charger.step_ma, 1, MOST_MA)
     yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, 1_000_000)
     yield from _range(where, "weight", charger.weight, 1, MOST_WEIGHT)

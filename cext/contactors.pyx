@@ -23,7 +23,6 @@ from cext.types cimport (
 )
 
 cdef enum:
-    RESOLUTION_MA = 100  # of a charger's own reports, where its error is less
     MOST_DOUBLINGS = 6
 
 cdef int64_t SECOND = 1_000_000_000
@@ -161,7 +160,7 @@ cdef void watch_drop(Charger* charger, int64_t now) noexcept nogil:
         if since > 0:
             charger.steady_ma = 0
     elif 0 < since <= DROPS_WITHIN + charger.lag + charger.poll:
-        if charger.steady_ma - highest(charger) >= 3 * max(charger.error, <int32_t>RESOLUTION_MA):
+        if charger.steady_ma - highest(charger) >= 3 * max(charger.error, charger.resolution):
             charger.dropped = 1
 
 

@@ -68,6 +68,9 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     charger.demand = charger.maximum
     if not charger.current_known:
         return
+    if charger.frozen:  # what it shows is no reason to give its share to others
+        charger.idle = 0
+        return
     most = peak(charger, now)
     if not waits(charger, now, turn):
         if now < charger.grace_until:

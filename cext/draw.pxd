@@ -1,10 +1,12 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport Charger, World
+from cext.ring cimport ring_since
+from cext.types cimport GRID_PHASES, Charger, World
 
 cdef enum:
     MILLION = 1_000_000
+    WRITING = 1_000_000_000  # from an order to the charger having it, at the most, ns
 
 cdef void ordered_draw(const World* world, const Charger* charger, int64_t* most) noexcept nogil
 cdef bint proving(const World* world, const Charger* charger) noexcept nogil
@@ -26,6 +28,21 @@ cdef inline int64_t more(int64_t ma, int64_t ppm) noexcept nogil:
 cdef inline int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
     """The most a setpoint permits: tolerance, rounded up, and standby on top."""
     return more(setpoint, charger.tolerance_ppm) + charger.standby
+
+
+cdef inline int32_t highest_order(const Charger* charger, int64_t since) noexcept nogil:
+    """The highest order that was live at any time since then."""
+    cdef int32_t hi[GRID_PHASES]
+    ring_since(&charger.orders, since, hi)
+    return max(charger.order, hi[0])
+
+
+cdef inline int64_t shows_within(const Charger* charger) noexcept nogil:
+    """From an order until its reports must show it: written, followed, measured, told."""
+    return (
+        charger.write_gap + charger.settle + charger.lag + charger.poll + charger.confirm_gap
+        + WRITING
+    )
 
 
 cdef inline bint told_since_power(const Charger* charger) noexcept nogil:

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
+from cext.frozen cimport note_change, watch_frozen
 from cext.pause cimport least_order
 from cext.phases cimport count_phases, note_phases
 from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
@@ -23,7 +24,6 @@ cdef enum:
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t PROVING = 10 * SECOND  # after a start, a charger may take this long to answer
-cdef int64_t WRITING = SECOND  # from an order to the charger having it, at the most
 
 
 # --- what arrives -----------------------------------------------------------------------
@@ -35,6 +35,8 @@ cdef void take_report(
 ) noexcept nogil:
     """A charger's report; `in_force` -1 and `current` NULL mean unknown."""
     cdef int32_t phase
+    cdef int32_t[GRID_PHASES] before = charger.current
+    cdef bint known_before = charger.current_known
     cdef bint other_state = not charger.heard or vehicle != charger.vehicle
     if charger.heard and at < charger.report_at:
         return
@@ -50,6 +52,7 @@ cdef void take_report(
         for phase in range(GRID_PHASES):
             charger.current[phase] = current[phase]
         ring_push(&charger.ring, at, current)
+    note_change(charger, at, before, known_before)
     note_phases(charger, at, other_state)
     if in_force >= 0:
         confirm(charger, at, in_force)
@@ -140,6 +143,7 @@ cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     cdef int64_t measured, told, now = world.now
     charger.fresh = charger.heard and in_date(charger.report_at, charger.max_age, now)
     charger.unproven = is_unproven(charger, now)
+    watch_frozen(charger, now)
     count_phases(world, charger)
     if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
         charger.in_force_hi = max(
@@ -209,13 +213,6 @@ cdef void wait_for_power(Charger* charger) noexcept nogil:
 # --- suspicion --------------------------------------------------------------------------
 
 
-cdef int32_t highest_order(const Charger* charger, int64_t since) noexcept nogil:
-    """The highest order that was live at any time since then."""
-    cdef int32_t hi[GRID_PHASES]
-    ring_since(&charger.orders, since, hi)
-    return max(charger.order, hi[0])
-
-
 cdef int64_t tolerated(const Charger* charger, int64_t setpoint) noexcept nogil:
     """The most that still counts as obedience: 1.1 × (setpoint + 0.5 A), or its own tolerance."""
     return max((setpoint + NOTHING_MA) * 11 // 10, worst_draw(charger, setpoint))
@@ -249,10 +246,7 @@ cdef void watch_suspect(Charger* charger, int64_t now) noexcept nogil:
     It is cleared when it does as told; a stubborn one, when it has done so for 7 s.
     """
     cdef int32_t phase, most = 0
-    cdef int64_t due = (
-        charger.write_gap + charger.settle + charger.lag + charger.poll + charger.confirm_gap
-        + WRITING
-    )
+    cdef int64_t due = shows_within(charger)
     cdef bint obedient = charger.confirmed
     if not charger.started or not charger.fresh or charger.observed:
         charger.beyond_at = charger.within_at = 0
@@ -328,7 +322,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     """A metered charger's least draw in the circuit's window, its credit, what may be shed.
 
     Nothing is known to be drawn where no report lies inside the window, or none before it: what
-    it drew when the window began is anybody's guess then.
+    it drew when the window began is anybody's guess then. Nor by reports that are frozen.
     """
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
@@ -338,7 +332,10 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         charger, now - charger.write_gap - charger.settle - circuit.credit_ns
     )
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
-    if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
+    if (
+        not charger.frozen and charger.report_at >= circuit.window_ns
+        and ring_reaches(&charger.ring, circuit.window_ns)
+    ):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
     if not charger.started:

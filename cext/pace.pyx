@@ -12,6 +12,7 @@ from cext.draw cimport obeys
 from cext.escalate cimport escalate
 from cext.latch cimport hold_latched, name_latched
 from cext.orders cimport order
+from cext.probe cimport probe
 from cext.reclose cimport reclose
 from cext.rise cimport rise, worth_a_write
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
@@ -30,8 +31,9 @@ cdef void decide(World* world) noexcept nogil:
     lower_calmly(world)
     if world.latched:
         name_latched(world)
-    elif not world.leaving:
+    elif not world.leaving and not world.lapsed:  # what expired does not rise at once
         reclose(world)
+        probe(world)
         rise(world)
 
 

@@ -3,7 +3,7 @@
 
 A phase is freed after 30 s in which it showed nothing while another one carried a charge. It is
 taken back at once by whatever says that this may be over: another state of the vehicle, current
-there, no current anywhere, or no report to go by. What was freed may have been given to others, so
+there, no charge anywhere, no report to go by or one that stands still (cext.frozen). What was freed may have been given to others, so
 taking it back is a reason to reduce them at once (cext.shed).
 """
 
@@ -25,23 +25,14 @@ cdef void note_phases(Charger* charger, int64_t at, bint other_state) noexcept n
         most = max(most, charger.current[phase])
     if not charger.current_known or other_state or charger.vehicle == VEHICLE_UNKNOWN:
         most = 0
-    if most < NOTHING_MA:
+    if most < CHARGES_MA:
         forget_phases(charger)
         return
     for phase in range(GRID_PHASES):
-        free_when_due(charger, phase, at)
         if charger.current[phase] >= NOTHING_MA:
             charger.empty_at[phase] = 0
-            charger.freed[phase] = 0
-        elif most < CHARGES_MA:
-            charger.empty_at[phase] = 0  # what is freed stays so, nothing more is
         elif charger.empty_at[phase] == 0:
             charger.empty_at[phase] = at
-
-
-cdef void free_when_due(Charger* charger, int32_t phase, int64_t now) noexcept nogil:
-    if charger.empty_at[phase] and now - charger.empty_at[phase] >= FREED_AFTER:
-        charger.freed[phase] = 1
 
 
 cdef void forget_phases(Charger* charger) noexcept nogil:
@@ -49,17 +40,17 @@ cdef void forget_phases(Charger* charger) noexcept nogil:
     cdef int32_t phase
     for phase in range(GRID_PHASES):
         charger.empty_at[phase] = 0
-        charger.freed[phase] = 0
 
 
 cdef void count_phases(World* world, Charger* charger) noexcept nogil:
     """Which phases it uses in this tick; tells the circuits above what was taken back."""
     cdef int32_t phase, node, uses
-    if not charger.fresh or not charger.current_known or charger.parted:
+    cdef int64_t since
+    if not charger.fresh or not charger.current_known or charger.parted or charger.frozen:
         forget_phases(charger)
     for phase in range(GRID_PHASES):
-        free_when_due(charger, phase, world.now)
-        uses = charger.wired[phase] and not charger.freed[phase]
+        since = charger.empty_at[phase]
+        uses = charger.wired[phase] and not (since and world.now - since >= FREED_AFTER)
         node = charger.circuit if uses and not charger.uses[phase] else -1
         charger.uses[phase] = uses
         while node >= 0:

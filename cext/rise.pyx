@@ -14,6 +14,7 @@ from cext.types cimport (
     PROOF_MISSING,
     RULE_DWELL,
     RULE_PACED,
+    RULE_PROBE,
     RULE_RAMP,
     RULE_SILENT,
     RULE_SLACK,
@@ -62,6 +63,8 @@ cdef void rise(World* world) noexcept nogil:
             )
         elif charger.proof == PROOF_MISSING:
             blame(world, &charger.why, RULE_UNPROVEN, -1, -1)
+        elif charger.probing:
+            blame(world, &charger.why, RULE_PROBE, -1, -1)
         elif charger.target > charger.order:
             rise_one(world, charger)
         elif charger.target == charger.order:

@@ -73,6 +73,7 @@ class Rule(IntEnum):
     IMBALANCE = 23  # draws on one phase only, and would lift it too far above another
     ADVICE = 24  # advised to have no more
     OFF_TIME = 25  # within its minimum time off: not switched on again yet
+    PROBE = 26  # lowered a little, to see whether reports that stand still move
 
 
 class Demand(NamedTuple):
@@ -153,6 +154,7 @@ class ChargerRow(NamedTuple):
     class_wait_ns: int | None = None  # so long it waits behind others for its minimum; None: always
     min_on_ns: int = 0  # once on, so long it has its minimum before all others
     min_off_ns: int = 0  # once off, so long it is not switched on again
+    resolution_ma: int = 100  # the least change that its current reports show
 
 
 class SlotRow(NamedTuple):
@@ -268,6 +270,7 @@ class ChargerState(NamedTuple):
     waits_since_ns: int = 0  # it wants its minimum and has not got it; 0: it does not wait
     overdue: bool = False  # it has waited longer than its class waits: goes before every class
     advice: Advice | None = None  # that counts now
+    frozen: bool = False  # its reports stand still although it was told to draw less
 
 
 class ContactorState(NamedTuple):

@@ -39,7 +39,7 @@ cdef object charger_state(const Charger* c):
         VEHICLES[c.vehicle if c.fresh else 0],
         max(three64(c.draw_hi)), bool(c.fresh), bool(c.suspect), bool(c.stubborn),
         bool(c.cut), bool(c.unproven), bool(c.idle), c.turn_since, c.waits_since,
-        bool(c.overdue), advice_row(c) if c.advised else None,
+        bool(c.overdue), advice_row(c) if c.advised else None, bool(c.frozen),
     )
 
 

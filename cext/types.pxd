@@ -73,6 +73,7 @@ cdef enum:
     RULE_IMBALANCE = 23
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
+    RULE_PROBE = 26
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -197,6 +198,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
     int32_t may_pause  # PAUSE_*
@@ -257,10 +259,13 @@ cdef struct Charger:
     int64_t powered_at  # when it last got its power back by our order
     int32_t steady_ma  # what it drew steadily when it was parted; 0: nothing, or not steadily
     int32_t dropped  # its own reports showed that draw drop at the order
+    # reports that stand still
+    int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
+    int32_t frozen  # though it was told to draw less
+    int32_t probing  # it is told a little less, to see whether its reports move
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
-    int32_t freed[GRID_PHASES]  # its vehicle charges on others, and may not use this one
-    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not freed
+    int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long
     # demand: peak hold over two spans, and the grace after a change of vehicle state
     int32_t peak_now
     int32_t peak_before

@@ -348,7 +348,7 @@ class Account:
     def can_be_shed(self, index: int, phase: int) -> bool:
         charger = self.chargers[index]
         return (
-            bool(charger.order_ma)
+            (charger.order_ma or 0) > charger.least_ma
             and phase in charger.used
             and not charger.silent(self.now_ns)
             and self.draw(index)[phase] > charger.row.standby_ma

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from cext.rows import NO_PHASE, ChargerRow, ContactorRow, Phases, SlotRow, SourceRow, Vehicle
+from cext.rows import NO_PHASE, ChargerRow, ContactorRow, Pause, Phases, SlotRow, SourceRow, Vehicle
 from controller.journal import Limit, Report
 from controller.units import NS_PER_S, PPM
 
@@ -296,13 +296,28 @@ class ChargerBelief:
         told = self.told_ma(self.highest_ma(now_ns))
         silent = self.silent(now_ns)
         for phase in self.used:
-            idle_ns = self._idle_ns[phase]
-            if idle_ns is not None and now_ns - idle_ns >= FREED_NS and not silent:
+            if self.frees(phase, now_ns):
                 continue
             draw[phase] = told
             if self._metered and not silent:
                 draw[phase] = max(told, self.seen[-1].current_ma[phase] - self.row.error_ma)
         return draw
+
+    def frees(self, phase: int, now_ns: int) -> bool:
+        """Whether its vehicle has charged on other phases only for long enough."""
+        idle_ns = self._idle_ns[phase]
+        return idle_ns is not None and now_ns - idle_ns >= FREED_NS and not self.silent(now_ns)
+
+    @property
+    def always_ma(self) -> int:
+        """The minimum of one that may never be paused: it is drawn, whatever is decided."""
+        least_ma = -(-self.row.min_ma // self.row.step_ma) * self.row.step_ma
+        return least_ma if self.row.may_pause == Pause.NEVER else 0
+
+    @property
+    def least_ma(self) -> int:
+        """Its order is never lowered below that."""
+        return self.always_ma if (self.order_ma or 0) >= self.always_ma else 0
 
     def draw_lo_ma(self, since_ns: int, now_ns: int) -> Phases | None:
         """Per grid phase, the least it told since then, and just before. None: nothing."""

@@ -40,6 +40,7 @@ class ChargerFacts:
     writable_ma: int | None = None  # the most its setpoint register can hold; None: anything
     any_traffic: bool = False  # every request feeds its watchdog, polls included
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
+    resolution_ma: int = 100  # the least change that its current reports show
     confirm_gap_ns: int = 0  # how long one report takes where its reads are paced, else 0
 
 

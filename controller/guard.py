@@ -161,9 +161,10 @@ class Guard:
             return None
         if in_force_ma is None:
             return "first_order", -1, -1, "its setpoint in force is not known"
-        if order_ma <= min(in_force_ma, charger.row.fallback_ma):
+        alone_ma = max(charger.row.fallback_ma, charger.always_ma)
+        if order_ma <= min(in_force_ma, alone_ma):
             return None
-        least = amperes_text(in_force_ma), amperes_text(charger.row.fallback_ma)
+        least = amperes_text(in_force_ma), amperes_text(alone_ma)
         return "first_order", -1, -1, f"in force are {least[0]} A, and alone it does {least[1]} A"
 
     def _may_not_rise(self, charger: ChargerBelief) -> Found | None:
@@ -185,6 +186,8 @@ class Guard:
             if circuit not in self._it.heard:
                 return "unread", circuit, -1, "this circuit was never read"
             for phase in charger.used:
+                if charger.frees(phase, self._it.now_ns):
+                    continue
                 cap_ma = max(0, self._it.caps[circuit][phase])
                 least = self._it.least_reading(circuit, phase)
                 if least is not None and least > cap_ma:
@@ -247,7 +250,8 @@ class Guard:
         for i in can:
             order_ma, most_ma = self._it.chargers[i].order_ma or 0, bound[i]
             left_ma = order_ma - -(-order_ma * too_much_ma // total_ma)
-            cut_ma = fitting(self._it.chargers[i].row, max(0, left_ma))
+            charger = self._it.chargers[i]
+            cut_ma = fitting(charger.row, max(charger.least_ma, left_ma))
             bound[i] = cut_ma if most_ma is None else min(cut_ma, most_ma)
 
 

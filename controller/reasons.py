@@ -31,6 +31,7 @@ _WORDS = {
     Rule.PACED: "may not rise: its writes are paced, and {place} could need the next one",
     Rule.UNPROVEN: "unproven: did not answer, or its fallback is not proven; at its worst",
     Rule.IMBALANCE: "held back on {place}: drawing on one phase only, for its imbalance limit",
+    Rule.PROBE: "lowered a little for a moment: its reports have stood still for five minutes",
     Rule.CLOSED: "closed",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
     Rule.ADVICE: "advised to have no more",

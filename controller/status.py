@@ -154,6 +154,7 @@ class Reporter:
             turn_s=_since(state.turn_since_ns, now_ns),
             idle=state.idle,
             advice=None if state.advice is None else _advice(state.advice, now_ns),
+            frozen=state.frozen,
             cut_off=state.cut_off,
         )
 

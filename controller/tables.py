@@ -196,6 +196,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         class_wait_ns=charger.class_wait_ns,
         min_on_ns=charger.min_on_ns,
         min_off_ns=charger.min_off_ns,
+        resolution_ma=charger.facts.resolution_ma,
         may_pause=Pause[charger.may_pause.upper()],
     )
 

@@ -89,6 +89,7 @@ class Watch:
         self._beyond = dict.fromkeys(self._circuits, False)
         self._strained = dict.fromkeys(self._circuits, False)
         self._unproven = dict.fromkeys(self._chargers, False)
+        self._frozen = dict.fromkeys(self._chargers, False)
         self._worst_ma = {circuit.id: circuit.worst_base_ma for circuit in site.circuits}
         self._states: dict[str, str] = {}
         if before is not None:
@@ -101,6 +102,7 @@ class Watch:
             self._told[charger] = before._told[charger]
             self._obedience[charger] = before._obedience[charger]
             self._unproven[charger] = before._unproven[charger]
+            self._frozen[charger] = before._frozen[charger]
         for circuit in self._circuits.keys() & before._circuits.keys():
             self._blind[circuit] = before._blind[circuit]
             self._beyond[circuit] = before._beyond[circuit]
@@ -152,6 +154,7 @@ class Watch:
         for charger, index in self._chargers.items():
             state = self._kernel.charger(index)
             self._proof(charger, state.unproven)
+            self._moves(charger, state.frozen)
             self._charger(charger, state)
         for circuit, index in self._circuits.items():
             self._circuit(circuit, self._kernel.circuit(index), now_ns)
@@ -185,6 +188,18 @@ class Watch:
         else:
             log.info("charger proven", charger=charger)
             self._events.happened("charger_proven", charger)
+
+    def _moves(self, charger: str, frozen: bool) -> None:
+        if frozen == self._frozen[charger]:
+            return
+        self._frozen[charger] = frozen
+        if frozen:
+            why = "it shows the same to the last digit although it was told to draw less"
+            log.warning("charger's reports stand still", charger=charger, why=why)
+            self._events.happened("charger_frozen", charger, why)
+        else:
+            log.info("charger's reports move again", charger=charger)
+            self._events.happened("charger_moves", charger)
 
     def _circuit(self, circuit: str, state: CircuitState, now_ns: int) -> None:
         blind = state.reading_ma is None

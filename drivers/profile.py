@@ -8,15 +8,16 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
-from math import lcm
+from math import ceil, lcm
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
+from pydantic import Field, StrictInt, ValidationError, model_validator
 
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import NS_MAX
+from drivers.chargerparts import Setpoint, Setting, Status, Watchdog
 from drivers.decode import greatest
 from drivers.register import (
     Amperes,
@@ -38,6 +39,7 @@ Confidence = Literal["two-sources", "one-source", "inferred", "disputed", "unver
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"
 SIZE_MAX = 256 * 1024
+RESOLUTION_MA = 100  # of a current, at the finest
 READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 
@@ -181,56 +183,6 @@ class MeterProfile(Profile):
                 yield from self.wants("current_sign", f"voltage_l{n}", "V")
 
 
-class Setpoint(Part):
-    """Where a charger is told the current it may draw; 0 pauses it."""
-
-    register_name: str = Field(alias="register")
-    fc: Literal[6, 16]  # written with, all words in one request
-    applied: str  # register of the highest current that it applies at this moment
-    min_ma: Amperes = Field(alias="min_a")
-    max_ma: Amperes | None = Field(None, alias="max_a")  # absent: the site must say
-    step_ma: Amperes = Field(alias="step_a")
-
-
-class Unplugged(Part):
-    """A register that tells whether a vehicle is connected: state B with one of these is A."""
-
-    register_name: str = Field(alias="register")
-    values: Integers
-
-
-class Status(Part):
-    register_name: str = Field(alias="register")
-    iec: dict[str, Literal["A", "B", "C", "D", "E", "F"]]  # its own code → IEC 61851 state
-    unplugged: Unplugged | None = None  # where the code does not tell state B from A
-
-
-class Watchdog(Part):
-    """What the charger does alone when nobody writes any more."""
-
-    kind: Literal["none", "setpoint_rewrite", "any_traffic"]  # what feeds it
-    timeout_ns: Seconds | None = Field(None, alias="timeout_s")  # as delivered; 0: it is off
-    timeout: str | None = None  # register of its time as set; 0: it is off
-    remaining: str | None = None  # register of the time left; 0: it has run out
-    fallback: str | None = None  # register of the current it then applies
-    timeout_set: str | None = None  # register that sets `timeout`
-    timeout_least_ns: Seconds = Field(0, alias="timeout_least_s")  # that it takes
-    timeout_most_ns: Seconds | None = Field(None, alias="timeout_most_s")  # likewise
-    fallback_set: str | None = None  # register that sets `fallback`
-    fc: Literal[6, 16] = 6  # they are written with
-    armed_after_power_on: StrictBool = False
-    power_on_is_fallback: StrictBool = False
-
-
-class Setting(Part):
-    """What must be set in the charger's memory: read first, written only where it differs."""
-
-    register_name: str = Field(alias="register")
-    fc: Literal[6]
-    value: StrictInt = Field(ge=0, le=65535)
-    wrong: str  # what it means while it is not set
-
-
 class ChargerProfile(Profile):
     kind: Literal["charger"]
     tolerance_ppm: Percent = Field(alias="tolerance_pct")  # drawn above the setpoint
@@ -298,7 +250,15 @@ class ChargerProfile(Profile):
             any_traffic=self.watchdog.kind == "any_traffic",
             write_gap_ns=self.pacing.write_gap_ns,
             confirm_gap_ns=self.report_ns,
+            resolution_ma=self._resolution_ma,
         )
+
+    @property
+    def _resolution_ma(self) -> int:
+        """The least change that its currents show; what counts finer than a tenth is noise."""
+        registers = [self.registers[name] for name in self.currents]
+        coarse = [each for each in registers if not each.type.startswith("float")]
+        return max(RESOLUTION_MA, *(ceil(each.thousandths) for each in coarse), 0)
 
     @property
     def _timeout_most_ns(self) -> int | None:

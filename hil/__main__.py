@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "a live depot, with faults to cause",
     "bench": "measure what is claimed, and judge it",
     "search": "search random depots for a broken promise",
+    "mutants": "put faults into the kernel; are they noticed?",
     "abroad": "test the wheel on other machines and other Pythons",
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",

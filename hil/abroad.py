@@ -29,9 +29,9 @@ from hil.wheels import ROOT, WheelError
 
 HERE = ROOT / "build" / "abroad"
 TESTED = {
-    "kernel": "adopt contactors contactors_in_doubt escalation hand_over kernel_edges lapse paced "
-    "plant plant_random promises rules shares switch switched_promises thread traps unproven "
-    "virtual",
+    "kernel": "adopt contactors contactors_in_doubt escalation frozen hand_over kernel_edges lapse "
+    "paced pause phases plant plant_random promises rules shares switch switched_promises thread "
+    "traps unproven virtual",
     "decoder": "clamp decode profiles rtu",
     "document": "amounts derogations fuzzed_site gpio_document limit_file limits operation proof "
     "refusals relays signed site",

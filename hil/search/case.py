@@ -55,3 +55,9 @@ class CaseProfiles:
 
     def charger(self, name: str) -> ChargerFacts:
         return ChargerFacts(name=name, **self._case.chargers[name])
+
+
+def told(event: Table) -> str:
+    """An event in words."""
+    rest = {key: value for key, value in event.items() if key not in ("t_s", "do")}
+    return " ".join([event["do"], *(f"{key} {value}" for key, value in rest.items())])

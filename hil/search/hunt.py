@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from controller.commands.output import say
-from hil.search.case import Case
+from hil.search.case import Case, told
 from hil.search.days import draw_case, seeds
 from hil.search.judge import Finding
 from hil.search.shrink import Shrinker
-from hil.search.world import tell, told
+from hil.search.world import tell
 
 KEPT = Path("build/search")
 SAID_EVERY_S = 60.0

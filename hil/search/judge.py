@@ -65,6 +65,7 @@ class Judge:
         self._ill_ns = [0] * len(site.chargers)
         self._drawn_ma = [0] * len(site.chargers)
         self._dead_ns = 0
+        self._seen_ns = -1  # the plant's time when last looked at
 
     # What happens
 
@@ -100,6 +101,15 @@ class Judge:
         for index in self.tree.paths[charger]:
             if self.now_ns < self._stands[index].wakes_ns:
                 self.cause(index, more_ns=reaction_ns)
+
+    def takes_back(self, charger: int) -> None:
+        """A vehicle that uses more phases stands where one with fewer did: until that is noticed,
+        it draws on those what it was permitted on the others."""
+        row = self.site.chargers[charger]
+        offered_ma = self.plant.charger(charger).offered_ma
+        first, second, third = (offered_ma if phase in row.phases else 0 for phase in range(3))
+        for index in self.tree.paths[charger]:
+            self.cause(index, (first, second, third), row.poll_ns + row.facts.lag_ns)
 
     def charger_ill(self, charger: int, until_ns: int) -> None:
         """It does not do as it should until then, and is given time to come round."""
@@ -151,6 +161,9 @@ class Judge:
         """Judges what was since the last look. Raises FoundError."""
         before_ns, self.now_ns = self.now_ns, now_ns
         self.watch_ill()
+        if self.plant.now_ns == self._seen_ns:
+            return  # not a step since then
+        self._seen_ns = self.plant.now_ns
         for index in range(len(self.bounds)):
             above_ma = self.plant.above(index)
             if max(above_ma) > self._tolerance_ma[index]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from cext.errands import Agenda
 from cext.plant import Car
 from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
+from controller.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
-from hil.search.case import Case, Table
+from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES, Ailing, Doubt
+from hil.search.case import Case, Table, told
 from hil.search.cloud import Cloud
 from hil.search.eyes import LIES, Eye
 from hil.search.judge import Finding, FoundError, Judge
@@ -23,23 +23,9 @@ from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.truth import Truth
 
-DOUBTS = {
-    *("lost", "drops", "silent", "deaf", "clock", "flood", "stall", "restart", "power_cut", "cloud")
-}
-LAPSES = {"stall", "restart", "power_cut", "cloud"}  # a source may be lost with them
-CALM_NS = 45_000_000_000  # so long nothing has happened and nothing rose
-DOUBT_NS = 20_000_000_000  # so long after a fault nothing may rise
 LOOK_NS = 500_000_000
 START_NS = 1_000_000_000  # from a process's start until it is at work
 SOON_NS = 20_000_000_000  # after a thing of a moment
-
-
-class Doubt(NamedTuple):
-    """A fault that nothing may rise for, until another thing happens or the time is over."""
-
-    event: Table
-    until_ns: int
-    orders_ma: list[int]
 
 
 def rise(before: Phases, after: Phases) -> Phases:
@@ -48,28 +34,11 @@ def rise(before: Phases, after: Phases) -> Phases:
     return first, second, third
 
 
-class Ailing:
-    """Ids that something ails, however often at a time."""
-
-    def __init__(self) -> None:
-        self._count: Counter[str] = Counter()
-        self.ids: set[str] = set()
-
-    def begin(self, who: str) -> None:
-        self._count[who] += 1
-        self.ids.add(who)
-
-    def end(self, who: str) -> None:
-        self._count[who] -= 1
-        if not self._count[who]:
-            self.ids.discard(who)
-
-
 class World:
     """One run of a case, from 0 ns to its end."""
 
-    def __init__(self, case: Case, twin: bool = False) -> None:
-        """`twin`: only to be compared with."""
+    def __init__(self, case: Case, twin: bool = False, guarded: bool = False) -> None:
+        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too."""
         self.case = case
         self.site = read_site(case)
         self.rows = hardware(self.site)
@@ -94,7 +63,9 @@ class World:
         self._orders: list[int | None] = []  # at the last look
         self._rose_ns = self._stirred_ns = 0
         self._doubt: Doubt | None = None
+        self._phases: dict[int, int] = {}  # of the last vehicle at each charger
         self._twin = twin
+        self._guarded = guarded
         self._older: list[int] = [0] * len(self.chargers)  # what each was told before
         self._leases: dict[str, Lease] = {}
         self._cloud = Cloud(self)
@@ -184,6 +155,11 @@ class World:
     def _check_doubt(self, charger: int, order_ma: int, doubt: Doubt) -> None:
         if self.now_ns > doubt.until_ns or order_ma <= doubt.orders_ma[charger]:
             return
+        if (
+            doubt.event.get("charger", self.site.chargers[charger].id)
+            != self.site.chargers[charger].id
+        ):
+            return  # another one's share, which it has lost, passes on
         events = [event for event in self.case.events if event is not doubt.event]
         without = World(replace(self.case, events=events), twin=True).order_at(charger, self.now_ns)
         if without is not None and order_ma <= without:
@@ -296,6 +272,9 @@ class World:
             gain_ppm=event["gain_pct"] * 10_000,
         )
         charger = self.chargers[event["charger"]]
+        if car.phases > self._phases.get(charger, 3):
+            self.judge.takes_back(charger)
+        self._phases[charger] = car.phases
         self.plant.plug(charger, car)
         self.judge.wake(charger, car.reaction_ns)
 
@@ -386,12 +365,17 @@ class World:
             self.stalled.ids,
             shows=self._eyes,
             deaf=self._deaf.ids,
+            disputed=self._disputed if self._guarded else None,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
         self._orders = []
         self.judge.lives()
         self.set_caps()
         self._cloud.renew()
+
+    def _disputed(self, verdict: Verdict) -> None:
+        what = "; ".join(f"{each.rule}: {each.why}" for each in verdict.disputes[:3])
+        raise FoundError(Finding("guard", self.now_ns / 1e9, what))
 
     def _die(self) -> None:
         self._deaths += 1
@@ -434,15 +418,9 @@ class World:
             self.enforcer.clock.ahead_ns += nanoseconds(event["ahead_s"])
 
 
-def told(event: Table) -> str:
-    """An event in words."""
-    rest = {key: value for key, value in event.items() if key not in ("t_s", "do")}
-    return " ".join([event["do"], *(f"{key} {value}" for key, value in rest.items())])
-
-
-def tell(case: Case) -> Finding | None:
+def tell(case: Case, guarded: bool = False) -> Finding | None:
     """What is found in a case, or None. Raises DocumentError for a site that is none."""
-    world = World(case)
+    world = World(case, guarded=guarded)
     try:
         return world.run()
     except (ValueError, TypeError, LookupError, ArithmeticError, RefusedLimitError) as error:

@@ -40,7 +40,8 @@ class ChargerBelief:
         self._sent: list[tuple[int, int]] = []  # tick, setpoint
         self._settling: list[tuple[int, int]] = []  # until, setpoint
         self._idle_since: list[int | None] = [None] * 3  # per phase, while another one charges
-        self._free = [False] * 3  # per phase: what it charges on is another
+        self._same_ns = 0  # since when its reports show the same
+        self._least_order: deque[tuple[int, int]] = deque()  # what was ordered, from when on
 
     @property
     def least(self) -> int:
@@ -51,6 +52,30 @@ class ChargerBelief:
     def order(self, tick: int, ma: int) -> None:
         self.ordered = ma
         self._sent.append((tick, ma))
+
+    def remember(self, now_ns: int) -> None:
+        """What is ordered from now on."""
+        kept = self._least_order
+        kept.append((now_ns, self.ordered or 0))
+        while len(kept) > 1 and kept[1][0] <= now_ns - self._shows_ns:
+            kept.popleft()
+
+    @property
+    def _shows_ns(self) -> int:
+        row = self.row
+        return row.write_gap_ns + row.settle_ns + row.lag_ns + row.poll_ns + 2 * S
+
+    def frozen(self) -> bool:
+        """It shows the same all along, and for long enough more than it was told by three times
+        its resolution."""
+        if not self.reports or self.ordered is None or not self._least_order:
+            return False
+        at_ns, amps = self.reports[-1].at_ns, self.reports[-1].current_ma
+        since = at_ns - self._shows_ns
+        if amps is None or self._same_ns > since or self._least_order[0][0] > since:
+            return False
+        told = max(self.told(ma) for _, ma in self._least_order)
+        return max(amps) - 3 * self.row.resolution_ma > told + 1
 
     def wake(self, now_ns: int) -> None:
         """Power comes back by an order. Was it known to be cut off, it has forgotten all else."""
@@ -65,6 +90,9 @@ class ChargerBelief:
         before = self._standing(report.at_ns)
         if not DOUBT_SETTLES and self.silent(report.at_ns):
             before = {ma for _, ma in self._sent}
+        last = self.reports[-1].current_ma if self.reports else None
+        if last is None or last != report.current_ma:
+            self._same_ns = report.at_ns
         self._note_idle(report)
         self.reports.append(report)
         while len(self.reports) > 2 and self.reports[1].at_ns < report.at_ns - KEPT:
@@ -138,6 +166,8 @@ class ChargerBelief:
         """The least it was reported to draw since `from_ns`, and just before."""
         if not self.row.metered or phase not in self.row.phases or self.silent(now_ns):
             return 0
+        if self.frozen():
+            return 0
         drawn = [r.current_ma[phase] for r in self._since(from_ns) if r.current_ma is not None]
         return max(0, min(drawn, default=0) - self.row.error_ma)
 
@@ -165,17 +195,16 @@ class ChargerBelief:
         return found
 
     def _note_idle(self, report: Report) -> None:
-        """A phase is earned in 30 s beside a charge; another state, current there, none anywhere
+        """A phase is earned in 30 s beside a charge; another state, current there, no charge
         or a silence loses it."""
         amps, last = report.current_ma, self.reports[-1] if self.reports else None
         same = last is not None and last.vehicle == report.vehicle and report.vehicle != "UNKNOWN"
-        lost = self.silent(report.at_ns) or self.parted or not same
-        if lost or amps is None or max(amps) < 500:
-            self._idle_since, self._free = [None] * 3, [False] * 3
+        lost = self.silent(report.at_ns) or self.parted or self.frozen() or not same
+        if lost or amps is None or max(amps) < 5000:
+            self._idle_since = [None] * 3
             return
         for phase in range(3):
-            self._free[phase] = amps[phase] < 500 and self._freed(phase, report.at_ns)
-            if amps[phase] >= 500 or max(amps) < 5000:
+            if amps[phase] >= 500:
                 self._idle_since[phase] = None
             elif self._idle_since[phase] is None:
                 self._idle_since[phase] = report.at_ns
@@ -184,7 +213,8 @@ class ChargerBelief:
         """A car that has used one phase only for long enough frees the others."""
         since = self._idle_since[phase]
         earned = since is not None and now_ns - since >= FREED_AFTER
-        return (earned or self._free[phase]) and not self.silent(now_ns) and not self.parted
+        lost = self.silent(now_ns) or self.parted or self.frozen()
+        return earned and not lost
 
 
 class SlotBelief:

@@ -55,6 +55,7 @@ class Charger(NamedTuple):
     class_rank: int = 0
     write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
     may_pause: int = YES
+    resolution_ma: int = 100  # the least change that its reports show
 
 
 class Slot(NamedTuple):
@@ -176,6 +177,20 @@ def with_pauses(rng: random.Random, site: Site) -> Site:
         for row, may_pause in zip(site.chargers, pauses, strict=True)
     ]
     return site._replace(chargers=rows)
+
+
+def with_bounds(rng: random.Random, site: Site) -> Site:
+    """Some circuits bound their phases together, or have a bus bar; some credit what is fed in."""
+
+    def bounded(row: Circuit) -> Circuit:
+        most = max(row.rating_ma)
+        return row._replace(
+            credit_export=rng.random() < 0.4,
+            sum_ma=int(3 * most * rng.choice([0.3, 0.6, 0.9])) if rng.random() < 0.6 else None,
+            busbar_ma=flat(int(most * rng.choice([0.4, 1.0, 1.3]))) if rng.random() < 0.6 else None,
+        )
+
+    return site._replace(circuits=[bounded(row) for row in site.circuits])
 
 
 def with_contactors(rng: random.Random, site: Site) -> Site:

@@ -1,0 +1,3 @@
+from cext.types cimport World
+
+cdef void probe(World* world) noexcept nogil

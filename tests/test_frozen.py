@@ -1,0 +1,210 @@
+"""Charger reports that stand still: what they prove, and how they are tried."""
+
+from typing import Any
+
+import pytest
+
+from cext.rows import Rule
+from tests.door import Door
+from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Triple, flat
+
+
+class Bay:
+    """One metered charger on a measured circuit; what it reports need not be what it draws."""
+
+    def __init__(self, cap_ma: int = 100_000, worst_ma: int = 120_000, **charger: Any) -> None:
+        known = {"settle_ns": S, "lag_ns": 0, "fallback_ma": 16_000, **charger}
+        self.row = Charger(0, (0, 1, 2), **known)
+        circuit = Circuit(-1, flat(cap_ma), flat(worst_ma))
+        self.door = Door(Site([circuit], [Meter(0, 0, 0, S, 100 * MS)], [self.row]))
+        self.now_ns = 1000 * S
+        self.base_ma = 10_000
+        self.wants: Triple = flat(16_000)
+        self.stands: Triple | None = None  # what it reports whatever it draws
+        self.noise_ma = 0
+        self.said: list[tuple[int, int]] = []  # instant and order, at each change
+
+    @property
+    def order(self) -> int:
+        return self.door.output(0).setpoint_ma or 0
+
+    def step(self) -> None:
+        """100 ms later."""
+        self.now_ns += 100 * MS
+        out = self.door.output(0)
+        told = 16_000 if out.setpoint_ma is None else out.setpoint_ma
+        first, second, third = (min(ma, told) for ma in self.wants)
+        load = [self.base_ma + ma for ma in (first, second, third)]
+        self.door.reading(0, self.now_ns, (load[0], load[1], load[2]))
+        shown = self.stands or (first, second, third)
+        if self.noise_ma:
+            shown = (shown[0] + self.now_ns // (100 * MS) % 2 * self.noise_ma, *shown[1:])
+        self.door.report(0, self.now_ns, told, shown, "C", out.changed_tick)
+        self.door.tick(self.now_ns)
+        if not self.said or self.said[-1][1] != self.order:
+            self.said.append((self.now_ns, self.order))
+
+    def run(self, seconds: float) -> None:
+        for _ in range(int(seconds * 10)):
+            self.step()
+
+    def base_hi(self, phase: int = 0) -> int:
+        return int(self.door.circuit(0).base_hi_ma[phase])
+
+    def frozen(self) -> bool:
+        return bool(self.door.charger(0).frozen)
+
+
+def charging(seconds: float = 90, **keys: Any) -> Bay:
+    bay = Bay(**keys)
+    bay.run(seconds)
+    return bay
+
+
+def test_what_stands_still_is_believed_while_nothing_was_to_change_it() -> None:
+    bay = charging()
+    assert (bay.base_hi(), bay.frozen()) == (10_000, False)
+
+
+@pytest.mark.parametrize(
+    ("left_ma", "frozen", "why"),
+    [
+        (14_000, True, "it shows 16 A"),
+        (15_600, True, "it shows 0.4 A more"),
+        (15_700, False, "within three times its resolution"),
+        (6000, True, "told its minimum"),
+    ],
+)
+def test_unchanged_through_a_reduction_it_proves_nothing(
+    left_ma: int, frozen: bool, why: str
+) -> None:
+    """The car obeys, its report does not: the reading falls, and nobody knows whose draw it was."""
+    bay = charging()
+    bay.stands = flat(16_000)
+    bay.base_ma = 100_000 - left_ma
+    bay.run(12)
+    assert bay.order == left_ma
+    assert bay.frozen() == frozen, why
+    if frozen:
+        assert bay.base_hi() >= bay.base_ma + bay.order, "its draw is read as base load"
+
+
+def test_not_yet_while_its_car_may_still_follow() -> None:
+    bay = charging(settle_ns=6 * S)
+    bay.stands = flat(16_000)
+    bay.base_ma = 90_000
+    bay.run(6)
+    assert bay.order < 16_000 and not bay.frozen()
+
+
+def test_it_is_believed_again_when_it_moves() -> None:
+    bay = charging()
+    bay.stands, bay.base_ma = flat(16_000), 88_000
+    bay.run(12)
+    assert bay.frozen()
+    bay.stands = None
+    bay.run(1)
+    assert not bay.frozen()
+    bay.run(10)
+    assert bay.base_hi() == 88_000
+
+
+def test_one_that_draws_less_than_it_may_is_not_suspected_for_it() -> None:
+    """Lowered from 20 A to 17 A, it goes on drawing its 16 A."""
+    bay = Bay(cap_ma=60_000)
+    bay.run(90)
+    assert bay.order == 20_000
+    bay.base_ma = 43_000
+    bay.run(40)
+    assert bay.order < 20_000 and not bay.frozen() and bay.base_hi() == 43_000
+
+
+def test_frozen_it_frees_no_phase_and_gives_back_no_share() -> None:
+    bay = Bay()
+    bay.wants = (16_000, 0, 0)
+    bay.run(120)
+    assert bay.order == 20_000, "it gives back what it does not use"
+    assert bay.door.circuit(0).draw_hi_ma[1] == 0
+    bay.stands, bay.base_ma = (16_000, 0, 0), 85_000
+    while not bay.frozen():
+        bay.step()
+    assert bay.door.circuit(0).draw_hi_ma[1] >= bay.order
+    bay.base_ma = 0
+    bay.run(60)
+    assert bay.order == 32_000
+
+
+def test_after_five_minutes_it_is_probed_downwards_and_goes_back() -> None:
+    bay = charging(290)
+    before = len(bay.said)
+    bay.run(60)
+    (down_ns, low), (up_ns, back) = bay.said[before:]
+    assert 15_000 <= low < back and back >= 19_500
+    assert low + 300 < 16_000, "three times its resolution below what it shows"
+    assert up_ns - down_ns <= 6 * S
+    assert not bay.frozen()
+
+
+def test_the_probe_says_why() -> None:
+    bay = charging(290)
+    rules = set()
+    for _ in range(400):
+        bay.step()
+        rules.add(bay.door.output(0).why.rule)
+    assert Rule.PROBE in rules
+
+
+def test_the_probe_finds_what_does_not_move_and_does_not_try_again() -> None:
+    bay = charging(60)
+    bay.stands = flat(16_000)
+    bay.run(240)
+    bay.wants = flat(0)  # the car has stopped long since; the report has not
+    before = len(bay.said)
+    bay.run(900)
+    changes = bay.said[before:]
+    assert bay.frozen() and bay.base_hi() >= 10_000
+    orders = [ma for _, ma in changes]
+    assert orders[0] < 16_000 and orders == sorted(orders), "down once, and back up"
+
+
+def test_nobody_is_probed_below_its_minimum() -> None:
+    bay = Bay(cap_ma=16_000)
+    bay.run(900)
+    assert {ma for _, ma in bay.said[1:]} <= {6000, *range(6000, 32_001)}
+    assert bay.order == 6000 and not bay.frozen()
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"noise_ma": 100}, "its report moves"),
+        ({"wants": flat(0)}, "it draws nothing: there is nothing to doubt"),
+    ],
+)
+def test_who_is_not_probed(keys: dict[str, Any], why: str) -> None:
+    bay = Bay()
+    for key, value in keys.items():
+        setattr(bay, key, value)
+    bay.run(120)
+    before = len(bay.said)
+    bay.run(600)
+    rules = {bay.door.output(0).cause.rule}
+    assert Rule.PROBE not in rules and len(bay.said) == before, why
+
+
+def test_a_cap_that_falls_while_it_is_probed_is_obeyed_at_once() -> None:
+    bay = charging(290)
+    while bay.door.output(0).why.rule != Rule.PROBE:
+        bay.step()
+    bay.base_ma = 92_000
+    bay.step()
+    assert bay.order <= 8400, "less what the probe itself is to bring"
+
+
+def test_coarse_reports_need_a_larger_step() -> None:
+    row = Charger(0, (0, 1, 2))
+    assert row.error_ma == 0
+    bay = charging(290, resolution_ma=1000)
+    before = len(bay.said)
+    bay.run(60)
+    assert bay.said[before][1] < 13_000
