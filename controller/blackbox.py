@@ -43,6 +43,7 @@ SEGMENT_NS = 3600 * NS_PER_S
 SEGMENT_BYTES = 8 * 1024 * 1024
 BATCH_BYTES = 64 * 1024  # of journal in one chunk
 WAITING_BYTES = 2 * 1024 * 1024  # of journal, for a disk that is slow
+WAITING_ITEMS = 10_000  # batches and notes, likewise
 RETRY_NS = 10 * NS_PER_S
 HANGS_NS = 15 * NS_PER_S  # a write that takes longer
 
@@ -134,7 +135,9 @@ class BlackBox:
     def take(self, journal: bytes) -> None:
         """Some of the kernel's journal, in its order."""
         with self._changed:
-            if self._recording and self._waiting_bytes + len(journal) > WAITING_BYTES:
+            full = len(self._items) >= WAITING_ITEMS
+            full = full or self._waiting_bytes + len(journal) > WAITING_BYTES
+            if self._recording and full:
                 self._stop_recording("the disk is too slow")
             if not self._recording:
                 self._lost += _records(journal) if self._begun else 0
@@ -145,7 +148,7 @@ class BlackBox:
     def note(self, event: Event) -> None:
         """An event is kept with the journal; around an incident, segments are frozen."""
         with self._changed:
-            if not self._recording:
+            if not self._recording or len(self._items) >= WAITING_ITEMS:
                 return
             self._items.append(Note(event.at_ns, event.what, event.subject, event.why))
         if event.what in INCIDENTS:
@@ -160,6 +163,8 @@ class BlackBox:
 
     def _freeze(self) -> None:
         with self._changed:
+            if len(self._items) >= WAITING_ITEMS:
+                return
             self._items.append(_Freeze())
             self._urgent = True
             self._changed.notify()

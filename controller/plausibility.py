@@ -254,7 +254,9 @@ class Plausibility:
             for i in children:
                 self._children[i].append(below[-1])
         managed = [each for each in self._chargers if each.circuit in under]
-        bare = not any(circuits[row.circuit].worst_base_ma) and all(c.metered for c in managed)
+        fed = any(circuits[i].credit_export for i in under)  # what is fed in is no lie of a meter
+        alone = not any(circuits[row.circuit].worst_base_ma) and not fed
+        bare = alone and all(c.metered for c in managed)
         off_ma = sum(_off_ma(each) for each in managed) if bare and managed else None
         return Witness(row, circuits[row.circuit].rating_ma, below, off_ma)
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from controller.blackbox import BlackBox
+from controller.commands.status import screen
 from controller.events import Event, Events
 from controller.journal import Lost, Reading, Record, Tick, decode, encode
 from controller.pack import Packer
@@ -26,8 +27,10 @@ from controller.segment import (
 )
 from controller.shelf import Shelf
 from controller.tap import Tap
+from controller.wire import RecordingReport
 from tests.depots import Depot, document
 from tests.recorded import BOOT, Recorded
+from tests.test_wire import REPORT
 
 S = 1_000_000_000
 
@@ -306,3 +309,22 @@ def test_an_incident_keeps_its_segments(tmp_path: Path) -> None:
     assert "box-0000000002.lkb" not in kept
     notes = [part for part in Segment(tmp_path / kept[0]).parts() if isinstance(part, Note)]
     assert [(note.what, note.subject) for note in notes] == [("circuit_beyond_control", "grid")]
+
+
+# --- what is said of it ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (RecordingReport(since_s=7200, lost=0, problem=None), "records without a gap since 2 h"),
+        (
+            RecordingReport(since_s=None, lost=0, problem="No space left"),
+            "DOES NOT RECORD: No space",
+        ),
+        (RecordingReport(since_s=3, lost=12, problem=None), "12 records were lost"),
+    ],
+)
+def test_status_tells_how_recording_stands(report: RecordingReport, line: str) -> None:
+    lines = list(screen(REPORT.model_copy(update={"recording": report})))
+    assert any(line in each for each in lines)

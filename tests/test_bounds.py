@@ -3,9 +3,16 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cext.rows import ALL_PHASES, BY_BUSBAR, BY_RATING, Rule
+from tests.door import Door
+from tests.oracle.depot import Car
+from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Triple, flat
+from tests.oracle.story import PEACE, TROUBLE, tell
+from tests.oracle.world import World
 from tests.test_rules import Bench
 
 THREE = (0, 1, 2)
@@ -215,3 +222,37 @@ def test_without_chargers_or_a_sum_of_zero() -> None:
     none = Depot(summed(0), charger())
     none.live(60, flat(0))
     assert none.orders() == [0]
+
+
+# -- whatever happens ---------------------------------------------------------------------------
+
+SUNNY = (*PEACE, "sun", "sun", "sun")
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))
+def test_any_depot_with_bounds(seed: int, chargers: int, circuits: int) -> None:
+    tell(Door, seed, SUNNY, chargers, circuits, bounded=True)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))
+def test_any_depot_with_bounds_in_trouble(seed: int, chargers: int, circuits: int) -> None:
+    tell(Door, seed, (*TROUBLE, "sun"), chargers, circuits, bounded=True)
+
+
+@pytest.mark.parametrize("bound", [{"busbar_ma": flat(45_000)}, {"sum_ma": 200_000}])
+def test_the_watch_notices_a_bound_that_is_not_kept(bound: dict[str, Any]) -> None:
+    """The controller under test has not heard of it."""
+
+    def deaf(site: Site) -> Door:
+        plain = [row._replace(busbar_ma=None, sum_ma=None) for row in site.circuits]
+        return Door(site._replace(circuits=plain))
+
+    row = Circuit(-1, flat(120_000), flat(0), credit_export=True, **bound)
+    chargers = [charger(), charger(), charger()]
+    world = World(Site([row], [Meter(0, 0, 200 * MS, S, 200 * MS)], chargers), deaf, 1)
+    for index in range(3):
+        world.plug(index, Car(32_000, 3, S, 1_000_000))
+    with pytest.raises(BrokenPromiseError, match=r"bus bar of 0|sum of 0"):
+        world.run(60)

@@ -1,6 +1,7 @@
 """Bus bars, apparent power and imbalance limits: from the document to the proof and the status."""
 
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ from cext.rows import ALL_PHASES, BY_BUSBAR, BY_RATING, Rule, Together, Why
 from controller.commands.status import screen
 from controller.proof import Line, prove
 from controller.reasons import Reasons
-from controller.site import Site
+from controller.site import Site, load
 from controller.tables import Tables
 from controller.wire import CircuitReport, TogetherReport
+from drivers.profile import library
 from tests.documents import charger, circuit, problems, site
 from tests.test_proof import found
 from tests.test_wire import REPORT
+
+ROOF = Path(__file__).parents[1] / "docs" / "examples" / "roof-depot.toml"
 
 
 def with_row(**keys: Any) -> Site:
@@ -194,3 +198,9 @@ def test_the_reporter_reads_it_from_the_kernel() -> None:
     grid, row = (kernel.circuit(i).together for i in range(2))
     assert grid is None
     assert row == Together(95_262, None, 0, 3 * 4 * 32_000, 0)
+
+
+def test_the_example_with_a_roof_is_a_site_that_may_be_left_to_itself() -> None:
+    roof = load(ROOF, library())
+    assert [row.sum_ma for row in roof.circuits] == [346_410, None, None]
+    assert prove(roof).passed

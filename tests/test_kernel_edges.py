@@ -66,6 +66,12 @@ WRONG: list[dict[str, Any]] = [
     {"circuits": [CIRCUIT._replace(rating_ma=(-1, 0, 0))]},
     {"circuits": [CIRCUIT._replace(rating_ma=(INT32_MAX + 1, 0, 0))]},
     {"circuits": [CIRCUIT._replace(worst_base_ma=(0, 0, -1))]},
+    {"circuits": [CIRCUIT._replace(busbar_ma=(0, -1, 0))]},
+    {"circuits": [CIRCUIT._replace(busbar_ma=(HUGE_MA + 1, 0, 0))]},
+    {"circuits": [CIRCUIT._replace(sum_ma=-1)]},
+    {"circuits": [CIRCUIT._replace(sum_ma=3 * HUGE_MA + 1)]},
+    {"circuits": [CIRCUIT._replace(imbalance_ma=-1)]},
+    {"circuits": [CIRCUIT._replace(imbalance_ma=HUGE_MA + 1)]},
     {"sources": [SOURCE._replace(circuit=1)]},
     {"sources": [SOURCE._replace(circuit=-1)]},
     {"sources": [SOURCE._replace(error_ma=-1)]},
@@ -228,6 +234,36 @@ def test_tables_at_their_edge() -> None:
         for charger in range(40):
             one.post_report(charger, now_ns, HUGE_MA, wide, Vehicle.C, 0)
         one.tick(now_ns)
+    assert {one.output(i).setpoint_ma for i in range(40)} == {0}
+
+
+@pytest.mark.parametrize("ma", [HUGE_MA, -HUGE_MA])
+@pytest.mark.parametrize("sum_ma", [0, 3 * HUGE_MA])
+@pytest.mark.parametrize("export", [False, True])
+def test_bounds_at_their_edge(ma: int, sum_ma: int, export: bool) -> None:
+    """Sums of three phases, a bus bar and an imbalance limit, all at their most."""
+    wide = (HUGE_MA,) * 3
+    row = CircuitRow(
+        -1, wide, wide, credit_export=export, busbar_ma=wide, sum_ma=sum_ma, imbalance_ma=HUGE_MA
+    )
+    most = CHARGER._replace(max_ma=HUGE_MA, fallback_ma=HUGE_MA, power_on_ma=HUGE_MA)
+    single = most._replace(phases=(2, -1, -1), weight=1000)
+    one = kernel(
+        circuits=[row, row._replace(parent=0)],
+        chargers=[most, single._replace(circuit=1)] * 20,
+        slots=[],
+    )
+    for step in range(1, 30):
+        now_ns = step * S // 10
+        one.post_reading(0, now_ns, (ma, ma, -ma))
+        for charger in range(40):
+            one.post_report(charger, now_ns, HUGE_MA, wide, Vehicle.C, 0)
+        one.tick(now_ns)
+    together = one.circuit(0).together
+    assert together is not None and together.cap_ma == sum_ma
+    assert together.draw_hi_ma == sum(one.circuit(0).draw_hi_ma)
+    imported = (ma, ma, -ma) if export else [max(0, each) for each in (ma, ma, -ma)]
+    assert together.reading_ma == sum(imported)
     assert {one.output(i).setpoint_ma for i in range(40)} == {0}
 
 

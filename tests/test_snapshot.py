@@ -2,17 +2,19 @@
 
 import random
 import struct
+import time
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cext.rows import NEVER_NS
+from cext.rows import NEVER_NS, Phases, Vehicle
 from cext.snapshot import restore, snapshot
+from cext.thread import KernelThread
 from cext.tick import Kernel
 from controller.feeding import feed
-from controller.journal import Record, Tick, decode
+from controller.journal import Lost, Record, Tick, decode
 from controller.tables import Tables
 from tests.depots import Depot, document
 
@@ -77,6 +79,33 @@ def test_a_restored_kernel_goes_on_as_the_other_one(seed: int) -> None:
         assert other.output(index) == kernel.output(index)
 
 
+def test_what_a_thread_decided_early_is_decided_again() -> None:
+    """Real time, several threads: the journal has what each tick saw, in the order of the lock."""
+    depot = Depot(4, document(4))
+    kernel = twin(depot)
+    begin = snapshot(kernel).state
+    thread = KernelThread(kernel, 50_000_000)
+    thread.start()
+    draw = random.Random(4)
+    records: list[Record] = []
+    try:
+        while kernel.ticks < 60:
+            now_ns = time.monotonic_ns() // 1_000_000 * 1_000_000
+            load: Phases = (draw.randrange(80_000), draw.randrange(80_000), draw.randrange(80_000))
+            kernel.post_reading(0, now_ns, load)
+            charger = draw.randrange(6)
+            kernel.post_report(charger, now_ns, 6000, load, Vehicle.C, kernel.ticks)
+            records += decode(kernel.drain())
+            time.sleep(draw.choice([0, 0.001, 0.008]))
+    finally:
+        thread.stop()
+    records += decode(kernel.drain())
+    assert not any(isinstance(record, Lost) for record in records)
+    other = twin(depot)
+    restore(other, begin)
+    assert replayed(other, records) == records
+
+
 def test_a_snapshot_carries_what_was_not_drained() -> None:
     depot = Depot(1, document(1))
     depot.live(3)
@@ -130,6 +159,7 @@ def test_a_damaged_state_is_refused_or_taken(data: st.DataObject) -> None:
 INPUTS = {
     "post_reading", "post_report", "post_contactor", "distrust", "set_fallback", "prove",
     "set_limit", "leave", "latch", "tick", "adopt", "drain", "restore_heat", "restore_worst",
+    "advise",
 }  # fmt: skip
 OUTPUTS = {
     "ticks", "now_ns", "output", "setpoints", "circuit", "charger", "contactor", "source", "slot",

@@ -6,6 +6,7 @@ Every check is a sentence of the rules; a broken one raises with instant, place 
 from collections.abc import Iterator
 from typing import NoReturn
 
+from tests.oracle import bounds
 from tests.oracle.beliefs import UNPROVEN_AFTER, Beliefs, Report
 from tests.oracle.site import Port, S, Site, Triple
 from tests.oracle.switches import Switches
@@ -107,6 +108,7 @@ class Watch:
         for circuit in range(len(self.site.circuits)):
             for phase in range(3):
                 self._check_circuit(circuit, phase, raised)
+            self._check_bounds(circuit)
         self._remember(changed, before)
 
     def _take_back(self) -> Iterator[tuple[int, int]]:
@@ -177,6 +179,7 @@ class Watch:
             if self.beliefs.meters_of.get(circuit) and circuit not in self._heard:
                 self._broken(f"{where} while circuit {circuit} was never read")
             self._check_handed_over(circuit, where)
+            self._check_crowded(circuit, i, where)
             for phase in belief.uses(now):
                 self._check_slack(circuit, phase, where)
                 if row.write_gap_ns:
@@ -201,6 +204,7 @@ class Watch:
             for circuit in self.site.path(self.site.chargers[i].circuit):
                 if self.beliefs.meters_of.get(circuit) and circuit not in self._heard:
                     self._broken(f"{where} while circuit {circuit} was never read")
+                self._check_crowded(circuit, i, where)
                 for phase in {p for p in self.site.chargers[i].phases if p >= 0}:
                     self._check_slack(circuit, phase, where)
 
@@ -216,6 +220,28 @@ class Watch:
         for _, _, amps in self.beliefs.fresh(circuit, self.now_ns):
             if amps[phase] > cap:
                 self._broken(f"{where}; {circuit}.{phase} reads {amps[phase]} > cap {cap}")
+
+    def _check_crowded(self, circuit: int, charger: int, where: str) -> None:
+        """What rises fits the sum of the phases, and the bus bar."""
+        uses = self.beliefs.chargers[charger].uses(self.now_ns)
+        if wrong := bounds.crowded(self.beliefs, circuit, set(uses), self.now_ns):
+            self._broken(f"{where}; {wrong}")
+
+    def _check_bounds(self, circuit: int) -> None:
+        """What is ordered fits them, or nothing is left to shed."""
+        row = self.site.circuits[circuit]
+        if row.sum_ma is None and row.busbar_ma is None:
+            return
+        ordered = [self._ordered(circuit, phase) for phase in range(3)]
+        taken: list[Triple] = []
+        for meter, at_ns, _ in self.beliefs.fresh(circuit, self.now_ns):
+            oldest = at_ns - self.site.meters[meter].lag_ns
+            off = [self._credit(circuit, phase, oldest) for phase in range(3)]
+            taken.append((off[0], off[1], off[2]))
+        floors = [self.at_floor(circuit, phase) for phase in range(3)]
+        most = (ordered[0], ordered[1], ordered[2])
+        if wrong := bounds.left_over(self.beliefs, circuit, most, taken, floors, self.now_ns):
+            self._broken(wrong)
 
     def _check_reserve(self, circuit: int, phase: int, where: str) -> None:
         """A step of base load would fit until the next reduction that its pacing permits, with

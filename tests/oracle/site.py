@@ -179,6 +179,20 @@ def with_pauses(rng: random.Random, site: Site) -> Site:
     return site._replace(chargers=rows)
 
 
+def with_bounds(rng: random.Random, site: Site) -> Site:
+    """Some circuits bound their phases together, or have a bus bar; some credit what is fed in."""
+
+    def bounded(row: Circuit) -> Circuit:
+        most = max(row.rating_ma)
+        return row._replace(
+            credit_export=rng.random() < 0.4,
+            sum_ma=int(3 * most * rng.choice([0.3, 0.6, 0.9])) if rng.random() < 0.6 else None,
+            busbar_ma=flat(int(most * rng.choice([0.4, 1.0, 1.3]))) if rng.random() < 0.6 else None,
+        )
+
+    return site._replace(circuits=[bounded(row) for row in site.circuits])
+
+
 def with_contactors(rng: random.Random, site: Site) -> Site:
     """Some chargers get a contactor of their own, some circuits a relay for all below them."""
     rows = [Contactor((i,)) for i in range(len(site.chargers)) if rng.random() < 0.6]

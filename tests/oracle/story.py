@@ -11,6 +11,7 @@ from tests.oracle.site import (
     Site,
     flat,
     random_site,
+    with_bounds,
     with_contactors,
     with_pauses,
 )
@@ -31,10 +32,13 @@ def tell(
     beats: int = 6,
     contactors: bool = False,
     pauses: bool = False,
+    bounded: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
     site = random_site(rng, chargers, circuits, metered=rng.random() < 0.8)
+    if bounded:
+        site = with_bounds(rng, site)
     if contactors:
         site = with_contactors(rng, site)
     if pauses:
@@ -72,6 +76,11 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         own, room = world.depot.own_base[circuit], world.depot.room(circuit)
         more = [rng.randint(-has, free) for has, free in zip(own, room, strict=True)]
         world.add_base(circuit, (more[0], more[1], more[2]))
+    elif kind == "sun":
+        fed = rng.choice([0, rng.randrange(40_000), rng.randrange(120_000)])
+        phases = rng.choice([(1, 1, 1), (1, 0, 0), (0, 1, 1)])
+        own = (-fed * phases[0], -fed * phases[1], -fed * phases[2])
+        world.base(rng.randrange(len(site.circuits)), own)
     elif kind == "want":
         world.want(charger, rng.choice([0, 7000, 16_000, 32_000]))
     elif kind == "plug":

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import NoReturn
 
+from tests.oracle import bounds
 from tests.oracle.beliefs import DOUBT_SETTLES, Report
 from tests.oracle.depot import Car, Depot, Device
 from tests.oracle.promises import BrokenPromiseError, Watch
@@ -46,6 +47,7 @@ class World:
         self._count = itertools.count()
         self._writing: set[int] = set()
         self._over_since: dict[tuple[int, int], int] = {}
+        self._beyond_since: dict[tuple[int, str], int] = {}
         self._last_tick = 0
         self._next_meter = [0] * len(site.meters)
         self._lag = [meter.lag_ns for meter in site.meters]
@@ -331,6 +333,27 @@ class World:
                 raise BrokenPromiseError(
                     f"at {self.now_ns / S:.3f} s: {circuit}.{phase} truly carries {load[phase]}"
                     f" of {cap} for {late / S:.2f} s"
+                )
+        self._judge_bounds(circuit, load)
+
+    def _judge_bounds(self, circuit: int, load: Triple) -> None:
+        """The same of what its phases carry together, and of its bus bar."""
+        row, drawn = self.site.circuits[circuit], self.depot.drawn(circuit)
+        over = {
+            name: (carries, most)
+            for name, phases, carries, most in bounds.overloads(row, load, drawn)
+            if not all(self.watch.at_floor(circuit, phase) for phase in phases)
+            and not any(self.stuck(circuit, phase) for phase in phases)
+        }
+        for name in [name for at, name in self._beyond_since if at == circuit and name not in over]:
+            del self._beyond_since[circuit, name]
+        for name, (carries, most) in over.items():
+            since = self._beyond_since.setdefault((circuit, name), self.now_ns)
+            late = self.now_ns - max(since, self.cause_ns)
+            if late > self.steps * self.reaction_ns(circuit):
+                raise BrokenPromiseError(
+                    f"at {self.now_ns / S:.3f} s: {name} of {circuit} truly carries {carries}"
+                    f" of {most} for {late / S:.2f} s"
                 )
 
     def stuck(self, circuit: int, phase: int) -> list[int]:
