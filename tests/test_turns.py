@@ -62,9 +62,7 @@ class Row:
             for i in range(len(self.rows)):
                 plugged = self.vehicle[i] is not Vehicle.A
                 drawn = min(self.offered(i), self.wants_ma[i]) if plugged else 0
-                drawn -= (
-                    self.kernel.ticks % 2 if drawn else 0
-                )  # a report that never moves is probed
+                drawn -= drawn > 0 and self.kernel.ticks % 100 == 99  # what never moves is probed
                 load += drawn
                 self.kernel.post_report(
                     i,
