@@ -27,6 +27,7 @@ cdef enum:
     ARRIVE = 2  # a setpoint reaches its charger
     GAP_OVER = 3  # it takes a write again
 
+cdef int64_t MILLISECOND = 1_000_000
 cdef int64_t FOREVER = <int64_t>1 << 62
 cdef int32_t UNKNOWN_MA = -1
 
@@ -270,6 +271,7 @@ cdef class Errands(Agenda):
         cdef int64_t tick = driver.written_tick
         cdef int32_t current[GRID_PHASES]
         cdef int32_t terminal
+        cdef int64_t at = self.now - self.now % MILLISECOND  # as the image tells its instants
         cdef Charger* charger = &self.kernel.world.chargers[who]
         if driver.written_at > self.now - self.exchange:  # acknowledged while this reply was under way
             tick = driver.written_before
@@ -282,10 +284,10 @@ cdef class Errands(Agenda):
                 current[driver.phase[terminal]] += self.plant.told(station, terminal)
         pthread_mutex_lock(&self.kernel.lock)
         note_report(
-            &self.kernel.world, who, self.now, station.offered_ma,
+            &self.kernel.world, who, at, station.offered_ma,
             current if driver.metered else NULL, self.plant.shown_state(station), tick,
         )
-        take_report(charger, self.now, station.offered_ma, current if driver.metered else NULL,
+        take_report(charger, at, station.offered_ma, current if driver.metered else NULL,
                     self.plant.shown_state(station), tick)
         if charger.proof != PROOF_NOT_ASKED:
             note_pair(&self.kernel.world, KIND_PROVEN, who, PROOF_NOT_ASKED)

@@ -203,6 +203,8 @@ class Account:
         self.lapsed = not first and now_ns - self.now_ns >= self.tuning.dead_man_ns
         if self.began_ns == 0:
             self.began_ns = now_ns
+            for charger in self.chargers:
+                charger.begin(now_ns)
             if self.learns_until_ns:  # it began in the midst of it
                 self.learns_until_ns += now_ns
         self.now_ns = now_ns

@@ -238,6 +238,11 @@ class ChargerBelief:
         elif self.missing_ns is None:
             self.missing_ns = now_ns
 
+    def begin(self, now_ns: int) -> None:
+        """The first decision is made: what it lacked before, it lacks since now."""
+        if self.missing_ns is not None:
+            self.missing_ns = now_ns
+
     def part(self, parted: bool, cut: bool, now_ns: int) -> None:
         """Where its contactors stand. With power again, one that was cut off begins anew."""
         if self.parted and not parted:

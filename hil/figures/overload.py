@@ -127,10 +127,11 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def _document(urls: Sequence[str], poll_ms: int) -> dict[str, Any]:
+    grid = {"id": "grid", "rating_a": RATING_A, "worst_base_a": WORST_BASE_A}
     return {
         "schema": 1,
         "site": {"id": "overload"},
-        "circuit": [{"id": "grid", "rating_a": RATING_A, "worst_base_a": WORST_BASE_A}],
+        "circuit": [grid | {"protection": {"kind": "electronic", "ir_a": RATING_A, "tr_s": 16}}],
         "meter": [
             {
                 "id": "meter",
