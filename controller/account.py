@@ -328,6 +328,25 @@ class Account:
             self._drawns[circuit] = [one, two, three]
         return self._drawns[circuit]
 
+    def hidden(self, circuit: int, phase: int) -> int:
+        """What those may draw who are ordered off, silent, and not known to be without power."""
+        return sum(
+            self.draw(i)[phase]
+            for i in self.below[circuit]
+            if (charger := self.chargers[i]).parted and charger.silent(self.now_ns)
+        )
+
+    def beneath(self, circuit: int, phase: int) -> int:
+        """The base load with what is hidden: together no more than is read, here or above."""
+        base_ma, hidden_ma = self.base_hi(circuit)[phase], self.hidden(circuit, phase)
+        for above in self.path[circuit]:
+            ends_ma = [self._end(source)[phase] for source in self.readings(above)]
+            if ends_ma and above == circuit:
+                return max(base_ma, min(base_ma + hidden_ma, min(ends_ma)))
+            if ends_ma:
+                return base_ma + min(hidden_ma, max(0, min(ends_ma)))
+        return base_ma + hidden_ma
+
     def ordered(self, circuit: int) -> list[int]:
         """The most that is drawn once all orders took effect. A start waits for its chargers."""
         if circuit not in self._ordereds:

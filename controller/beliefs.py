@@ -244,13 +244,17 @@ class ChargerBelief:
             self.missing_ns = now_ns
 
     def part(self, parted: bool, cut: bool, now_ns: int) -> None:
-        """Where its contactors stand. With power again, one that was cut off begins anew."""
-        if self.parted and not parted:
+        """Where its contactors stand. With power again, one that was cut off begins anew, and has
+        its time to prove its fallback."""
+        cut = parted and cut
+        if (self.cut and not cut) or (self.parted and not parted):
             self._woken_ns = now_ns
+            if self.missing_ns is not None:
+                self.missing_ns = now_ns
             if self.cut:
                 self.in_force_ma = self.row.power_on_ma
                 self._sent, self._settling = self._sent[-1:], []
-        self.parted, self.cut = parted, parted and cut
+        self.parted, self.cut = parted, cut
 
     def forget(self) -> None:
         """Records were lost: what it told, and which orders it may still follow, is not known."""

@@ -134,7 +134,7 @@ class Guard:
             if found is None and passed_ma is None:
                 found = self._first_order(charger)
             elif found is None and passed_ma is not None and order_ma > passed_ma:
-                found = self._may_not_rise(charger) or self._lacks_slack(index, charger)
+                found = self._may_not_rise(charger) or self._lacks_slack(charger)
             if found is not None:
                 rule, circuit, phase, why = found
                 bound[index] = passed_ma
@@ -181,7 +181,8 @@ class Guard:
                 return rule, -1, -1, why
         return None
 
-    def _lacks_slack(self, index: int, charger: ChargerBelief) -> Found | None:
+    def _lacks_slack(self, charger: ChargerBelief, *, closes: bool = False) -> Found | None:
+        """`closes`: its contactor does, beside others of which a meter shows whether they draw."""
         for circuit in self._it.path[charger.row.circuit]:
             if circuit not in self._it.heard:
                 return "unread", circuit, -1, "this circuit was never read"
@@ -194,6 +195,9 @@ class Guard:
                     why = f"{amperes_text(least)} A are read of {amperes_text(cap_ma)} A"
                     return "over", circuit, phase, why
                 base_ma, drawn_ma = self._it.base_hi(circuit)[phase], self._it.drawn(circuit)[phase]
+                if closes:
+                    base_ma = self._it.beneath(circuit, phase)
+                    drawn_ma -= self._it.hidden(circuit, phase)
                 if base_ma + drawn_ma > cap_ma:
                     why = (
                         f"up to {amperes_text(base_ma)} A of base load and {amperes_text(drawn_ma)}"
@@ -214,7 +218,7 @@ class Guard:
             for index in chargers:
                 charger = self._it.chargers[index]
                 if found is None and not charger.parted:
-                    found = self._lacks_slack(index, charger)
+                    found = self._lacks_slack(charger, closes=True)
             if found is not None:
                 rule, circuit, phase, why = found
                 yield Dispute(rule, chargers[0], circuit, phase, f"contactor closes: {why}")

@@ -112,7 +112,13 @@ def total_ma(made: World) -> int:
 
 async def charging(made: World) -> None:
     """Both bays have what the row gives them."""
-    await until(lambda: setpoints(made) == {"bay": 30_400, "bay-2": 30_400}, within_s=30)
+    """Half of the row each, and to one of them the step that is left over."""
+    steps_ma = {30_400, 30_500}
+
+    def charges() -> bool:
+        return set(setpoints(made).values()) <= steps_ma
+
+    await until(charges, within_s=30)
 
 
 def test_an_operation_part_is_tried_and_kept_with_everything_running_on() -> None:
