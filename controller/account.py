@@ -342,7 +342,7 @@ class Account:
         for above in self.path[circuit]:
             ends_ma = [self._end(source)[phase] for source in self.readings(above)]
             if ends_ma and above == circuit:
-                return max(base_ma, min(base_ma + hidden_ma, min(ends_ma)))
+                return max(base_ma, min(base_ma + hidden_ma, *ends_ma))
             if ends_ma:
                 return base_ma + min(hidden_ma, max(0, min(ends_ma)))
         return base_ma + hidden_ma
