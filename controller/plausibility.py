@@ -7,7 +7,7 @@ not once by chance. What nobody else sees stays unseen.
 - *frozen*: not a digit of it changed, while the chargers' draw, the sub-meters or (where it never
   stands still otherwise) the other source moved by 3 A or more, long enough ago to show
 - *jumps*: three times in a minute beyond ten times the rating, or far away and back at once
-- *reversed*: three steps of the draw below it in a row, each shown as its mirror image
+- *reversed*: four steps of the draw below it in a row, each shown as its mirror image
 - *swapped*: likewise, each shown on another phase
 - *disputed*: clamp and meter apart in magnitude in three frames, time and errors allowed for
 - *strays*: where chargers are all there is, below their sum

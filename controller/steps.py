@@ -16,7 +16,7 @@ from controller.history import SPAN_NS, History, Hull
 STEP_MA = 4_000  # a smaller change may be anybody's
 STEADY_MA = 1_500
 LONGEST_NS = 20_000_000_000  # from one steady stretch to the next; else they are strangers
-PROOFS = 3  # steps in a row
+PROOFS = 4  # steps in a row: three came about by chance in 1 of 300 healthy depots within 10 min
 SLOWEST_NS = 2_000_000_000  # lag and poll of a source that can tell a step from the answer to it
 _MARGIN_MA = 1_000
 _MARGIN_DIVISOR = 20  # 5 % of the step
