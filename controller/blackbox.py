@@ -185,8 +185,9 @@ class BlackBox:
     def wanted(self) -> str:
         """Why `begin` is to be called again; empty: it is not."""
         with self._changed:
-            if self._waiting_bytes > WAITING_BYTES // 2:
-                return ""
+            crowded = len(self._items) > WAITING_ITEMS // 2
+            if crowded or self._waiting_bytes > WAITING_BYTES // 2:
+                return ""  # what begins a segment is large: not beside all that waits
             return self._wants
 
     @property

@@ -49,7 +49,12 @@ class Shelf:
         self._descriptor = os.open(path, flags, 0o600)
         self._before, self._path = self._path, path
         self.written_bytes = 0
-        self.append(MAGIC + begin)
+        try:
+            self.append(MAGIC + begin)
+        except OSError:
+            self.close()
+            path.unlink(missing_ok=True)  # or failed beginnings would push out what is good
+            raise
         directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)

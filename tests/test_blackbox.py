@@ -12,7 +12,7 @@ import pytest
 from controller.blackbox import BlackBox
 from controller.commands.status import screen
 from controller.events import Event, Events
-from controller.journal import Lost, Reading, Record, Tick, decode, encode
+from controller.journal import Fallback, Lost, Reading, Record, Tick, decode, encode
 from controller.pack import Packer
 from controller.recording import Batch, Segment
 from controller.replay import NotReplayableError, find, replay
@@ -277,6 +277,45 @@ def test_a_slow_disk_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
     box.live(5)
     box.close()
     assert replay(find(tmp_path)).difference is None
+
+
+def test_small_batches_behind_a_slow_disk_are_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each segment begins with the kernel's whole state: it is not asked for again and again."""
+    monkeypatch.setattr("controller.blackbox.WAITING_ITEMS", 10)
+    shelf = SlowShelf(tmp_path)
+    depot = Depot(1, document(1))
+    clock = depot.enforcer.clock
+    box = Recorded(depot, tmp_path / "other")
+    box.close()
+    box.box = BlackBox(shelf, clock, clock, BOOT, write_every_s=0.01)
+    box.tap = Tap(depot.enforcer.kernel)
+    box.begin("a slow disk")
+    small = encode([Fallback(0, 6_000)])
+    for _ in range(1000):
+        box.box.take(small)
+        if why := box.box.wanted():
+            box.begin(why)
+    assert box.box.state.lost > 0
+    assert len(box.box._items) <= 12
+    shelf.go.set()
+    box.close()
+
+
+class FailingShelf(Shelf):
+    """Takes files, and no content."""
+
+    def append(self, data: bytes) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_beginnings_that_fail_leave_nothing_behind(tmp_path: Path) -> None:
+    shelf = FailingShelf(tmp_path)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            shelf.open(b"begin")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- space -------------------------------------------------------------------------------------
