@@ -92,12 +92,12 @@ def reactions(site: Site) -> tuple[Reaction, ...]:
 
 
 def _reactions(site: Site) -> Iterator[Reaction]:
-    circuits = {circuit.id: circuit for circuit in site.circuits}
+    circuits, draws = {circuit.id: circuit for circuit in site.circuits}, Draws(site)
     for circuit in site.circuits:
         if circuit.clear_within_ns is not None:
             yield from _reaction(site, circuit, None, circuit.clear_within_ns)
     for circuit in site.circuits:
-        carried_ns = _carried_ns(site, circuit)
+        carried_ns = _carried_ns(site, draws, circuit)
         if carried_ns is not None:
             yield from _reaction(site, circuit, None, carried_ns, _device(circuit))
     for source in site.limit_sources:
@@ -106,12 +106,12 @@ def _reactions(site: Site) -> Iterator[Reaction]:
             yield from _reaction(site, circuit, source.id, source.clear_within_ns)
 
 
-def _carried_ns(site: Site, circuit: Circuit) -> int | None:
+def _carried_ns(site: Site, draws: Draws, circuit: Circuit) -> int | None:
     """How long its device carries the largest step of base load, from full load; None: for ever.
 
     One that nobody has stated carries no excess at all.
     """
-    draws, peaks_ma = Draws(site), peaks(site, circuit)
+    peaks_ma = peaks(site, circuit)
     found: list[int] = []
     for phase in range(3):
         if circuit.protection is None:
@@ -132,14 +132,15 @@ def _device(circuit: Circuit) -> str:
 def _reaction(
     site: Site, circuit: Circuit, source: str | None, allowed_ns: int, device: str | None = None
 ) -> Iterator[Reaction]:
-    chargers = _below(site, circuit.id)
+    inside = site.inside(circuit.id)
+    chargers = [charger for charger in site.chargers if charger.circuit in inside]
     if not chargers:
         return  # nothing that could be lowered
     # A clamp may be all there is, or all that is left.
     sources: list[Meter | Clamp] = [*site.meters, *site.clamps]
     here = (each for each in sources if each.circuit == circuit.id)
-    eye = max(here, key=_age_ns, default=None)
-    detect_ns = site.control.tick_ns + (0 if eye is None else _age_ns(eye))
+    eye = max(here, key=age_ns, default=None)
+    detect_ns = site.control.tick_ns + (0 if eye is None else age_ns(eye))
     left_ns = allowed_ns - detect_ns
     answers = [_answer(site, charger, source, left_ns) for charger in chargers]
     slowest = max(answers, key=lambda answer: answer.takes_ns)
@@ -174,15 +175,7 @@ def _reaction(
     )
 
 
-def _below(site: Site, circuit: str) -> list[Charger]:
-    inside = {circuit}
-    for each in site.circuits:  # parents before their children
-        if each.parent in inside:
-            inside.add(each.id)
-    return [charger for charger in site.chargers if charger.circuit in inside]
-
-
-def _age_ns(source: Meter | Clamp) -> int:
+def age_ns(source: Meter | Clamp) -> int:
     """How old a rise may be when its reading arrives."""
     return _poll_ns(source) + source.lag_ns
 

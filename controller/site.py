@@ -90,6 +90,14 @@ class Site:
         """Of all that measures a circuit: meters, then clamps."""
         return (*(meter.id for meter in self.meters), *(clamp.id for clamp in self.clamps))
 
+    def inside(self, circuit: str) -> frozenset[str]:
+        """The ids of a circuit and of all below it."""
+        found = {circuit}
+        for each in self.circuits:
+            if each.parent in found:
+                found.add(each.id)
+        return frozenset(found)
+
     @property
     def contactors(self) -> tuple[Contactor, ...]:
         return () if self.gpio is None else self.gpio.contactors

@@ -96,21 +96,12 @@ class Draws:
 def transitions(site: Site) -> tuple[Transition, ...]:
     """For each circuit with chargers below, and phase."""
     draws, falling = Draws(site), _falling(site)
-    return tuple(
-        _transition(site, draws, circuit, phase, those)
-        for circuit in site.circuits
-        if (those := [each for each in falling if below(site, circuit.id, each.charger)])
-        for phase in range(3)
-    )
-
-
-def below(site: Site, circuit: str, charger: Charger) -> bool:
-    """Whether a charger is fed through a circuit."""
-    parents = {each.id: each.parent for each in site.circuits}
-    above: str | None = charger.circuit
-    while above is not None and above != circuit:
-        above = parents[above]
-    return above is not None
+    found: list[Transition] = []
+    for circuit in site.circuits:
+        inside = site.inside(circuit.id)
+        if those := [each for each in falling if each.charger.circuit in inside]:
+            found += (_transition(site, draws, circuit, phase, those) for phase in range(3))
+    return tuple(found)
 
 
 def _falling(site: Site) -> list[Falling]:

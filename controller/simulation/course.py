@@ -240,11 +240,8 @@ def _caps_ma(site: Site, lost: Set[str]) -> list[Phases]:
 
 def _below(site: Site) -> list[list[int]]:
     """The chargers below each circuit."""
-    index = {circuit.id: i for i, circuit in enumerate(site.circuits)}
-    below: list[list[int]] = [[] for _ in site.circuits]
-    for i, charger in enumerate(site.chargers):
-        circuit: str | None = charger.circuit
-        while circuit is not None:
-            below[index[circuit]].append(i)
-            circuit = site.circuits[index[circuit]].parent
-    return below
+    insides = [site.inside(circuit.id) for circuit in site.circuits]
+    return [
+        [i for i, charger in enumerate(site.chargers) if charger.circuit in inside]
+        for inside in insides
+    ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.document.clamps import Clamp
+from controller.document.devices import Meter
+from controller.reaction import age_ns
 from controller.simulation.course import Course
 from controller.site import Site
 
@@ -45,14 +48,9 @@ def held(site: Site, course: Course) -> list[Held]:
 def answer_ns(site: Site, circuit: str) -> int:
     """From an excess to its end, at the longest: a reading that just missed it, its lag, a tick,
     and of the chargers below the slowest to be written and to follow."""
-    inside = {circuit}
-    for each in site.circuits:  # parents before their children
-        if each.parent in inside:
-            inside.add(each.id)
-    eyes_ns = [
-        *(each.poll_ns + each.lag_ns for each in site.meters if each.circuit in inside),
-        *(each.period_ns + each.lag_ns for each in site.clamps if each.circuit in inside),
-    ]
+    inside = site.inside(circuit)
+    eyes: list[Meter | Clamp] = [*site.meters, *site.clamps]
+    eyes_ns = [age_ns(each) for each in eyes if each.circuit in inside]
     hands_ns = [
         each.facts.write_gap_ns + each.settle_ns for each in site.chargers if each.circuit in inside
     ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.plant import EXCHANGE_NS
+from controller.reaction import age_ns
 from controller.site import Site
 
 NS_PER_S = 1_000_000_000
@@ -83,8 +84,7 @@ def _bound(site: Site, tree: Tree, index: int) -> Bound:
 
 
 def _age_ns(source: Meter | Clamp) -> int:
-    period_ns = source.period_ns if isinstance(source, Clamp) else source.poll_ns
-    return period_ns + source.lag_ns + EXCHANGE_NS
+    return age_ns(source) + EXCHANGE_NS
 
 
 def _obeys_ns(charger: Charger) -> int:
