@@ -14,28 +14,13 @@ from cext.rows import (
     Vehicle,
 )
 from cext.tick import Kernel
+from tests.plainrow import PLAIN
 
 MS = 1_000_000
 S = 1_000_000_000
 BEGIN = 1000 * S
 TUNING = Tuning(2 * S, 4 * S, 4000, 5 * S, 60 * S)
-CHARGER = ChargerRow(
-    circuit=0,
-    phases=(0, 1, 2),
-    min_ma=6000,
-    max_ma=32_000,
-    step_ma=100,
-    fallback_ma=6000,
-    power_on_ma=16_000,
-    tolerance_ppm=0,
-    standby_ma=0,
-    settle_ns=2 * S,
-    metered=True,
-    error_ma=0,
-    lag_ns=0,
-    poll_ns=500 * MS,
-    max_age_ns=2 * S,
-)
+CHARGER = PLAIN._replace(power_on_ma=16_000, settle_ns=2 * S, poll_ns=500 * MS, max_age_ns=2 * S)
 OWN = ContactorRow((0,), group=False, feedback=True, opens_ns=100 * MS)
 
 

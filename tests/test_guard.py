@@ -36,28 +36,15 @@ from controller.journal import (
     Switch,
     Tick,
 )
+from tests.plainrow import PLAIN
 
 MS = 1_000_000
 S = 1_000_000_000
 BEGIN = 1000 * S
 FOR_EVER = 2**62
 NOBODY = Why(Rule.RAMP, -1, -1, -1)
-CHARGER = ChargerRow(
-    circuit=0,
-    phases=(0, 1, 2),
-    min_ma=6000,
-    max_ma=32_000,
-    step_ma=100,
-    fallback_ma=10_000,
-    power_on_ma=16_000,
-    tolerance_ppm=0,
-    standby_ma=0,
-    settle_ns=2 * S,
-    metered=True,
-    error_ma=0,
-    lag_ns=0,
-    poll_ns=500 * MS,
-    max_age_ns=2 * S,
+CHARGER = PLAIN._replace(
+    fallback_ma=10_000, power_on_ma=16_000, settle_ns=2 * S, poll_ns=500 * MS, max_age_ns=2 * S
 )
 METER = SourceRow(0, error_ma=0, lag_ns=200 * MS, max_age_ns=S, poll_ns=200 * MS)
 GRID = CircuitRow(-1, (50_000,) * 3, (40_000,) * 3)

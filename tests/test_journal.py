@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from cext.rows import (
     Advice,
-    ChargerRow,
     CircuitRow,
     ContactorRow,
     Kind,
@@ -41,25 +40,10 @@ from controller.journal import (
     decode,
     encode,
 )
+from tests.plainrow import PLAIN
 
 S = 1_000_000_000
-CHARGER = ChargerRow(
-    circuit=0,
-    phases=(0, 1, 2),
-    min_ma=6000,
-    max_ma=32_000,
-    step_ma=100,
-    fallback_ma=6000,
-    power_on_ma=32_000,
-    tolerance_ppm=0,
-    standby_ma=0,
-    settle_ns=S,
-    metered=True,
-    error_ma=0,
-    lag_ns=0,
-    poll_ns=S,
-    max_age_ns=3 * S,
-)
+CHARGER = PLAIN
 
 
 def kernel(chargers: int = 2) -> Kernel:

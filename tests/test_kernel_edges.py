@@ -7,7 +7,6 @@ import pytest
 
 from cext.rows import (
     NEVER_NS,
-    ChargerRow,
     CircuitRow,
     Kind,
     SlotRow,
@@ -16,6 +15,7 @@ from cext.rows import (
     Vehicle,
 )
 from cext.tick import Kernel
+from tests.plainrow import PLAIN
 
 INT32_MAX, INT32_MIN = 2**31 - 1, -(2**31)
 HUGE_MA = 2**27  # the most that a table or a reading may say
@@ -26,23 +26,7 @@ CIRCUIT = CircuitRow(-1, (100_000,) * 3, (0,) * 3)
 SOURCE = SourceRow(0, 0, 0, S, S // 10)
 SLOT = SlotRow(0, Kind.GRID, (50_000,) * 3, 0)
 TUNING = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
-CHARGER = ChargerRow(
-    circuit=0,
-    phases=(0, 1, 2),
-    min_ma=6000,
-    max_ma=32_000,
-    step_ma=100,
-    fallback_ma=32_000,
-    power_on_ma=32_000,
-    tolerance_ppm=0,
-    standby_ma=0,
-    settle_ns=S,
-    metered=True,
-    error_ma=0,
-    lag_ns=0,
-    poll_ns=S,
-    max_age_ns=3 * S,
-)
+CHARGER = PLAIN._replace(fallback_ma=32_000)
 
 
 def kernel(**tables: Any) -> Kernel:

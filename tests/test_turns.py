@@ -10,27 +10,12 @@ import pytest
 
 from cext.rows import Advice, ChargerRow, CircuitRow, Rule, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
+from tests.plainrow import PLAIN
 
 S = 1_000_000_000
 MINUTE = 60 * S
 TURN = 900 * S
-BAY = ChargerRow(
-    circuit=0,
-    phases=(0, 1, 2),
-    min_ma=6000,
-    max_ma=32_000,
-    step_ma=1000,
-    fallback_ma=0,
-    power_on_ma=0,
-    tolerance_ppm=0,
-    standby_ma=0,
-    settle_ns=S,
-    metered=True,
-    error_ma=0,
-    lag_ns=0,
-    poll_ns=S,
-    max_age_ns=10 * S,
-)
+BAY = PLAIN._replace(step_ma=1000, fallback_ma=0, power_on_ma=0, max_age_ns=10 * S)
 
 
 class Row:
