@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from controller.clock import WallClock
 from controller.events import Events
-from controller.saver import Saver
+from controller.saver import Saver, UnreadableError, read_back
 from controller.units import NS_PER_S
-from controller.wire import LatchReport, complaints
+from controller.wire import LatchReport
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -126,16 +126,12 @@ class Latch:
 
     def _stored(self) -> _Closed | None:
         try:
-            with self._path.open("rb") as file:
-                return _File.model_validate_json(file.read(FILE_BYTES)).closed
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            why = error.strerror or str(error)
-        except ValidationError as error:
-            why = complaints(error, most=1)[0]
-        said = f"{self._path} cannot be read: {why}. It is only there where it was latched before"
-        return _Closed(cause="unreadable", why=said[:WHY_CHARS], since=None)
+            file = read_back(self._path, _File, FILE_BYTES)
+            return None if file is None else file.closed
+        except UnreadableError as error:
+            said = f"{self._path} cannot be read: {error}. "
+            said += "It is only there where it was latched before"
+            return _Closed(cause="unreadable", why=said[:WHY_CHARS], since=None)
 
     def _now(self) -> str | None:
         if not self._wall.trusted():

@@ -12,14 +12,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cext.check import MOST_MA
 from cext.rows import NEVER_NS, Phases
 from controller.limits import MAX_TTL_S, Lease, Limits
-from controller.saver import Saver
+from controller.saver import Saver, UnreadableError, read_back
 from controller.units import NS_PER_S
-from controller.wire import complaints
 
 FILE_BYTES = 1 << 20
 _Milliamps = Annotated[int, Field(ge=0, le=MOST_MA)]
@@ -114,11 +113,6 @@ class LimitFile:
 
     def _read(self) -> _File | None:
         try:
-            with self._path.open("rb") as file:
-                return _File.model_validate_json(file.read(FILE_BYTES))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LimitFileError(f"{self._path}: {error.strerror}") from error
-        except ValidationError as error:
-            raise LimitFileError(f"{self._path}: {complaints(error, most=1)[0]}") from error
+            return read_back(self._path, _File, FILE_BYTES)
+        except UnreadableError as error:
+            raise LimitFileError(f"{self._path}: {error}") from error

@@ -6,16 +6,19 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from controller.threads import name_this_thread
+from controller.wire import complaints
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 LAZY_S = 5.0
+Form = TypeVar("Form", bound=BaseModel)
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -37,6 +40,23 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+class UnreadableError(Exception):
+    """A file is there and cannot be used. Says why."""
+
+
+def read_back(path: Path, form: type[Form], most_bytes: int) -> Form | None:
+    """What a file holds, if it is there. Raises UnreadableError."""
+    try:
+        with path.open("rb") as file:
+            return form.model_validate_json(file.read(most_bytes))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    except ValidationError as error:
+        raise UnreadableError(complaints(error, most=1)[0]) from error
 
 
 class Saver:

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cext.check import MOST_MA, MOST_NS
 from cext.rows import Heat
-from controller.saver import Saver
+from controller.saver import Saver, UnreadableError, read_back
 from controller.units import NS_PER_S
-from controller.wire import complaints
 
 if TYPE_CHECKING:
     from cext.tick import Kernel
@@ -181,11 +180,6 @@ def _device(circuit: Circuit) -> str:
 
 def _read(path: Path, form: type[_File]) -> _File | None:
     try:
-        with path.open("rb") as file:
-            return form.model_validate_json(file.read(FILE_BYTES))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise WarmthError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise WarmthError(f"{path}: {complaints(error, most=1)[0]}") from error
+        return read_back(path, form, FILE_BYTES)
+    except UnreadableError as error:
+        raise WarmthError(f"{path}: {error}") from error
