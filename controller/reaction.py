@@ -186,7 +186,7 @@ def _poll_ns(source: Meter | Clamp) -> int:
 
 
 def written_ns(site: Site, charger: Charger) -> int:
-    """Until a decision has reached it: its own pacing, and an exchange with each charger on its line.
+    """Until a decision has reached it: its own pacing, and an exchange with each on its line.
 
     Each takes as long as a reply may; and where others are on the line, one more is under way.
     """

@@ -144,8 +144,8 @@ def _check_protection(draft: Draft, index: int, entry: CircuitEntry) -> None:
     fuse = entry.protection
     if isinstance(fuse, Fuse) and fuse.carries_ma < FUSE_GATES_FROM_MA and fuse.fastest is None:
         draft.complain(
-            f"must be stated for a fuse below {amperes_text(FUSE_GATES_FROM_MA)} A: how fast it may "
-            "be is bounded by no standard, only by its maker's curve",
+            f"must be stated for a fuse below {amperes_text(FUSE_GATES_FROM_MA)} A: how fast it "
+            "may be is bounded by no standard, only by its maker's curve",
             *("circuit", index, "protection", "fastest"),
         )
     carries_ma = carries_for_ever_ma(entry.protection)
