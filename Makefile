@@ -126,4 +126,4 @@ clean: ## remove all that was built, .venv stays
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 unroot: ## remove the cached Debian roots of the gateway bench and of arm64
-	@$(PYTHON) -c 'from hil.roots import clean; clean()'
+	@$(PYTHON) -c 'from hil.making.roots import clean; clean()'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from cext.rows import Advice, Phases, Together, Vehicle
-from controller.blackbox import BlackBox
+from controller.blackbox.recorder import BlackBox
 from controller.clock import WallClock
 from controller.driver import Driver
 from controller.image import Clock, Image

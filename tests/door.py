@@ -18,7 +18,7 @@ from cext.rows import (
     Vehicle,
 )
 from cext.tick import Kernel
-from controller.guard import Guard
+from controller.guard.guard import Guard
 from controller.journal import decode
 from tests.oracle.depot import Car
 from tests.oracle.site import MS, ROTATIONS, Charger, Circuit, Meter, S, Site, Slot, Triple, flat

@@ -13,7 +13,7 @@ from cext.rows import NEVER_NS, Phases, Vehicle
 from cext.snapshot import restore, snapshot
 from cext.thread import KernelThread
 from cext.tick import Kernel
-from controller.feeding import feed
+from controller.blackbox.feeding import feed
 from controller.journal import Lost, Record, Tick, decode
 from controller.tables import Tables
 from tests.depots import Depot, document
@@ -169,4 +169,4 @@ OUTPUTS = {
 
 def test_every_way_into_the_kernel_is_recorded() -> None:
     ways = {name for name in vars(Kernel) if not name.startswith("_")}
-    assert ways == INPUTS | OUTPUTS, "is it in the journal, in controller/feeding.py, and here?"
+    assert ways == INPUTS | OUTPUTS, "is it in the journal, in blackbox/feeding.py, and here?"

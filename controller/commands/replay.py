@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from controller.blackbox.explain import Explanation, explain
+from controller.blackbox.explained import lines
+from controller.blackbox.moments import MomentError, local_time
+from controller.blackbox.replay import Difference, NotReplayableError, Outcome, find, replay
 from controller.commands.output import (
     FINE,
     MISUSED,
@@ -23,10 +27,6 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.explain import Explanation, explain
-from controller.explained import lines
-from controller.moments import MomentError, local_time
-from controller.replay import Difference, NotReplayableError, Outcome, find, replay
 from controller.units import NS_PER_S
 
 

@@ -11,7 +11,7 @@ from cext.plant import Car
 from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
-from controller.guard import Verdict
+from controller.guard.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES, Ailing, Doubt
@@ -21,7 +21,7 @@ from hil.search.eyes import LIES, Eye
 from hil.search.judge import Finding, FoundError, Judge
 from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
-from hil.truth import Truth
+from hil.story.truth import Truth
 
 LOOK_NS = 500_000_000
 START_NS = 1_000_000_000  # from a process's start until it is at work
