@@ -117,9 +117,9 @@ def test_what_rises_while_latched_silent_or_unread_is_found() -> None:
     world.orders.latch(False)
     world.now_ns = 60_000_000_000
     silent = next(iter(world.chargers))
-    world._silent.begin(silent, 20_000_000_000)
+    world.ills.silent.begin(silent, 20_000_000_000)
     assert ordered(world, [6200, *rest]) == ["silent"]
-    world._silent.end(silent)
+    world.ills.silent.end(silent)
     assert ordered(world, [6300, *rest]) == []
     eye = Eye(1, 0, signed=True)
     world._unheard[world.judge.tree.paths[0][-1]] = [(eye, eye.shown)]

@@ -103,7 +103,7 @@ class Orders:
         rise = f"{row.id} was raised from {was_ma} to {order_ma} mA"
         if self.latched:
             self._found("latched", f"{rise} while latched")
-        silent_ns = world.silent_for_ns(row.id)
+        silent_ns = world.ills.silent_for_ns(row.id)
         if silent_ns > row.max_age_ns + SILENT_NS:
             self._found("silent", f"{rise}, silent for {silent_ns / 1e9:.1f} s")
         for circuit in world.judge.tree.paths[charger]:

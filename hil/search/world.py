@@ -17,7 +17,8 @@ from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from hil.search.ailing import Ailing
 from hil.search.case import Case, Table
 from hil.search.cloud import Cloud
-from hil.search.eyes import LIES, Eye
+from hil.search.eyes import Eye
+from hil.search.ills import Ills
 from hil.search.judge import Finding, FoundError, Judge
 from hil.search.orders import Orders
 from hil.search.sites import read_site
@@ -26,7 +27,6 @@ from hil.story.truth import Truth
 
 LOOK_NS = 500_000_000
 START_NS = 1_000_000_000  # from a process's start until it is at work
-SOON_NS = 20_000_000_000  # after a thing of a moment
 
 
 def rise(before: Phases, after: Phases) -> Phases:
@@ -52,12 +52,8 @@ class World:
         self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
         every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
         self.sources = {each.id: each for each in every}
-        self._silent, self._deaf, self.stalled = Ailing(), Ailing(), Ailing()
-        self._welded, self._latches = Ailing(), Ailing()
-        self._eyes = {
-            each.id: Eye(case.seed + i, each.error_ma, each in self.site.meters)
-            for i, each in enumerate(self.sources.values())
-        }
+        self.stalled, self._latches = Ailing(), Ailing()
+        self.ills = Ills(self)
         self._own_ma: dict[str, Phases] = {}
         self._noise_ma: dict[str, int] = {}
         self._standby_ma = self._standby()
@@ -125,11 +121,6 @@ class World:
             step_ns = self.case.step_ms * 1_000_000
             self.agenda.at(self.now_ns - self.now_ns % step_ns + step_ns, self._look_closely)
 
-    def silent_for_ns(self, device: str) -> int:
-        """For how long nothing has come through from it, as far as that is its fault."""
-        since_ns = self._silent.since_ns.get(device)
-        return 0 if since_ns is None else self.now_ns - since_ns
-
     def unheard(self, circuit: int) -> bool:
         """Whether somebody measures it, and nothing of that came since the start."""
         sources = self._unheard[circuit]
@@ -178,24 +169,16 @@ class World:
             "unplug": self._unplug,
             "wish": self._wish,
             "limit": self._cloud.limit,
-            "silent": self._charger_silent,
-            "deaf": self._charger_deaf,
-            "disobeys": self._disobeys,
-            "reboot": self._reboot,
-            "forgets": self._forgets,
-            "told": self._told,
-            "old_write": self._old_write,
             "stall": self._stall,
             "restart": self._restart,
             "power_cut": self._power_cut,
             "clock": self._clock,
             "cloud": self._cloud.lose,
             "flood": self._cloud.flood,
-            "weld": self._weld,
             "latch": self._latch,
             "advise": self._advise,
         }
-        acts.get(event["do"], self._source_ill)(event)
+        (acts | self.ills.acts).get(event["do"], self.ills.source)(event)
         self.judge.watch_ill()
         self.set_caps()
 
@@ -265,83 +248,6 @@ class World:
             return  # nobody is plugged in
         self.judge.wake(charger, 5_000_000_000)
 
-    # Meters and clamps
-
-    def _source_ill(self, event: Table) -> None:
-        source, what = event["source"], event["do"]
-        until_ns = self.now_ns + nanoseconds(event["for_s"])
-        row = self.sources[source]
-        signed = any(each.circuit == row.circuit for each in self.site.meters)
-        counts = row in self.site.meters or not signed
-        self.judge.source_ill(row.circuit, until_ns, what in LIES, counts)
-        if what == "lost":
-            self._silent.begin(source, self.now_ns)
-            self.after(event["for_s"], partial(self._silent.end, source))
-        else:
-            self._eyes[source].begin(what)
-            self.after(event["for_s"], partial(self._eyes[source].end, what))
-
-    # Chargers
-
-    def _ill(self, event: Table) -> tuple[str, int]:
-        charger = event["charger"]
-        for_ns = nanoseconds(event["for_s"]) if "for_s" in event else SOON_NS
-        self.judge.charger_ill(self.chargers[charger], self.now_ns + for_ns)
-        return charger, self.chargers[charger]
-
-    def _charger_silent(self, event: Table) -> None:
-        charger, _ = self._ill(event)
-        self._silent.begin(charger, self.now_ns)
-        self.after(event["for_s"], partial(self._silent.end, charger))
-
-    def _charger_deaf(self, event: Table) -> None:
-        charger, _ = self._ill(event)
-        self._deaf.begin(charger)
-        self.after(event["for_s"], partial(self._deaf.end, charger))
-
-    def _disobeys(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.set_obeys(index, False)
-        self.after(event["for_s"], partial(self.plant.set_obeys, index, True))
-
-    def _reboot(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.power_cycle(index)
-
-    def _forgets(self, event: Table) -> None:
-        """Starts anew, and for a while without its watchdog."""
-        _, index = self._ill(event)
-        row = self.rows[index]
-        self.plant.power_cycle(index)
-        self.plant.set_alone(index, row.fallback_ma, 0)
-        again = partial(self.plant.set_alone, index, row.fallback_ma, row.watchdog_ns)
-        self.after(event["for_s"], again)
-
-    def _told(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.set_told(index, round(event["told_a"] * 1000))
-        self.after(event["for_s"], partial(self.plant.set_told, index, None))
-
-    def _old_write(self, event: Table) -> None:
-        """A write of before comes a second time, or late."""
-        _, index = self._ill(event)
-        if self.plant.answers(index):
-            self.plant.write_setpoint(index, self.orders.older_ma[index])
-
-    def _weld(self, event: Table) -> None:
-        """A contactor that is closed, or closes, stays so."""
-        name = event["contactor"]
-        index = [each.id for each in self.site.contactors].index(name)
-        self._welded.begin(name)
-        self.plant.set_welded(index, True)
-        self.judge.weld(index, self.now_ns + nanoseconds(event["for_s"]))
-
-        def mended() -> None:
-            self._welded.end(name)
-            self.plant.set_welded(index, name in self._welded.ids)
-
-        self.after(event["for_s"], mended)
-
     # The gateway
 
     def _start(self) -> None:
@@ -350,18 +256,18 @@ class World:
             self.site,
             self.plant,
             self.now_ns,
-            self._silent.ids,
+            self.ills.silent.ids,
             self._leases,
             self.stalled.ids,
-            shows=self._eyes,
-            deaf=self._deaf.ids,
+            shows=self.ills.eyes,
+            deaf=self.ills.deaf.ids,
             disputed=self._disputed if self._guarded else None,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
         self.enforcer.kernel.latch(self.orders.latched)
         self._unheard = {
             i: [
-                (self._eyes[each.id], self._eyes[each.id].shown)
+                (self.ills.eyes[each.id], self.ills.eyes[each.id].shown)
                 for each in self.sources.values()
                 if each.circuit == circuit.id
             ]
