@@ -71,9 +71,16 @@ cdef struct Node:
     int64_t noise_now[TERMINALS]
     uint64_t random
     int64_t load_ma[TERMINALS]
+    int64_t drawn_ma[TERMINALS]  # of that, by the chargers below
     int64_t cap_ma[TERMINALS]
     int64_t worst_ma
     int64_t above_ma[TERMINALS]  # the highest above the cap since the mark; negative: never above
+    int32_t bounded  # by more than its caps: by what follows
+    int32_t nets  # what a phase exports takes something off the sum of all three
+    int64_t together_ma  # what the three phases may carry together
+    int64_t busbar_ma[TERMINALS]  # what the chargers below may draw
+    int64_t together_above_ma  # likewise the highest since the mark
+    int64_t busbar_above_ma[TERMINALS]
     int64_t over_for  # steps without pause above the cap, now
     int64_t marked_over_for  # of these, since the mark
     int64_t longest

@@ -10,6 +10,8 @@ from cext.rows import NEVER_NS, NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from cext.watched cimport watch
+
 cdef enum:
     LEAST_OFFER_MA = 6000  # below it a vehicle stops (IEC 61851-1)
     TAPER_STEPS = 16  # a tapering current is renewed this often
@@ -51,22 +53,6 @@ cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil:
         bits >>= 21
 
 
-cdef void watch_cap(Node* node, int64_t tolerance_ma) noexcept nogil:
-    cdef int64_t excess = -NEVER, above
-    cdef int32_t phase
-    for phase in range(TERMINALS):
-        above = node.load_ma[phase] - node.cap_ma[phase]
-        node.above_ma[phase] = max(node.above_ma[phase], above)
-        excess = max(excess, above)
-    node.worst_ma = max(node.worst_ma, excess)
-    if excess <= tolerance_ma:
-        node.over_for = node.marked_over_for = 0
-        return
-    node.over_for += 1
-    node.marked_over_for += 1
-    node.longest = max(node.longest, node.marked_over_for)
-
-
 cdef int64_t by_chance(Node* node) noexcept nogil:
     """As good as normal, of variance sigma_ma squared, never beyond 6 sigma: a sum of twelve."""
     cdef int64_t sum = -6 * 65535
@@ -106,13 +92,21 @@ cdef void show(Node* node, int64_t now) noexcept nogil:
 # Chargers and vehicles -----------------------------------------------------------------
 
 
+cdef void add_draw(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noexcept nogil:
+    """A charger's current: load, and on the bus bars above however much is fed in there."""
+    add_load(depot, circuit, phase, ma)
+    while circuit >= 0:
+        depot.nodes[circuit].drawn_ma[phase] += ma
+        circuit = depot.nodes[circuit].parent
+
+
 cdef void set_current(Depot* depot, Station* station, int32_t ma) noexcept nogil:
     cdef int32_t terminal
     if ma == station.current_ma:
         return
     for terminal in range(station.car.terminals):
         if station.phase[terminal] != UNWIRED:
-            add_load(depot, station.circuit, station.phase[terminal], ma - station.current_ma)
+            add_draw(depot, station.circuit, station.phase[terminal], ma - station.current_ma)
     station.current_ma = ma
 
 
@@ -321,6 +315,6 @@ cdef void run(Depot* depot, int64_t until) noexcept nogil:
             if depot.nodes[i].noise_ma:
                 new_noise(depot, i)
         for i in range(depot.nodes_n):
-            watch_cap(&depot.nodes[i], depot.tolerance_ma)
+            watch(&depot.nodes[i], depot.tolerance_ma)
             if depot.nodes[i].past_ma != NULL:
                 show(&depot.nodes[i], depot.now)

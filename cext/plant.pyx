@@ -31,6 +31,8 @@ from cext.depot cimport (
     told_ma,
     update,
 )
+from cext.watched cimport forget
+from cext.whole cimport long_whole, whole
 
 cdef enum:
     MOST_MA = 10_000_000
@@ -47,18 +49,6 @@ cdef int32_t CONNECTED = Vehicle.B
 cdef int32_t CHARGING = Vehicle.C
 cdef object VEHICLES = tuple(Vehicle)
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
-
-
-cdef int32_t whole(object value, object least, object most, str name) except? -1:
-    if not least <= value <= most:
-        raise ValueError(f"{name} is {value}, not within {least} and {most}")
-    return <int32_t>value
-
-
-cdef int64_t long_whole(object value, object most, str name) except -1:
-    if not 0 <= value <= most:
-        raise ValueError(f"{name} is {value}, not within 0 and {most}")
-    return <int64_t>value
 
 
 cdef class Plant:
@@ -100,9 +90,10 @@ cdef class Plant:
         node.parent = whole(parent, ROOT, i - 1, "parent")
         node.random = <uint64_t>((seed * 0x2545F4914F6CDD1D + i) & 0xFFFFFFFFFFFFFFFF)
         node.chance = ~node.random
+        node.together_above_ma = -NEVER_NS
         for phase in range(TERMINALS):
             node.cap_ma[phase] = NEVER_NS // 2
-            node.above_ma[phase] = -NEVER_NS
+            node.above_ma[phase] = node.busbar_above_ma[phase] = -NEVER_NS
         self.depot.nodes_n = i + 1
         return 0
 
@@ -432,14 +423,24 @@ cdef class Plant:
         cdef Node* node = self._node(circuit)
         return node.above_ma[0], node.above_ma[1], node.above_ma[2]
 
+    def set_bounds(self, circuit, together_ma, busbar_ma, nets=False):
+        cdef Node* node = self._node(circuit)
+        cdef int32_t phase
+        node.bounded, node.nets = 1, bool(nets)
+        node.together_ma = NEVER_NS // 2 if together_ma is None else long_whole(
+            together_ma, 3 * MOST_MA, "together_ma")
+        for phase in range(TERMINALS):
+            node.busbar_ma[phase] = NEVER_NS // 2 if busbar_ma is None else whole(
+                busbar_ma[phase], -MOST_MA, MOST_MA, "busbar_ma")
+
+    def beyond(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return (node.together_above_ma, node.busbar_above_ma[0], node.busbar_above_ma[1],
+                node.busbar_above_ma[2])
+
     def mark(self):
-        """Begins a new measuring window for `over()` and `above()` of every circuit."""
-        cdef int32_t i, phase
-        for i in range(self.depot.nodes_n):
-            self.depot.nodes[i].worst_ma = 0
-            for phase in range(TERMINALS):
-                self.depot.nodes[i].above_ma[phase] = -NEVER_NS
-            self.depot.nodes[i].longest = self.depot.nodes[i].marked_over_for = 0
+        """Begins a new measuring window for `over()`, `above()` and `beyond()` of every circuit."""
+        forget(&self.depot)
 
     def offered_total_ma(self):
         """Σ of setpoints in force: for "nothing rose"."""

@@ -106,7 +106,7 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
-    busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
+    busbar_ma: Phases | None = None  # of the bar; chargers below have it less the worst base load
     sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
     imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
     curve: CurveRow | None = None  # of what protects it; None: nobody said, and nothing is timed

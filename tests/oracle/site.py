@@ -18,7 +18,7 @@ class Circuit(NamedTuple):
     worst_base_ma: Triple
     credit_export: bool = False
     base_step_ma: Triple | None = None  # None: the declared worst case
-    busbar_ma: Triple | None = None  # what the chargers below may draw together
+    busbar_ma: Triple | None = None  # of the bar; chargers have it less the worst base load
     sum_ma: int | None = None  # what the three phases may carry together
     imbalance_ma: int | None = None  # how far one-phase draw may lift a phase above another
 

@@ -78,7 +78,7 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
     if kind == "base":
         circuit = rng.randrange(len(site.circuits))
         own, room = world.depot.own_base[circuit], world.depot.room(circuit)
-        more = [rng.randint(-has, free) for has, free in zip(own, room, strict=True)]
+        more = [rng.randint(-has, max(-has, free)) for has, free in zip(own, room, strict=True)]
         world.add_base(circuit, (more[0], more[1], more[2]))
     elif kind == "sun":
         fed = rng.choice([0, rng.randrange(40_000), rng.randrange(120_000)])
@@ -109,6 +109,8 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
+    elif kind == "worse":
+        worsen(world, rng)
     elif kind == "prove":
         world.prove(charger)
     elif kind == "silence":
@@ -123,6 +125,16 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
         world.power_cycle(charger)
     elif kind == "restart":
         world.restart()
+
+
+def worsen(world: World, rng: random.Random) -> None:
+    """More base load than was declared, where every circuit on the way up is measured."""
+    site = world.site
+    seen = {meter.circuit for meter in site.meters if not meter.unsigned}
+    found = [c for c in range(len(site.circuits)) if seen.issuperset(site.path(c))]
+    if found:
+        world.honest = False
+        world.add_base(rng.choice(found), flat(rng.randrange(5000, 40_000)))
 
 
 def squeeze(world: World, rng: random.Random, for_s: float = 40) -> None:
