@@ -110,9 +110,43 @@ cdef void set_current(Depot* depot, Station* station, int32_t ma) noexcept nogil
     station.current_ma = ma
 
 
+cdef void take_power(Depot* depot, Station* station, int32_t pull_ma) noexcept nogil:
+    """Its vehicle takes so much of the offer: that many mA or, commanded in watts, the power of so
+    many at nominal voltage, whatever the voltage is."""
+    cdef int64_t ma = pull_ma
+    station.pull_ma = pull_ma
+    if station.draws_ppm:
+        ma = ma * station.draws_ppm // depot.voltage_ppm
+    set_current(depot, station, <int32_t>ma)
+
+
+cdef void bend(Depot* depot, int32_t voltage_ppm) noexcept nogil:
+    """The voltage changes: what is commanded in watts draws another current at once."""
+    cdef int32_t i
+    depot.voltage_ppm = voltage_ppm
+    for i in range(depot.stations_n):
+        take_power(depot, &depot.stations[i], depot.stations[i].pull_ma)
+
+
+cdef int32_t drawn_ma(const Station* station, int32_t terminal) noexcept nogil:
+    if terminal >= station.car.terminals or station.phase[terminal] == UNWIRED:
+        return 0
+    return station.current_ma
+
+
+cdef int32_t told_ma(const Depot* depot, const Station* station, int32_t terminal) noexcept nogil:
+    """The current at a terminal as the charger reports it."""
+    cdef int64_t ma = drawn_ma(station, terminal)
+    if station.told_ma >= 0 and terminal < station.car.terminals and station.car.plugged:
+        return station.told_ma if station.phase[terminal] != UNWIRED else 0
+    if station.shows_ppm:
+        ma = ma * depot.voltage_ppm // MILLION * station.shows_ppm // MILLION
+    return <int32_t>ma
+
+
 cdef void count_energy(Station* station, int64_t now) noexcept nogil:
-    station.delivered += (now - station.settled_at) * station.current_ma * station.in_use
-    station.car.wanted -= (now - station.settled_at) * station.current_ma * station.in_use
+    station.delivered += (now - station.settled_at) * station.pull_ma * station.in_use
+    station.car.wanted -= (now - station.settled_at) * station.pull_ma * station.in_use
     station.settled_at = now
 
 
@@ -181,14 +215,14 @@ cdef int32_t tapered(Guest* car, int32_t ma) noexcept nogil:
         LEAST_OFFER_MA + (car.max_ma - LEAST_OFFER_MA) * car.wanted // car.taper))
 
 
-cdef int32_t follow(Guest* car, int32_t current_ma, int64_t now) noexcept nogil:
+cdef int32_t follow(Guest* car, int32_t pull_ma, int64_t now) noexcept nogil:
     """The vehicle's current: a straight ramp to its wish, at once to 0 when full."""
     cdef int32_t to_ma = wish(car)
     if car.wanted <= 0 or not car.plugged:
         car.to_ma = 0
         return 0
     if to_ma != car.to_ma:
-        car.from_ma, car.to_ma, car.from_at = current_ma, to_ma, now
+        car.from_ma, car.to_ma, car.from_at = pull_ma, to_ma, now
     if now >= car.from_at + car.ramp:
         return tapered(car, to_ma)
     return tapered(car, <int32_t>(
@@ -199,7 +233,7 @@ cdef int64_t next_change(Station* station, int64_t now) noexcept nogil:
     """The first step at which something about this charger may be different."""
     cdef Guest* car = &station.car
     cdef int64_t at = NEVER
-    cdef int64_t per_step = <int64_t>station.current_ma * station.in_use
+    cdef int64_t per_step = <int64_t>station.pull_ma * station.in_use
     if station.deadline:
         at = station.deadline
     if car.pending:
@@ -218,7 +252,7 @@ cdef int64_t next_change(Station* station, int64_t now) noexcept nogil:
 cdef void stop(Depot* depot, Station* station) noexcept nogil:
     """The contactor opens: no current, and nothing the vehicle was told counts any more."""
     count_energy(station, depot.now)
-    set_current(depot, station, 0)
+    take_power(depot, station, 0)
     station.car.pending = station.car.seen_ma = station.car.to_ma = 0
     station.car.from_at = depot.now - station.car.ramp
     station.next_at = next_change(station, depot.now)
@@ -266,7 +300,7 @@ cdef void update(Depot* depot, Station* station) noexcept nogil:
         station.deadline = 0
         offer(station, station.fallback_ma, now)
     see_offers(&station.car, now)
-    set_current(depot, station, follow(&station.car, station.current_ma, now))
+    take_power(depot, station, follow(&station.car, station.pull_ma, now))
     station.next_at = next_change(station, now)
 
 

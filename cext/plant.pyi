@@ -34,6 +34,9 @@ class Plant:
     # what happens in the depot
     def set_base(self, circuit: int, base_ma: Phases, noise_ma: int = 0) -> None:
         """The circuit's own base load; what stands below it comes on top."""
+    def set_voltage(self, ppm: int) -> None:
+        """Of nominal, in the whole depot, at once: chargers that are commanded in watts draw the
+        more current the lower it is. Base loads are currents, and stay."""
     def plug(self, charger: int, car: Car) -> None:
         """A vehicle takes the place of whatever was plugged in."""
     def unplug(self, charger: int) -> None: ...

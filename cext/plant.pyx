@@ -17,7 +17,9 @@ from cext.depot cimport (
     Station,
     Switch,
     add_load,
+    bend,
     count_supply,
+    drawn_ma,
     greet,
     new_noise,
     offer,
@@ -26,6 +28,7 @@ from cext.depot cimport (
     stop,
     tell,
     throw_switch,
+    told_ma,
     update,
 )
 from cext.watched cimport forget
@@ -34,11 +37,13 @@ from cext.whole cimport long_whole, whole
 cdef enum:
     MOST_MA = 10_000_000
     MOST_GAIN_PPM = 500_000
+    MOST_DRAWS_PPM = 10_000_000  # times MOST_MA, by the least voltage, fits
+    LEAST_VOLTAGE_PPM = 500_000
+    MOST_VOLTAGE_PPM = 1_500_000
     MOST_PAST = 1 << 20  # steps a meter may lag
     MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
 cdef int64_t MOST_EASY = <int64_t>1 << 42
-cdef int32_t UNWIRED = NO_PHASE
 cdef int32_t NO_VEHICLE = Vehicle.A
 cdef int32_t CONNECTED = Vehicle.B
 cdef int32_t CHARGING = Vehicle.C
@@ -58,6 +63,7 @@ cdef class Plant:
         common = gcd(self.energy_unit, FEMTOJOULES_MWH)
         self.unit_over = self.energy_unit // common
         self.unit_under = FEMTOJOULES_MWH // common
+        self.depot.voltage_ppm = 1_000_000
         self.depot.tolerance_ma = whole(tolerance_ma, 0, MOST_MA, "tolerance_ma")
         self.depot.nodes = <Node*>calloc(max(1, len(parents)), sizeof(Node))
         self.depot.stations = <Station*>calloc(max(1, len(chargers)), sizeof(Station))
@@ -102,6 +108,8 @@ cdef class Plant:
         station.fallback_ma = whole(charger.fallback_ma, 0, MOST_MA, "fallback_ma")
         station.watchdog = self._steps(charger.watchdog_ns)
         station.boot = self._steps(charger.boot_ns)
+        station.draws_ppm = whole(charger.draws_ppm, 0, MOST_DRAWS_PPM, "draws_ppm")
+        station.shows_ppm = whole(charger.shows_ppm, 0, MOST_DRAWS_PPM, "shows_ppm")
         station.obeys = 1
         station.told_ma = -1
         offer(station, station.power_on_ma, 0)
@@ -178,6 +186,10 @@ cdef class Plant:
             add_load(&self.depot, circuit, phase, ma - node.base_ma[phase])
             node.base_ma[phase] = ma
         new_noise(&self.depot, circuit)
+
+    def set_voltage(self, ppm):
+        """Of nominal, in the whole depot: what is commanded in watts draws other currents now."""
+        bend(&self.depot, whole(ppm, LEAST_VOLTAGE_PPM, MOST_VOLTAGE_PPM, "voltage_ppm"))
 
     def plug(self, charger, car):
         """A vehicle takes the place of whatever was plugged in."""
@@ -310,14 +322,14 @@ cdef class Plant:
         return tuple.__new__(PlantChargerState, (  # as the class does, without its frame
             station.offered_ma,
             valid,
-            (self._terminal(station, 0), self._terminal(station, 1), self._terminal(station, 2)),
+            (drawn_ma(station, 0), drawn_ma(station, 1), drawn_ma(station, 2)),
             VEHICLES[self.shown_state(station)],
             self._energy_mwh(station),
         ))
 
     cdef object _energy_mwh(self, Station* station):
         cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t delivered = station.delivered + since * station.current_ma * station.in_use
+        cdef int64_t delivered = station.delivered + since * station.pull_ma * station.in_use
         if 0 <= delivered < MOST_EASY and self.unit_over < MOST_EASY_UNIT:
             return delivered * self.unit_over // self.unit_under  # never 0: it is a quotient
         return delivered * self.energy_unit // FEMTOJOULES_MWH
@@ -345,21 +357,13 @@ cdef class Plant:
         """What its vehicle still wants; 0 where there is none."""
         cdef Station* station = self._station(charger)
         cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t wanted = station.car.wanted - since * station.current_ma * station.in_use
+        cdef int64_t wanted = station.car.wanted - since * station.pull_ma * station.in_use
         if not station.car.plugged or wanted <= 0:
             return 0
         return wanted * self.energy_unit // FEMTOJOULES_MWH
 
-    cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
-        cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
-        return station.current_ma if used else 0
-
     cdef int32_t told(self, Station* station, int32_t terminal) noexcept:
-        """The current at a terminal as the charger reports it."""
-        cdef int32_t ma = self._terminal(station, terminal)
-        if station.told_ma < 0 or terminal >= station.car.terminals or not station.car.plugged:
-            return ma
-        return station.told_ma if station.phase[terminal] != UNWIRED else 0
+        return told_ma(&self.depot, station, terminal)
 
     cdef int32_t shown_state(self, Station* station) noexcept:
         """rows.Vehicle: none, connected or charging."""
