@@ -198,6 +198,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t error_ppm  # so much of itself its reports may be too high, too
     int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
