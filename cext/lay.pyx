@@ -190,6 +190,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     blame(world, &charger.bound, RULE_STARTING, -1, -1)
     charger.why = charger.bound
     charger.cause = charger.bound
+    blame(world, &charger.held, -1, -1, -1)
     return 0
 
 
