@@ -1,4 +1,4 @@
-"""A charger that was silent while nobody decided, either: what it may have done meanwhile counts."""
+"""A charger that was silent while nobody decided: what it may have done meanwhile counts."""
 
 from cext.rows import CircuitRow, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
