@@ -74,6 +74,7 @@ cdef enum:
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
     RULE_PROBE = 26
+    RULE_LAST = RULE_PROBE  # whoever adds one says so here
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -198,6 +199,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t error_ppm  # so much of itself its reports may be too high, too
     int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
