@@ -118,3 +118,4 @@ cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nog
 cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil
 cdef void update(Depot* depot, Station* station) noexcept nogil
 cdef void run(Depot* depot, int64_t until) noexcept nogil
+cdef int32_t shown_state(const Station* station) noexcept nogil

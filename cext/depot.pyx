@@ -6,7 +6,7 @@ is counted when something about it changes. Energy is kept as current times step
 that every milliwatt-hour is exact.
 """
 
-from cext.rows import NEVER_NS, NO_PHASE
+from cext.rows import NEVER_NS, NO_PHASE, Vehicle
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -19,6 +19,9 @@ cdef enum:
 
 cdef int64_t NEVER = NEVER_NS
 cdef int32_t UNWIRED = NO_PHASE
+cdef int32_t NO_VEHICLE = Vehicle.A
+cdef int32_t CONNECTED = Vehicle.B
+cdef int32_t CHARGING = Vehicle.C
 
 
 # Loads ---------------------------------------------------------------------------------
@@ -318,3 +321,10 @@ cdef void run(Depot* depot, int64_t until) noexcept nogil:
             watch(&depot.nodes[i], depot.tolerance_ma)
             if depot.nodes[i].past_ma != NULL:
                 show(&depot.nodes[i], depot.now)
+
+
+cdef int32_t shown_state(const Station* station) noexcept nogil:
+    """rows.Vehicle: none, connected or charging."""
+    if not station.car.plugged:
+        return NO_VEHICLE
+    return CHARGING if station.current_ma or station.car.to_ma else CONNECTED

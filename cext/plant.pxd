@@ -25,4 +25,3 @@ cdef class Plant:
     cdef bint speaks(self, Station* station) noexcept
     cdef object _energy_mwh(self, Station* station)
     cdef int32_t told(self, Station* station, int32_t terminal) noexcept
-    cdef int32_t shown_state(self, Station* station) noexcept

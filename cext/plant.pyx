@@ -10,12 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from cext.depot cimport (
-    TERMINALS,
-    Depot,
-    Guest,
-    Node,
-    Station,
-    Switch,
+    TERMINALS, Depot, Guest, Node, Station, Switch,
     add_load,
     bend,
     count_supply,
@@ -25,6 +20,7 @@ from cext.depot cimport (
     offer,
     power_up,
     run,
+    shown_state,
     stop,
     tell,
     throw_switch,
@@ -44,9 +40,6 @@ cdef enum:
     MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
 cdef int64_t MOST_EASY = <int64_t>1 << 42
-cdef int32_t NO_VEHICLE = Vehicle.A
-cdef int32_t CONNECTED = Vehicle.B
-cdef int32_t CHARGING = Vehicle.C
 cdef object VEHICLES = tuple(Vehicle)
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
 
@@ -323,7 +316,7 @@ cdef class Plant:
             station.offered_ma,
             valid,
             (drawn_ma(station, 0), drawn_ma(station, 1), drawn_ma(station, 2)),
-            VEHICLES[self.shown_state(station)],
+            VEHICLES[shown_state(station)],
             self._energy_mwh(station),
         ))
 
@@ -364,12 +357,6 @@ cdef class Plant:
 
     cdef int32_t told(self, Station* station, int32_t terminal) noexcept:
         return told_ma(&self.depot, station, terminal)
-
-    cdef int32_t shown_state(self, Station* station) noexcept:
-        """rows.Vehicle: none, connected or charging."""
-        if not station.car.plugged:
-            return NO_VEHICLE
-        return CHARGING if station.current_ma or station.car.to_ma else CONNECTED
 
     def set_meter(self, circuit, lag_ns, refresh_ns, sigma_ma=0, step_ma=1):
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""

@@ -74,7 +74,6 @@ cdef enum:
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
     RULE_PROBE = 26
-    RULE_LAST = RULE_PROBE  # whoever adds one says so here
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
