@@ -36,6 +36,8 @@ from controller.guard.sums import BAR, SUM, Sums
 from controller.journal import Record, Tick
 from controller.units import amperes_text
 
+CIRCUITS = 8  # looked at in one piece
+CHARGERS = 64
 QUARTERS = 4  # every image is judged at least so often in a dead-man time
 
 
@@ -145,6 +147,8 @@ class Guard:
             found += self._closings(closed)
             for circuit in range(len(self._it.circuits)):
                 yield from self._overloads(circuit, bound, found)
+                if circuit % CIRCUITS == CIRCUITS - 1:
+                    yield
         if found or learns:
             bound = [self._least(i, most, bool(found)) for i, most in enumerate(bound)]
             closed = [now and was for now, was in zip(closed, self._passed_closed, strict=True)]
@@ -168,6 +172,8 @@ class Guard:
 
     def _rises(self, bound: list[int | None], disputes: list[Dispute]) -> Pieces:
         for index, charger in enumerate(self._it.chargers):
+            if index % CHARGERS == CHARGERS - 1:
+                yield
             order_ma, passed_ma = charger.order_ma, self._passed[index]
             if order_ma is None or order_ma == passed_ma:
                 continue
