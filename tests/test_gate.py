@@ -29,9 +29,9 @@ from controller.journal import Kind, Order, Record, Tick, join
 from controller.latch import Latch
 from controller.tables import Tables as SiteTables
 from controller.wire import StatusReport
+from tests.guardbench import NOBODY, OPEN, S, rows
 from tests.linked import BOOT, Wall, World, free_port, make_depot, site, world
 from tests.patience import until
-from tests.test_guard import NOBODY, OPEN, S, rows
 
 WHY = Why(Rule.RAMP, -1, -1, -1)
 WRONG = (Dispute("no_slack", 0, 1, 2, "it does not fit"),)

@@ -1,147 +1,24 @@
 """The guard's rules, one by one: what is disputed, what is sent instead, and what follows."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import pytest
 
-from cext.rows import (
-    ChargerRow,
-    CircuitRow,
-    ContactorRow,
-    Kind,
-    Phases,
-    Rule,
-    SlotRow,
-    SourceRow,
-    Tuning,
-    Vehicle,
-    Why,
-)
+from cext.rows import CircuitRow, Kind, SlotRow
 from controller.guard.account import Maps
-from controller.guard.guard import Guard, Verdict
-from controller.journal import (
-    Contact,
-    Distrust,
-    Fallback,
-    Latch,
-    Leave,
-    Limit,
-    Lost,
-    Order,
-    Proven,
-    Reading,
-    Report,
-    Switch,
-    Tick,
+from controller.journal import Contact, Distrust, Fallback, Latch, Leave, Limit, Lost, Proven
+from tests.guardbench import (
+    BEGIN,
+    CHARGER,
+    FOR_EVER,
+    GRID,
+    METER,
+    OPEN,
+    Bench,
+    S,
+    at_work,
+    rows,
 )
-from tests.plainrow import PLAIN
-
-MS = 1_000_000
-S = 1_000_000_000
-BEGIN = 1000 * S
-FOR_EVER = 2**62
-NOBODY = Why(Rule.RAMP, -1, -1, -1)
-CHARGER = PLAIN._replace(
-    fallback_ma=10_000, power_on_ma=16_000, settle_ns=2 * S, poll_ns=500 * MS, max_age_ns=2 * S
-)
-METER = SourceRow(0, error_ma=0, lag_ns=200 * MS, max_age_ns=S, poll_ns=200 * MS)
-GRID = CircuitRow(-1, (50_000,) * 3, (40_000,) * 3)
-
-
-class Rows(NamedTuple):
-    circuits: list[CircuitRow]
-    sources: list[SourceRow]
-    chargers: list[ChargerRow]
-    slots: list[SlotRow]
-    contactors: list[ContactorRow]
-    tuning: Tuning
-
-
-def rows(**changes: Any) -> Rows:
-    tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
-    return Rows([GRID], [METER], [CHARGER] * 2, [], [], tuning)._replace(**changes)
-
-
-def three(ma: int | Phases) -> Phases:
-    return (ma, ma, ma) if isinstance(ma, int) else ma
-
-
-@dataclass
-class Bench:
-    """A guard that is told what a depot shows and what a kernel decided, by hand."""
-
-    rows: Rows = field(default_factory=rows)
-    now_ns: int = BEGIN
-    ticks: int = 0
-
-    def __post_init__(self) -> None:
-        self.guard = Guard(self.rows)
-        self.shown: dict[int, Phases] = {}
-        self.reports: dict[int, tuple[int | None, Phases | None]] = {}
-        self.written: dict[int, int] = {}
-
-    def shows(self, meter: int, ma: int | Phases) -> None:
-        """From now on, with each step."""
-        self.shown[meter] = three(ma)
-
-    def reports_of(self, charger: int, in_force_ma: int | None, ma: int | Phases) -> None:
-        self.reports[charger] = in_force_ma, three(ma)
-
-    def tell(self, *records: Any) -> None:
-        for record in records:
-            assert self.guard.hear(record) is None
-
-    def step(
-        self, orders: dict[int, int] | None = None, switches: Iterable[tuple[int, bool]] = ()
-    ) -> Verdict | None:
-        """100 ms later: what is shown and reported, and a decision."""
-        self.now_ns += 100 * MS
-        self.ticks += 1
-        for meter, current_ma in self.shown.items():
-            self.guard.hear(Reading(meter, self.now_ns, current_ma))
-        for charger, (in_force_ma, drawn_ma) in self.reports.items():
-            written = self.written.get(charger, 0)
-            report = Report(charger, self.now_ns, in_force_ma, drawn_ma, Vehicle.C, written)
-            self.guard.hear(report)
-        told = [Order(i, ma, NOBODY, NOBODY) for i, ma in (orders or {}).items()]
-        for charger in orders or {}:
-            self.written[charger] = self.ticks
-        turned = [Switch(i, closed, NOBODY) for i, closed in switches]
-        return self.guard.hear(Tick(self.ticks, self.now_ns, tuple(told), tuple(turned)))
-
-    def passes(self, orders: dict[int, int], **more: Any) -> Verdict:
-        verdict = self.step(orders, **more)
-        assert verdict is not None
-        assert verdict.disputes == ()
-        return verdict
-
-    def disputed(self, orders: dict[int, int], **more: Any) -> tuple[str, Verdict]:
-        """The first rule that it breaks, and the verdict."""
-        verdict = self.step(orders, **more)
-        assert verdict is not None
-        assert verdict.disputes
-        return verdict.disputes[0].rule, verdict
-
-    def live(self, seconds: float) -> None:
-        for _ in range(round(seconds * 10)):
-            verdict = self.step()
-            assert verdict is None or verdict.disputes == ()
-
-
-def at_work(*told: Any, **changes: Any) -> Bench:
-    """Two chargers at 6 A that draw it, 10 A of base load, a cap of 50 A."""
-    it = Bench(rows(**changes))
-    it.tell(*told)
-    it.shows(0, 22_000)
-    for charger in range(2):
-        it.reports_of(charger, 6000, 6000)
-    it.step()
-    it.passes({0: 6000, 1: 6000})
-    it.live(5)
-    return it
-
 
 # --- up, on proof ------------------------------------------------------------------------------
 
@@ -479,8 +356,6 @@ def test_export_is_no_headroom_unless_credited() -> None:
 
 # --- contactors --------------------------------------------------------------------------------
 
-OPEN = ContactorRow((0,), group=False, feedback=True, opens_ns=100 * MS)
-
 
 def parted() -> Bench:
     it = Bench(rows(contactors=[OPEN, OPEN._replace(chargers=(1,))]))
@@ -564,75 +439,3 @@ def test_a_fallback_that_is_told_counts_while_silent_if_it_is_higher() -> None:
     it.reports.pop(1)
     it.live(3)
     assert it.disputed({0: 10_000})[0] == "no_slack"
-
-
-# --- what a circuit bears beside its cap on each phase ------------------------------------------
-
-
-def test_a_bus_bar_bounds_what_chargers_may_draw_whatever_is_read() -> None:
-    for ma, fits in ((14_000, True), (14_100, False)):
-        it = at_work(circuits=[GRID._replace(busbar_ma=(20_000,) * 3)])
-        it.shows(0, 0)  # as much is fed in on the roof
-        it.live(3)
-        if fits:
-            it.passes({0: ma})
-        else:
-            rule, verdict = it.disputed({0: ma})
-            assert (rule, verdict.disputes[0].phase) == ("no_slack", 0)
-            assert "of the bus bar" in verdict.disputes[0].why
-
-
-def test_a_bus_bar_that_is_ordered_too_much_must_be_relieved() -> None:
-    """Another document with a smaller bar: nobody rises, and what is there is too much."""
-    for lowered in (False, True):
-        it = at_work()
-        after = Bench(rows(circuits=[GRID._replace(busbar_ma=(9000,) * 3)]))
-        after.guard.adopt(it.guard, Maps({0: 0}, {0: 0}, {0: 0, 1: 1}, {}, {}))
-        after.now_ns, after.ticks, after.written = it.now_ns, it.ticks, it.written
-        after.shown, after.reports = it.shown, it.reports
-        if lowered:
-            after.passes({0: 0})
-        else:
-            _, verdict = after.disputed({1: 6500})
-            assert {each.rule for each in verdict.disputes} == {"no_slack", "not_shed"}
-            assert all("of the bus bar" in each.why for each in verdict.disputes)
-            assert verdict.bound_ma == (0, 0)
-
-
-@pytest.mark.parametrize(("ma", "fits"), [(14_000, True), (14_100, False)])
-def test_apparent_power_bounds_the_three_phases_together(ma: int, fits: bool) -> None:
-    """30 A of base load, 3 times 14 and 3 times 6 of chargers."""
-    it = at_work(circuits=[GRID._replace(sum_ma=90_000)])
-    if fits:
-        it.passes({0: ma})
-    else:
-        rule, verdict = it.disputed({0: ma})
-        assert (rule, verdict.disputes[0].phase) == ("no_slack", -1)
-        assert "of the three phases together" in verdict.disputes[0].why
-
-
-def test_apparent_power_beyond_its_rating_must_be_shed() -> None:
-    for lowered in (False, True):
-        it = at_work(circuits=[GRID._replace(sum_ma=90_000)])
-        it.shows(0, 30_000)
-        it.live(2)
-        it.shows(0, 36_000)  # 108 A together, 18 too many: 36 are ordered
-        if lowered:
-            it.passes({0: 0})
-        else:
-            rule, verdict = it.disputed({})
-            assert rule == "not_shed"
-            assert verdict.bound_ma == (0, 0)  # 3 A each: less than their minimum is nothing
-
-
-@pytest.mark.parametrize("credited", [False, True])
-def test_a_phase_that_exports_takes_something_off_the_sum_only_where_credited(
-    credited: bool,
-) -> None:
-    it = at_work(circuits=[GRID._replace(sum_ma=90_000, credit_export=credited)])
-    it.shows(0, (-10_000, 36_000, 36_000))
-    it.live(3)
-    if credited:  # -16 + 30 + 30 of base load, and 18 + 27 of chargers
-        it.passes({0: 9000})
-    else:
-        assert it.disputed({0: 9000})[0] == "no_slack"

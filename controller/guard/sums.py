@@ -122,14 +122,15 @@ class Sums:
     # --- rows -------------------------------------------------------------------------------
 
     def cap_ma(self, circuit: int, row: int) -> int:
-        """What a circuit bears."""
+        """What a circuit bears. Chargers have of a bus bar what the declared base load leaves, at the
+        most: more of it may have been proved."""
         if row < SUM:
             return max(0, self._it.caps[circuit][row])
         of = self._it.circuits[circuit]
         if row == SUM:
             return of.sum_ma or 0
         assert of.busbar_ma is not None
-        return of.busbar_ma[row - BAR]
+        return max(0, of.busbar_ma[row - BAR] - of.worst_base_ma[row - BAR])
 
     def read_ma(self, circuit: int, row: int) -> int | None:
         """The least that is read there; None: nothing is."""
