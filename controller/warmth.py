@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FILE_BYTES = 4 << 20
 SAVED_EVERY_NS = 5 * NS_PER_S
 WORTH_NS = 60 * NS_PER_S
+WHOLE = 2**32  # of a heat that would trip (cext.thermal), and of what is worn out
 _Milliamps = Annotated[int, Field(ge=0, le=MOST_MA)]
 _Amps = tuple[_Milliamps, _Milliamps, _Milliamps]
 _Part = Annotated[int, Field(ge=0, le=2**32 * 64 * 64)]
