@@ -74,7 +74,6 @@ cdef enum:
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
     RULE_PROBE = 26
-    RULE_LAST = RULE_PROBE  # whoever adds one says so here
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -428,6 +427,11 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
+
+
+cdef inline bint stays_down(const World* world) noexcept nogil:
+    """Whether nothing rises and no contactor closes: latched, or left to itself."""
+    return world.latched != LATCH_OPEN or world.leaving
 
 
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
