@@ -64,12 +64,12 @@ def test_one_that_fell_back_by_itself_is_not_raised_until_its_order_is_in_force_
     one.steps(2, 0, [32_000])
     (before,) = one.orders()
     assert before is not None and 16_000 <= before < 32_000
-    for in_force, vehicle in ((0, "B"), (before, "C")):
+    for vehicle in ("B", "C"):
         for _ in range(200):
             one.now_ns += 100 * MS
+            in_force = one.orders()[0] or 0 if vehicle == "C" else 0
             one.door.reading(0, one.now_ns, flat(in_force))
             tick = one.door.output(0).changed_tick
-            in_force = in_force and (one.orders()[0] or 0)
             one.door.report(0, one.now_ns, in_force, flat(in_force), vehicle, tick)
             one.door.tick(one.now_ns)
         assert one.orders() == [before if vehicle == "B" else 32_000]
