@@ -13,7 +13,8 @@ from cext.types cimport (
 )
 
 cdef enum:
-    GROW_MA = 4_000  # margin to grow into, above what is drawn
+    GROW_MA = 1_000  # margin to grow into, above what is drawn
+    GROW_PART = 16  # and this part of it
     OFFERS = 3  # so often one that drew nothing is offered current again in the others' stead
 
 cdef int64_t SECOND = 1_000_000_000
@@ -21,14 +22,31 @@ cdef int64_t GRACE = 60 * SECOND  # so long after a change it may have its full 
 cdef int64_t PEAK_SPAN = 15 * SECOND  # draw counts for one to two of these spans
 
 
-cdef void meet_vehicle(Charger* charger, int64_t at) noexcept nogil:
+cdef bint says_nothing(const Charger* charger, int64_t at, int32_t vehicle) noexcept nogil:
+    """A change of state that is no sign of another wish: of one that drew nothing, between plugged
+    states, while it is offered current, or as an echo of that offer's end."""
+    if not charger.idle and not charger.offers:
+        return False
+    if not is_plugged(charger.vehicle) or not is_plugged(vehicle):
+        return False
+    return charger.order >= charger.minimum or at - charger.changed_at < charger.show
+
+
+cdef inline bint is_plugged(int32_t vehicle) noexcept nogil:
+    return VEHICLE_A < vehicle < VEHICLE_E
+
+
+cdef void meet_vehicle(Charger* charger, int64_t at, int32_t vehicle) noexcept nogil:
     """Another vehicle, or another state of it: what it drew before says nothing any more."""
+    if charger.heard and says_nothing(charger, at, vehicle):
+        return
     charger.grace_until = at + GRACE
     charger.peak_now = 0
     charger.peak_before = 0
     charger.peak_since = at
     charger.idle = 0
     charger.offers = 0
+    charger.own_limit = -1
 
 
 cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
@@ -41,6 +59,26 @@ cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
     for phase in range(GRID_PHASES):
         charger.peak_now = max(charger.peak_now, charger.current[phase])
     return max(charger.peak_now, charger.peak_before)
+
+
+cdef int32_t margin_above(int32_t drawn) noexcept nogil:
+    """Room to grow into: half of it used, and it may want anything."""
+    return GROW_MA + drawn // GROW_PART
+
+
+cdef int32_t wants(Charger* charger, int32_t most, int64_t now) noexcept nogil:
+    """What it wants as far as it has shown: what it drew when it was offered clearly more and the
+    order had its time to show, and a margin. Who draws all that he is offered may want anything.
+    """
+    cdef int32_t margin = margin_above(most)
+    if charger.own_limit >= 0 and most > charger.own_limit + margin_above(charger.own_limit) // 2:
+        charger.own_limit = -1
+    if charger.order - most > margin // 2 and charger.order >= charger.minimum:
+        if now - charger.changed_at >= charger.show + PEAK_SPAN:
+            charger.own_limit = most
+    if charger.own_limit < 0:
+        return charger.maximum
+    return max(charger.minimum, charger.own_limit + margin_above(charger.own_limit))
 
 
 cdef bint waits(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
@@ -74,9 +112,11 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     most = peak(charger, now)
     if not waits(charger, now, turn):
         if now < charger.grace_until:
+            if charger.offers and most < NOTHING_MA:  # asked again, it gets more once it draws
+                charger.demand = charger.minimum
             return
         charger.idle = most < NOTHING_MA
         charger.idle_turn = turn
         if not charger.idle:
             charger.offers = 0
-    charger.demand = min(charger.maximum, max(charger.minimum, most + <int32_t>GROW_MA))
+    charger.demand = min(charger.maximum, wants(charger, most, now))

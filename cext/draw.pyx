@@ -41,7 +41,7 @@ cdef void take_report(
     if charger.heard and at < charger.report_at:
         return
     if other_state:
-        meet_vehicle(charger, at)
+        meet_vehicle(charger, at, vehicle)
     charger.heard = 1
     charger.report_at = at
     charger.vehicle = vehicle

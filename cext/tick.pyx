@@ -41,11 +41,13 @@ from cext.lay cimport lay_world
 from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
+from cext.parked cimport note_short, park_idle
 from cext.slots cimport count_slots
 from cext.states cimport (
     charger_state, circuit_state, contactor_state, heat_row, slot_state, source_state
 )
 from cext.sums cimport add_up
+from cext.swing cimport set_aims
 from cext.targets cimport set_failsafe, set_targets
 from cext.thermal cimport count_heat, take_heat
 from cext.turns cimport pass_turn
@@ -322,8 +324,11 @@ cdef class Kernel:
         count_base(world)
         add_up(world)
         count_heat(world)
+        park_idle(world)
         set_targets(world)
         balance(world)
+        note_short(world)
+        set_aims(world)
         decide(world)
         changed = world.changed
         note_tick(world)

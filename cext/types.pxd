@@ -74,6 +74,7 @@ cdef enum:
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
     RULE_PROBE = 26
+    RULE_IDLE = 27
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -143,6 +144,9 @@ cdef struct Circuit:
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
     int64_t credit[ROWS]
     int64_t excess[ROWS]
+    int64_t short_since[GRID_PHASES]  # somebody would have had more; 0: nobody
+    int32_t short_now[GRID_PHASES]  # scratch
+    int64_t left[GRID_PHASES]  # scratch: of the excess, what swing chargers have not given
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
@@ -292,7 +296,18 @@ cdef struct Charger:
     int32_t advice_floor  # -1: none
     int32_t advice_cap  # -1: none
     int64_t advice_until
+    int32_t own_limit  # what it drew when it was offered clearly more; -1: it takes all
+    int32_t was_idle  # in the tick before
+    int32_t parked  # it gives back what it does not draw
+    int64_t parked_at  # since when
+    int64_t parked_until  # at least
+    int64_t asked_until  # offered current again
     # calm pace
+    int32_t swing  # it takes up noise, for a turn
+    int64_t swung_turn  # in which it was one last
+    int32_t aim  # of this tick: what its order is to move to, calm considered
+    int64_t arrived_at  # when it last began to charge; 0: never
+    int64_t swing_calm  # what calm means for swing chargers, and where there are none
     int64_t calm_since
     int32_t calm_most
     # of this tick
@@ -407,6 +422,10 @@ cdef struct World:
     int32_t unsorted  # places have changed
     int32_t* step_order  # who is asked first for left-over steps
     int64_t steps_moved_at
+    int32_t waiting  # somebody is to rise, and has no room
+    int32_t waited  # it was so in the last tick
+    int32_t swings  # swing chargers; 0: few charge, and everybody follows his share
+    int64_t swing_turn  # in which swing chargers were chosen anew
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
     int32_t always  # some charger may never be paused
