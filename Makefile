@@ -48,11 +48,12 @@ gateway: build ## all stories on the installed product under a real systemd; STO
 
 HOURS ?= 50
 SEED ?= 1
+JOBS ?= $(shell nproc)
 searched: build
 	@$(PYTHON) -m hil search --hours 50 --seed 1
 
-search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
-	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
+search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
+	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)
 
 mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some
 	@$(PYTHON) -m hil mutants $(MUTANTS)
@@ -126,4 +127,4 @@ clean: ## remove all that was built, .venv stays
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 unroot: ## remove the cached Debian roots of the gateway bench and of arm64
-	@$(PYTHON) -c 'from hil.roots import clean; clean()'
+	@$(PYTHON) -c 'from hil.making.roots import clean; clean()'

@@ -1,8 +1,14 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
-"""What a charger can use: all it may have, or what it drew lately plus a margin to grow into."""
+"""What a charger can use: all it may have, or what it drew when it was offered more, plus a margin
+to grow into.
+
+Half of the margin is no less than the charger's tolerance: one commanded in watts draws less than
+its setpoint while the voltage is high, and must not be held there for it.
+"""
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.draw cimport more
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -61,24 +67,26 @@ cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
     return max(charger.peak_now, charger.peak_before)
 
 
-cdef int32_t margin_above(int32_t drawn) noexcept nogil:
-    """Room to grow into: half of it used, and it may want anything."""
-    return GROW_MA + drawn // GROW_PART
+cdef int64_t margin_above(const Charger* charger, int32_t drawn) noexcept nogil:
+    """Room to grow into: with half of it used, it may want anything."""
+    return max(GROW_MA + drawn // GROW_PART, 2 * (more(drawn, charger.tolerance_ppm) - drawn))
 
 
 cdef int32_t wants(Charger* charger, int32_t most, int64_t now) noexcept nogil:
     """What it wants as far as it has shown: what it drew when it was offered clearly more and the
     order had its time to show, and a margin. Who draws all that he is offered may want anything.
     """
-    cdef int32_t margin = margin_above(most)
-    if charger.own_limit >= 0 and most > charger.own_limit + margin_above(charger.own_limit) // 2:
+    cdef int64_t known = charger.own_limit
+    if known >= 0 and most > known + margin_above(charger, charger.own_limit) // 2:
         charger.own_limit = -1
-    if charger.order - most > margin // 2 and charger.order >= charger.minimum:
-        if now - charger.changed_at >= charger.show + PEAK_SPAN:
-            charger.own_limit = most
+    if charger.order - most > margin_above(charger, most) // 2:
+        if charger.order >= charger.minimum:
+            if now - charger.changed_at >= charger.show + PEAK_SPAN:
+                charger.own_limit = most
     if charger.own_limit < 0:
         return charger.maximum
-    return max(charger.minimum, charger.own_limit + margin_above(charger.own_limit))
+    known = charger.own_limit + margin_above(charger, charger.own_limit)
+    return <int32_t>min(<int64_t>charger.maximum, max(<int64_t>charger.minimum, known))
 
 
 cdef bint waits(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
@@ -119,4 +127,4 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
         charger.idle_turn = turn
         if not charger.idle:
             charger.offers = 0
-    charger.demand = min(charger.maximum, wants(charger, most, now))
+    charger.demand = wants(charger, most, now)

@@ -337,7 +337,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         and ring_reaches(&charger.ring, circuit.window_ns)
     ):
         for phase in range(GRID_PHASES):
-            circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
+            circuit.draw_lo[phase] += least_draw(charger, lo[phase])
     if not charger.started:
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
@@ -347,7 +347,9 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             circuit.suspect_draw[phase] += stays
         else:
             stays = min(hi[phase], charger.order)
-            circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
+            circuit.credit[phase] += surely(
+                charger, max(<int64_t>0, min(<int64_t>hi[phase], recent) - charger.order)
+            )
             if stays < NOTHING_MA:
                 continue
             stays = max(<int64_t>0, stays - least_order(charger))

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from controller.account import Tables
-from controller.blackbox import BlackBox
+from controller.blackbox.recorder import BlackBox
+from controller.blackbox.shelf import Shelf
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.events import Events
-from controller.gate import Judge
-from controller.guard import Guard
+from controller.guard.account import Tables
+from controller.guard.gate import Judge
+from controller.guard.guard import Guard
 from controller.image import Clock
 from controller.latch import Latch
 from controller.leaving import leave
@@ -34,7 +35,6 @@ from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
 from controller.running import BrokenInvariantError, Build, Depot, Running
 from controller.server import Server, bound
-from controller.shelf import Shelf
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Advice, Phases, Vehicle
-from controller.gate import Gate, Open
+from controller.guard.gate import Gate, Open
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
 from controller.units import whole_ms

@@ -16,7 +16,7 @@ from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
-from controller.guard import Guard, Verdict
+from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
 from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of

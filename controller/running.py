@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import structlog
 
 from cext.rows import Vehicle
-from controller.account import Maps
-from controller.account import Tables as Guarded
 from controller.advice import DocumentAdvice
-from controller.blackbox import BlackBox
+from controller.blackbox.recorder import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
-from controller.disputes import Disputes
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
-from controller.gate import Gate, Judge
-from controller.guard import Guard
+from controller.guard.account import Maps
+from controller.guard.account import Tables as Guarded
+from controller.guard.disputes import Disputes
+from controller.guard.gate import Gate, Judge
+from controller.guard.guard import Guard
 from controller.image import Clock, Image
 from controller.latch import Latch
 from controller.limit_file import LimitFile

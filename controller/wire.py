@@ -113,7 +113,7 @@ class LatchReport(_Model):
 
 
 class RecordingReport(_Model):
-    """Of the black box; see controller.blackbox."""
+    """Of the black box; see controller.blackbox.recorder."""
 
     since_s: float | None  # it records without a gap for so long; None: it does not
     lost: int  # records, since the enforcer started

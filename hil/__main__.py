@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 COMMANDS = {
@@ -17,8 +18,18 @@ COMMANDS = {
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",
 }
-"""Each is a module of `hil` that offers `register(subparsers)` and `run(args) -> int`. Only
-the one asked for is imported."""
+ROOMS = {
+    "run": "hil.story.run",
+    "demo": "hil.demo.depot",
+    "abroad": "hil.making.abroad",
+    "bundle": "hil.making.bundle",
+}
+"""Each command is a module of that name in `hil`, or the one named here. It offers
+`register(subparsers)` and `run(args) -> int`. Only the one asked for is imported."""
+
+
+def _room(command: str) -> ModuleType:
+    return import_module(ROOMS.get(command, f"hil.{command}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         if name == asked:
-            import_module(f"hil.{name}").register(subparsers)
+            _room(name).register(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
     args = parser.parse_args(arguments)
     try:
-        return int(import_module(f"hil.{args.command}").run(args))
+        return int(_room(args.command).run(args))
     except KeyboardInterrupt:
         return 130  # as a shell says of a program that Ctrl-C ended
 

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 
 from controller.facts import Profiles
-from hil import roots
 from hil.bench_rig import RigBench
 from hil.broker import BrokerError
 from hil.canary import Canary
@@ -30,7 +29,10 @@ from hil.gateway.container import Container, ContainerError, until
 from hil.gateway.network import NetworkError
 from hil.gateway.probing import probe
 from hil.gateway.rig import RIG, SETUP, Gateway, Installed
-from hil.happenings import (
+from hil.making import roots
+from hil.rig import Depot, RigError
+from hil.stage import Outcome, Stage
+from hil.story.happenings import (
     Command,
     CrashLoop,
     Install,
@@ -41,11 +43,9 @@ from hil.happenings import (
     Stop,
     UnitIs,
 )
-from hil.rig import Depot, RigError
-from hil.stage import Outcome, Stage
-from hil.story import Problem, Story, StoryError
-from hil.telling import concluded, ends_in_order, retold, tell_all
-from hil.words import Event
+from hil.story.script import Problem, Story, StoryError
+from hil.story.telling import concluded, ends_in_order, retold, tell_all
+from hil.story.words import Event
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # its own

@@ -13,11 +13,13 @@ from functools import partial
 
 from cext.errands import Agenda
 from controller.facts import Profiles
-from controller.guard import Verdict
+from controller.guard.guard import Verdict
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
 from hil.faults.view import View, view
-from hil.happenings import (
+from hil.service import RESTART_S
+from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
+from hil.story.happenings import (
     ChargerBack,
     ChargerSilent,
     ClampBack,
@@ -42,12 +44,10 @@ from hil.happenings import (
     WireBroken,
     WireMended,
 )
-from hil.line_events import BrokerIll, Connection, Misrouted, SerialLine
-from hil.mishaps import silenced
-from hil.service import RESTART_S
-from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
-from hil.story import Story, chosen
-from hil.words import Event
+from hil.story.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.story.mishaps import silenced
+from hil.story.script import Story, chosen
+from hil.story.words import Event
 
 CONNECT_NS = 300_000_000  # from a way to the broker until the session's nonce is known
 LEAVE_NS = 6_000_000_000  # from SIGTERM until the last orders are seen in force

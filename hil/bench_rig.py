@@ -24,7 +24,9 @@ from hil.faults.process import PauseFault, ProcessFault
 from hil.faults.proxy import LineFault
 from hil.faults.thread import ThreadFault
 from hil.faults.view import view
-from hil.happenings import (
+from hil.rig import Depot, Rig, RigError
+from hil.stage import NS_PER_S, Outcome, Stage
+from hil.story.happenings import (
     ChargerBack,
     ChargerSilent,
     ClampBack,
@@ -51,13 +53,11 @@ from hil.happenings import (
     WireBroken,
     WireMended,
 )
-from hil.mishaps import Mishap, fault_of, proxied
-from hil.replayed import BLACKBOX, unlike, up_s
-from hil.rig import Depot, Rig, RigError
-from hil.stage import NS_PER_S, Outcome, Stage
-from hil.story import Story, chosen
-from hil.telling import concluded, ends_in_order, retold, tell_all
-from hil.words import Event
+from hil.story.mishaps import Mishap, fault_of, proxied
+from hil.story.replayed import BLACKBOX, unlike, up_s
+from hil.story.script import Story, chosen
+from hil.story.telling import concluded, ends_in_order, retold, tell_all
+from hil.story.words import Event
 
 SAMPLE_EVERY_S = 0.015
 LEAVES_WITHIN_S = 12.0

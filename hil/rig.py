@@ -36,8 +36,8 @@ from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
-from hil.installer import Installer
 from hil.service import Service
+from hil.story.installer import Installer
 from hil.supply import Supplies
 from hil.wiring import FACTORY
 

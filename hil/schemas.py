@@ -12,7 +12,7 @@ from controller.desired import Message
 from controller.document import model
 from controller.document.operation import Operation
 from controller.reported import Reported
-from hil import story
+from hil.story import script as story
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -11,8 +11,8 @@ from cext.rows import NEVER_NS, Phases
 from controller.facts import Profiles
 from controller.plant import build_plant, hardware
 from controller.site import Site, parse
-from hil.expect import SLACK_S, Excess, Failure, Trace, excesses, judge
-from hil.happenings import (
+from hil.story.expect import SLACK_S, Excess, Failure, Trace, excesses, judge
+from hil.story.happenings import (
     BaseLoad,
     CarMax,
     ChargerTruth,
@@ -26,10 +26,10 @@ from hil.happenings import (
     SetBase,
     Unplug,
 )
-from hil.measure import measure
-from hil.story import Bench, Names, Story, check_names, chosen
-from hil.truth import Truth
-from hil.words import Event, Three
+from hil.story.measure import measure
+from hil.story.script import Bench, Names, Story, check_names, chosen
+from hil.story.truth import Truth
+from hil.story.words import Event, Three
 
 MA_PER_A = 1000
 NS_PER_S = 1_000_000_000

@@ -15,8 +15,8 @@ from typing import Any
 
 from cext.rows import NEVER_NS
 from controller.__main__ import main
-from controller.blackbox import BlackBox
-from controller.shelf import Shelf
+from controller.blackbox.recorder import BlackBox
+from controller.blackbox.shelf import Shelf
 from controller.tables import Tables
 from controller.tap import Tap
 from tests.depots import Depot, document

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hil import abroad, wheels
-from hil.abroad import PLACES, TESTED, AbroadError, compare, counted, requirements
-from hil.wheels import Module, WheelError, audit, elf
+from hil.making import abroad, wheels
+from hil.making.abroad import PLACES, TESTED, AbroadError, compare, counted, requirements
+from hil.making.wheels import Module, WheelError, audit, elf
 from tests import digest
 from tests.digest import Noted, Scene, everything
 from tests.door import Door

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cext.rows import Rule
-from controller.account import Maps
-from controller.guard import Guard
+from controller.guard.account import Maps
+from controller.guard.guard import Guard
 from tests.door import Door, kernel_of, row_of, rows_of
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, NEVER, Charger, Circuit, Meter, Pace, S, Site, Slot, flat

@@ -9,14 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from controller.blackbox import BlackBox
-from controller.commands.status import screen
-from controller.events import Event, Events
-from controller.journal import Fallback, Lost, Reading, Record, Tick, decode, encode
-from controller.pack import Packer
-from controller.recording import Batch, Segment
-from controller.replay import NotReplayableError, find, replay
-from controller.segment import (
+from controller.blackbox.pack import Packer
+from controller.blackbox.reader import Batch, Segment
+from controller.blackbox.recorder import BlackBox
+from controller.blackbox.replay import NotReplayableError, find, replay
+from controller.blackbox.segment import (
     MAGIC,
     Note,
     header_chunk,
@@ -25,7 +22,10 @@ from controller.segment import (
     segments_in,
     state_chunk,
 )
-from controller.shelf import Shelf
+from controller.blackbox.shelf import Shelf
+from controller.commands.status import screen
+from controller.events import Event, Events
+from controller.journal import Fallback, Lost, Reading, Record, Tick, decode, encode
 from controller.tap import Tap
 from controller.wire import RecordingReport
 from tests.depots import Depot, document
@@ -256,7 +256,7 @@ class SlowShelf(Shelf):
 
 
 def test_a_slow_disk_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.blackbox.WAITING_BYTES", 64 * 1024)
+    monkeypatch.setattr("controller.blackbox.recorder.WAITING_BYTES", 64 * 1024)
     depot = Depot(1, document(1))
     box = Recorded(depot, tmp_path)
     box.close()
@@ -283,7 +283,7 @@ def test_small_batches_behind_a_slow_disk_are_bounded_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each segment begins with the kernel's whole state: it is not asked for again and again."""
-    monkeypatch.setattr("controller.blackbox.WAITING_ITEMS", 10)
+    monkeypatch.setattr("controller.blackbox.recorder.WAITING_ITEMS", 10)
     shelf = SlowShelf(tmp_path)
     depot = Depot(1, document(1))
     clock = depot.enforcer.clock

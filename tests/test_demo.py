@@ -17,11 +17,11 @@ from controller.wire import (
     StatusReport,
 )
 from drivers.profile import library
-from hil.bays import ChargerTruth
-from hil.life import Life
-from hil.ratings import Ratings
-from hil.story import SITES
-from hil.view import CircuitTruth, Key, Part, Scene, picture
+from hil.demo.bays import ChargerTruth
+from hil.demo.life import Life
+from hil.demo.view import CircuitTruth, Key, Part, Scene, picture
+from hil.story.ratings import Ratings
+from hil.story.script import SITES
 
 SITE: Site = load(SITES / "demo.toml", library())
 SECOND_NS = 1_000_000_000

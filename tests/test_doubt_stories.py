@@ -9,7 +9,7 @@ import pytest
 from controller.image import Image
 from hil.bench_plant import run
 from hil.profiles import StoryProfiles
-from hil.story import STORIES, load
+from hil.story.script import STORIES, load
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from cext.plant import Car, Plant, PlantCharger
 from cext.rows import ROOT
-from hil.expect import Sample, Trace, excesses, judge
-from hil.expectations import (
+from hil.story.expect import Sample, Trace, excesses, judge
+from hil.story.expectations import (
     Apart,
     Down,
     Energy,

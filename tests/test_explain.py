@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from controller.__main__ import main
-from controller.explain import explain
-from controller.explained import lines
+from controller.blackbox.explain import explain
+from controller.blackbox.explained import lines
+from controller.blackbox.moments import MomentError, Recorded, moment
+from controller.blackbox.reader import Batch, Segment
+from controller.blackbox.replay import Play, find
+from controller.blackbox.segment import Stamp
 from controller.journal import Tick, decode
-from controller.moments import MomentError, Recorded, moment
-from controller.recording import Batch, Segment
-from controller.replay import Play, find
-from controller.segment import Stamp
-from hil.replayed import unlike
+from hil.story.replayed import unlike
 from tests import recorded
 from tests.depots import Depot, document
 

@@ -10,14 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from cext.rows import Output, Rule, Why
-from controller.account import Orders, Tables
-from controller.blackbox import BlackBox
+from controller.blackbox.recorder import BlackBox
 from controller.clock import MonotonicClock
-from controller.disputes import CAUSE, EPISODES, IN_A_ROW, WITHIN_NS, Disputes
 from controller.enforcer import Enforcer
 from controller.events import Events
-from controller.gate import Gate
-from controller.guard import Dispute, Guard, Verdict
+from controller.guard.account import Orders, Tables
+from controller.guard.disputes import CAUSE, EPISODES, IN_A_ROW, WITHIN_NS, Disputes
+from controller.guard.gate import Gate
+from controller.guard.guard import Dispute, Guard, Verdict
 from controller.journal import Order, Record, Tick
 from controller.latch import Latch
 from controller.tables import Tables as SiteTables

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from hil import bench_gateway, run
+from hil import bench_gateway
 from hil.gateway import bundle, cgroup, probe, toml
 from hil.gateway.cgroup import PREFIX
 from hil.gateway.network import DEPOT, NOBODY, Address, Doors, Network
 from hil.gateway.probing import FORBIDDEN, IN_NO_CONTAINER
-from hil.story import STORIES, load
+from hil.story import run
+from hil.story.script import STORIES, load
 
 ROOTLESS = bench_gateway.missing()
 TOLD = [path for path in sorted(STORIES.glob("*.toml")) if "gateway" in load(path).benches]

@@ -19,8 +19,8 @@ from cext.rows import (
     Vehicle,
     Why,
 )
-from controller.account import Maps
-from controller.guard import Guard, Verdict
+from controller.guard.account import Maps
+from controller.guard.guard import Guard, Verdict
 from controller.journal import (
     Contact,
     Distrust,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cext.rows import Vehicle
+from controller.blackbox.pack import Packer, PackError, Unpacker
 from controller.journal import Lost, Reading, Record, Report, Tick, encode, join
-from controller.pack import Packer, PackError, Unpacker
 from tests.depots import Depot, document
 from tests.test_journal import RECORDS
 

@@ -17,11 +17,11 @@ from drivers.profile import library
 from hil import broker
 from hil.broker import KINDS, Broker, BrokerError, Kind, find_mosquitto
 from hil.cloud import Ask, Cloud
-from hil.expect import Sample, Trace
-from hil.measure import measure
 from hil.rig import Depot, Rig, RigError
-from hil.story import SITES
-from hil.story import parse as parse_story
+from hil.story.expect import Sample, Trace
+from hil.story.measure import measure
+from hil.story.script import SITES
+from hil.story.script import parse as parse_story
 from tests.test_demo import SITE
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hil import roots
-from hil.roots import Layer, RootError
+from hil.making import roots
+from hil.making.roots import Layer, RootError
 
 
 @pytest.fixture

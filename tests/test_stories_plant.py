@@ -10,11 +10,11 @@ import pytest
 from controller.site import DocumentError
 from hil.__main__ import main
 from hil.bench_plant import run
-from hil.expect import excesses
 from hil.profiles import StoryProfiles
-from hil.report import markdown
 from hil.stage import Outcome, Stage
-from hil.story import STORIES, Story, StoryError, find, load, parse
+from hil.story.expect import excesses
+from hil.story.report import markdown
+from hil.story.script import STORIES, Story, StoryError, find, load, parse
 
 
 def tell(*events: dict[str, Any], **changes: Any) -> Outcome:

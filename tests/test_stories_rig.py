@@ -7,7 +7,7 @@ import pytest
 from hil.bench_rig import run, run_all
 from hil.profiles import StoryProfiles
 from hil.stage import Outcome
-from hil.story import Story, find, load
+from hil.story.script import Story, find, load
 from tests.conftest import TOLD
 
 STORIES = {

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from hil.__main__ import main
-from hil.happenings import Limit
-from hil.story import Names, StoryError, check_names, chosen, find, json_schema, load, parse
+from hil.story.happenings import Limit
+from hil.story.script import Names, StoryError, check_names, chosen, find, json_schema, load, parse
 
 GOOD: dict[str, Any] = {
     "schema": 1,

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from controller.facts import Profiles
-from hil import telling
-from hil.expect import Failure, Trace
-from hil.expectations import Energy
 from hil.profiles import StoryProfiles
 from hil.stage import Outcome
-from hil.story import Story, StoryError, parse
-from hil.telling import ends_in_order, retold, tell_all
+from hil.story import telling
+from hil.story.expect import Failure, Trace
+from hil.story.expectations import Energy
+from hil.story.script import Story, StoryError, parse
+from hil.story.telling import ends_in_order, retold, tell_all
 
 WANTED = Energy(kind="energy", at_least_kwh=1.0, why="it charges")
 

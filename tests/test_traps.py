@@ -5,9 +5,9 @@ from copy import deepcopy
 import pytest
 
 from hil.bench_plant import run
-from hil.expect import Trace, excesses
 from hil.profiles import StoryProfiles
-from hil.story import STORIES, Story, load, parse
+from hil.story.expect import Trace, excesses
+from hil.story.script import STORIES, Story, load, parse
 
 LAGS_S = (0.2, 1.0, 2.0)
 REACTION_S = 2.0  # of the vehicles

@@ -7,7 +7,7 @@ import pytest
 from cext.rows import Phases
 from controller.site import Site, parse
 from hil.profiles import StoryProfiles
-from hil.truth import Truth
+from hil.story.truth import Truth
 
 S = 1_000_000_000
 RATING = (100_000, 90_000, 100_000)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from controller.version import VERSION
-from hil import roots
-from hil.bundle import BundleError, archive, bundle
 from hil.gateway.bundle import libraries
+from hil.making import roots
+from hil.making.bundle import BundleError, archive, bundle
 from tests.test_docs import PLACE
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import struct
 import time
 from pathlib import Path
 
-from controller.segment import FRAME, MAGIC, segments_in
+from controller.blackbox.segment import FRAME, MAGIC, segments_in
 from hil.figures import CannotMeasureError, Figure, Must
 from hil.figures.crowd import Crowd
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hil import bench_gateway
 from hil.figures import CannotMeasureError, Figure, Must
 from hil.profiles import StoryProfiles
-from hil.story import STORIES, StoryError, load
+from hil.story.script import STORIES, StoryError, load
 
 STORY = "gateway_hangs"
 FIELD = "hang_to_safe_s"

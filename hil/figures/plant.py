@@ -13,7 +13,7 @@ from hil.figures import CannotMeasureError, Figure, Must
 from hil.figures.blocks import BLOCKS
 from hil.profiles import StoryProfiles
 from hil.stage import Stage
-from hil.story import Story, parse
+from hil.story.script import Story, parse
 
 FEEDERS = 4
 BAYS = 25  # at each feeder

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.version import VERSION
-from hil import roots
-from hil.bundle import sum_up
+from hil.making import roots
+from hil.making.bundle import sum_up
 
 NEXT = "99.0.1"  # versions that nobody will ever deliver
 BROKEN = "99.0.2"
@@ -32,7 +32,14 @@ IN_USE_S = 3600.0  # a run takes a few minutes
 _ROOT = Path(__file__).parents[2]
 _MADE_OF = (
     *("cext", "controller", "drivers", "docs", "systemd"),
-    *("setup.py", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "hil/bundle.py"),
+    *(
+        "setup.py",
+        "pyproject.toml",
+        "Makefile",
+        "README.md",
+        "CHANGELOG.md",
+        "hil/making/bundle.py",
+    ),
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hil.faults.process import Child
 from hil.gateway.cgroup import Group
-from hil.roots import Layer
+from hil.making.roots import Layer
 
 CALLS = "bpf sched_setscheduler sched_setattr mlockall perf_event_open"
 BOOTS_WITHIN_S = 20.0

@@ -21,8 +21,8 @@ from hil.gateway import toml
 from hil.gateway.bundle import Bundles
 from hil.gateway.container import LOOK_EVERY_S, Container, Said, Unit, until
 from hil.gateway.network import BROKER, DEPOT, ELSEWHERE, NOBODY, Address, Doors, Network
+from hil.making.roots import Layer
 from hil.rig import Depot, Rig, RigError
-from hil.roots import Layer
 
 BROKER_PORT = 1883
 LINKED_WITHIN_S = 20.0

@@ -1,0 +1,1 @@
+"""What is made of the sources: wheels, bundles, and the Debians they are tried on."""

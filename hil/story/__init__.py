@@ -1,0 +1,1 @@
+"""Stories: what they are written in, how they are told and judged."""
