@@ -10,12 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from cext.depot cimport (
-    TERMINALS,
-    Depot,
-    Guest,
-    Node,
-    Station,
-    Switch,
+    TERMINALS, Depot, Guest, Node, Station, Switch,
     add_load,
     bend,
     count_supply,

@@ -8,6 +8,8 @@ sums that were proved with it. That a time or a current is the true one is anoth
 recording's checksums answer it.
 """
 
+from cext.rows import Rule
+
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -22,7 +24,6 @@ from cext.types cimport (
     PROOF_NOT_ASKED,
     RING,
     ROWS,
-    RULE_LAST,
     SLOT_LIVE,
     SLOT_LOST,
     SUM,
@@ -42,6 +43,7 @@ cdef enum:
     MOST_MA = 1 << 27  # cext.check
     MOST_WEIGHT = 1000
 
+cdef int32_t RULES = len(Rule)
 cdef int64_t MOST_IMAGE = 64 * 64 * full_image()  # what the largest current comes to
 
 
@@ -170,7 +172,7 @@ cdef bint has_everybody(const int32_t* who, int32_t count, char* marks) noexcept
 
 cdef bint whole_why(const World* world, const Why* why, int32_t least_rule) noexcept nogil:
     return (
-        within(why.rule, least_rule, RULE_LAST)
+        within(why.rule, least_rule, RULES - 1)
         and within(why.circuit, -1, world.circuits_n - 1)
         and within(why.phase, -1, SUM)
         and within(why.slot, BY_BUSBAR, world.slots_n - 1)
@@ -337,6 +339,7 @@ cdef bint same_amounts(const Charger* charger, const Charger* own) noexcept nogi
         and charger.tolerance_ppm == own.tolerance_ppm
         and charger.standby == own.standby
         and charger.error == own.error
+        and charger.error_ppm == own.error_ppm
         and charger.resolution == own.resolution
         and charger.weight == own.weight
     )

@@ -14,10 +14,12 @@ which phase, there is nobody to spare: everybody follows his share as soon as he
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.balance cimport balance
 from cext.draw cimport obeys, setpoint_for, worst_draw
 from cext.orders cimport shed_to
+from cext.parked cimport note_short, park_idle
 from cext.shares cimport fill
-from cext.targets cimport at_table, hand_out, line_up_wish, to_step, wish_of
+from cext.targets cimport at_table, line_up_wish, set_targets, to_step, wish_of
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -35,6 +37,15 @@ cdef enum:
     NOISE_PART = 32  # of a rating: a larger excess is no noise, and everybody's
     LEAST = 2  # on each phase
     STEADY_MA = 1_000  # so much below its share nobody asks the swing chargers for more
+
+
+cdef void share_out(World* world) noexcept nogil:
+    """What each is to have in this tick: its target, and as much of the way there as calm permits."""
+    park_idle(world)
+    set_targets(world)
+    balance(world)
+    note_short(world)
+    set_aims(world)
 
 
 # --- who --------------------------------------------------------------------------------
@@ -163,7 +174,6 @@ cdef void set_aims(World* world) noexcept nogil:
             charger.aim = steady_aim(world, charger)
     if count == 0:
         return
-    hand_out(world)
     leave_to_swing(world)
     fill(&world.filler, world.wishes, count)
     for i in range(count):
@@ -174,8 +184,8 @@ cdef void set_aims(World* world) noexcept nogil:
 
 
 cdef void leave_to_swing(World* world) noexcept nogil:
-    """Takes what the others are to have off what is handed out. The minima of the swing chargers
-    stay: who is to be paused is decided elsewhere."""
+    """Takes what the others are to have off what was handed out to all. The minima of the swing
+    chargers stay: who is to be paused is decided elsewhere."""
     cdef int32_t i, phase, row, at
     cdef int64_t share
     cdef int64_t* sum

@@ -12,7 +12,6 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
 from cext.advice cimport take_advice
-from cext.balance cimport balance
 from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
 from cext.contactors cimport count_contactors, take_contact
@@ -41,14 +40,13 @@ from cext.lay cimport lay_world
 from cext.memory cimport give_back
 from cext.orders cimport start
 from cext.pace cimport decide
-from cext.parked cimport note_short, park_idle
 from cext.slots cimport count_slots
 from cext.states cimport (
     charger_state, circuit_state, contactor_state, heat_row, slot_state, source_state
 )
 from cext.sums cimport add_up
-from cext.swing cimport set_aims
-from cext.targets cimport set_failsafe, set_targets
+from cext.swing cimport share_out
+from cext.targets cimport set_failsafe
 from cext.thermal cimport count_heat, take_heat
 from cext.turns cimport pass_turn
 from cext.types cimport (
@@ -324,11 +322,7 @@ cdef class Kernel:
         count_base(world)
         add_up(world)
         count_heat(world)
-        park_idle(world)
-        set_targets(world)
-        balance(world)
-        note_short(world)
-        set_aims(world)
+        share_out(world)
         decide(world)
         changed = world.changed
         note_tick(world)

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
+from cext.rules cimport *  # they are asked for here
 
 cdef enum:
     RING = 24  # buckets a ring keeps
@@ -44,38 +45,6 @@ cdef enum:
     VEHICLE_A = 1
     VEHICLE_E = 5
     VEHICLE_F = 6
-
-# rows.Rule
-cdef enum:
-    RULE_STARTING = 0
-    RULE_CAP = 1
-    RULE_MAXIMUM = 2
-    RULE_DEMAND = 3
-    RULE_NO_VEHICLE = 4
-    RULE_TURN = 5
-    RULE_SHED = 6
-    RULE_BLIND = 7
-    RULE_RAMP = 8
-    RULE_DWELL = 9
-    RULE_SLACK = 10
-    RULE_CALM = 11
-    RULE_SILENT = 12
-    RULE_FALLBACK = 13
-    RULE_SUSPECT = 14
-    RULE_STUBBORN = 15
-    RULE_PAUSED = 16
-    RULE_OPENED = 17
-    RULE_RECLOSING = 18
-    RULE_PACED = 19
-    RULE_UNPROVEN = 20
-    RULE_CLOSED = 21
-    RULE_LATCHED = 22
-    RULE_IMBALANCE = 23
-    RULE_ADVICE = 24
-    RULE_OFF_TIME = 25
-    RULE_PROBE = 26
-    RULE_IDLE = 27
-    RULE_LAST = RULE_IDLE  # whoever adds one says so here
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -447,6 +416,11 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
+
+
+cdef inline bint stays_down(const World* world) noexcept nogil:
+    """Whether nothing rises and no contactor closes: latched, or left to itself."""
+    return world.latched != LATCH_OPEN or world.leaving
 
 
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
