@@ -7,7 +7,7 @@ the calm pace; everything that should be higher waits for slack (cext.rise).
 
 from libc.stdint cimport int32_t
 
-from cext.contactors cimport lower_parted
+from cext.contactors cimport give_up_closing, lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
 from cext.latch cimport hold_latched, name_latched
@@ -16,7 +16,7 @@ from cext.probe cimport probe
 from cext.reclose cimport reclose
 from cext.rise cimport rise, worth_a_write
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
-from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World
+from cext.types cimport RULE_CALM, RULE_NO_VEHICLE, Charger, World, stays_down
 
 
 cdef void decide(World* world) noexcept nogil:
@@ -31,7 +31,9 @@ cdef void decide(World* world) noexcept nogil:
     lower_calmly(world)
     if world.latched:
         name_latched(world)
-    elif not world.leaving and not world.lapsed:  # what expired does not rise at once
+    if stays_down(world):
+        give_up_closing(world)
+    elif not world.lapsed:  # what expired does not rise at once
         reclose(world)
         probe(world)
         rise(world)

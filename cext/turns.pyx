@@ -34,6 +34,7 @@ from cext.types cimport (
     Charger,
     Event,
     World,
+    stays_down,
 )
 
 
@@ -42,9 +43,12 @@ cdef enum:
 
 
 cdef void pass_turn(World* world) noexcept nogil:
-    """Which turn it is; at the beginning of a tick."""
+    """Which turn it is; at the beginning of a tick. None passes where nobody may rise: it would
+    take from those who charge and give to nobody."""
     cdef int64_t turn = world.now // world.pace.turn
-    world.turn_passes = turn != world.turn_index and world.turn_index >= 0
+    world.turn_passes = (
+        turn != world.turn_index and world.turn_index >= 0 and not stays_down(world)
+    )
     world.turn_index = turn
 
 

@@ -429,6 +429,11 @@ cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogi
     return now - at <= max_age and at - now <= 1_000_000_000
 
 
+cdef inline bint stays_down(const World* world) noexcept nogil:
+    """Whether nothing rises and no contactor closes: latched, or left to itself."""
+    return world.latched != LATCH_OPEN or world.leaving
+
+
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
     """How many rows a circuit bounds: its phases, and perhaps their sum."""
     return ROWS if circuit.summed else GRID_PHASES
