@@ -33,6 +33,7 @@ from cext.types cimport (
 )
 
 cdef enum:
+    ROUNDED_MA = 1000  # by less than this a device may have less in force than it was told
     PACED_WORTH_MA = 2000  # of a change that forfeits the next one for a whole gap
 
 cdef int64_t SECOND = 1_000_000_000
@@ -58,7 +59,7 @@ cdef void rise(World* world) noexcept nogil:
             )
         elif not charger.fresh or not told_since_power(charger):
             blame(world, &charger.why, RULE_SILENT, -1, -1)
-        elif charger.suspect:
+        elif charger.suspect or fell_back(charger):
             blame(
                 world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
             )
@@ -70,6 +71,14 @@ cdef void rise(World* world) noexcept nogil:
             rise_one(world, charger)
         elif charger.target == charger.order:
             charger.why = charger.bound
+
+
+cdef bint fell_back(const Charger* charger) noexcept nogil:
+    """Its order was in force, and what is now is clearly lower: it did that by itself, and to order
+    more would not reach it. Devices round down what they are told by less than this."""
+    if not charger.confirmed or charger.observed or charger.in_force < 0:
+        return False
+    return charger.in_force < charger.order - max(charger.step, <int32_t>ROUNDED_MA)
 
 
 cdef void rise_one(World* world, Charger* charger) noexcept nogil:
