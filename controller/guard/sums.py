@@ -122,8 +122,8 @@ class Sums:
     # --- rows -------------------------------------------------------------------------------
 
     def cap_ma(self, circuit: int, row: int) -> int:
-        """What a circuit bears. Chargers have of a bus bar what the declared base load leaves, at the
-        most: more of it may have been proved."""
+        """What a circuit bears. Of a bus bar chargers have what the declared base load leaves, at
+        the most: more of it may have been proved."""
         if row < SUM:
             return max(0, self._it.caps[circuit][row])
         of = self._it.circuits[circuit]
