@@ -179,19 +179,30 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
 
 
 cdef void set_targets(World* world) noexcept nogil:
-    """One fair-share run under every cap; each charger's target and what bounds it."""
-    cdef int32_t i, demand, count = 0
+    """Each charger's target, and what bounds it."""
+    cdef int32_t i
     cdef Charger* charger
     count_advice(world)
     queue_up(world)
     for i in range(world.chargers_n):
-        charger = &world.chargers[world.turn_order[i]]
+        charger = &world.chargers[i]
+        charger.shut_out = 0
         charger.served = at_table(world, charger)
+        if charger.served:
+            bound_demand(world, charger)
+    share_out(world)
+
+
+cdef void share_out(World* world) noexcept nogil:
+    """One fair-share run under every cap, of all that take part; demands stand."""
+    cdef int32_t i, demand, count = 0
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
         charger.next_step = 0
-        if not charger.served:
+        if not charger.served or charger.shut_out:
             charger.has_step = 0
             continue
-        bound_demand(world, charger)
         world.wisher[count] = world.turn_order[i]
         demand = charger.demand if charger.started else charger.failsafe
         if pause_rank(charger) == ALWAYS:

@@ -306,6 +306,7 @@ cdef struct Charger:
     int32_t row  # of the queue
     int32_t early  # its minimum goes before every class
     int32_t served  # a fair-share run had a wish of it
+    int32_t shut_out  # an imbalance limit leaves it nothing: its place is the others'
     int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws

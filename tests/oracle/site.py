@@ -56,6 +56,7 @@ class Charger(NamedTuple):
     write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
     may_pause: int = YES
     resolution_ma: int = 100  # the least change that its reports show
+    class_wait_ns: int | None = None  # so long it waits behind others for its minimum
 
 
 class Slot(NamedTuple):
