@@ -21,7 +21,7 @@ charges or was stopped.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport obeys, proving, setpoint_for, worst_draw
+from cext.draw cimport least_draw, obeys, proving, setpoint_for, worst_draw
 from cext.pause cimport ALWAYS, pause_rank
 from cext.ring cimport ring_span
 from cext.shares cimport fill
@@ -138,7 +138,7 @@ cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
     for phase in range(GRID_PHASES):
         if not lifts(charger, phase):
             continue
-        least = min(max(0, lo[phase] - charger.error), most) if known else 0
+        least = min(least_draw(charger, lo[phase]), most) if known else 0
         node = charger.circuit
         while node >= 0:
             world.circuits[node].uneven_hi[phase] += most

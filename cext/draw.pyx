@@ -40,6 +40,8 @@ cdef void take_report(
     cdef bint other_state = not charger.heard or vehicle != charger.vehicle
     if charger.heard and at < charger.report_at:
         return
+    if charger.heard and at - charger.report_at > charger.max_age:  # and perhaps no tick meanwhile
+        may_have_fallen_back(charger)
     if other_state:
         meet_vehicle(charger, at)
     charger.heard = 1
@@ -136,6 +138,12 @@ cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
     return charger.proof == PROOF_MISSING and now - max(since, charger.proof_at) >= PROVING
 
 
+cdef void may_have_fallen_back(Charger* charger) noexcept nogil:
+    """Silent: it may have, or lost its power, until it tells otherwise and its vehicle followed."""
+    charger.in_force_hi = max(charger.in_force_hi, max(charger.fallback, charger.power_on))
+    charger.confirmed = 0
+
+
 cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     """Freshness, what may be in force, and the upper end of the draw."""
     cdef int32_t phase
@@ -145,11 +153,8 @@ cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     charger.unproven = is_unproven(charger, now)
     watch_frozen(charger, now)
     count_phases(world, charger)
-    if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
-        charger.in_force_hi = max(
-            charger.in_force_hi, max(charger.fallback, charger.power_on)
-        )
-        charger.confirmed = 0
+    if not charger.fresh:
+        may_have_fallen_back(charger)
         if charger.suspect and charger.current_known:  # it goes on as it did, for all we know
             for phase in range(GRID_PHASES):
                 charger.in_force_hi = max(charger.in_force_hi, charger.current[phase])
@@ -337,7 +342,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         and ring_reaches(&charger.ring, circuit.window_ns)
     ):
         for phase in range(GRID_PHASES):
-            circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
+            circuit.draw_lo[phase] += least_draw(charger, lo[phase])
     if not charger.started:
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
@@ -347,7 +352,9 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             circuit.suspect_draw[phase] += stays
         else:
             stays = min(hi[phase], charger.order)
-            circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
+            circuit.credit[phase] += surely(
+                charger, max(<int64_t>0, min(<int64_t>hi[phase], recent) - charger.order)
+            )
             if stays < NOTHING_MA:
                 continue
             stays = max(<int64_t>0, stays - least_order(charger))

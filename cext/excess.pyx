@@ -10,6 +10,7 @@ An excess that comes and goes is one: within the margin its clocks run back, fou
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.types cimport (
     AT_BUSBAR,
     BOUNDS,
@@ -23,9 +24,6 @@ from cext.types cimport (
     Slot,
     Why,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 cdef enum:

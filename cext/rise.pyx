@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar
 from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order
 from cext.spare cimport spared
@@ -28,8 +29,6 @@ from cext.types cimport (
     Circuit,
     Why,
     World,
-    bounds_of,
-    on_bar,
 )
 
 cdef enum:

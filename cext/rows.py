@@ -155,6 +155,7 @@ class ChargerRow(NamedTuple):
     min_on_ns: int = 0  # once on, so long it has its minimum before all others
     min_off_ns: int = 0  # once off, so long it is not switched on again
     resolution_ma: int = 100  # the least change that its current reports show
+    error_ppm: int = 0  # so much of itself may a reported current be too high, beside the error
 
 
 class SlotRow(NamedTuple):

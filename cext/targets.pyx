@@ -8,7 +8,9 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 from libc.stdint cimport int32_t, int64_t
 
 from cext.advice cimport count_advice
+from cext.bounds cimport on_bar
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.latch cimport stays_down
 from cext.pause cimport ALWAYS, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
@@ -39,8 +41,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    on_bar,
-    stays_down,
 )
 
 cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high

@@ -198,6 +198,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t error_ppm  # so much of itself its reports may be too high, too
     int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
@@ -427,27 +428,6 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
-
-
-cdef inline bint stays_down(const World* world) noexcept nogil:
-    """Whether nothing rises and no contactor closes: latched, or left to itself."""
-    return world.latched != LATCH_OPEN or world.leaving
-
-
-cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
-    """How many rows a circuit bounds: its phases, and perhaps their sum."""
-    return ROWS if circuit.summed else GRID_PHASES
-
-
-cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
-    """How many bounds to look at; those that it does not have are among them."""
-    return BOUNDS if circuit.summed or circuit.barred else GRID_PHASES
-
-
-cdef inline int64_t on_bar(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """What a bus bar leaves to the chargers below. Behind what is fed in nobody sees the base load
-    on it, so that counts at its worst."""
-    return max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase])
 
 
 cdef inline int64_t stubborn_after() noexcept nogil:

@@ -197,7 +197,7 @@ def test_it_lowers_nothing_below_what_may_never_be_paused() -> None:
 
 
 def test_a_silent_one_takes_its_own_part_of_the_phase_and_no_more() -> None:
-    """It may be drawing 32 A, which is more than the limit: caps count that. Nobody stops for it."""
+    """It may be drawing 32 A, more than the limit: caps count that. Nobody stops for it."""
     one = street(*[row(L1, fallback_ma=32_000)] * 3)
     one.live(60)
     assert one.orders() == [6600] * 3

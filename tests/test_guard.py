@@ -352,8 +352,8 @@ def test_shedding_too_little_is_no_shedding() -> None:
 
 def test_an_order_on_its_way_is_credited_but_not_for_ever() -> None:
     it = over()
-    it.passes({0: 10_000, 1: 10_000})
-    it.live(3)  # nobody obeys yet
+    it.passes({1: 0})
+    it.live(3)  # it does not obey yet
     for _ in range(40):
         verdict = it.step()
         if verdict is not None and verdict.disputes:
@@ -361,6 +361,8 @@ def test_an_order_on_its_way_is_credited_but_not_for_ever() -> None:
     else:
         raise AssertionError("credited for ever")
     assert verdict.disputes[0].rule == "not_shed"
+    assert verdict.bound_ma[0] is not None
+    assert verdict.bound_ma[0] < 20_000  # the other one is lowered in its place
 
 
 def test_nothing_rises_below_a_circuit_that_is_over() -> None:
@@ -395,6 +397,15 @@ def test_blind_must_fit_as_ordered() -> None:
             it.passes({0: 0})
         else:
             assert it.disputed({})[0] == "not_shed"  # 40 + 12 of 50
+
+
+def test_who_does_not_obey_is_escalated_against_and_no_decision_is_wrong_for_it() -> None:
+    """Nobody knows that it would help to lower him further: that has its own steps and times."""
+    it = over()
+    it.passes({0: 0, 1: 10_000})
+    it.reports_of(0, 0, 0)
+    it.shows(0, 60_000)  # the other one draws its 20 A, and 40 A are somebody else's
+    it.live(10)
 
 
 # --- caps --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from controller.proof import Finding, Line, prove
 from controller.site import DocumentError, operated
 from tests.documents import charger, problems, source
 from tests.documents import site as documents_site
-from tests.door import Door, kernel_of
+from tests.door import Door, charger_row, kernel_of
 from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Slot, flat
 from tests.oracle.story import PEACE, SWITCHED, TROUBLE, tell
 from tests.test_rules import Bench
@@ -193,7 +193,7 @@ def test_replug_that_was_paused_waits_like_anybody_else() -> None:
     ],
 )
 def test_a_never_without_a_setpoint_is_refused(row: dict[str, int], why: str) -> None:
-    known = Charger(0, (0, 1, 2), may_pause=2)._asdict() | row
+    known = charger_row(Charger(0, (0, 1, 2), may_pause=2))._asdict() | row
     with pytest.raises(ValueError, match=why):
         Kernel(
             [CircuitRow(-1, flat(1), flat(0))],

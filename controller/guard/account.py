@@ -358,15 +358,19 @@ class Account:
                     continue
                 told_ma = max(draw)
                 if charger.order_ma is not None and not charger.silent(self.now_ns):
-                    told_ma = charger.told_ma(charger.order_ma)
-                    if self.now_ns - charger.changed_ns > charger.shows_ns + SLOW_NS:
-                        told_ma = max(told_ma, charger.beyond_ma())
+                    told_ma = max(charger.told_ma(charger.order_ma), self._disobeyed_ma(charger))
                 for phase in charger.used:
                     total[phase] += min(draw[phase], told_ma)
             self._ordereds[circuit] = total
         return self._ordereds[circuit]
 
+    def _disobeyed_ma(self, charger: ChargerBelief) -> int:
+        """What it draws beyond its order, long after it should have followed it; else 0."""
+        late = self.now_ns - charger.changed_ns > charger.shows_ns + SLOW_NS
+        return charger.beyond_ma() if late else 0
+
     def can_be_shed(self, index: int, phase: int) -> bool:
+        """Whether to lower it would help. Of who disobeys nobody knows: he is escalated against."""
         charger = self.chargers[index]
         return (
             (charger.order_ma or 0) > charger.least_ma
@@ -374,6 +378,7 @@ class Account:
             and not charger.silent(self.now_ns)
             and self.draw(index)[phase] > charger.row.standby_ma
             and not charger.elsewhere(phase)
+            and not self._disobeyed_ma(charger)
         )
 
     def credits(self, circuit: int, phase: int) -> int:

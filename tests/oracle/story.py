@@ -14,6 +14,7 @@ from tests.oracle.site import (
     with_bounds,
     with_contactors,
     with_pauses,
+    with_watts,
 )
 from tests.oracle.world import World
 
@@ -33,6 +34,7 @@ def tell(
     contactors: bool = False,
     pauses: bool = False,
     bounded: bool = False,
+    watts: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
@@ -43,6 +45,8 @@ def tell(
         site = with_contactors(rng, site)
     if pauses:
         site = with_pauses(rng, site)
+    if watts:
+        site = with_watts(rng, site)
     world = World(site, open_port, seed)
     world.steps = 2
     for index, row in enumerate(site.chargers):
@@ -92,6 +96,8 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         slot = rng.randrange(len(site.slots))
         ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
         world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
+    elif kind == "voltage":
+        world.voltage(rng.choice([900_000, 950_000, 1_000_000, 1_100_000]))
     else:
         _break(world, rng, kind, charger)
 
