@@ -310,8 +310,11 @@ class World:
         self._restart(event)
 
     def _power_back(self) -> None:
+        """An enforcer that is there already finds them at their power-on currents."""
         for index in range(len(self.chargers)):
             self.plant.set_supply(index, True)
+            if self.enforcer is not None:
+                self.judge.charger_ill(index, self.now_ns)
 
     def _stall(self, event: Table) -> None:
         for_ns = nanoseconds(event["for_s"])
