@@ -11,10 +11,10 @@ from cext.contactors cimport give_up_closing, lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
 from cext.latch cimport hold_latched, name_latched, stays_down
-from cext.orders cimport order
+from cext.orders cimport order, worth_a_write
 from cext.probe cimport probe
 from cext.reclose cimport reclose
-from cext.rise cimport rise, worth_a_write
+from cext.rise cimport rise
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.targets cimport to_step
 from cext.types cimport RULE_CALM, RULE_IDLE, RULE_NO_VEHICLE, Charger, World

@@ -120,8 +120,9 @@ cdef struct Circuit:
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
-    int64_t hurry  # of this tick: the least time to clear of what is exceeded
-    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t over_since  # without pause above its rating and the margin; 0: it is not
+    int64_t clear_by  # of this tick: when what is exceeded has to be gone, hard caps alone
+    int64_t pause_by  # of this tick: the same with economic limits
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
     int64_t looked_at  # when that was last looked at
@@ -312,6 +313,7 @@ cdef struct Slot:
     int32_t limit[GRID_PHASES]
     int64_t limit_until
     int64_t alive_until
+    int64_t over_since  # its circuit is above its cap and the margin without pause; 0: it is not
     # of this tick
     int32_t state
     int32_t asks  # it asks for a cap now
