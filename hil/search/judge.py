@@ -134,6 +134,8 @@ class Judge:
         it draws on those what it was permitted on the others."""
         row = self.site.chargers[charger]
         offered_ma = self.plant.charger(charger).offered_ma
+        if row.watts is not None:
+            offered_ma = row.draw_ma(offered_ma)
         first, second, third = (offered_ma if phase in row.phases else 0 for phase in range(3))
         for index in self.tree.paths[charger]:
             more_ns = row.poll_ns + row.facts.lag_ns
@@ -214,8 +216,9 @@ class Judge:
 
     def _may_draw(self, charger: int) -> int:
         """What a vehicle there draws, or is about to."""
-        state = self.plant.charger(charger)
-        return max(*state.current_ma, state.offered_ma)
+        state, row = self.plant.charger(charger), self.site.chargers[charger]
+        offered_ma = state.offered_ma if row.watts is None else row.draw_ma(state.offered_ma)
+        return max(*state.current_ma, offered_ma)
 
     def watch_ill(self) -> None:
         """What an ill charger does by itself drives its circuits up."""
