@@ -71,6 +71,7 @@ class Judge:
         self._drawn_ma = [0] * len(site.chargers)
         self._index = {charger.id: i for i, charger in enumerate(site.chargers)}
         self._welded_ns = [0] * len(site.chargers)
+        self._moved_ns = [-(1 << 62)] * len(site.chargers)
         self._dead_ns = 0
         self._seen_ns = -1  # the plant's time when last looked at
 
@@ -94,12 +95,18 @@ class Judge:
         self.plant.set_bounds(index, circuit.sum_ma, busbar_ma, circuit.credit_export)
         return busbar_ma is not None or circuit.sum_ma is not None
 
+    def moved(self, charger: int) -> None:
+        """Its order has changed."""
+        self._moved_ns[charger] = self.now_ns
+
     # What happens
 
     def cause(self, circuit: int, size_ma: Flow = NOTHING, more_ns: int = 0) -> None:
         """Something outside drives a circuit up; its answer may take the declared time."""
         stand, bound = self._stands[circuit], self.bounds[circuit]
         for_ns = bound.react_ns + more_ns
+        if any(self._moved_ns[i] > self.now_ns - bound.react_ns for i in self.tree.below[circuit]):
+            for_ns += bound.react_ns  # what is under way is counted on, and may be less than that
         if any(self._ill_ns[i] > self.now_ns for i in self.tree.below[circuit]):
             for_ns += bound.ill_ns
         if stand.ill_ns > self.now_ns:
