@@ -36,10 +36,13 @@ class Judge(Protocol):
     ) -> None: ...
 
 
+MakeJudge = Callable[[Tables], Judge]
+
+
 class Gate:
     """Of one document. Follows its kernel's tap; used from the I/O thread only."""
 
-    def __init__(self, tables: Tables, make: Callable[[Tables], Judge] = Guard) -> None:
+    def __init__(self, tables: Tables, make: MakeJudge = Guard) -> None:
         self._tables = tables
         self._make = make
         self._judge = make(tables)

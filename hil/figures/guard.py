@@ -98,8 +98,8 @@ FIGURES = (
         field="guard_ms",
         unit="ms by what",
         must=Must("≤", {"piece": 4, "whole": 60}),
-        how=f"the guard in the loop, {CHARGERS} chargers that all reported: its longest piece (orders "
-        "go out after each), and all that a decision with changed orders takes (median); "
+        how=f"the guard in the loop, with {CHARGERS} chargers that have all told: its longest "
+        "piece, after which orders go out, and all that a decision with changed orders takes (median); "
         "processor time of the thread",
         measure=guard_ms,
     ),
