@@ -16,6 +16,7 @@ from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
+from controller.guard.account import Maps
 from controller.guard.gate import Gate, MakeJudge
 from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
@@ -133,7 +134,7 @@ class VirtualEnforcer:
         disputed: Callable[[Verdict], None] | None = None,
         judge: MakeJudge | None = None,
     ) -> None:
-        tables = Tables.of(site)
+        tables = self._tables = Tables.of(site)
         self._gate = None if judge is None else Gate(tables, judge)
         self.clock = VirtualClock(now_ns)
         self.kernel = tables.build_kernel()
@@ -160,8 +161,7 @@ class VirtualEnforcer:
         if self._guard is not None:
             self._tap.follow(self._hear)
         if self._gate is not None:
-            self._tap.follow(self._gate.take)
-            self._gate.on_verdict(self._judged)
+            self._keep_gate(self._gate)
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
@@ -185,6 +185,28 @@ class VirtualEnforcer:
     def run_until(self, until_ns: int) -> None:
         self.agenda.run_until(until_ns)
 
+    def switch(self, site: Site) -> None:
+        """Another document of the very same devices: what it says of them goes on in its kernel."""
+        before, self._tables = self._tables, Tables.of(site)
+        kernel = self._tables.build_kernel()
+        stays = _stays(before, self._tables)
+        if self._gate is not None or self._guard is not None:
+            self._tap.drain()  # what the old kernel heard, the old guard hears
+        kernel.adopt(self.kernel, **stays._asdict())
+        self.kernel = kernel
+        self.image.switch(self._tables, kernel, stays.sources)
+        self.limits.switch(sources_of(site, self._tables), kernel)
+        self.agenda.switch(kernel)
+        self._tap = Tap(kernel)
+        if self._guard is not None:
+            guard = Guard(self._tables)
+            guard.adopt(self._guard, stays)
+            self._guard = guard
+            self._tap.follow(self._hear)
+        if self._gate is not None:
+            self._keep_gate(self._gate, stays)
+        self.tick_early()
+
     @property
     def setpoint_writes(self) -> int:
         return self.agenda.setpoint_writes
@@ -204,6 +226,16 @@ class VirtualEnforcer:
             begin_ns,
         )
         self.image.on_change(charger.id, partial(self.agenda.wake, index))
+
+    def _keep_gate(self, gate: Gate, stays: Maps | None = None) -> None:
+        """That of a document before goes on in a new one, with what `stays`."""
+        if stays is not None:
+            before, gate = gate, gate.for_tables(self._tables)
+            gate.adopt(before, stays)
+            self.image.guard_by(gate)
+        self._gate = gate
+        self._tap.follow(gate.take)
+        gate.on_verdict(self._judged)
 
     def _hear(self, records: Sequence[Record]) -> None:
         assert self._guard is not None
@@ -321,6 +353,18 @@ class _ContactorLoop:
     def _obey(self) -> None:
         order = self._enforcer.image.contactor_order(self._id)
         self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
+
+
+def _stays(before: Tables, after: Tables) -> Maps:
+    """Devices and circuits are the same; the operator's own limits may come and go."""
+    same = (
+        (before.circuit_index, after.circuit_index),
+        (before.source_index, after.source_index),
+        (before.charger_index, after.charger_index),
+        (before.slot_index, after.slot_index),
+        (before.contactor_index, after.contactor_index),
+    )
+    return Maps(*({now: old[id_] for id_, now in new.items() if id_ in old} for old, new in same))
 
 
 def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:

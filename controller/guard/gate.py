@@ -62,6 +62,10 @@ class Gate:
         """`told` hears of every verdict."""
         self._told = told
 
+    def for_tables(self, tables: Tables) -> Gate:
+        """Another document's, with the same kind of guard; it has adopted nothing yet."""
+        return Gate(tables, self._make)
+
     def adopt(self, old: Gate, maps: Maps) -> None:
         """Another document: what stays goes on as it was."""
         self.tick, self.at_ns = old.tick, old.at_ns

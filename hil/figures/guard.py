@@ -99,8 +99,8 @@ FIGURES = (
         unit="ms by what",
         must=Must("≤", {"piece": 4, "whole": 60}),
         how=f"the guard in the loop, with {CHARGERS} chargers that have all told: its longest "
-        "piece, after which orders go out, and all that a decision with changed orders takes (median); "
-        "processor time of the thread",
+        "piece, after which orders go out, and all that a decision with changed orders takes "
+        "(median); processor time of the thread",
         measure=guard_ms,
     ),
 )
