@@ -23,7 +23,7 @@ from controller.image import Image, MeterReading
 from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site
-from controller.tables import Tables
+from controller.tables import OPERATOR, Tables
 from controller.tap import Tap
 from controller.units import PPM
 from controller.virtual_charger import VirtualCharger
@@ -356,12 +356,12 @@ class _ContactorLoop:
 
 
 def _stays(before: Tables, after: Tables) -> Maps:
-    """Devices and circuits are the same; the operator's own limits may come and go."""
+    """Devices and circuits are the same; the operator's own limits are as the new one says."""
     same = (
         (before.circuit_index, after.circuit_index),
         (before.source_index, after.source_index),
         (before.charger_index, after.charger_index),
-        (before.slot_index, after.slot_index),
+        ({i: at for i, at in before.slot_index.items() if OPERATOR not in i}, after.slot_index),
         (before.contactor_index, after.contactor_index),
     )
     return Maps(*({now: old[id_] for id_, now in new.items() if id_ in old} for old, new in same))
