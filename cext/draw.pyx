@@ -284,6 +284,8 @@ cdef void count_draw(World* world) noexcept nogil:
             circuit.credit[phase] = 0
             circuit.may_shed[phase] = 0
             circuit.quick_shed[phase] = 0
+            circuit.vouched[phase] = 0
+            circuit.vouched_hi[phase] = 0
             circuit.slow_hi[phase] = 0
             circuit.suspect_draw[phase] = 0
     for i in range(world.chargers_n):
@@ -339,6 +341,8 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
     if not charger.started:
+            circuit.vouched[phase] += hi[phase]
+            circuit.vouched_hi[phase] += charger.draw_hi[phase]
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
     for phase in range(GRID_PHASES):

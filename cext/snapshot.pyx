@@ -226,7 +226,9 @@ cdef bint is_sound(const World* world) noexcept nogil:
             return False
         if world.filler.parent[i] != world.circuits[i].parent:
             return False
-        if not whole_ring(&world.circuits[i].drawn):
+        if not whole_ring(&world.circuits[i].drawn) or not whole_ring(&world.circuits[i].shown):
+            return False
+        if not whole_ring(&world.circuits[i].unvouched):
             return False
         if not whole_breaker(&world.breakers[i]):
             return False

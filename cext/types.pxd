@@ -133,9 +133,6 @@ cdef struct Circuit:
     int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
     int64_t base_hi[ROWS]
     int64_t base_lo[GRID_PHASES]
-    int64_t judged_at  # the last reading held against the declared worst case
-    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
-    int64_t proved[GRID_PHASES]  # the least that they proved
     int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
@@ -144,6 +141,11 @@ cdef struct Circuit:
     int64_t credit[ROWS]
     int64_t excess[ROWS]
     int32_t beyond_control
+    int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
+    int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
+    Ring unvouched  # upper ends of late of the others
+    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
+    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
     int64_t hurry  # of this tick: the least time to clear of what is exceeded
@@ -185,6 +187,9 @@ cdef struct Charger:
     int32_t circuit
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
     int32_t summed  # some circuit bounds what its phases carry together
+    int64_t judged_at  # the last reading held against the declared worst case
+    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
+    int64_t proved[GRID_PHASES]  # the least that they proved
     int32_t alone  # one more than the phase on which its car draws alone; 0: not as far as known
     int32_t minimum
     int32_t maximum

@@ -19,6 +19,7 @@ from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
 TROUBLE = (*PEACE, "meter", "distrust", "prove", "silence", "power", "restart")
+UNDECLARED = (*PEACE, "more", "more", "meter", "meter", "distrust")
 SWITCHED = (*PEACE, "silence", "stubborn", "squeeze", "squeeze", "squeeze", "weld", "meter")
 FOR_EVER_S = 1e6
 
@@ -74,7 +75,7 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
     if kind == "base":
         circuit = rng.randrange(len(site.circuits))
         own, room = world.depot.own_base[circuit], world.depot.room(circuit)
-        more = [rng.randint(-has, free) for has, free in zip(own, room, strict=True)]
+        more = [rng.randint(-has, max(free, -has)) for has, free in zip(own, room, strict=True)]
         world.add_base(circuit, (more[0], more[1], more[2]))
     elif kind == "sun":
         fed = rng.choice([0, rng.randrange(40_000), rng.randrange(120_000)])
@@ -101,6 +102,9 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
     site = world.site
     if kind == "meter":
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
+    elif kind == "more":
+        circuit = rng.randrange(len(site.circuits))
+        world.lie(circuit, flat(rng.randint(1000, 40_000 + site.circuits[circuit].rating_ma[0])))
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
     elif kind == "prove":
