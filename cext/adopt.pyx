@@ -275,6 +275,7 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.same_since = charger.same_since
     to.frozen = charger.frozen
     to.probing = charger.probing
+    to.stood = charger.stood
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
@@ -344,7 +345,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.ring.count = 0
     to.ring.newest = 0
     forget_phases(to)
-    to.same_since = to.frozen = to.probing = 0
+    to.same_since = to.frozen = to.probing = to.stood = 0
 
 
 cdef void refit(World* world) noexcept nogil:

@@ -20,6 +20,7 @@ from cext.types cimport (
     Why,
     World,
     in_date,
+    tells_draw,
 )
 
 cdef enum:
@@ -224,7 +225,7 @@ cdef void note_loss(Charger* charger, const Contactor* contactor) noexcept nogil
     """What stops flowing now, at the most: a reading above goes on showing it for a while."""
     cdef int32_t phase
     charger.parting = contactor.opens
-    charger.parted_known = charger.fresh and charger.current_known
+    charger.parted_known = tells_draw(charger)
     for phase in range(GRID_PHASES):
         charger.parted_ma[phase] = charger.draw_hi[phase]
         if charger.parted_known:

@@ -10,6 +10,7 @@ from cext.types cimport (
     VEHICLE_E,
     VEHICLE_F,
     Charger,
+    tells_draw,
 )
 
 cdef enum:
@@ -68,7 +69,7 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     charger.demand = charger.maximum
     if not charger.current_known:
         return
-    if charger.frozen:  # what it shows is no reason to give its share to others
+    if not tells_draw(charger):  # what it shows is no reason to give its share to others
         charger.idle = 0
         return
     most = peak(charger, now)

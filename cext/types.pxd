@@ -32,6 +32,12 @@ cdef enum:
     PROOF_GIVEN = 1
     PROOF_MISSING = 2
 
+# What reports that nothing can try are good for yet.
+cdef enum:
+    STOOD_NOT = 0
+    STOOD_AT_LEAST = 1  # it draws all that it may: its draw is believed, its phases are not free
+    STOOD_BELOW = 2  # it may draw more than it shows: nothing is believed
+
 # rows.Pause
 cdef enum:
     PAUSE_YES = 0
@@ -135,17 +141,17 @@ cdef struct Circuit:
     int64_t base_lo[GRID_PHASES]
     int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
+    int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
+    int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
+    Ring unvouched  # upper ends of late of the others
+    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
+    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
     int64_t credit[ROWS]
     int64_t excess[ROWS]
     int32_t beyond_control
-    int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
-    int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
-    Ring unvouched  # upper ends of late of the others
-    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
-    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
     int64_t hurry  # of this tick: the least time to clear of what is exceeded
@@ -181,15 +187,15 @@ cdef struct Source:
     int64_t at
     int32_t known
     int32_t reading[GRID_PHASES]
+    int64_t judged_at  # the last reading held against the declared worst case
+    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
+    int64_t proved[GRID_PHASES]  # the least that they proved
     Ring ring
 
 cdef struct Charger:
     int32_t circuit
     int32_t wired[GRID_PHASES]  # 1 where it draws from that grid phase
     int32_t summed  # some circuit bounds what its phases carry together
-    int64_t judged_at  # the last reading held against the declared worst case
-    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
-    int64_t proved[GRID_PHASES]  # the least that they proved
     int32_t alone  # one more than the phase on which its car draws alone; 0: not as far as known
     int32_t minimum
     int32_t maximum
@@ -268,6 +274,7 @@ cdef struct Charger:
     int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
     int32_t frozen  # though it was told to draw less
     int32_t probing  # it is told a little less, to see whether its reports move
+    int32_t stood  # STOOD_…: they have for too long, and nothing it may be told would move them
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
     int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long
@@ -431,6 +438,14 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
+
+
+cdef inline bint tells_draw(const Charger* charger) noexcept nogil:
+    """Whether its reports are numbers: in date, measured, and not standing still."""
+    return (
+        charger.fresh and charger.current_known and not charger.frozen
+        and charger.stood != STOOD_BELOW
+    )
 
 
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
