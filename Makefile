@@ -48,11 +48,12 @@ gateway: build ## all stories on the installed product under a real systemd; STO
 
 HOURS ?= 50
 SEED ?= 1
+JOBS ?= $(shell nproc)
 searched: build
 	@$(PYTHON) -m hil search --hours 50 --seed 1
 
-search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=…
-	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED)
+search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
+	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)
 
 mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some
 	@$(PYTHON) -m hil mutants $(MUTANTS)

@@ -257,6 +257,8 @@ cdef bint rewired(const Charger* to, const Charger* charger) noexcept nogil:
     for phase in range(GRID_PHASES):
         if to.wired[phase] != charger.wired[phase]:
             return True
+    if to.error_ppm != charger.error_ppm:
+        return True
     return to.metered != charger.metered or to.error != charger.error
 
 

@@ -15,7 +15,14 @@ charges or was stopped.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.draw cimport (
+    least_draw,
+    obeys,
+    ordered_draw,
+    proving,
+    setpoint_for,
+    worst_draw,
+)
 from cext.pause cimport ALWAYS, pause_rank
 from cext.ring cimport ring_span
 from cext.shares cimport fill
@@ -114,7 +121,7 @@ cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
         if not lifts(charger, phase):
             continue
         most = worst_draw(charger, charger.target) if told else ordered[phase]
-        least = min(max(0, lo[phase] - charger.error), most) if known else 0
+        least = min(least_draw(charger, lo[phase]), most) if known else 0
         node = charger.circuit
         while node >= 0:
             world.circuits[node].uneven_hi[phase] += most

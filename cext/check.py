@@ -27,6 +27,8 @@ MOST_STEPS = 40  # CURVE_STEPS in cext/types.pxd
 MOST_WEIGHT = 1000
 MOST_RANK = 100  # of a class
 MOST_ROWS = 100_000
+MOST_TOLERANCE_PPM = 6_000_000  # of one commanded in watts; its worst draw still fits int32
+MOST_ERROR_PPM = 1_000_000  # then a report proves nothing
 MOST_CONTACTORS = 1000
 
 
@@ -169,7 +171,8 @@ def _charger_problems(where: str, charger: ChargerRow, circuits: int) -> Iterato
     yield from _times(where, charger, "write_gap_ns", "confirm_gap_ns")
     yield from _range(where, "resolution_ma", charger.resolution_ma, 1, MOST_MA)
     yield from _range(where, "step_ma", charger.step_ma, 1, MOST_MA)
-    yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, 1_000_000)
+    yield from _range(where, "tolerance_ppm", charger.tolerance_ppm, 0, MOST_TOLERANCE_PPM)
+    yield from _range(where, "error_ppm", charger.error_ppm, 0, MOST_ERROR_PPM)
     yield from _range(where, "weight", charger.weight, 1, MOST_WEIGHT)
     yield from _range(where, "class_rank", charger.class_rank, 0, MOST_RANK)
     yield from _times(where, charger, "min_on_ns", "min_off_ns")

@@ -1,8 +1,13 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
-"""What a charger can use: all it may have, or what it drew lately plus a margin to grow into."""
+"""What a charger can use: all it may have, or what it drew lately plus a margin to grow into.
+
+The margin is no less than the charger's tolerance: one commanded in watts draws less than its
+setpoint while the voltage is high, and must not be held there for it.
+"""
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.draw cimport more
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -63,6 +68,7 @@ cdef bint waits(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
 cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
     """Sets `demand` in mA of setpoint, and `idle` where it is offered current and draws none."""
     cdef int32_t most
+    cdef int64_t grows
     charger.demand = 0
     if not charger.fresh or charger.vehicle in (VEHICLE_A, VEHICLE_E, VEHICLE_F):
         return
@@ -73,6 +79,7 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
         charger.idle = 0
         return
     most = peak(charger, now)
+    grows = max(<int64_t>GROW_MA, more(most, charger.tolerance_ppm) - most)
     if not waits(charger, now, turn):
         if now < charger.grace_until:
             return
@@ -80,4 +87,4 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
         charger.idle_turn = turn
         if not charger.idle:
             charger.offers = 0
-    charger.demand = min(charger.maximum, max(charger.minimum, most + <int32_t>GROW_MA))
+    charger.demand = <int32_t>min(<int64_t>charger.maximum, max(<int64_t>charger.minimum, most + grows))

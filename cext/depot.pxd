@@ -43,6 +43,9 @@ cdef struct Station:
     int32_t obeys
     int32_t dark  # its supply is cut elsewhere
     int32_t current_ma  # on each phase in use
+    int32_t draws_ppm  # of one commanded in watts: its current at nominal voltage, of the pull
+    int32_t shows_ppm  # it reports its power: so much of its current, at nominal voltage
+    int32_t pull_ma  # what its vehicle takes of the offer: the current itself, or its power
     int32_t told_ma  # what it says of that; -1: the truth
     int32_t in_use  # phases
     int64_t settled_at  # energy is counted up to here
@@ -68,9 +71,16 @@ cdef struct Node:
     int64_t noise_now[TERMINALS]
     uint64_t random
     int64_t load_ma[TERMINALS]
+    int64_t drawn_ma[TERMINALS]  # of that, by the chargers below
     int64_t cap_ma[TERMINALS]
     int64_t worst_ma
     int64_t above_ma[TERMINALS]  # the highest above the cap since the mark; negative: never above
+    int32_t bounded  # by more than its caps: by what follows
+    int32_t nets  # what a phase exports takes something off the sum of all three
+    int64_t together_ma  # what the three phases may carry together
+    int64_t busbar_ma[TERMINALS]  # what the chargers below may draw
+    int64_t together_above_ma  # likewise the highest since the mark
+    int64_t busbar_above_ma[TERMINALS]
     int64_t over_for  # steps without pause above the cap, now
     int64_t marked_over_for  # of these, since the mark
     int64_t longest
@@ -92,15 +102,20 @@ cdef struct Depot:
     int32_t stations_n
     int64_t now
     int64_t tolerance_ma
+    int64_t voltage_ppm  # of nominal
 
 cdef void add_load(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noexcept nogil
 cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil
 cdef void offer(Station* station, int32_t ma, int64_t now) noexcept nogil
 cdef void greet(Station* station, int64_t now) noexcept nogil
 cdef void tell(Station* station, int32_t ma, int64_t now) noexcept nogil
+cdef void bend(Depot* depot, int32_t voltage_ppm) noexcept nogil
+cdef int32_t drawn_ma(const Station* station, int32_t terminal) noexcept nogil
+cdef int32_t told_ma(const Depot* depot, const Station* station, int32_t terminal) noexcept nogil
 cdef void stop(Depot* depot, Station* station) noexcept nogil
 cdef void power_up(Station* station, int64_t now) noexcept nogil
 cdef void count_supply(Depot* depot, Station* station, bint closed) noexcept nogil
 cdef void throw_switch(Depot* depot, Switch* switch) noexcept nogil
 cdef void update(Depot* depot, Station* station) noexcept nogil
 cdef void run(Depot* depot, int64_t until) noexcept nogil
+cdef int32_t shown_state(const Station* station) noexcept nogil

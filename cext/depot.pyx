@@ -6,9 +6,11 @@ is counted when something about it changes. Energy is kept as current times step
 that every milliwatt-hour is exact.
 """
 
-from cext.rows import NEVER_NS, NO_PHASE
+from cext.rows import NEVER_NS, NO_PHASE, Vehicle
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from cext.watched cimport watch
 
 cdef enum:
     LEAST_OFFER_MA = 6000  # below it a vehicle stops (IEC 61851-1)
@@ -17,6 +19,9 @@ cdef enum:
 
 cdef int64_t NEVER = NEVER_NS
 cdef int32_t UNWIRED = NO_PHASE
+cdef int32_t NO_VEHICLE = Vehicle.A
+cdef int32_t CONNECTED = Vehicle.B
+cdef int32_t CHARGING = Vehicle.C
 
 
 # Loads ---------------------------------------------------------------------------------
@@ -49,22 +54,6 @@ cdef void new_noise(Depot* depot, int32_t circuit) noexcept nogil:
         add_load(depot, circuit, phase, noise - node.noise_now[phase])
         node.noise_now[phase] = noise
         bits >>= 21
-
-
-cdef void watch_cap(Node* node, int64_t tolerance_ma) noexcept nogil:
-    cdef int64_t excess = -NEVER, above
-    cdef int32_t phase
-    for phase in range(TERMINALS):
-        above = node.load_ma[phase] - node.cap_ma[phase]
-        node.above_ma[phase] = max(node.above_ma[phase], above)
-        excess = max(excess, above)
-    node.worst_ma = max(node.worst_ma, excess)
-    if excess <= tolerance_ma:
-        node.over_for = node.marked_over_for = 0
-        return
-    node.over_for += 1
-    node.marked_over_for += 1
-    node.longest = max(node.longest, node.marked_over_for)
 
 
 cdef int64_t by_chance(Node* node) noexcept nogil:
@@ -106,19 +95,61 @@ cdef void show(Node* node, int64_t now) noexcept nogil:
 # Chargers and vehicles -----------------------------------------------------------------
 
 
+cdef void add_draw(Depot* depot, int32_t circuit, int32_t phase, int64_t ma) noexcept nogil:
+    """A charger's current: load, and on the bus bars above however much is fed in there."""
+    add_load(depot, circuit, phase, ma)
+    while circuit >= 0:
+        depot.nodes[circuit].drawn_ma[phase] += ma
+        circuit = depot.nodes[circuit].parent
+
+
 cdef void set_current(Depot* depot, Station* station, int32_t ma) noexcept nogil:
     cdef int32_t terminal
     if ma == station.current_ma:
         return
     for terminal in range(station.car.terminals):
         if station.phase[terminal] != UNWIRED:
-            add_load(depot, station.circuit, station.phase[terminal], ma - station.current_ma)
+            add_draw(depot, station.circuit, station.phase[terminal], ma - station.current_ma)
     station.current_ma = ma
 
 
+cdef void take_power(Depot* depot, Station* station, int32_t pull_ma) noexcept nogil:
+    """Its vehicle takes so much of the offer: that many mA or, commanded in watts, the power of so
+    many at nominal voltage, whatever the voltage is."""
+    cdef int64_t ma = pull_ma
+    station.pull_ma = pull_ma
+    if station.draws_ppm:
+        ma = ma * station.draws_ppm // depot.voltage_ppm
+    set_current(depot, station, <int32_t>ma)
+
+
+cdef void bend(Depot* depot, int32_t voltage_ppm) noexcept nogil:
+    """The voltage changes: what is commanded in watts draws another current at once."""
+    cdef int32_t i
+    depot.voltage_ppm = voltage_ppm
+    for i in range(depot.stations_n):
+        take_power(depot, &depot.stations[i], depot.stations[i].pull_ma)
+
+
+cdef int32_t drawn_ma(const Station* station, int32_t terminal) noexcept nogil:
+    if terminal >= station.car.terminals or station.phase[terminal] == UNWIRED:
+        return 0
+    return station.current_ma
+
+
+cdef int32_t told_ma(const Depot* depot, const Station* station, int32_t terminal) noexcept nogil:
+    """The current at a terminal as the charger reports it."""
+    cdef int64_t ma = drawn_ma(station, terminal)
+    if station.told_ma >= 0 and terminal < station.car.terminals and station.car.plugged:
+        return station.told_ma if station.phase[terminal] != UNWIRED else 0
+    if station.shows_ppm:
+        ma = ma * depot.voltage_ppm // MILLION * station.shows_ppm // MILLION
+    return <int32_t>ma
+
+
 cdef void count_energy(Station* station, int64_t now) noexcept nogil:
-    station.delivered += (now - station.settled_at) * station.current_ma * station.in_use
-    station.car.wanted -= (now - station.settled_at) * station.current_ma * station.in_use
+    station.delivered += (now - station.settled_at) * station.pull_ma * station.in_use
+    station.car.wanted -= (now - station.settled_at) * station.pull_ma * station.in_use
     station.settled_at = now
 
 
@@ -187,14 +218,14 @@ cdef int32_t tapered(Guest* car, int32_t ma) noexcept nogil:
         LEAST_OFFER_MA + (car.max_ma - LEAST_OFFER_MA) * car.wanted // car.taper))
 
 
-cdef int32_t follow(Guest* car, int32_t current_ma, int64_t now) noexcept nogil:
+cdef int32_t follow(Guest* car, int32_t pull_ma, int64_t now) noexcept nogil:
     """The vehicle's current: a straight ramp to its wish, at once to 0 when full."""
     cdef int32_t to_ma = wish(car)
     if car.wanted <= 0 or not car.plugged:
         car.to_ma = 0
         return 0
     if to_ma != car.to_ma:
-        car.from_ma, car.to_ma, car.from_at = current_ma, to_ma, now
+        car.from_ma, car.to_ma, car.from_at = pull_ma, to_ma, now
     if now >= car.from_at + car.ramp:
         return tapered(car, to_ma)
     return tapered(car, <int32_t>(
@@ -205,7 +236,7 @@ cdef int64_t next_change(Station* station, int64_t now) noexcept nogil:
     """The first step at which something about this charger may be different."""
     cdef Guest* car = &station.car
     cdef int64_t at = NEVER
-    cdef int64_t per_step = <int64_t>station.current_ma * station.in_use
+    cdef int64_t per_step = <int64_t>station.pull_ma * station.in_use
     if station.deadline:
         at = station.deadline
     if car.pending:
@@ -224,7 +255,7 @@ cdef int64_t next_change(Station* station, int64_t now) noexcept nogil:
 cdef void stop(Depot* depot, Station* station) noexcept nogil:
     """The contactor opens: no current, and nothing the vehicle was told counts any more."""
     count_energy(station, depot.now)
-    set_current(depot, station, 0)
+    take_power(depot, station, 0)
     station.car.pending = station.car.seen_ma = station.car.to_ma = 0
     station.car.from_at = depot.now - station.car.ramp
     station.next_at = next_change(station, depot.now)
@@ -272,7 +303,7 @@ cdef void update(Depot* depot, Station* station) noexcept nogil:
         station.deadline = 0
         offer(station, station.fallback_ma, now)
     see_offers(&station.car, now)
-    set_current(depot, station, follow(&station.car, station.current_ma, now))
+    take_power(depot, station, follow(&station.car, station.pull_ma, now))
     station.next_at = next_change(station, now)
 
 
@@ -287,6 +318,13 @@ cdef void run(Depot* depot, int64_t until) noexcept nogil:
             if depot.nodes[i].noise_ma:
                 new_noise(depot, i)
         for i in range(depot.nodes_n):
-            watch_cap(&depot.nodes[i], depot.tolerance_ma)
+            watch(&depot.nodes[i], depot.tolerance_ma)
             if depot.nodes[i].past_ma != NULL:
                 show(&depot.nodes[i], depot.now)
+
+
+cdef int32_t shown_state(const Station* station) noexcept nogil:
+    """rows.Vehicle: none, connected or charging."""
+    if not station.car.plugged:
+        return NO_VEHICLE
+    return CHARGING if station.current_ma or station.car.to_ma else CONNECTED

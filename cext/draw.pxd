@@ -25,6 +25,16 @@ cdef inline int64_t more(int64_t ma, int64_t ppm) noexcept nogil:
     return ma + (ma * ppm + MILLION - 1) // MILLION
 
 
+cdef inline int64_t surely(const Charger* charger, int64_t told) noexcept nogil:
+    """What is left of a current it tells, or of a change, when it told too much of itself."""
+    return 2 * told - more(told, charger.error_ppm)
+
+
+cdef inline int64_t least_draw(const Charger* charger, int64_t told) noexcept nogil:
+    """The least that is drawn where it tells so much."""
+    return max(<int64_t>0, surely(charger, told) - charger.error)
+
+
 cdef inline int64_t worst_draw(const Charger* charger, int64_t setpoint) noexcept nogil:
     """The most a setpoint permits: tolerance, rounded up, and standby on top."""
     return more(setpoint, charger.tolerance_ppm) + charger.standby

@@ -340,8 +340,8 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
     if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
-            circuit.draw_lo[phase] += max(0, lo[phase] - charger.error)
-            circuit.vouched[phase] += hi[phase]
+            circuit.draw_lo[phase] += least_draw(charger, lo[phase])
+            circuit.vouched[phase] += 2 * <int64_t>hi[phase] - surely(charger, hi[phase])
             circuit.vouched_hi[phase] += charger.draw_hi[phase]
     if not charger.started:
         return
@@ -352,7 +352,9 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
             circuit.suspect_draw[phase] += stays
         else:
             stays = min(hi[phase], charger.order)
-            circuit.credit[phase] += max(0, min(<int64_t>hi[phase], recent) - charger.order)
+            circuit.credit[phase] += surely(
+                charger, max(<int64_t>0, min(<int64_t>hi[phase], recent) - charger.order)
+            )
             if stays < NOTHING_MA:
                 continue
             stays = max(<int64_t>0, stays - least_order(charger))

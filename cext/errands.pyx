@@ -11,7 +11,7 @@ from cext.rows import NO_PHASE
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
-from cext.depot cimport TERMINALS, Station
+from cext.depot cimport TERMINALS, Station, shown_state
 from cext.draw cimport take_report
 from cext.journal cimport KIND_PROVEN, note_pair, note_report
 from cext.plant cimport Plant
@@ -285,10 +285,10 @@ cdef class Errands(Agenda):
         pthread_mutex_lock(&self.kernel.lock)
         note_report(
             &self.kernel.world, who, at, station.offered_ma,
-            current if driver.metered else NULL, self.plant.shown_state(station), tick,
+            current if driver.metered else NULL, shown_state(station), tick,
         )
         take_report(charger, at, station.offered_ma, current if driver.metered else NULL,
-                    self.plant.shown_state(station), tick)
+                    shown_state(station), tick)
         if charger.proof != PROOF_NOT_ASKED:
             note_pair(&self.kernel.world, KIND_PROVEN, who, PROOF_NOT_ASKED)
             charger.proof = PROOF_NOT_ASKED

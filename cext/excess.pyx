@@ -24,6 +24,7 @@ from cext.types cimport (
     Why,
     World,
     bounds_of,
+    on_bar,
     rows_of,
 )
 
@@ -93,11 +94,11 @@ cdef int64_t load(const Circuit* circuit, int32_t row) noexcept nogil:
 
 
 cdef int64_t hard_cap(const Circuit* circuit, int32_t row) noexcept nogil:
-    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.hard_cap[row]
+    return on_bar(circuit, row - AT_BUSBAR) if row >= AT_BUSBAR else circuit.hard_cap[row]
 
 
 cdef int64_t soft_cap(const Circuit* circuit, int32_t row) noexcept nogil:
-    return circuit.busbar[row - AT_BUSBAR] if row >= AT_BUSBAR else circuit.cap[row]
+    return on_bar(circuit, row - AT_BUSBAR) if row >= AT_BUSBAR else circuit.cap[row]
 
 
 cdef int64_t margin(int64_t cap) noexcept nogil:

@@ -172,6 +172,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     world.paced = world.paced or charger.write_gap > 0
     charger.metered = row.metered
     charger.error = row.error_ma
+    charger.error_ppm = row.error_ppm
     charger.resolution = row.resolution_ma
     charger.lag = row.lag_ns
     charger.poll = row.poll_ns
@@ -189,6 +190,7 @@ cdef int lay_charger(World* world, Charger* charger, row) except -1:
     blame(world, &charger.bound, RULE_STARTING, -1, -1)
     charger.why = charger.bound
     charger.cause = charger.bound
+    blame(world, &charger.held, -1, -1, -1)
     return 0
 
 

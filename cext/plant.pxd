@@ -24,6 +24,4 @@ cdef class Plant:
     cdef void feed_one(self, Station* station) noexcept
     cdef bint speaks(self, Station* station) noexcept
     cdef object _energy_mwh(self, Station* station)
-    cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept
     cdef int32_t told(self, Station* station, int32_t terminal) noexcept
-    cdef int32_t shown_state(self, Station* station) noexcept

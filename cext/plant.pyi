@@ -34,6 +34,9 @@ class Plant:
     # what happens in the depot
     def set_base(self, circuit: int, base_ma: Phases, noise_ma: int = 0) -> None:
         """The circuit's own base load; what stands below it comes on top."""
+    def set_voltage(self, ppm: int) -> None:
+        """Of nominal, in the whole depot, at once: chargers that are commanded in watts draw the
+        more current the lower it is. Base loads are currents, and stay."""
     def plug(self, charger: int, car: Car) -> None:
         """A vehicle takes the place of whatever was plugged in."""
     def unplug(self, charger: int) -> None: ...
@@ -94,7 +97,18 @@ class Plant:
     def above(self, circuit: int) -> Phases:
         """The highest load above the cap of each phase since the last `mark()`, in inner steps;
         negative where it never was above."""
+    def set_bounds(
+        self,
+        circuit: int,
+        together_ma: int | None,
+        busbar_ma: Phases | None,
+        nets: bool = False,
+    ) -> None:
+        """What else may truly flow: on the three phases together, a phase that exports as nothing
+        unless it `nets`; and what the chargers below may draw on each. None: anything."""
+    def beyond(self, circuit: int) -> tuple[int, int, int, int]:
+        """As `above()`, against these bounds: together, then the bus bar of each phase."""
     def mark(self) -> None:
-        """Begins a new measuring window for `over()` and `above()` of every circuit."""
+        """Begins a new measuring window for `over()`, `above()` and `beyond()` of every circuit."""
     def offered_total_ma(self) -> int:
         """Σ of setpoints in force: for "nothing rose"."""

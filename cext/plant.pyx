@@ -10,50 +10,38 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from cext.depot cimport (
-    TERMINALS,
-    Depot,
-    Guest,
-    Node,
-    Station,
-    Switch,
+    TERMINALS, Depot, Guest, Node, Station, Switch,
     add_load,
+    bend,
     count_supply,
+    drawn_ma,
     greet,
     new_noise,
     offer,
     power_up,
     run,
+    shown_state,
     stop,
     tell,
     throw_switch,
+    told_ma,
     update,
 )
+from cext.watched cimport forget
+from cext.whole cimport long_whole, whole
 
 cdef enum:
     MOST_MA = 10_000_000
     MOST_GAIN_PPM = 500_000
+    MOST_DRAWS_PPM = 10_000_000  # times MOST_MA, by the least voltage, fits
+    LEAST_VOLTAGE_PPM = 500_000
+    MOST_VOLTAGE_PPM = 1_500_000
     MOST_PAST = 1 << 20  # steps a meter may lag
     MOST_EASY_UNIT = 1 << 20  # so much, times what is below MOST_EASY, fits
 
 cdef int64_t MOST_EASY = <int64_t>1 << 42
-cdef int32_t UNWIRED = NO_PHASE
-cdef int32_t NO_VEHICLE = Vehicle.A
-cdef int32_t CONNECTED = Vehicle.B
-cdef int32_t CHARGING = Vehicle.C
 cdef object VEHICLES = tuple(Vehicle)
 cdef object FEMTOJOULES_MWH = 3_600_000_000_000_000  # mA x mV x ns is femtojoules
-
-
-cdef int32_t whole(object value, object least, object most, str name) except? -1:
-    if not least <= value <= most:
-        raise ValueError(f"{name} is {value}, not within {least} and {most}")
-    return <int32_t>value
-
-
-cdef int64_t long_whole(object value, object most, str name) except -1:
-    if not 0 <= value <= most:
-        raise ValueError(f"{name} is {value}, not within 0 and {most}")
-    return <int64_t>value
 
 
 cdef class Plant:
@@ -68,6 +56,7 @@ cdef class Plant:
         common = gcd(self.energy_unit, FEMTOJOULES_MWH)
         self.unit_over = self.energy_unit // common
         self.unit_under = FEMTOJOULES_MWH // common
+        self.depot.voltage_ppm = 1_000_000
         self.depot.tolerance_ma = whole(tolerance_ma, 0, MOST_MA, "tolerance_ma")
         self.depot.nodes = <Node*>calloc(max(1, len(parents)), sizeof(Node))
         self.depot.stations = <Station*>calloc(max(1, len(chargers)), sizeof(Station))
@@ -94,9 +83,10 @@ cdef class Plant:
         node.parent = whole(parent, ROOT, i - 1, "parent")
         node.random = <uint64_t>((seed * 0x2545F4914F6CDD1D + i) & 0xFFFFFFFFFFFFFFFF)
         node.chance = ~node.random
+        node.together_above_ma = -NEVER_NS
         for phase in range(TERMINALS):
             node.cap_ma[phase] = NEVER_NS // 2
-            node.above_ma[phase] = -NEVER_NS
+            node.above_ma[phase] = node.busbar_above_ma[phase] = -NEVER_NS
         self.depot.nodes_n = i + 1
         return 0
 
@@ -111,6 +101,8 @@ cdef class Plant:
         station.fallback_ma = whole(charger.fallback_ma, 0, MOST_MA, "fallback_ma")
         station.watchdog = self._steps(charger.watchdog_ns)
         station.boot = self._steps(charger.boot_ns)
+        station.draws_ppm = whole(charger.draws_ppm, 0, MOST_DRAWS_PPM, "draws_ppm")
+        station.shows_ppm = whole(charger.shows_ppm, 0, MOST_DRAWS_PPM, "shows_ppm")
         station.obeys = 1
         station.told_ma = -1
         offer(station, station.power_on_ma, 0)
@@ -187,6 +179,10 @@ cdef class Plant:
             add_load(&self.depot, circuit, phase, ma - node.base_ma[phase])
             node.base_ma[phase] = ma
         new_noise(&self.depot, circuit)
+
+    def set_voltage(self, ppm):
+        """Of nominal, in the whole depot: what is commanded in watts draws other currents now."""
+        bend(&self.depot, whole(ppm, LEAST_VOLTAGE_PPM, MOST_VOLTAGE_PPM, "voltage_ppm"))
 
     def plug(self, charger, car):
         """A vehicle takes the place of whatever was plugged in."""
@@ -319,14 +315,14 @@ cdef class Plant:
         return tuple.__new__(PlantChargerState, (  # as the class does, without its frame
             station.offered_ma,
             valid,
-            (self._terminal(station, 0), self._terminal(station, 1), self._terminal(station, 2)),
-            VEHICLES[self.shown_state(station)],
+            (drawn_ma(station, 0), drawn_ma(station, 1), drawn_ma(station, 2)),
+            VEHICLES[shown_state(station)],
             self._energy_mwh(station),
         ))
 
     cdef object _energy_mwh(self, Station* station):
         cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t delivered = station.delivered + since * station.current_ma * station.in_use
+        cdef int64_t delivered = station.delivered + since * station.pull_ma * station.in_use
         if 0 <= delivered < MOST_EASY and self.unit_over < MOST_EASY_UNIT:
             return delivered * self.unit_over // self.unit_under  # never 0: it is a quotient
         return delivered * self.energy_unit // FEMTOJOULES_MWH
@@ -354,27 +350,13 @@ cdef class Plant:
         """What its vehicle still wants; 0 where there is none."""
         cdef Station* station = self._station(charger)
         cdef int64_t since = self.depot.now - station.settled_at
-        cdef int64_t wanted = station.car.wanted - since * station.current_ma * station.in_use
+        cdef int64_t wanted = station.car.wanted - since * station.pull_ma * station.in_use
         if not station.car.plugged or wanted <= 0:
             return 0
         return wanted * self.energy_unit // FEMTOJOULES_MWH
 
-    cdef int32_t _terminal(self, Station* station, int32_t terminal) noexcept:
-        cdef bint used = terminal < station.car.terminals and station.phase[terminal] != UNWIRED
-        return station.current_ma if used else 0
-
     cdef int32_t told(self, Station* station, int32_t terminal) noexcept:
-        """The current at a terminal as the charger reports it."""
-        cdef int32_t ma = self._terminal(station, terminal)
-        if station.told_ma < 0 or terminal >= station.car.terminals or not station.car.plugged:
-            return ma
-        return station.told_ma if station.phase[terminal] != UNWIRED else 0
-
-    cdef int32_t shown_state(self, Station* station) noexcept:
-        """rows.Vehicle: none, connected or charging."""
-        if not station.car.plugged:
-            return NO_VEHICLE
-        return CHARGING if station.current_ma or station.car.to_ma else CONNECTED
+        return told_ma(&self.depot, station, terminal)
 
     def set_meter(self, circuit, lag_ns, refresh_ns, sigma_ma=0, step_ma=1):
         """Currents reach the meter's registers `lag_ns` late, once every `refresh_ns`."""
@@ -428,14 +410,24 @@ cdef class Plant:
         cdef Node* node = self._node(circuit)
         return node.above_ma[0], node.above_ma[1], node.above_ma[2]
 
+    def set_bounds(self, circuit, together_ma, busbar_ma, nets=False):
+        cdef Node* node = self._node(circuit)
+        cdef int32_t phase
+        node.bounded, node.nets = 1, bool(nets)
+        node.together_ma = NEVER_NS // 2 if together_ma is None else long_whole(
+            together_ma, 3 * MOST_MA, "together_ma")
+        for phase in range(TERMINALS):
+            node.busbar_ma[phase] = NEVER_NS // 2 if busbar_ma is None else whole(
+                busbar_ma[phase], -MOST_MA, MOST_MA, "busbar_ma")
+
+    def beyond(self, circuit):
+        cdef Node* node = self._node(circuit)
+        return (node.together_above_ma, node.busbar_above_ma[0], node.busbar_above_ma[1],
+                node.busbar_above_ma[2])
+
     def mark(self):
-        """Begins a new measuring window for `over()` and `above()` of every circuit."""
-        cdef int32_t i, phase
-        for i in range(self.depot.nodes_n):
-            self.depot.nodes[i].worst_ma = 0
-            for phase in range(TERMINALS):
-                self.depot.nodes[i].above_ma[phase] = -NEVER_NS
-            self.depot.nodes[i].longest = self.depot.nodes[i].marked_over_for = 0
+        """Begins a new measuring window for `over()`, `above()` and `beyond()` of every circuit."""
+        forget(&self.depot)
 
     def offered_total_ma(self):
         """Σ of setpoints in force: for "nothing rose"."""

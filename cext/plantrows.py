@@ -15,6 +15,11 @@ class PlantCharger(NamedTuple):
     fallback_ma: int  # offered when the watchdog runs out
     watchdog_ns: int  # 0: keeps the last setpoint for ever
     boot_ns: int = 0  # with power again, it offers its power-on current, and answers later
+    # Commanded in watts: its power is what is set, so at nominal voltage it draws so much of its
+    # setpoint, and more while the voltage is lower. 0: commanded in amperes.
+    draws_ppm: int = 0
+    # It reports its power: so much of its current, at nominal voltage. 0: its current.
+    shows_ppm: int = 0
 
 
 class Car(NamedTuple):

@@ -26,6 +26,7 @@ from cext.types cimport (
     Why,
     World,
     bounds_of,
+    on_bar,
     rows_of,
 )
 
@@ -176,7 +177,7 @@ cdef bint is_crowded(const World* world, int32_t i, int32_t row) noexcept nogil:
     cdef const Circuit* circuit = &world.circuits[i]
     if row >= AT_BUSBAR:
         row -= AT_BUSBAR
-        return circuit.bar_wakes[row] > circuit.busbar[row]
+        return circuit.bar_wakes[row] > on_bar(circuit, row)
     if row == SUM and not circuit.summed:
         return False
     return (

@@ -29,6 +29,7 @@ from cext.types cimport (
     Why,
     World,
     bounds_of,
+    on_bar,
 )
 
 cdef enum:
@@ -151,7 +152,7 @@ cdef int64_t slack_for(
     """
     cdef int64_t free, slack, covered
     if row >= AT_BUSBAR:
-        return circuit.busbar[row - AT_BUSBAR] - circuit.draw_hi[row - AT_BUSBAR]
+        return on_bar(circuit, row - AT_BUSBAR) - circuit.draw_hi[row - AT_BUSBAR]
     free = circuit.cap[row] - circuit.draw_hi[row]
     slack = free - circuit.base_hi[row]
     covered = min(slack, free - worst_of(circuit, row))

@@ -106,7 +106,7 @@ class CircuitRow(NamedTuple):
     credit_export: bool = False
     clear_within_ns: int | None = None  # an excess of the rating is to be gone within this time
     base_step_ma: Phases | None = None  # largest step of base load; None: the declared worst case
-    busbar_ma: Phases | None = None  # what the chargers below draw never exceeds it
+    busbar_ma: Phases | None = None  # of the bar; chargers below have it less the worst base load
     sum_ma: int | None = None  # the three phases together: apparent power at nominal voltage
     imbalance_ma: int | None = None  # one-phase draw puts no phase further above another
     curve: CurveRow | None = None  # of what protects it; None: nobody said, and nothing is timed
@@ -155,6 +155,7 @@ class ChargerRow(NamedTuple):
     min_on_ns: int = 0  # once on, so long it has its minimum before all others
     min_off_ns: int = 0  # once off, so long it is not switched on again
     resolution_ma: int = 100  # the least change that its current reports show
+    error_ppm: int = 0  # so much of itself may a reported current be too high, beside the error
 
 
 class SlotRow(NamedTuple):

@@ -32,6 +32,7 @@ from cext.types cimport (
     Wish,
     World,
     bounds_of,
+    on_bar,
     rows_of,
     tells_draw,
 )
@@ -254,7 +255,7 @@ cdef void sum_ordered(World* world) noexcept nogil:
 
 cdef bint must_fall(const Circuit* circuit, int32_t row) noexcept nogil:
     if row >= AT_BUSBAR:
-        return circuit.ordered[row - AT_BUSBAR] > circuit.busbar[row - AT_BUSBAR]
+        return circuit.ordered[row - AT_BUSBAR] > on_bar(circuit, row - AT_BUSBAR)
     if row == SUM and not circuit.summed:
         return False
     if circuit.cap[row] < circuit.cap_before[row]:

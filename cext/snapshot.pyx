@@ -2,18 +2,19 @@
 """A kernel's state as bytes, and back: so that a replay can begin in the middle of a day.
 
 The state is everything that one ledger (cext/memory.pyx) holds but the journal, and the scalars of
-the world itself. It is copied whole under the kernel's lock. Pointers mean nothing elsewhere: where
-the kernel that takes a state over has one, it keeps its own.
+the world itself, as they are between two ticks. It is copied beside the ticks, and once more where
+one came in between, so that none waits for it. Pointers mean nothing elsewhere: where the kernel
+that takes a state over has one, it keeps its own. What else must not be believed, cext.sound knows.
 """
 
 from typing import NamedTuple
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
-from cext.breaker cimport CURVE_STEPS, PHASES, Breaker, full_image
 from cext.journal cimport journal_anew, journal_take, journal_used
 from cext.memory cimport Memory
+from cext.sound cimport Flaw, find_flaw
 from cext.tick cimport Kernel, pthread_mutex_lock, pthread_mutex_unlock
 from cext.types cimport (
     RING,
@@ -22,7 +23,6 @@ from cext.types cimport (
     Contactor,
     Event,
     Journal,
-    Ring,
     Sharer,
     Slot,
     Source,
@@ -35,10 +35,9 @@ cdef enum:
     WORD = 8
     LAYOUT = 12  # words before the pieces' lengths
     FORMAT = 1
+    TRIES = 3  # copies beside the ticks; then one while they wait
 
-
-cdef int64_t MOST_IMAGE = 64 * 64 * full_image()  # what the largest current comes to
-
+cdef int64_t WAITS = 1 << 16  # bytes of journal that one copy may be late by
 
 cdef extern from "Python.h":
     object PyBytes_FromStringAndSize(const char* start, Py_ssize_t count)
@@ -52,18 +51,45 @@ class Snapshot(NamedTuple):
 
 def snapshot(Kernel kernel not None):
     cdef World* world = &kernel.world
-    cdef int64_t used
-    state = PyBytes_FromStringAndSize(NULL, state_bytes(world))
-    journal = PyBytes_FromStringAndSize(NULL, world.journal.bytes)
+    cdef int64_t used, room, bytes_n = state_bytes(world)
+    cdef int32_t tried
+    cdef char* to_journal
+    state = PyBytes_FromStringAndSize(NULL, bytes_n)
     cdef char* to_state = PyBytes_AsString(state)
-    cdef char* to_journal = PyBytes_AsString(journal)
+    memset(to_state, 0, bytes_n)  # so that no tick waits for pages
     pthread_mutex_lock(&kernel.lock)
+    used = journal_used(world)
+    pthread_mutex_unlock(&kernel.lock)
+    room = min(used + WAITS, world.journal.bytes)
+    journal = PyBytes_FromStringAndSize(NULL, world.journal.bytes)
+    to_journal = PyBytes_AsString(journal)
+    memset(to_journal, 0, room)
+    for tried in range(TRIES):
+        if copied_between_ticks(kernel, to_state):
+            break
+    else:
+        pthread_mutex_lock(&kernel.lock)
+        save(world, to_state)
     used = journal_used(world)
     journal_take(world, to_journal, used)
     journal_anew(world)
-    save(world, to_state)
     pthread_mutex_unlock(&kernel.lock)
     return Snapshot(journal[:used], state)
+
+
+cdef bint copied_between_ticks(Kernel kernel, char* to) noexcept:
+    """Copies without the lock: the caller has the GIL, so nobody but a tick can change anything.
+    True, and the lock is held, where none did; else what was copied is nothing."""
+    cdef int64_t tick
+    pthread_mutex_lock(&kernel.lock)
+    tick = kernel.world.tick
+    pthread_mutex_unlock(&kernel.lock)
+    save(&kernel.world, to)
+    pthread_mutex_lock(&kernel.lock)
+    if tick == kernel.world.tick:
+        return True
+    pthread_mutex_unlock(&kernel.lock)
+    return False
 
 
 def restore(Kernel kernel not None, bytes state not None):
@@ -71,14 +97,25 @@ def restore(Kernel kernel not None, bytes state not None):
     cdef int64_t bytes_n = len(state)
     cdef const char* source = PyBytes_AsString(state)
     cdef World fresh = world[0]
-    cdef bint fits, sound = False
+    cdef Flaw flaw
+    cdef bint fits
     if world.circuits == NULL or world.tick != 0:
         raise ValueError("only a kernel that has not ticked yet takes a state over")
+    laid = PyBytes_FromStringAndSize(NULL, state_bytes(world))
+    marks = PyBytes_FromStringAndSize(NULL, world.chargers_n + 1)
+    flaw.what = NULL
+    flaw.index = -1
     pthread_mutex_lock(&kernel.lock)
     fits = bytes_n == state_bytes(world) and same_layout(world, source)
     if fits:
+        save(world, PyBytes_AsString(laid))
         load(world, source)
-        sound = same_counts(world, &fresh) and is_sound(world)
+        find_flaw(
+            world, &fresh, PyBytes_AsString(laid) + ahead_of_pieces(world),
+            PyBytes_AsString(marks), &flaw,
+        )
+        if flaw.what != NULL:
+            load(world, PyBytes_AsString(laid))
         journal_anew(world)
     pthread_mutex_unlock(&kernel.lock)
     if not fits:
@@ -86,8 +123,12 @@ def restore(Kernel kernel not None, bytes state not None):
             "this state is not of these tables, or of another version of the kernel:"
             " replay it with the version that recorded it"
         )
-    if not sound:
-        raise ValueError("this state is damaged: it speaks of what is not there")
+    if flaw.what != NULL:
+        where = f" {flaw.index}" if flaw.index >= 0 else ""
+        raise ValueError(
+            f"this state is damaged, or of other tables: {flaw.what.decode()}{where}"
+            " says what cannot be"
+        )
 
 
 # --- the layout -------------------------------------------------------------------------
@@ -119,7 +160,7 @@ cdef void layout(const World* world, int64_t* to) noexcept nogil:
 
 cdef int64_t state_bytes(const World* world) noexcept nogil:
     cdef const Memory* memory = &world.memory
-    cdef int64_t sum = head_words(world) * WORD + sizeof(World) - sizeof(Memory)
+    cdef int64_t sum = ahead_of_pieces(world)
     cdef int32_t i
     for i in range(world.journal.first_piece):
         sum += memory.bytes[i] - memory.ahead[i]
@@ -142,6 +183,10 @@ cdef bint same_layout(const World* world, const char* source) noexcept nogil:
 cdef inline char* scalars(World* world) noexcept nogil:
     """Behind the ledger, which stands first."""
     return <char*>world + sizeof(Memory)
+
+
+cdef int64_t ahead_of_pieces(const World* world) noexcept nogil:
+    return head_words(world) * WORD + sizeof(World) - sizeof(Memory)
 
 
 cdef void save(World* world, char* to) noexcept nogil:
@@ -197,93 +242,3 @@ cdef bint points_inside(const Memory* memory, size_t word) noexcept nogil:
         if start <= word < start + memory.bytes[i]:
             return True
     return False
-
-
-# --- what must not be believed ----------------------------------------------------------
-
-
-cdef bint same_counts(const World* world, const World* fresh) noexcept nogil:
-    return (
-        world.circuits_n == fresh.circuits_n
-        and world.sources_n == fresh.sources_n
-        and world.chargers_n == fresh.chargers_n
-        and world.slots_n == fresh.slots_n
-        and world.contactors_n == fresh.contactors_n
-        and world.members_n == fresh.members_n
-        and world.filler.circuits == fresh.filler.circuits
-        and world.filler.room == fresh.filler.room
-        and world.filler.leaves == fresh.filler.leaves
-    )
-
-
-cdef bint is_sound(const World* world) noexcept nogil:
-    """Whether every index that a tick goes by leads somewhere."""
-    cdef int32_t i
-    cdef const Charger* charger
-    cdef const Contactor* contactor
-    for i in range(world.circuits_n):
-        if not within(world.circuits[i].parent, -1 if i == 0 else 0, i):
-            return False
-        if world.filler.parent[i] != world.circuits[i].parent:
-            return False
-        if not whole_ring(&world.circuits[i].drawn) or not whole_ring(&world.circuits[i].shown):
-            return False
-        if not whole_ring(&world.circuits[i].unvouched):
-            return False
-        if not whole_breaker(&world.breakers[i]):
-            return False
-    for i in range(world.sources_n):
-        if not within(world.sources[i].circuit, 0, world.circuits_n):
-            return False
-        if not whole_ring(&world.sources[i].ring):
-            return False
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        if not within(charger.circuit, 0, world.circuits_n):
-            return False
-        if not within(charger.own, -1, world.contactors_n):
-            return False
-        if not whole_ring(&charger.ring) or not whole_ring(&charger.orders):
-            return False
-        if not within(world.by_class[i], 0, world.chargers_n):
-            return False
-        if not within(world.turn_order[i], 0, world.chargers_n):
-            return False
-    for i in range(world.slots_n):
-        if not within(world.slots[i].circuit, 0, world.circuits_n):
-            return False
-    for i in range(world.contactors_n):
-        contactor = &world.contactors[i]
-        if contactor.first < 0 or contactor.count < 0:
-            return False
-        if <int64_t>contactor.first + contactor.count > world.members_n:
-            return False
-    for i in range(world.members_n):
-        if not within(world.members[i], 0, world.chargers_n):
-            return False
-    return (
-        within(world.closing, -1, world.contactors_n)
-        and within(world.last_closed, -1, world.contactors_n)
-    )
-
-
-cdef inline bint within(int64_t value, int64_t least, int64_t beyond) noexcept nogil:
-    return least <= value < max(beyond, least + 1)
-
-
-cdef inline bint whole_ring(const Ring* ring) noexcept nogil:
-    return 0 <= ring.count <= RING and 0 <= ring.newest < RING and ring.span_ns > 0
-
-
-cdef bint whole_breaker(const Breaker* breaker) noexcept nogil:
-    cdef int32_t phase
-    if not breaker.known:
-        return True
-    if breaker.pickup < 1 or breaker.tau < 1 or not within(breaker.steps, 0, CURVE_STEPS + 1):
-        return False
-    for phase in range(PHASES):
-        if not within(breaker.image[phase], 0, MOST_IMAGE + 1) or breaker.before[phase] < 0:
-            return False
-        if not within(breaker.worn[phase], 0, full_image() + 1):
-            return False
-    return True

@@ -14,6 +14,7 @@ from cext.types cimport (
     Why,
     World,
     bounds_of,
+    on_bar,
 )
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
@@ -22,7 +23,7 @@ cdef int64_t NO_CAP = 0x7FFFFFFF
 cdef int64_t spare(const Circuit* circuit, int32_t row) noexcept nogil:
     """What a step of the base load leaves, once all who take a write at once were told 0."""
     if row >= AT_BUSBAR:
-        return circuit.busbar[row - AT_BUSBAR] - circuit.slow_hi[row - AT_BUSBAR]
+        return on_bar(circuit, row - AT_BUSBAR) - circuit.slow_hi[row - AT_BUSBAR]
     return circuit.cap[row] - stepped(circuit, row) - circuit.slow_hi[row]
 
 

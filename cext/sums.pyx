@@ -11,7 +11,7 @@ much export is credited to the cap.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport AT_BUSBAR, GRID_PHASES, SUM, Charger, Circuit, World
+from cext.types cimport AT_BUSBAR, GRID_PHASES, SUM, Charger, Circuit, World, on_bar
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
 
@@ -134,11 +134,11 @@ cdef int64_t reach(const Charger* charger, int64_t slack) noexcept nogil:
 cdef int64_t for_chargers(const Circuit* circuit, int32_t row) noexcept nogil:
     """What the cap leaves to the chargers below, and no more than the bus bar carries."""
     cdef int64_t left = circuit.cap[row] - circuit.base_hi[row]
-    return min(left, circuit.busbar[row]) if row < GRID_PHASES else left
+    return min(left, on_bar(circuit, row)) if row < GRID_PHASES else left
 
 
 cdef int32_t at_fault(const Circuit* circuit, int32_t row) noexcept nogil:
     """The row to blame for what `for_chargers` leaves."""
-    if row < GRID_PHASES and circuit.busbar[row] < circuit.cap[row] - circuit.base_hi[row]:
+    if row < GRID_PHASES and on_bar(circuit, row) < circuit.cap[row] - circuit.base_hi[row]:
         return AT_BUSBAR + row
     return row

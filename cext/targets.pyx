@@ -36,6 +36,7 @@ from cext.types cimport (
     Why,
     Wish,
     World,
+    on_bar,
 )
 
 cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
@@ -261,7 +262,7 @@ cdef void set_failsafe(World* world) noexcept nogil:
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             cap[i * ROWS + phase] = min(
-                cap[i * ROWS + phase] - circuit.worst[phase], circuit.busbar[phase]
+                cap[i * ROWS + phase] - circuit.worst[phase], on_bar(circuit, phase)
             )
     for i in range(world.chargers_n):
         charger = &world.chargers[world.by_class[i]]

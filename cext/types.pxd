@@ -121,7 +121,7 @@ cdef struct Circuit:
     int64_t uneven_hi[GRID_PHASES]  # of this tick: the most that they may draw
     int64_t uneven_fixed[GRID_PHASES]  # the part of it that no lower target takes away
     int64_t uneven_lo[GRID_PHASES]  # the least that they draw
-    int64_t busbar[GRID_PHASES]  # the most that the chargers below may draw, whatever is fed in
+    int64_t busbar[GRID_PHASES]  # what the bar carries, whatever is fed in
     int32_t imbalance  # how far one phase may be above another by our doing; -1: as it comes
     int32_t base_step[GRID_PHASES]  # the most that the base load rises at once
     int32_t declared[GRID_PHASES]
@@ -209,6 +209,7 @@ cdef struct Charger:
     int32_t standby
     int32_t metered
     int32_t error
+    int32_t error_ppm  # so much of itself its reports may be too high, too
     int32_t resolution  # the least change that its reports show
     int32_t weight
     int32_t class_rank
@@ -456,6 +457,12 @@ cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
 cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
     """How many bounds to look at; those that it does not have are among them."""
     return BOUNDS if circuit.summed or circuit.barred else GRID_PHASES
+
+
+cdef inline int64_t on_bar(const Circuit* circuit, int32_t phase) noexcept nogil:
+    """What a bus bar leaves to the chargers below. Behind what is fed in nobody sees the base load
+    on it, so that counts at its worst."""
+    return max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase])
 
 
 cdef inline int64_t stubborn_after() noexcept nogil:

@@ -271,7 +271,8 @@ def _supported(clamp: Witness, meter: Witness) -> bool:
 
 def _off_ma(charger: ChargerRow) -> int:
     """What its report may lack: its error, and what it draws besides charging."""
-    return charger.error_ma + charger.standby_ma + charger.max_ma * charger.tolerance_ppm // PPM
+    of_itself_ppm = charger.tolerance_ppm + charger.error_ppm
+    return charger.error_ma + charger.standby_ma + charger.max_ma * of_itself_ppm // PPM
 
 
 def _under(circuits: tuple[CircuitRow, ...], top: int) -> Iterator[int]:

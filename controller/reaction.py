@@ -2,7 +2,8 @@
 
 Held against every `clear_within_s`, and against what the protective device carries. The worst case
 of each step on the way: a reading that just missed the rise, its lag, the tick, a
-charger that may not be written again yet, and the vehicle's own time. Whole nanoseconds.
+charger that may not be written again yet, the line that is still waiting for another's reply, the
+writes to the others on it, and the vehicle's own time. Whole nanoseconds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ class Reaction:
     device: str | None  # the protective device that trips after `allowed_ns`; None: clear_within_s
     measured_by: str | None  # the slowest that measures the circuit; None: nothing does
     detect_ns: int  # poll + lag of that one, and a tick
-    write_ns: int  # the device's own pacing, of the slowest charger below
+    write_ns: int  # pacing and the line's turn, of the slowest charger below
     follow_ns: int  # until the vehicle has followed, of the same charger; or its contactor
     slowest: str  # that charger
     contactor: str | None  # which opens before that charger could have answered
@@ -184,9 +185,21 @@ def _poll_ns(source: Meter | Clamp) -> int:
     return source.period_ns if isinstance(source, Clamp) else source.poll_ns
 
 
+def written_ns(site: Site, charger: Charger) -> int:
+    """Until a decision has reached it: its own pacing, and an exchange with each on its line.
+
+    Each takes as long as a reply may; and where others are on the line, one more is under way.
+    """
+    line = charger.bus.address
+    exchanges = sum(each.bus.address == line for each in site.chargers)
+    if exchanges > 1 or any(each.bus.address == line for each in site.meters):
+        exchanges += 1
+    return charger.facts.write_gap_ns + exchanges * charger.bus.timeout_ns
+
+
 def _answer(site: Site, charger: Charger, source: str | None, left_ns: int) -> Answer:
     """By its setpoint; where that is too slow, by a contactor, if it may be opened for this."""
-    asked = Answer(charger.id, charger.facts.write_gap_ns, charger.settle_ns, None)
+    asked = Answer(charger.id, written_ns(site, charger), charger.settle_ns, None)
     if asked.takes_ns <= left_ns:
         return asked
     if source is not None and _kind(site, source) == "economic":

@@ -290,7 +290,7 @@ class Overload:
     needs_ns: int | None  # until the load is within the rating; None: nobody knows
     unknown: Sequence[str]  # chargers that nobody knows when they fall back
     base_ma: int  # at its worst
-    carries_ma: int  # what it carries for ever
+    carries_ma: int  # what it carries for so long
     export: bool  # power fed in may be given to chargers
 
 

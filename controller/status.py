@@ -17,7 +17,7 @@ from controller.limits import Limits
 from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
-from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text
+from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text, less
 from controller.version import VERSION
 from controller.wire import (
     ChargerReport,
@@ -131,7 +131,7 @@ class Reporter:
             heat_pct=None if state.heat_ppm is None else max(state.heat_ppm) / PPM_PER_PCT,
             trips_s=None if state.trips_ns is None else _seconds(state.trips_ns),
             together=_together(state.together),
-            busbar_a=_maybe_amps(self.tables.circuits[index].busbar_ma),
+            busbar_a=_bar(circuit, state.worst_base_ma),
         )
 
     def _charger(self, charger_id: str, circuit: str, online: bool, now_ns: int) -> ChargerReport:
@@ -251,6 +251,11 @@ def _amps(phases: Phases) -> Three:
 
 def _maybe_amps(phases: Phases | None) -> Three | None:
     return None if phases is None else _amps(phases)
+
+
+def _bar(circuit: Circuit, worst_base_ma: Phases) -> Three | None:
+    """What its bus bar leaves to the chargers."""
+    return None if circuit.busbar_ma is None else _amps(less(circuit.busbar_ma, worst_base_ma))
 
 
 def _maybe_amp(ma: int | None) -> float | None:

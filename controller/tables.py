@@ -86,7 +86,7 @@ class Tables:
                     clear_within_ns=circuit.clear_within_ns,
                     base_step_ma=circuit.base_step_ma,
                     curve=_curve_row(circuit),
-                    busbar_ma=_busbar_ma(circuit),
+                    busbar_ma=circuit.busbar_ma,
                     sum_ma=_sum_ma(circuit),
                     imbalance_ma=circuit.imbalance_ma,
                 )
@@ -134,14 +134,6 @@ def _curve_row(circuit: Circuit) -> CurveRow | None:
         return None
     device = curve(circuit.protection)
     return CurveRow(device.pickup_ma, device.tau_ns, device.steps)
-
-
-def _busbar_ma(circuit: Circuit) -> Phases | None:
-    """What a bus bar carries for the chargers: behind what is fed in nobody sees the base load
-    on it, so that counts at its worst."""
-    if circuit.busbar_ma is None:
-        return None
-    return less(circuit.busbar_ma, circuit.worst_base_ma)
 
 
 def _sum_ma(circuit: Circuit) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cext.rows import Phases
-from controller.curves import NEVER_NS, Curve, curve, trips_after_ns
+from controller.curves import HELD_NS, NEVER_NS, Curve, curve, trips_after_ns
 from controller.document.circuits import Circuit
 from controller.document.devices import Charger
 from controller.relays import relays
@@ -144,7 +144,7 @@ def _transition(
         needs_ns=needs_ns,
         unknown=tuple(each.charger.id for each in those if each.after_ns is None),
         base_ma=base_ma,
-        carries_ma=rating_ma if device is None else device.pickup_ma,
+        carries_ma=rating_ma if device is None else _carries_ma(device, needs_ns),
         export=circuit.credit_export,
     )
     return Transition(
@@ -159,6 +159,11 @@ def _transition(
         slowest=_slowest(those) if over else "",
         remedies=sturdier(overload) if trips_ns is not None else (),
     )
+
+
+def _carries_ma(device: Curve, lasts_ns: int | None) -> int:
+    """For so long; None: for ever."""
+    return device.pickup_ma if lasts_ns is not None and lasts_ns < HELD_NS else device.carried_ma
 
 
 def _load(

@@ -44,7 +44,7 @@ def rows_of(site: Site) -> Rows:
     return Rows(
         [CircuitRow(**row._asdict()) for row in site.circuits],
         [SourceRow(*row) for row in site.meters],
-        [ChargerRow(**row._asdict()) for row in site.chargers],
+        [charger_row(row) for row in site.chargers],
         [
             SlotRow(
                 row.circuit,
@@ -58,6 +58,13 @@ def rows_of(site: Site) -> Rows:
         Tuning(*site.pace),
         [ContactorRow(*row) for row in site.contactors],
     )
+
+
+def charger_row(row: Charger) -> ChargerRow:
+    """Its tolerance tells the kernel all that it needs to know of how a charger is commanded."""
+    columns = row._asdict()
+    del columns["watts"]
+    return ChargerRow(**columns)
 
 
 def kernel_of(site: Site) -> Kernel:

@@ -122,6 +122,46 @@ def test_a_bus_bar_is_freed_of_who_does_not_obey() -> None:
     assert one.drawn(0) == flat(24_000)
 
 
+def barred(*, ma: int = 200_000, worst_ma: int = 50_000) -> Depot:
+    row = Circuit(-1, flat(400_000), flat(worst_ma), busbar_ma=flat(ma))
+    return Depot(row, *[charger(fallback_ma=32_000)] * 8)
+
+
+def test_the_worst_base_load_is_taken_off_the_bus_bar() -> None:
+    one = barred()
+    assert sum(one.door.failsafe_ma(i) for i in range(8)) <= 150_000
+    one.live(60, flat(10_000))
+    assert sum(map(int, filter(None, one.orders()))) in range(149_300, 150_001)
+
+
+def test_a_worst_case_that_was_proved_is_taken_off_the_bus_bar_too() -> None:
+    """50 A are declared, 90 A flow: three readings prove it, and the bar carries them as well."""
+    one = barred()
+    one.live(60, flat(10_000))
+    one.live(0.5, flat(90_000))
+    assert one.door.circuit(0).worst_base_ma == flat(90_000)
+    assert sum(map(int, filter(None, one.orders()))) <= 110_000
+    assert sum(one.door.failsafe_ma(i) for i in range(8)) <= 110_000
+    one.live(60, flat(90_000))
+    assert 104_000 <= sum(map(int, filter(None, one.orders()))) <= 110_000
+    why = one.door.output(0).why
+    assert (why.rule, why.slot) == (Rule.CAP, BY_BUSBAR)
+
+
+def test_a_worst_case_that_was_saved_is_taken_off_the_bus_bar_too() -> None:
+    one = barred()
+    one.door.kernel.restore_worst(0, flat(90_000))
+    assert sum(one.door.failsafe_ma(i) for i in range(8)) <= 110_000
+    one.live(60, flat(0))
+    assert sum(map(int, filter(None, one.orders()))) <= 110_000
+
+
+def test_a_bus_bar_that_its_base_load_alone_fills_leaves_nothing() -> None:
+    one = barred(ma=40_000)
+    one.live(30, flat(45_000))
+    assert one.orders() == [0] * 8
+
+
 # -- apparent power -----------------------------------------------------------------------------
 
 
@@ -239,6 +279,14 @@ def test_any_depot_with_bounds(seed: int, chargers: int, circuits: int) -> None:
 @given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))
 def test_any_depot_with_bounds_in_trouble(seed: int, chargers: int, circuits: int) -> None:
     tell(Door, seed, (*TROUBLE, "sun"), chargers, circuits, bounded=True)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 3))
+def test_any_depot_with_bounds_and_more_base_load_than_was_declared(
+    seed: int, chargers: int, circuits: int
+) -> None:
+    tell(Door, seed, (*PEACE, "worse", "worse"), chargers, circuits, bounded=True)
 
 
 @pytest.mark.parametrize("bound", [{"busbar_ma": flat(45_000)}, {"sum_ma": 200_000}])

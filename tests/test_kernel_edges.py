@@ -73,6 +73,9 @@ WRONG: list[dict[str, Any]] = [
     {"chargers": [CHARGER._replace(fallback_ma=-1)]},
     {"chargers": [CHARGER._replace(power_on_ma=-1)]},
     {"chargers": [CHARGER._replace(tolerance_ppm=-1)]},
+    {"chargers": [CHARGER._replace(tolerance_ppm=6_000_001)]},
+    {"chargers": [CHARGER._replace(error_ppm=-1)]},
+    {"chargers": [CHARGER._replace(error_ppm=1_000_001)]},
     {"chargers": [CHARGER._replace(standby_ma=-1)]},
     {"chargers": [CHARGER._replace(settle_ns=-1)]},
     {"chargers": [CHARGER._replace(weight=0)]},
@@ -193,9 +196,11 @@ def test_a_reading_from_the_future_is_no_eternal_truth() -> None:
     assert reading is None or one.circuit(0).base_hi_ma >= (0, 0, 0)
 
 
+@pytest.mark.parametrize("tolerance_ppm", [100_000, 6_000_000])
 @pytest.mark.parametrize("ma", [HUGE_MA, -HUGE_MA, HUGE_MA - 1])
-def test_readings_at_their_edge(ma: int) -> None:
-    rows = [CHARGER._replace(tolerance_ppm=100_000, standby_ma=HUGE_MA)] * 40
+def test_readings_at_their_edge(ma: int, tolerance_ppm: int) -> None:
+    known = CHARGER._replace(tolerance_ppm=tolerance_ppm, standby_ma=HUGE_MA, error_ppm=90_910)
+    rows = [known] * 40
     one = kernel(chargers=rows, sources=[SOURCE._replace(error_ma=HUGE_MA)])
     for step in range(1, 30):
         now_ns = step * S // 10
@@ -230,7 +235,9 @@ def test_bounds_at_their_edge(ma: int, sum_ma: int, export: bool) -> None:
     row = CircuitRow(
         -1, wide, wide, credit_export=export, busbar_ma=wide, sum_ma=sum_ma, imbalance_ma=HUGE_MA
     )
-    most = CHARGER._replace(max_ma=HUGE_MA, fallback_ma=HUGE_MA, power_on_ma=HUGE_MA)
+    most = CHARGER._replace(
+        max_ma=HUGE_MA, fallback_ma=HUGE_MA, power_on_ma=HUGE_MA, tolerance_ppm=6_000_000
+    )
     single = most._replace(phases=(2, -1, -1), weight=1000)
     one = kernel(
         circuits=[row, row._replace(parent=0)],

@@ -477,3 +477,43 @@ def test_energy_is_exact_whatever_the_voltage(nominal_mv: int) -> None:
     drawn_mwh = 3 * 16_000 * nominal_mv * 49_999 * S // 3_600_000_000_000_000
     assert plant.charger(0).energy_mwh - before_mwh in (drawn_mwh, drawn_mwh + 1)
     assert plant.glance()[2] == plant.charger(0).energy_mwh
+
+
+# Commanded in watts
+
+
+def test_the_same_power_is_more_current_while_the_voltage_is_low() -> None:
+    depot = charging(ma=10_000, draws_ppm=1_000_000)
+    assert current(depot) == 10_000
+    energy_mwh = depot.charger(0).energy_mwh
+    depot.set_voltage(900_000)
+    assert current(depot) == 11_111
+    assert depot.load(0) == (11_111,) * 3
+    depot.advance(20 * S)
+    at_low_mwh = depot.charger(0).energy_mwh
+    depot.set_voltage(1_100_000)
+    assert current(depot) == 9_090
+    depot.advance(30 * S)
+    first, second = at_low_mwh - energy_mwh, depot.charger(0).energy_mwh - at_low_mwh
+    assert abs(first - second) <= 1  # rounding
+
+
+def test_commanded_in_amperes_the_voltage_changes_nothing() -> None:
+    depot = charging(ma=10_000)
+    depot.set_voltage(900_000)
+    assert current(depot) == 10_000
+
+
+def test_a_device_with_losses_draws_more_than_its_setpoint_and_stops_when_told() -> None:
+    depot = charging(ma=10_000, draws_ppm=1_205_000)
+    assert current(depot) == 12_050
+    depot.write_setpoint(0, 0)
+    depot.advance(20 * S)
+    assert current(depot) == 0
+    assert depot.load(0) == (0, 0, 0)
+
+
+def test_no_voltage_of_another_world_is_taken() -> None:
+    for ppm in (0, 499_999, 1_500_001):
+        with pytest.raises(ValueError):
+            plant().set_voltage(ppm)

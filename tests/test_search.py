@@ -1,14 +1,18 @@
 """The search: it can find, it repeats itself, it cuts down, and what it once found stays mended."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from hil.search.case import Case, read
 from hil.search.days import draw_case
 from hil.search.eyes import Eye
-from hil.search.hunt import in_words
+from hil.search.hunt import Hunt, in_words, report, tell_seed
+from hil.search.judge import FoundError
 from hil.search.shrink import Shrinker
 from hil.search.world import World, tell
 
@@ -71,6 +75,118 @@ def test_writes_that_nobody_ordered_are_found() -> None:
     cases = [replace(draw_case(seed), duration_s=40.0, events=[]) for seed in range(1, 13)]
     findings = [Forged(case).run() for case in cases]
     assert "over" in {finding.kind for finding in findings if finding is not None}
+
+
+def ordered(world: World, *orders_ma: list[int | None]) -> list[str]:
+    """What is found when these orders are looked at, one after the other."""
+    found = []
+    for each in orders_ma:
+        try:
+            world.orders.look(each)
+        except FoundError as error:
+            found.append(error.finding.kind)
+    return found
+
+
+def begun(seed: int, **charger: object) -> World:
+    """A case at its very start, its first charger told apart."""
+    case = draw_case(seed)
+    rows = [row | charger if i == 0 else row for i, row in enumerate(case.site["charger"])]
+    world = World(replace(case, site=case.site | {"charger": rows}, events=[]))
+    world.orders.start()
+    world._unheard = {i: [] for i in range(len(world.site.circuits))}
+    return world
+
+
+def test_a_first_order_above_what_is_in_force_is_found() -> None:
+    world = begun(11, fallback_a=10, power_on_a=8)
+    rest = [None] * (len(world.chargers) - 1)
+    assert ordered(world, [8000, *rest]) == []
+    world = begun(11, fallback_a=10, power_on_a=6)
+    assert ordered(world, [8000, *rest]) == ["start"]
+    world = begun(11, fallback_a=6, power_on_a=16)
+    assert ordered(world, [8000, *rest]) == ["start"]
+
+
+def test_what_rises_while_latched_silent_or_unread_is_found() -> None:
+    world = begun(11, fallback_a=6, power_on_a=16)
+    rest = [None] * (len(world.chargers) - 1)
+    assert ordered(world, [6000, *rest], [7000, *rest], [6500, *rest]) == []
+    world.orders.latch(True)
+    assert ordered(world, [6000, *rest], [6100, *rest]) == ["latched"]
+    world.orders.latch(False)
+    world.now_ns = 60_000_000_000
+    silent = next(iter(world.chargers))
+    world.ills.silent.begin(silent, 20_000_000_000)
+    assert ordered(world, [6200, *rest]) == ["silent"]
+    world.ills.silent.end(silent)
+    assert ordered(world, [6300, *rest]) == []
+    eye = Eye(1, 0, signed=True)
+    world._unheard[world.judge.tree.paths[0][-1]] = [(eye, eye.shown)]
+    assert ordered(world, [6400, *rest]) == ["start"]
+    eye((0, 0, 0))
+    assert ordered(world, [6500, *rest]) == []
+
+
+def test_a_pause_of_who_may_never_be_paused_is_found() -> None:
+    world = begun(11, fallback_a=10, power_on_a=10, may_pause="never")
+    rest = [None] * (len(world.chargers) - 1)
+    assert ordered(world, [8000, *rest], [6000, *rest], [0, *rest]) == ["never"]
+
+
+def test_bus_bars_and_the_three_phases_together_are_judged() -> None:
+    """A plant whose chargers are forced up breaks each bound in some depot."""
+
+    class Forced(World):
+        def look(self) -> None:
+            for charger in range(len(self.chargers)):
+                self.plant.write_setpoint(charger, 63_000)
+            super().look()
+
+    def bounded(seed: int, **bound: object) -> Case:
+        """Nothing bounds its circuits but that."""
+        device = {"kind": "electronic", "ir_a": 9001, "tr_s": 24}
+        case = draw_case(seed)
+        rows = [
+            {key: row[key] for key in row if key not in ("busbar_a", "apparent_kva")}
+            | {"rating_a": [9000.0] * 3, "protection": device}
+            | (bound if "parent" not in row else {})
+            for row in case.site["circuit"]
+        ]
+        site = case.site | {"circuit": rows, "limit_source": []}
+        return replace(case, site=site, events=[], duration_s=40.0)
+
+    for bound, words in (
+        ({"busbar_a": [9000.0] * 3, "worst_base_a": [8990.0] * 3}, "bus bar of grid"),
+        ({"apparent_kva": 5.0}, "three phases of grid together"),
+    ):
+        findings = [Forced(bounded(seed, **bound)).run() for seed in range(1, 6)]
+        assert any(each and each.kind == "over" and words in each.what for each in findings)
+
+
+def test_a_hunt_says_what_it_told_and_goes_on_from_any_seed(tmp_path: Path) -> None:
+    whole = Hunt(0.5, 21, 1, 1, tmp_path, guarded=2)
+    whole.run()
+    assert not whole.found and not whole.stopped
+    told = whole.answer()
+    assert told["next_seed"] == 21 + whole.told and whole.ticks > 1000
+    assert whole.guarded_cases == len(
+        [seed for seed in range(21, whole.next_seed) if seed % 2 == 0]
+    )
+    assert whole.events["base"] > 5
+    parts = [tell_seed(seed, seed % 2 == 0) for seed in range(21, whole.next_seed)]
+    assert sum(each.ticks for each in parts) == whole.ticks
+    assert "the next seed is" in report(whole) and "judged by the guard" in report(whole)
+
+
+def test_a_hunt_that_is_told_to_stop_says_so(tmp_path: Path) -> None:
+    hunt = Hunt(1000.0, 21, 1, 1, tmp_path)
+    stop = Timer(2.0, os.kill, (os.getpid(), signal.SIGTERM))
+    stop.start()
+    hunt.run()
+    stop.cancel()
+    assert hunt.stopped and "STOPPED" in report(hunt)
+    assert hunt.next_seed == 21 + hunt.told
 
 
 def test_eyes_err_and_ail() -> None:

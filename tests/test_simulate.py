@@ -8,12 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cext.plantrows import Over
 from controller.__main__ import main
 from controller.document.problems import DocumentError
 from controller.simulation.chart import clock, row
-from controller.simulation.course import Minute
-from controller.simulation.day import DAY_S, HOUR_S, made_up_base, made_up_fleet, share_at
+from controller.simulation.course import Course, Minute
+from controller.simulation.day import DAY_S, HOUR_S, Day, made_up_base, made_up_fleet, share_at
 from controller.simulation.tables import read_base, read_vehicles, time_of_day
+from controller.simulation.verdict import answer_ns, held
 from controller.site import Site, load
 from drivers.profile import library
 
@@ -210,6 +212,20 @@ def test_people_are_told_the_worst_minute(capsys: pytest.CaptureFixture[str]) ->
 
 
 # -- pictures -----------------------------------------------------------------------------------
+
+
+def test_many_short_excesses_are_not_held(site: Site) -> None:
+    """Each shorter than the answer that it is given, but more of them than there were causes."""
+    day = Day(12 * HOUR_S, DAY_S, (), made_up_base(site, 12 * HOUR_S, DAY_S, 1)[:2])
+    short_ns = answer_ns(site, "grid") - 1
+    allowed_s = 2 * answer_ns(site, "grid") // 10**9
+    minute = Minute(0.0, 1, 401_000, 400_000)
+    course = Course(day, [[minute]] * 3, [Over(1_000, short_ns, 0)] * 3, [allowed_s] * 3)
+    (grid, row_a, _) = held(site, course)
+    assert grid.passed and grid.causes == 2
+    assert not row_a.passed, "nothing happened there that had to be answered"
+    course.seconds_over[0] += 1
+    assert not held(site, course)[0].passed
 
 
 def test_a_row_of_letters() -> None:

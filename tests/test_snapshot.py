@@ -106,6 +106,35 @@ def test_what_a_thread_decided_early_is_decided_again() -> None:
     assert replayed(other, records) == records
 
 
+def test_a_snapshot_taken_beside_a_thread_is_of_one_instant() -> None:
+    """It is copied while the thread may tick: from each that is taken, all comes out alike."""
+    depot = Depot(5, document(5))
+    kernel = twin(depot)
+    thread = KernelThread(kernel, 5_000_000)
+    thread.start()
+    draw = random.Random(5)
+    taken: list[tuple[bytes, list[Record]]] = []
+    try:
+        while kernel.ticks < 60:
+            journal, state = snapshot(kernel)
+            if taken:
+                taken[-1][1].extend(decode(journal))
+            taken.append((state, []))
+            for _ in range(draw.randrange(1, 30)):
+                now_ns = time.monotonic_ns() // 1_000_000 * 1_000_000
+                kernel.post_reading(0, now_ns, (draw.randrange(80_000),) * 3)
+                kernel.post_report(0, now_ns, 6000, (6000,) * 3, Vehicle.C, kernel.ticks)
+            time.sleep(draw.choice([0, 0.001, 0.008]))
+    finally:
+        thread.stop()
+    taken[-1][1].extend(decode(kernel.drain()))
+    assert sum(isinstance(record, Tick) for _, records in taken for record in records) > 40
+    for state, records in taken:
+        other = twin(depot)
+        restore(other, state)
+        assert replayed(other, records) == records
+
+
 def test_a_snapshot_carries_what_was_not_drained() -> None:
     depot = Depot(1, document(1))
     depot.live(3)

@@ -30,7 +30,14 @@ _MOST_BYTES = 256 * 1024 * 1024  # of one chunk when it is not compressed
 
 
 class SegmentError(Exception):
-    """A file that is no segment, or none from which a replay can begin; says why."""
+    """A file that is no segment, or none from which a replay can begin; says why.
+
+    `cut_off`: it is what a crash leaves of one that had only been begun.
+    """
+
+    def __init__(self, why: str, cut_off: bool = False) -> None:
+        super().__init__(why)
+        self.cut_off = cut_off
 
 
 class Header(BaseModel):
@@ -76,12 +83,14 @@ class Batch(NamedTuple):
 
 
 class Segment:
-    """One file, read from its beginning. `problem` tells after reading why it ended early."""
+    """One file, read from its beginning. `problem` tells after reading why it ended early, and
+    `damaged` that this was no crash, which leaves what was written last half written."""
 
     def __init__(self, path: Path) -> None:
         """Raises SegmentError."""
         self.path = path
         self.problem: str | None = None
+        self.damaged = False
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -106,8 +115,12 @@ class Segment:
                 else:
                     raise PackError(f"there is no chunk of kind {kind}")
             except (PackError, ValueError, TypeError, struct.error) as error:
-                self.problem = f"a chunk cannot be read, and nothing after it: {error}"
+                self.fail(f"a chunk cannot be read, and nothing after it: {error}")
                 return
+
+    def fail(self, problem: str) -> None:
+        """What stands there says nothing, although it is whole."""
+        self.problem, self.damaged = problem, True
 
     def stamps(self) -> list[Stamp]:
         """Both clocks at its beginning, and whenever something was written. Instead of parts()."""
@@ -129,7 +142,7 @@ class Segment:
                 self.problem = f"cut off at byte {at}: what was written last is not whole"
                 return
             if checksum_of(kind, payload) != checksum:
-                self.problem = f"damaged at byte {at}: nothing from there on can be trusted"
+                self.fail(f"damaged at byte {at}: nothing from there on can be trusted")
                 return
             yield kind, payload
             at += FRAME.size + length
@@ -137,7 +150,8 @@ class Segment:
     def _expected(self, kind: int, what: str) -> bytes:
         found, payload = next(self._chunks, (None, b""))
         if found != kind:
-            raise SegmentError(f"{self.path}: {what} is missing" + self._because())
+            cut_off = self.problem is not None and not self.damaged
+            raise SegmentError(f"{self.path}: {what} is missing" + self._because(), cut_off)
         try:
             unpacking = zlib.decompressobj()
             data = unpacking.decompress(payload, _MOST_BYTES)

@@ -29,7 +29,7 @@ from controller.blackbox.segment import (
 )
 from controller.clock import WallClock
 from controller.events import Event, Events
-from controller.journal import split
+from controller.journal import Kind, split
 from controller.threads import name_this_thread
 from controller.units import NS_PER_S
 from controller.version import VERSION
@@ -114,6 +114,9 @@ class BlackBox:
         self._busy_ns: int | None = None  # a write is under way since then
         # Of the thread.
         self._packer = Packer()
+        self._rest: Iterator[_Item] = iter(())  # of what is being written: not looked at yet
+        self._at_risk: list[bytes] = []  # journal that is not on the disk yet
+        self._missing = 0  # records of which the journal said that they are
         self._segment_ns = 0
         self._open = False
         self._retry_ns = 0
@@ -242,12 +245,14 @@ class BlackBox:
     def _write(self, items: list[_Item]) -> None:
         """All of it, with one write for each segment."""
         out, journal = bytearray(), bytearray()
-        for item in items:
+        self._rest = iter(items)
+        for item in self._rest:
             match item:
                 case bytes():
                     if not self._open:
-                        self._write_lost(item)
+                        self._write_lost(_records(item))
                         continue
+                    self._at_risk.append(item)
                     journal += item
                     if len(journal) >= BATCH_BYTES:
                         out += self._packed(journal)
@@ -255,16 +260,20 @@ class BlackBox:
                     out += self._packed(journal) + note_chunk(item)
                 case _Open():
                     if self._open:
-                        out += self._packed(journal)
-                        self._shelf.append(bytes(out))
+                        self._append(out + self._packed(journal))
                     out.clear()
                     self._write_segment(item)
                 case _Freeze():
                     self._shelf.freeze()
         if self._open:
-            out += self._packed(journal)
-            self._shelf.append(bytes(out))
+            self._append(out + self._packed(journal))
         self._write_looks_ahead()
+
+    def _append(self, data: bytearray) -> None:
+        self._shelf.append(bytes(data))
+        self._at_risk.clear()
+        self._missing += self._packer.lost
+        self._packer.lost = 0
 
     def _packed(self, journal: bytearray) -> bytes:
         if not journal:
@@ -290,30 +299,34 @@ class BlackBox:
         why = ""
         if not self._open:
             why = "the disk is tried again" if now_ns >= self._retry_ns else ""
-        elif self._packer.lost:
-            why = f"{self._packer.lost} records were lost before they were taken"
+        elif self._missing:
+            why = f"{self._missing} records were lost before they were taken"
         elif now_ns - self._segment_ns >= SEGMENT_NS or self._shelf.written_bytes > SEGMENT_BYTES:
             why = "the one before was full"
         with self._changed:
             if why and not self._wants:
                 self._wants = why
-            self._lost += self._packer.lost
-            self._packer.lost = 0
+        self._write_lost(self._missing)
+        self._missing = 0
 
     def _write_failed(self, problem: str) -> None:
         self._open = False
         self._shelf.close()
         now_ns = self._clock.now_ns()
         self._retry_ns = now_ns + RETRY_NS
+        self._packer = Packer()
         with self._changed:
             self._stop_recording(problem)
             self._wants = ""
-            self._lost += sum(map(_records, _journals(self._items)))
-            self._items.clear()
+            waited, self._items = self._items, []
+        lost = [*self._at_risk, *_journals(self._rest), *_journals(waited)]
+        self._at_risk.clear()
+        self._write_lost(sum(map(_records, lost)) + self._missing)
+        self._missing = 0
 
-    def _write_lost(self, journal: bytes) -> None:
+    def _write_lost(self, records: int) -> None:
         with self._changed:
-            self._lost += _records(journal)
+            self._lost += records
 
     # Both.
 
@@ -361,4 +374,5 @@ def _journals(items: Iterable[_Item]) -> Iterator[bytes]:
 
 
 def _records(journal: bytes) -> int:
-    return sum(1 for _ in split(journal))
+    """Those in it, and those of which it says that they are missing."""
+    return sum(words[0] if kind == Kind.LOST else 1 for _, kind, words in split(journal))

@@ -54,7 +54,13 @@ class Outcome:
     ticks: int = 0
     records: int = 0
     gaps: list[str] = field(default_factory=list)
+    damaged: int = 0  # files of which some cannot be read, though no crash explains it
     difference: Difference | None = None
+
+    @property
+    def proves(self) -> bool:
+        """Something was decided again, all of it alike, and nothing is known to be hidden."""
+        return self.difference is None and self.ticks > 0 and self.damaged == 0
 
 
 class Play:
@@ -101,7 +107,7 @@ class Play:
             try:
                 yield from self._batch(part, recorded)
             except (JournalError, ValueError, IndexError) as error:
-                self.segment.problem = f"a record makes no sense here: {error}"
+                self.segment.fail(f"a record makes no sense here: {error}")
                 return
             if self.difference is not None or self.lost or self.arrived:
                 return
@@ -194,6 +200,7 @@ def replay(paths: Sequence[Path]) -> Outcome:
             segment = Segment(path)
         except SegmentError as error:
             outcome.gaps.append(str(error))
+            outcome.damaged += not error.cut_off
             continue
         play = Play(segment)
         header = segment.header
@@ -210,6 +217,7 @@ def replay(paths: Sequence[Path]) -> Outcome:
             )
         if segment.problem is not None:
             outcome.gaps.append(f"{path.name}: {segment.problem}")
+            outcome.damaged += segment.damaged
         if play.difference is not None:
             outcome.difference = play.difference
             return outcome

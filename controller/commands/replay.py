@@ -1,9 +1,10 @@
 """`loadkeeper replay FILE|DIR`: decides again what the black box has recorded, and compares.
 
 The first decision that comes out otherwise ends it: exit status 1, with the tick, what it was, and
-both reasons. With `--explain TIME CHARGER` it answers why that charger had that setpoint then.
-TIME is in the site's time zone ("02:14", "2027-02-11 02:14:30", ISO 8601), or in seconds of the
-monotonic clock, as the log has them.
+both reasons. Exit status 1, too, where a file is damaged (one that a crash cut off is not), or
+where there is no decision at all: nothing is proved then. With `--explain TIME CHARGER` it answers
+why that charger had that setpoint then. TIME is in the site's time zone ("02:14",
+"2027-02-11 02:14:30", ISO 8601), or in seconds of the monotonic clock, as the log has them.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _replay(paths: list[Path], as_json: bool) -> int:
     outcome = replay(paths)
     if as_json:
         answer_json(_outcome_json(outcome))
-        return NO if outcome.difference else FINE
+        return FINE if outcome.proves else NO
     for gap in outcome.gaps:
         say(f"gap: {gap}")
     if outcome.difference is not None:
@@ -93,8 +94,14 @@ def _replay(paths: list[Path], as_json: bool) -> int:
             say(line)
         return NO
     counted = f"{outcome.ticks} decisions, {outcome.records} records, {outcome.segments} segments"
-    say(f"decided again alike, bit for bit: {counted}")
-    return FINE
+    if outcome.ticks == 0:
+        say(f"nothing is proved: there is no decision in it ({counted})")
+    elif outcome.damaged:
+        say(f"as far as it can be read, decided again alike: {counted}")
+        say(f"{outcome.damaged} damaged: of what cannot be read, nothing is proved")
+    else:
+        say(f"decided again alike, bit for bit: {counted}")
+    return FINE if outcome.proves else NO
 
 
 def _difference(found: Difference) -> list[str]:
@@ -110,7 +117,8 @@ def _difference(found: Difference) -> list[str]:
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     difference = outcome.difference
     return {
-        "alike": difference is None,
+        "alike": outcome.proves,
+        "damaged": outcome.damaged,
         "segments": outcome.segments,
         "ticks": outcome.ticks,
         "records": outcome.records,

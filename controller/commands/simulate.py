@@ -232,9 +232,19 @@ def _say(site: Site, course: Course, rows: Sequence[Held], remarks: Sequence[str
     for index, circuit in enumerate(site.circuits):
         say(f"   {circuit.id.ljust(width)}  {row(course.minutes[index])}")
     say(f"   {' ' * width}  {axis(course.minutes[0])}\n")
-    header = ("circuit", "cap A", "highest A", "free A", "at", "over s", "allowed s", "")
+    header = (
+        "circuit",
+        "cap A",
+        "highest A",
+        "free A",
+        "at",
+        "over s",
+        "allowed s",
+        "in all s",
+        "",
+    )
     table = [header, *(_held_row(each) for each in rows)]
-    for text in columns(table, right=frozenset({1, 2, 3, 5, 6})):
+    for text in columns(table, right=frozenset({1, 2, 3, 5, 6, 7})):
         say(f"   {text}")
     say()
     _say_vehicles(site, course)
@@ -253,6 +263,7 @@ def _held_row(each: Held) -> Sequence[str]:
         clock(each.most_at_s),
         f"{each.longest_ns / NS_PER_S:.1f}",
         seconds_text(each.allowed_ns),
+        str(each.seconds_over),
         "ok" if each.passed else "NOT HELD",
     )
 
@@ -326,6 +337,8 @@ def _answer(
                 "at": clock(each.most_at_s),
                 "over_s": each.longest_ns / NS_PER_S,
                 "allowed_s": each.allowed_ns / NS_PER_S,
+                "over_in_all_s": each.seconds_over,
+                "causes": each.causes,
                 "held": each.passed,
             }
             for each in rows

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from math import isqrt
 
 from cext.rows import Phases
+from controller.curves import FUSE_GATES_FROM_MA
 from controller.curves import carries_ma as carries_for_ever_ma
 from controller.document.draft import Draft
-from controller.document.entries.circuit import CircuitEntry, Protection
+from controller.document.entries.circuit import CircuitEntry, Fuse, Protection
 from controller.document.problems import found
 from controller.units import MA_PER_A, amperes_text
 
@@ -140,6 +141,13 @@ def _check_cycles(draft: Draft) -> None:
 def _check_protection(draft: Draft, index: int, entry: CircuitEntry) -> None:
     if entry.protection is None:
         return
+    fuse = entry.protection
+    if isinstance(fuse, Fuse) and fuse.carries_ma < FUSE_GATES_FROM_MA and fuse.fastest is None:
+        draft.complain(
+            f"must be stated for a fuse below {amperes_text(FUSE_GATES_FROM_MA)} A: how fast it "
+            "may be is bounded by no standard, only by its maker's curve",
+            *("circuit", index, "protection", "fastest"),
+        )
     carries_ma = carries_for_ever_ma(entry.protection)
     if max(entry.rating_ma) > carries_ma:
         warm = ""

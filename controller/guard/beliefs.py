@@ -289,6 +289,10 @@ class ChargerBelief:
         """The most it draws at that setpoint."""
         return setpoint_ma * (PPM + self.row.tolerance_ppm) // PPM + self.row.standby_ma
 
+    def _surely(self, seen_ma: int) -> int:
+        """The least that flows where it tells so much."""
+        return max(0, seen_ma - -(-seen_ma * self.row.error_ppm // PPM) - self.row.error_ma)
+
     def highest_ma(self, now_ns: int) -> int:
         """The highest setpoint that may still be followed."""
         highest = max(self._standing(now_ns), default=0)
@@ -309,7 +313,7 @@ class ChargerBelief:
                 continue
             draw[phase] = told
             if self._metered and not silent:
-                draw[phase] = max(told, self.seen[-1].current_ma[phase] - self.row.error_ma)
+                draw[phase] = max(told, self._surely(self.seen[-1].current_ma[phase]))
         return draw
 
     def frees(self, phase: int, now_ns: int) -> bool:
@@ -339,8 +343,7 @@ class ChargerBelief:
             three = min(three, third)
             if at_ns < since_ns:
                 break
-        error_ma = self.row.error_ma
-        return max(0, one - error_ma), max(0, two - error_ma), max(0, three - error_ma)
+        return self._surely(one), self._surely(two), self._surely(three)
 
     def peak_ma(self, phase: int, since_ns: int) -> int:
         """The most it told since then, and just before."""
@@ -350,7 +353,7 @@ class ChargerBelief:
         """What it was seen to draw last, where that is clearly more than it was told; else 0."""
         if not self._metered or self.order_ma is None:
             return 0
-        drawn_ma = max(self.seen[-1].current_ma) - self.row.error_ma
+        drawn_ma = self._surely(max(self.seen[-1].current_ma))
         return drawn_ma if drawn_ma > (self.told_ma(self.order_ma) + NOTHING_MA) * 11 // 10 else 0
 
     def elsewhere(self, phase: int) -> bool:
@@ -396,8 +399,9 @@ class ChargerBelief:
                 self._idle_ns[phase] = report.at_ns
 
     def _note_above(self, at_ns: int) -> None:
-        most = (self.highest_ma(at_ns) + NOTHING_MA) * 11 // 10
-        if not self._metered or max(self.seen[-1].current_ma) - self.row.error_ma <= most:
+        highest_ma = self.highest_ma(at_ns)
+        most = max((highest_ma + NOTHING_MA) * 11 // 10, self.told_ma(highest_ma))
+        if not self._metered or self._surely(max(self.seen[-1].current_ma)) <= most:
             self._above_ns = None
         elif self._above_ns is None:
             self._above_ns = at_ns

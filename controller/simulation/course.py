@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from cext.plant import Over, Plant
 from cext.rows import NEVER_NS, Phases
+from controller.document.clamps import Clamp
+from controller.document.devices import Meter
 from controller.limits import Lease
 from controller.plant import VirtualEnforcer, build_plant, let_go
 from controller.reasons import Reasons
@@ -18,6 +20,7 @@ from controller.tables import Tables
 from controller.units import NS_PER_S
 
 MINUTE_S = 60
+ERRORS_SIGMAS = 4  # of a meter's noise, to its declared error
 
 
 class Second(NamedTuple):
@@ -84,6 +87,7 @@ class Course:
     day: Day
     minutes: list[list[Minute]] = field(default_factory=list)  # by circuit
     over: list[Over] = field(default_factory=list)  # by circuit, over the whole day
+    seconds_over: list[int] = field(default_factory=list)  # by circuit: full seconds found so
     offered_ma: list[int] = field(default_factory=list)  # Σ setpoints, each minute
     visits: list[Visit] = field(default_factory=list)  # that began and ended in it
     worst: Worst | None = None
@@ -109,6 +113,7 @@ class _Run:
         self._site = site
         self._day = day
         self._plant: Plant = build_plant(site, seed)
+        _set_meters(site, self._plant)
         self._caps_ma = _caps_ma(site, lost)
         for index, cap_ma in enumerate(self._caps_ma):
             self._plant.set_cap(index, cap_ma)
@@ -123,7 +128,7 @@ class _Run:
         tables = Tables.of(site)
         self._reasons = Reasons([each.id for each in site.circuits], list(tables.slot_index))
         self._below = _below(site)
-        self._course = Course(day, minutes=[[] for _ in site.circuits])
+        self._course = Course(day, [[] for _ in site.circuits], [], [0] * len(site.circuits))
         self._there: dict[int, int] = {}  # by charger: its counter when the vehicle arrived
         self._seconds: list[Second] = []  # of this minute
         self._nearest: Worst | None = None  # of this minute
@@ -189,6 +194,9 @@ class _Run:
     def _look(self, at_s: float) -> None:
         loads_ma = tuple(self._plant.load(index) for index in range(len(self._site.circuits)))
         self._seconds.append(Second(at_s, loads_ma))
+        for index, flows_ma in enumerate(loads_ma):
+            over = any(map(int.__gt__, flows_ma, self._caps_ma[index]))
+            self._course.seconds_over[index] += over
         over_ma, circuit, phase = max(
             (load_ma[phase] - cap_ma[phase], index, phase)
             for index, (load_ma, cap_ma) in enumerate(zip(loads_ma, self._caps_ma, strict=True))
@@ -218,6 +226,16 @@ class _Run:
         offered = self._plant.offered_total_ma()
         self._course.offered_ma.append(offered)
         self._seconds = []
+
+
+def _set_meters(site: Site, plant: Plant) -> None:
+    """As late as they may be, and as wrong as a good one is: four standard deviations are what is
+    declared. A clamp beside a meter is imitated as that meter is."""
+    circuits = [circuit.id for circuit in site.circuits]
+    sources: list[Meter | Clamp] = [*site.clamps, *site.meters]
+    for source in sources:
+        sigma_ma = source.error_ma // ERRORS_SIGMAS
+        plant.set_meter(circuits.index(source.circuit), source.lag_ns, 0, sigma_ma)
 
 
 def _minute(seconds: Sequence[Second], circuit: int, cap_ma: Phases) -> Minute:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
-
-from hil.search.case import Table
 
 DOUBTS = {"lost", "drops", "silent", "deaf", "clock", "flood", "stall", "cloud"}
 LAPSES = {"stall", "cloud"}  # a limit source may be lost with them
@@ -19,20 +16,15 @@ class Ailing:
     def __init__(self) -> None:
         self._count: Counter[str] = Counter()
         self.ids: set[str] = set()
+        self.since_ns: dict[str, int] = {}
 
-    def begin(self, who: str) -> None:
+    def begin(self, who: str, now_ns: int = 0) -> None:
         self._count[who] += 1
         self.ids.add(who)
+        self.since_ns.setdefault(who, now_ns)
 
     def end(self, who: str) -> None:
         self._count[who] -= 1
         if not self._count[who]:
             self.ids.discard(who)
-
-
-class Doubt(NamedTuple):
-    """A fault that nothing may rise for, until another thing happens or the time is over."""
-
-    event: Table
-    until_ns: int
-    orders_ma: list[int]
+            self.since_ns.pop(who, None)

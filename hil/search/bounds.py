@@ -11,8 +11,7 @@ from controller.reaction import age_ns
 from controller.site import Site
 
 NS_PER_S = 1_000_000_000
-REACTIONS = 2  # for one cause: what was raised just before it may follow only after the first
-WRITING_NS = 200_000_000  # until a changed order has reached its charger, and a plant's steps
+WRITING_NS = EXCHANGE_NS + 50_000_000  # an order on its way to its charger, and a plant's step
 FOUND_OUT_NS = 8 * NS_PER_S  # until somebody who disobeys is known to, beside what is declared
 TRUSTED_NS = 12 * NS_PER_S  # from a lie's end until its source counts again
 
@@ -74,7 +73,7 @@ def _bound(site: Site, tree: Tree, index: int) -> Bound:
         (c.facts.lag_ns + c.poll_ns + c.facts.confirm_gap_ns for c in chargers), default=0
     )
     return Bound(
-        react_ns=REACTIONS * once_ns,
+        react_ns=once_ns,
         calm_ns=max(site.control.calm_ns, shown_ns) + slowest_ns + reports_ns + obeyed_ns,
         ill_ns=once_ns + FOUND_OUT_NS + reports_ns + obeyed_ns,
         blind_ns=lost_ns + slowest_ns - seen_ns + reports_ns,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import count
 
 from hil.search.case import Case, Table
 from hil.search.sites import Drawn, Own, draw_site
@@ -45,9 +44,11 @@ class _Day:
         self._meters = [each["id"] for each in self._site["meter"]]
         self._clamps = [each["id"] for each in self._site["clamp"]]
         self._limiters = [each["id"] for each in self._site["limit_source"]]
+        self._contactors = [each["id"] for each in self._site.get("output", [])]
         self._noise_a = [rng.choice((0, 0, 0.2)) if max(o.most_a) >= 5 else 0 for o in drawn.own]
         self._load_a = [(0.0, 0.0, 0.0) for _ in drawn.own]
         self._troubled = rng.random() < 0.85
+        self._advised = rng.random() < 0.3
 
     # What stands there at first
 
@@ -84,6 +85,8 @@ class _Day:
         kinds: list[Callable[[], Table]] = [self._base, self._base, self._traffic, self._wish]
         if self._limiters:
             kinds.append(self._limit)
+        if self._advised:
+            kinds.append(self._advice)
         return self._rng.choice(kinds)()
 
     def _base(self) -> Table:
@@ -128,6 +131,22 @@ class _Day:
         charger = self._rng.choice(self._chargers)
         return {"do": "wish", "charger": charger, "max_a": self._rng.choice((0, 6, 10, 16, 32, 63))}
 
+    def _advice(self) -> Table:
+        """A planner's wish: a weight, a floor, a cap, any of them."""
+        charger = self._rng.choice(self._chargers)
+        cap_a = self._rng.choice((None, None, 0, 6, 10, 16))
+        floor_a = self._rng.choice((None, None, 6, 8, 16))
+        if cap_a is not None and floor_a is not None:
+            floor_a = min(floor_a, cap_a)
+        return {
+            "do": "advise",
+            "charger": charger,
+            "weight": self._rng.choice((None, 1, 4)),
+            "floor_a": floor_a,
+            "cap_a": cap_a,
+            "for_s": self._rng.choice((5.0, 60.0, 600.0)),
+        }
+
     def _limits_at_first(self) -> Iterator[Table]:
         for source in self._limiters:
             if self._rng.random() < 0.9:
@@ -169,6 +188,8 @@ class _Day:
             kinds += [self._source_ill, self._source_ill]
         if self._limiters:
             kinds.append(self._cloud_ill)
+        if self._contactors:
+            kinds.append(self._contactor_ill)
         yield from self._rng.choice(kinds)()
 
     def _for_s(self) -> float:
@@ -199,16 +220,28 @@ class _Day:
         yield event
 
     def _gateway_ill(self) -> Iterator[Table]:
-        do = self._rng.choice(("stall", "stall", "restart", "restart", "clock", "power_cut"))
+        do = self._rng.choice(
+            ("stall", "stall", "restart", "restart", "clock", "power_cut", "latch")
+        )
         event: Table = {"do": do}
         if do == "stall":
             event["threads"] = self._rng.choice((["kernel"], ["io"], ["kernel", "io"]))
             event["for_s"] = self._rng.choice((0.4, 1.0, 1.9, 2.5, 10.0, 40.0))
         elif do == "clock":
             event["ahead_s"] = self._rng.choice((-1e8, -3600, -5, 5, 3600, 1e8))
+        elif do == "latch":
+            event["for_s"] = self._rng.choice((1.0, 20.0, 150.0))
         else:
             event["for_s"] = self._rng.choice((1.0, 2.0, 15.0, 120.0))
         yield event
+
+    def _contactor_ill(self) -> Iterator[Table]:
+        """Mostly together with somebody whom it ought to cut off."""
+        yield {"do": "weld", "contactor": self._rng.choice(self._contactors), "for_s": 120.0}
+        if self._rng.random() < 0.7:
+            charger = self._rng.choice(self._chargers)
+            do = self._rng.choice(("disobeys", "silent", "deaf"))
+            yield {"do": do, "charger": charger, "for_s": self._for_s()}
 
     def _cloud_ill(self) -> Iterator[Table]:
         if self._rng.random() < 0.6:
@@ -219,7 +252,3 @@ class _Day:
     def _entry(self, charger: str) -> Table:
         entry: Table = next(each for each in self._site["charger"] if each["id"] == charger)
         return entry
-
-
-def seeds(first: int) -> Iterator[int]:
-    return count(first)

@@ -22,6 +22,7 @@ class Eye:
         self._past: deque[Phases] = deque(maxlen=KEPT)
         self._frozen: Phases | None = None
         self._ails: dict[str, int] = {}  # what, and how often it was begun
+        self.shown = 0  # readings that were not lost
 
     def begin(self, what: str) -> None:
         self._ails[what] = self._ails.get(what, 0) + 1
@@ -36,6 +37,7 @@ class Eye:
     def __call__(self, there: Phases) -> Phases | None:
         told = self._with_error(there) if self._error_ma else there
         if not self._ails:
+            self.shown += 1
             return told
         self._past.append(told)
         for what in self._ails:
@@ -43,6 +45,7 @@ class Eye:
             if seen is None:
                 return None
             told = seen
+        self.shown += 1
         return told
 
     def _with_error(self, there: Phases) -> Phases:

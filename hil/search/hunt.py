@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import NamedTuple
 
 from controller.commands.output import say
 from hil.search.case import Case, told
-from hil.search.days import draw_case, seeds
+from hil.search.days import draw_case
 from hil.search.judge import Finding
 from hil.search.shrink import Shrinker
-from hil.search.world import tell
+from hil.search.world import World, tell_world
 
 KEPT = Path("build/search")
 SAID_EVERY_S = 60.0
 LAST_EVENTS = 8
+GUARDED = 4  # of so many seeds one is judged by the guard, too
+AT_ONCE = 4  # seeds that a process is handed
+AHEAD = 3  # such handfuls that wait for each process
+STUCK_S = 900.0  # a handful takes seconds
 
 
 class Told(NamedTuple):
     seed: int
     hours: float
     finding: Finding | None
+    guarded: bool
+    ticks: int
+    events: dict[str, int]  # by kind
 
 
 class Found(NamedTuple):
@@ -34,42 +47,85 @@ class Found(NamedTuple):
     path: Path
 
 
+class StuckError(Exception):
+    """A process came to no end, or died, while it told these seeds."""
+
+
 @dataclass(slots=True)
 class Hunt:
-    """Seeds one after the other until there are `hours` of them, or `most` are found."""
+    """Seeds one after the other until there are `hours` of them, or `most` are found.
+
+    Each seed that `guarded` divides is judged by the guard, too; 0: none.
+    """
 
     hours: float
     seed: int
     jobs: int | None
     most: int
     keep: Path
+    guarded: int = GUARDED
     told: int = 0
     told_hours: float = 0.0
+    guarded_hours: float = 0.0
+    guarded_cases: int = 0
+    ticks: int = 0
     took_s: float = 0.0
+    stopped: str = ""  # why, before it was done
+    events: Counter[str] = field(default_factory=Counter)
     found: list[Found] = field(default_factory=list)
 
     def run(self) -> None:
+        """Ends early, with all that was told until then, on SIGINT and SIGTERM."""
         began = said = perf_counter()
         jobs = self.jobs or len(os.sched_getaffinity(0))
-        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-            for each in pool.imap(tell_seed, self._seeds(), chunksize=4):
-                self.told += 1
-                self.told_hours += each.hours
+        spawn = multiprocessing.get_context("spawn")
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_leave_signals)
+        try:
+            for each in self._tellings(pool, jobs):
+                self._count(each)
                 if each.finding is not None:
                     self._keep(each)
                 self.took_s = perf_counter() - began
                 if perf_counter() - said > SAID_EVERY_S:
                     said = perf_counter()
-                    say(report(self))
+                    say(progress(self))
                 if self.told_hours >= self.hours or len(self.found) >= self.most:
                     break
-            pool.terminate()
+        except KeyboardInterrupt:
+            self.stopped = "it was told to stop"
+        except StuckError as error:
+            self.stopped = str(error)
+        finally:
+            _end(pool)
+            signal.signal(signal.SIGTERM, before)
         self.took_s = perf_counter() - began
 
-    def _seeds(self) -> Any:
-        """As many as can be needed: a case lasts five minutes at least."""
-        every = seeds(self.seed)
-        return [next(every) for _ in range(int(self.hours * 12) + 8)]
+    def _tellings(self, pool: ProcessPoolExecutor, jobs: int) -> Iterator[Told]:
+        """In the order of their seeds, without an end."""
+        waiting: deque[tuple[int, Future[list[Told]]]] = deque()
+        first = self.seed
+        while True:
+            while len(waiting) < jobs * AHEAD:
+                seeds = range(first, first + AT_ONCE)
+                waiting.append((first, pool.submit(tell_seeds, seeds, self.guarded)))
+                first += AT_ONCE
+            begins, done = waiting.popleft()
+            try:
+                yield from done.result(STUCK_S)
+            except (TimeoutError, BrokenProcessPool) as error:
+                ends = begins + AT_ONCE * jobs * AHEAD
+                what = "took too long" if isinstance(error, TimeoutError) else "died"
+                raise StuckError(f"a process {what} at seeds from {begins} (to {ends})") from error
+
+    def _count(self, each: Told) -> None:
+        self.told += 1
+        self.told_hours += each.hours
+        self.ticks += each.ticks
+        self.events.update(each.events)
+        if each.guarded:
+            self.guarded_cases += 1
+            self.guarded_hours += each.hours
 
     def _keep(self, each: Told) -> None:
         assert each.finding is not None
@@ -83,13 +139,24 @@ class Hunt:
         self.found.append(Found(each.seed, shrinker.case, shrinker.finding, path))
         say(in_words(shrinker.case, shrinker.finding, path))
 
+    @property
+    def next_seed(self) -> int:
+        """Where another hunt goes on."""
+        return self.seed + self.told
+
     def answer(self) -> dict[str, object]:
         """For --json."""
         return {
             "cases": self.told,
             "first_seed": self.seed,
-            "last_seed": self.seed + self.told - 1,
+            "last_seed": self.next_seed - 1,
+            "next_seed": self.next_seed,
+            "stopped": self.stopped,
             "depot_hours": round(self.told_hours, 2),
+            "guarded_cases": self.guarded_cases,
+            "guarded_depot_hours": round(self.guarded_hours, 2),
+            "ticks": self.ticks,
+            "events": dict(self.events.most_common()),
             "seconds": round(self.took_s, 1),
             "depot_hours_per_s": round(self.told_hours / max(self.took_s, 1e-9), 2),
             "found": [
@@ -105,20 +172,59 @@ class Hunt:
         }
 
 
-def tell_seed(seed: int) -> Told:
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _leave_signals() -> None:
+    """In each process: whoever stops the search stops it as a whole."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Without waiting for what is under way: nobody would count it."""
+    processes = list((pool._processes or {}).values())  # it has no other door
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+
+
+def tell_seeds(seeds: range, guarded: int) -> list[Told]:
     """In a process of its own."""
+    return [tell_seed(seed, guarded > 0 and seed % guarded == 0) for seed in seeds]
+
+
+def tell_seed(seed: int, guarded: bool) -> Told:
     case = draw_case(seed)
-    finding = tell(case)
+    world = World(case, guarded=guarded)
+    finding = tell_world(world)
     told_s = case.duration_s if finding is None else finding.t_s
-    return Told(seed, told_s / 3600, finding)
+    return Told(seed, told_s / 3600, finding, guarded, world.ticks, dict(world.happened))
+
+
+def progress(hunt: Hunt) -> str:
+    rate = hunt.told_hours / max(hunt.took_s, 1e-9)
+    return (
+        f"{hunt.told_hours:.1f} depot-hours, seeds {hunt.seed} to {hunt.next_seed - 1}, "
+        f"in {hunt.took_s:.0f} s ({rate:.2f} depot-hours per second): found {len(hunt.found)}"
+    )
 
 
 def report(hunt: Hunt) -> str:
-    rate = hunt.told_hours / max(hunt.took_s, 1e-9)
-    return (
-        f"{hunt.told_hours:.1f} depot-hours, seeds {hunt.seed} to {hunt.seed + hunt.told - 1}, "
-        f"in {hunt.took_s:.0f} s ({rate:.2f} depot-hours per second): found {len(hunt.found)}"
-    )
+    """What was told and found, at the end."""
+    lines = [
+        progress(hunt),
+        f"  {hunt.ticks:,} decisions; judged by the guard, too: {hunt.guarded_cases} cases, "
+        f"{hunt.guarded_hours:.1f} depot-hours",
+        "  events: " + ", ".join(f"{kind} {count}" for kind, count in hunt.events.most_common()),
+        *(f"  found: seed {each.seed}, {each.finding.kind}: {each.path}" for each in hunt.found),
+        f"  the next seed is {hunt.next_seed}",
+    ]
+    if hunt.stopped:
+        lines.append(f"  STOPPED before {hunt.hours:g} depot-hours: {hunt.stopped}")
+    return "\n".join(lines)
 
 
 def in_words(case: Case, finding: Finding, path: Path) -> str:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from cext.plant import Plant
 from cext.rows import Phases
 from controller.site import Site
+from hil.search import flows
 from hil.search.bounds import NS_PER_S, TRUSTED_NS, Tree, bounds
+from hil.search.flows import ENDLESS, FLOWS, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60
-ENDLESS: Phases = (1 << 40, 1 << 40, 1 << 40)
-NOTHING: Phases = (0, 0, 0)
 NOTHING_MA = 500
 RISES_MA = 200  # of an ill charger's current: a smaller rise is none
 PROVING_NS = 10 * NS_PER_S  # a start expects every charger to answer within
@@ -26,7 +26,7 @@ PROVING_NS = 10 * NS_PER_S  # a start expects every charger to answer within
 class Finding(NamedTuple):
     """One thing that must not be."""
 
-    kind: str  # over, doubt, start, crash or taken
+    kind: str  # over, imbalance, doubt, start, latched, never, crash, taken or guard
     t_s: float
     what: str  # a sentence
 
@@ -46,8 +46,8 @@ class _Stand:
     excused_ns: int = 0  # until then an excess is the answer under way
     wakes_ns: int = 0  # until then what is permitted may be more than fits
     ill_ns: int = 0  # until then a source here is not what it should be
-    stands_ma: list[int] = field(default_factory=lambda: [0, 0, 0])  # over with nothing to lower
-    sizes: list[tuple[int, Phases]] = field(default_factory=list)  # until when, how much explains
+    stands_ma: list[int] = field(default_factory=lambda: [0] * FLOWS)  # over, nothing to lower
+    sizes: list[tuple[int, Flow]] = field(default_factory=list)  # until when, how much explains
 
 
 class Judge:
@@ -61,15 +61,42 @@ class Judge:
         self.now_ns = 0
         self.dead = False
         self._tolerance_ma = [each + ROUNDING_MA for each in tolerance_ma]
+        self._bounded = [self._bound(index) for index in range(len(site.circuits))]
+        self._floor_ma = [
+            NOTHING_MA + (each.draw_ma(each.always_ma) if each.always_ma else 0)
+            for each in site.chargers
+        ]
         self._stands = [_Stand() for _ in site.circuits]
         self._ill_ns = [0] * len(site.chargers)
         self._drawn_ma = [0] * len(site.chargers)
+        self._index = {charger.id: i for i, charger in enumerate(site.chargers)}
+        self._welded_ns = [0] * len(site.chargers)
         self._dead_ns = 0
         self._seen_ns = -1  # the plant's time when last looked at
 
+    def _bound(self, index: int) -> bool:
+        """Tells the plant what a circuit bears beside its caps; whether there is anything."""
+        circuit = self.site.circuits[index]
+        busbar_ma = circuit.busbar_ma
+        if busbar_ma is not None:
+            standby_ma = [0, 0, 0]  # in the plant a part of the base load
+            for charger in self.tree.below[index]:
+                for phase in self.site.chargers[charger].phases:
+                    if phase >= 0:
+                        standby_ma[phase] += self.site.chargers[charger].standby_ma
+            first, second, third = (
+                ma - worst - standby
+                for ma, worst, standby in zip(
+                    busbar_ma, circuit.worst_base_ma, standby_ma, strict=True
+                )
+            )
+            busbar_ma = (first, second, third)
+        self.plant.set_bounds(index, circuit.sum_ma, busbar_ma, circuit.credit_export)
+        return busbar_ma is not None or circuit.sum_ma is not None
+
     # What happens
 
-    def cause(self, circuit: int, size_ma: Phases = NOTHING, more_ns: int = 0) -> None:
+    def cause(self, circuit: int, size_ma: Flow = NOTHING, more_ns: int = 0) -> None:
         """Something outside drives a circuit up; its answer may take the declared time."""
         stand, bound = self._stands[circuit], self.bounds[circuit]
         for_ns = bound.react_ns + more_ns
@@ -89,12 +116,12 @@ class Judge:
             return
         for index in self.tree.above(circuit):
             if self.dead:
-                self._explain(index, self._dead_ns, rise_ma)
+                self._explain(index, self._dead_ns, flows.load(rise_ma))
             elif self.bounds[index].measured:  # elsewhere all of it is counted all the time
-                self.cause(index, rise_ma)
+                self.cause(index, flows.load(rise_ma))
 
     def cap(self, circuit: int, fall_ma: Phases) -> None:
-        self.cause(circuit, fall_ma)
+        self.cause(circuit, flows.cap(fall_ma))
 
     def wake(self, charger: int, reaction_ns: int) -> None:
         """A vehicle may draw more; what it is permitted must fit, unless a step was just before."""
@@ -109,7 +136,8 @@ class Judge:
         offered_ma = self.plant.charger(charger).offered_ma
         first, second, third = (offered_ma if phase in row.phases else 0 for phase in range(3))
         for index in self.tree.paths[charger]:
-            self.cause(index, (first, second, third), row.poll_ns + row.facts.lag_ns)
+            more_ns = row.poll_ns + row.facts.lag_ns
+            self.cause(index, flows.drawn((first, second, third)), more_ns)
 
     def charger_ill(self, charger: int, until_ns: int) -> None:
         """It does not do as it should until then, and is given time to come round."""
@@ -121,6 +149,12 @@ class Judge:
         for index in self.tree.paths[charger]:
             self.cause(index, more_ns=max(0, until_ns - self.now_ns))
 
+    def weld(self, contactor: int, until_ns: int) -> None:
+        """While it cannot open, what is behind it does not lose its power when nobody is there."""
+        for charger in self.site.contactors[contactor].chargers:
+            index = self._index[charger]
+            self._welded_ns[index] = max(self._welded_ns[index], until_ns)
+
     def source_ill(self, circuit: str, until_ns: int, lies: bool, alone: bool) -> None:
         """A source is lost, or lies. `alone`: nothing honest that counts there contradicts it."""
         index = self.tree.index[circuit]
@@ -128,7 +162,7 @@ class Judge:
         until_ns += TRUSTED_NS if lies else 0
         stand.ill_ns = max(stand.ill_ns, until_ns + bound.blind_ns)
         lasts_ns = until_ns - self.now_ns if lies and alone else 0
-        self.cause(index, ENDLESS if lies and alone else NOTHING, lasts_ns)
+        self.cause(index, MISREAD if lies and alone else NOTHING, lasts_ns)
 
     def stall(self, until_ns: int, long: bool) -> None:
         for index in range(len(self.bounds)):
@@ -138,6 +172,9 @@ class Judge:
     def died(self) -> None:
         """Nobody is there: what is over must be gone when the chargers have fallen back."""
         self.dead = True
+        for charger, until_ns in enumerate(self._welded_ns):
+            if until_ns > self.now_ns:
+                self.charger_ill(charger, until_ns)
         for bound in self.bounds:
             self._dead_ns = max(self._dead_ns, self.now_ns + bound.alone_ns)
         for stand in self._stands:  # what had to be answered is not, until then
@@ -150,7 +187,7 @@ class Judge:
         for index in range(len(self.bounds)):
             self.cause(index, ENDLESS, PROVING_NS)
 
-    def _explain(self, circuit: int, until_ns: int, size_ma: Phases) -> None:
+    def _explain(self, circuit: int, until_ns: int, size_ma: Flow) -> None:
         stand = self._stands[circuit]
         stand.excused_ns = max(stand.excused_ns, until_ns)
         stand.sizes.append((until_ns, size_ma))
@@ -165,12 +202,14 @@ class Judge:
             return  # not a step since then
         self._seen_ns = self.plant.now_ns
         for index in range(len(self.bounds)):
-            above_ma = self.plant.above(index)
+            above_ma: Flow = self.plant.above(index)
+            if self._bounded[index]:
+                above_ma += self.plant.beyond(index)
             if max(above_ma) > self._tolerance_ma[index]:
-                for phase, ma in enumerate(above_ma):
-                    self._judge(index, phase, ma, before_ns)
+                for flow, ma in enumerate(above_ma):
+                    self._judge(index, flow, ma, before_ns)
             else:
-                self._stands[index].stands_ma = [0, 0, 0]
+                self._stands[index].stands_ma = [0] * FLOWS
         self.plant.mark()
 
     def _may_draw(self, charger: int) -> int:
@@ -189,30 +228,30 @@ class Judge:
             if rise_ma > RISES_MA:
                 wired = self.site.chargers[charger].phases
                 first, second, third = (rise_ma if phase in wired else 0 for phase in range(3))
+                size_ma = flows.drawn((first, second, third))
                 for index in self.tree.paths[charger]:
                     if self.dead:
-                        self._explain(index, self._dead_ns, (first, second, third))
+                        self._explain(index, self._dead_ns, size_ma)
                     else:
-                        self.cause(index, (first, second, third))
+                        self.cause(index, size_ma)
 
-    def _judge(self, circuit: int, phase: int, above_ma: int, before_ns: int) -> None:
+    def _judge(self, circuit: int, flow: int, above_ma: int, before_ns: int) -> None:
         stand = self._stands[circuit]
         stand.sizes = [each for each in stand.sizes if each[0] >= before_ns]
-        if above_ma <= self._tolerance_ma[circuit]:
-            stand.stands_ma[phase] = 0
+        tolerance_ma = self._tolerance_ma[circuit] * len(flows.phases(flow))
+        if above_ma <= tolerance_ma:
+            stand.stands_ma[flow] = 0
             return
-        if self._beyond_control(circuit, phase, above_ma):
-            stand.stands_ma[phase] = above_ma
+        if self._beyond_control(circuit, flow, above_ma, tolerance_ma):
+            stand.stands_ma[flow] = above_ma
             return
-        explained_ma = stand.stands_ma[phase] + sum(size_ma[phase] for _, size_ma in stand.sizes)
+        explained_ma = stand.stands_ma[flow] + sum(size_ma[flow] for _, size_ma in stand.sizes)
         excused = before_ns < stand.excused_ns
-        if excused and above_ma <= explained_ma + self._tolerance_ma[circuit]:
+        if excused and above_ma <= explained_ma + tolerance_ma:
             return
-        name = self.site.circuits[circuit].id
-        load_ma, cap_ma = self.plant.load(circuit)[phase], self.plant.cap(circuit)[phase]
         where = (
-            f"L{phase + 1} of {name} carried {above_ma / 1000:.2f} A more than it may "
-            f"(now {load_ma / 1000:.1f} of {cap_ma / 1000:.1f} A)"
+            f"{flows.place(flow, self.site.circuits[circuit].id)} carried "
+            f"{above_ma / 1000:.2f} A more than it may{self._now(circuit, flow)}"
         )
         if excused:
             why = f"; all that happened explains {explained_ma / 1000:.2f} A"
@@ -220,8 +259,14 @@ class Judge:
             why = f", {(self.now_ns - stand.excused_ns) / 1e9:.1f} s after it had to be answered"
         raise FoundError(Finding("over", self.now_ns / 1e9, where + why))
 
-    def _beyond_control(self, circuit: int, phase: int, above_ma: int) -> bool:
-        """All that does as it should is at 0; or dead, what is over is what ill ones draw."""
+    def _now(self, circuit: int, flow: int) -> str:
+        if flow >= TOGETHER:
+            return ""
+        load_ma, cap_ma = self.plant.load(circuit)[flow], self.plant.cap(circuit)[flow]
+        return f" (now {load_ma / 1000:.1f} of {cap_ma / 1000:.1f} A)"
+
+    def _beyond_control(self, circuit: int, flow: int, above_ma: int, tolerance_ma: int) -> bool:
+        """All that does as it should is at its least; or dead, what is over ill ones draw."""
         below = self.tree.below[circuit]
         ill = [i for i in below if self._ill_ns[i] > self.now_ns]
         if self.dead:
@@ -229,8 +274,13 @@ class Judge:
                 max(0, max(self.plant.charger(i).current_ma) - self.site.chargers[i].alone_ma)
                 for i in ill
             )
-            return above_ma <= more_ma + self._tolerance_ma[circuit]
-        return all(self._on(i, phase) < NOTHING_MA for i in below if i not in ill)
+            return above_ma <= more_ma * len(flows.phases(flow)) + tolerance_ma
+        return all(
+            self._on(i, phase) < self._floor_ma[i]
+            for i in below
+            if i not in ill
+            for phase in flows.phases(flow)
+        )
 
     def _on(self, charger: int, phase: int) -> int:
         wired = self.site.chargers[charger].phases

@@ -70,7 +70,7 @@ class Shrinker:
         if self._over():
             return False
         try:
-            finding = tell(case)
+            finding = tell(case, guarded=self.finding.kind == "guard")
         except (DocumentError, KeyError):
             return False  # something in it still needs what was left out
         if finding is None or finding.kind != self.finding.kind:

@@ -6,16 +6,13 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from controller.proof import Finding, prove
-from controller.reaction import Reaction
 from controller.site import Site, parse
-from controller.transition import Transition
 from hil.search.case import Case, CaseProfiles, Table
+from hil.search.repair import repair
 
 NS_PER_S = 1_000_000_000
 ROTATIONS = ("L1 L2 L3", "L2 L3 L1", "L3 L1 L2")
 SINGLES = ("L1", "L2", "L3")
-REPAIRS = 12  # rounds until a site passes the proof
 
 
 class Own(NamedTuple):
@@ -58,9 +55,10 @@ def draw_site(rng: random.Random) -> Drawn:
     }
     if outputs := _outputs(rng, document):
         document |= {"gpio": {"factory": "lgpio"}, "output": outputs}
-    drawn = Drawn(document, facts, profiles, lags, own)
-    _repair(drawn)
-    return drawn
+    if classes := list(_classes(rng, chargers)):
+        document["class"] = classes
+    repair(Case(0, 0, document, facts, profiles, [], [], []))
+    return Drawn(document, facts, profiles, lags, own)
 
 
 def read_site(case: Case) -> Site:
@@ -128,7 +126,18 @@ def _charger(rng: random.Random, index: int, circuit: int, profiles: Table) -> T
         entry["weight"] = rng.choice((2, 3, 10))
     if rng.random() < 0.2:
         entry["class"] = rng.choice((1, 2))
+    if rng.random() < 0.15:
+        entry["may_pause"] = rng.choice(("replug", "replug", "never"))
+    if rng.random() < 0.3:
+        entry |= {"min_on_s": rng.choice((0, 20, 120)), "min_off_s": rng.choice((0, 20, 60))}
     return entry
+
+
+def _classes(rng: random.Random, chargers: list[Table]) -> Iterator[Table]:
+    """So short waiting times that somebody is overtaken within the day."""
+    for rank in sorted({entry.get("class", 0) for entry in chargers}):
+        if rng.random() < 0.5:
+            yield {"rank": rank, "wait_s": rng.choice((60, 180, 600))}
 
 
 def _circuits(
@@ -153,7 +162,21 @@ def _circuits(
             entry["base_step_a"] = [min(step, ma) for ma in worst]
         if rng.random() < 0.1:
             entry["clear_within_s"] = rng.choice((5, 10, 30))
-        yield entry
+        yield entry | _bounds(rng, entry["rating_a"])
+
+
+def _bounds(rng: random.Random, rating_a: list[float]) -> Table:
+    """What a circuit bears beside its rating."""
+    found: Table = {}
+    if rng.random() < 0.2:
+        more = rng.choice((1.0, 1.0, 1.2, 1.5))
+        found["busbar_a"] = [round(a * more + 0.1, 1) for a in rating_a]
+    if rng.random() < 0.2:
+        share = rng.choice((0.6, 0.8, 0.95))
+        found["apparent_kva"] = round(0.231 * sum(rating_a) * share, 1)
+    if rng.random() < 0.15:
+        found["imbalance_a"] = rng.choice((8, 16, 20, 32))
+    return found
 
 
 def _inside(parents: list[int], top: int) -> set[int]:
@@ -252,49 +275,6 @@ def _control(rng: random.Random) -> Table:
         "calm_s": rng.choice((5, 10)),
         "turn_s": rng.choice((120, 900)),
     }
-
-
-def _repair(drawn: Drawn) -> None:
-    """Until the proof holds: ratings as high, and times as long, as it says."""
-    case = Case(0, 0, drawn.document, drawn.meters, drawn.chargers, [], [], [])
-    for _ in range(REPAIRS):
-        proof = prove(read_site(case))
-        if proof.passed:
-            return
-        for failed in proof.refused:
-            _repair_one(drawn.document, failed)
-    raise RuntimeError("a random site that cannot be repaired")
-
-
-def _repair_one(document: Table, failed: Finding | Reaction | Transition) -> None:
-    circuit = next(each for each in document["circuit"] if each["id"] == failed.circuit)
-    if isinstance(failed, Transition):
-        _protect(circuit)
-        return
-    source = next((each for each in document["limit_source"] if each["id"] == failed.source), None)
-    if isinstance(failed, Reaction):
-        stated = source or circuit
-        if "clear_within_s" in stated:
-            stated["clear_within_s"] = failed.takes_ns // (NS_PER_S // 10) / 10 + 0.2
-        if source is None:
-            _protect(circuit)
-        return
-    sum_a = failed.sum_ma // 100 / 10 + 0.1
-    if source is not None:
-        source["failsafe_a"][failed.phase] = sum_a
-    circuit["rating_a"][failed.phase] = max(circuit["rating_a"][failed.phase], sum_a)
-    if "protection" in circuit:
-        _protect(circuit)
-
-
-def _protect(circuit: Table) -> None:
-    """A breaker that bears more for a while; a slower one where the first does not do."""
-    before = circuit.get("protection", {})
-    tr_s = min(before.get("tr_s", 8) * 2, 24)
-    most_a = max(circuit["rating_a"])
-    if before.get("tr_s") == tr_s:  # there is no slower one: a larger one, and room below it
-        most_a = before["ir_a"] * 1.3
-    circuit["protection"] = {"kind": "electronic", "ir_a": round(most_a + 1, 1), "tr_s": tr_s}
 
 
 def _name(circuit: int) -> str:

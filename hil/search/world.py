@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from cext.errands import Agenda
 from cext.plant import Car
-from cext.rows import Phases
+from cext.rows import Advice, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.guard.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
-from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES, Ailing, Doubt
-from hil.search.case import Case, Table, told
+from hil.search.ailing import Ailing
+from hil.search.case import Case, Table
 from hil.search.cloud import Cloud
-from hil.search.eyes import LIES, Eye
+from hil.search.eyes import Eye
+from hil.search.ills import Ills
 from hil.search.judge import Finding, FoundError, Judge
+from hil.search.orders import Orders
 from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.story.truth import Truth
 
 LOOK_NS = 500_000_000
 START_NS = 1_000_000_000  # from a process's start until it is at work
-SOON_NS = 20_000_000_000  # after a thing of a moment
 
 
 def rise(before: Phases, after: Phases) -> Phases:
@@ -51,28 +52,23 @@ class World:
         self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
         every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
         self.sources = {each.id: each for each in every}
-        self._silent, self._deaf, self.stalled = Ailing(), Ailing(), Ailing()
-        self._eyes = {
-            each.id: Eye(case.seed + i, each.error_ma, each in self.site.meters)
-            for i, each in enumerate(self.sources.values())
-        }
+        self.stalled, self._latches = Ailing(), Ailing()
+        self.ills = Ills(self)
         self._own_ma: dict[str, Phases] = {}
         self._noise_ma: dict[str, int] = {}
         self._standby_ma = self._standby()
         self._caps_ma: list[Phases] = []
-        self._orders: list[int | None] = []  # at the last look
-        self._rose_ns = self._stirred_ns = 0
-        self._doubt: Doubt | None = None
         self._phases: dict[int, int] = {}  # of the last vehicle at each charger
-        self._twin = twin
         self._guarded = guarded
-        self._older: list[int] = [0] * len(self.chargers)  # what each was told before
+        self._unheard: dict[int, list[tuple[Eye, int]]] = {}  # circuits, since the start
         self._leases: dict[str, Lease] = {}
         self._cloud = Cloud(self)
         self.life = self._deaths = 0  # of the enforcer
         noise = [self._noise_below(index) for index in range(len(self.circuits))]
         self.judge = Judge(self.site, self.plant, noise)
-        self.happened: list[str] = []
+        self.orders = Orders(self, twin)
+        self.happened: Counter[str] = Counter()
+        self._ticks = 0  # of enforcers that are gone
 
     def run(self) -> Finding | None:
         """What was found, or None."""
@@ -116,60 +112,28 @@ class World:
         self.set_caps()
         if self.enforcer is None:
             return
-        orders = self.enforcer.kernel.setpoints()
-        if orders != self._orders:
-            self._note(orders)
+        self.orders.look(self.enforcer.kernel.setpoints())
 
-    def _note(self, orders: list[int | None]) -> None:
-        before, self._orders = self._orders or [None] * len(orders), orders
-        for i, (was, now) in enumerate(zip(before, orders, strict=True)):
-            if now is None or was == now:
-                continue
-            if was is None:
-                self._check_first(i, now)
-            else:
-                self._older[i] = was
-                if now > was:
-                    self._rose_ns = self.now_ns
-            if self._doubt is not None:
-                self._check_doubt(i, now, self._doubt)
+    def _look_closely(self) -> None:
+        """Each inner step of the plant, while chargers are to get their first order."""
+        self.look()
+        if self.enforcer is not None and self.orders.starting:
+            step_ns = self.case.step_ms * 1_000_000
+            self.agenda.at(self.now_ns - self.now_ns % step_ns + step_ns, self._look_closely)
 
-    def _check_first(self, charger: int, order_ma: int) -> None:
-        """A start orders no more than what the charger does alone."""
-        alone_ma = self.site.chargers[charger].alone_ma
-        if order_ma > alone_ma:
-            name = self.site.chargers[charger].id
-            what = f"the first order of {name} is {order_ma} mA; alone it does {alone_ma}"
-            raise FoundError(Finding("start", self.now_ns / 1e9, what))
+    def unheard(self, circuit: int) -> bool:
+        """Whether somebody measures it, and nothing of that came since the start."""
+        sources = self._unheard[circuit]
+        return bool(sources) and all(eye.shown == before for eye, before in sources)
 
-    def _expect(self, event: Table) -> None:
-        """Out of a calm, a fault that only takes knowledge away: nothing may rise for it."""
-        calm_ns = self.now_ns - max(self._rose_ns, self._stirred_ns)
-        lapses = event["do"] in LAPSES and bool(self.site.limit_sources)
-        self._doubt = None
-        if calm_ns >= CALM_NS and event["do"] in DOUBTS and not lapses and not self._twin:
-            orders = [0 if each is None else each for each in self._orders]
-            self._doubt = Doubt(event, self.now_ns + DOUBT_NS, orders)
-        self._stirred_ns = self.now_ns
+    @property
+    def ticks(self) -> int:
+        """Decisions so far."""
+        return self._ticks + (0 if self.enforcer is None else self.enforcer.kernel.ticks)
 
-    def _check_doubt(self, charger: int, order_ma: int, doubt: Doubt) -> None:
-        if self.now_ns > doubt.until_ns or order_ma <= doubt.orders_ma[charger]:
-            return
-        if (
-            doubt.event.get("charger", self.site.chargers[charger].id)
-            != self.site.chargers[charger].id
-        ):
-            return  # another one's share, which it has lost, passes on
-        events = [event for event in self.case.events if event is not doubt.event]
-        without = World(replace(self.case, events=events), twin=True).order_at(charger, self.now_ns)
-        if without is not None and order_ma <= without:
-            return  # it would have risen anyway
-        name = self.site.chargers[charger].id
-        what = (
-            f"{name} was raised from {doubt.orders_ma[charger]} to {order_ma} mA after "
-            f"{told(doubt.event)}; without that it is at {without}"
-        )
-        raise FoundError(Finding("doubt", self.now_ns / 1e9, what))
+    def twin(self, case: Case) -> World:
+        """Another world to be compared with."""
+        return World(case, twin=True)
 
     def order_at(self, charger: int, at_ns: int) -> int | None:
         """What a charger is told then, in a world that nothing is found in."""
@@ -197,29 +161,24 @@ class World:
 
     def _happens(self, event: Table) -> None:
         self.look()
-        self._expect(event)
-        self.happened.append(f"{event['t_s']:.1f} s: {told(event)}")
+        self.orders.expect(event)
+        self.happened[event["do"]] += 1
         acts: dict[str, Callable[[Table], None]] = {
             "base": self._base,
             "plug": self._plug,
             "unplug": self._unplug,
             "wish": self._wish,
             "limit": self._cloud.limit,
-            "silent": self._charger_silent,
-            "deaf": self._charger_deaf,
-            "disobeys": self._disobeys,
-            "reboot": self._reboot,
-            "forgets": self._forgets,
-            "told": self._told,
-            "old_write": self._old_write,
             "stall": self._stall,
             "restart": self._restart,
             "power_cut": self._power_cut,
             "clock": self._clock,
             "cloud": self._cloud.lose,
             "flood": self._cloud.flood,
+            "latch": self._latch,
+            "advise": self._advise,
         }
-        acts.get(event["do"], self._source_ill)(event)
+        (acts | self.ills.acts).get(event["do"], self.ills.source)(event)
         self.judge.watch_ill()
         self.set_caps()
 
@@ -289,69 +248,6 @@ class World:
             return  # nobody is plugged in
         self.judge.wake(charger, 5_000_000_000)
 
-    # Meters and clamps
-
-    def _source_ill(self, event: Table) -> None:
-        source, what = event["source"], event["do"]
-        until_ns = self.now_ns + nanoseconds(event["for_s"])
-        row = self.sources[source]
-        signed = any(each.circuit == row.circuit for each in self.site.meters)
-        counts = row in self.site.meters or not signed
-        self.judge.source_ill(row.circuit, until_ns, what in LIES, counts)
-        if what == "lost":
-            self._silent.begin(source)
-            self.after(event["for_s"], partial(self._silent.end, source))
-        else:
-            self._eyes[source].begin(what)
-            self.after(event["for_s"], partial(self._eyes[source].end, what))
-
-    # Chargers
-
-    def _ill(self, event: Table) -> tuple[str, int]:
-        charger = event["charger"]
-        for_ns = nanoseconds(event["for_s"]) if "for_s" in event else SOON_NS
-        self.judge.charger_ill(self.chargers[charger], self.now_ns + for_ns)
-        return charger, self.chargers[charger]
-
-    def _charger_silent(self, event: Table) -> None:
-        charger, _ = self._ill(event)
-        self._silent.begin(charger)
-        self.after(event["for_s"], partial(self._silent.end, charger))
-
-    def _charger_deaf(self, event: Table) -> None:
-        charger, _ = self._ill(event)
-        self._deaf.begin(charger)
-        self.after(event["for_s"], partial(self._deaf.end, charger))
-
-    def _disobeys(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.set_obeys(index, False)
-        self.after(event["for_s"], partial(self.plant.set_obeys, index, True))
-
-    def _reboot(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.power_cycle(index)
-
-    def _forgets(self, event: Table) -> None:
-        """Starts anew, and for a while without its watchdog."""
-        _, index = self._ill(event)
-        row = self.rows[index]
-        self.plant.power_cycle(index)
-        self.plant.set_alone(index, row.fallback_ma, 0)
-        again = partial(self.plant.set_alone, index, row.fallback_ma, row.watchdog_ns)
-        self.after(event["for_s"], again)
-
-    def _told(self, event: Table) -> None:
-        _, index = self._ill(event)
-        self.plant.set_told(index, round(event["told_a"] * 1000))
-        self.after(event["for_s"], partial(self.plant.set_told, index, None))
-
-    def _old_write(self, event: Table) -> None:
-        """A write of before comes a second time, or late."""
-        _, index = self._ill(event)
-        if self.plant.answers(index):
-            self.plant.write_setpoint(index, self._older[index])
-
     # The gateway
 
     def _start(self) -> None:
@@ -360,15 +256,25 @@ class World:
             self.site,
             self.plant,
             self.now_ns,
-            self._silent.ids,
+            self.ills.silent.ids,
             self._leases,
             self.stalled.ids,
-            shows=self._eyes,
-            deaf=self._deaf.ids,
+            shows=self.ills.eyes,
+            deaf=self.ills.deaf.ids,
             disputed=self._disputed if self._guarded else None,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
-        self._orders = []
+        self.enforcer.kernel.latch(self.orders.latched)
+        self._unheard = {
+            i: [
+                (self.ills.eyes[each.id], self.ills.eyes[each.id].shown)
+                for each in self.sources.values()
+                if each.circuit == circuit.id
+            ]
+            for i, circuit in enumerate(self.site.circuits)
+        }
+        self.orders.start()
+        self._look_closely()
         self.judge.lives()
         self.set_caps()
         self._cloud.renew()
@@ -381,6 +287,7 @@ class World:
         self._deaths += 1
         if self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
+            self._ticks += self.enforcer.kernel.ticks
             self.enforcer = None
             let_go(self.site, self.plant)
         self.judge.died()
@@ -413,6 +320,35 @@ class World:
             self.stalled.begin(thread)
             self.after(event["for_s"], partial(self.stalled.end, thread))
 
+    def _latch(self, event: Table) -> None:
+        """Closed for a while; a restart keeps it."""
+        self._latches.begin("latch")
+        self._hold()
+
+        def reset() -> None:
+            self._latches.end("latch")
+            self._hold()
+
+        self.after(event["for_s"], reset)
+
+    def _hold(self) -> None:
+        self.orders.latch(bool(self._latches.ids))
+        if self.enforcer is not None:
+            self.enforcer.kernel.latch(self.orders.latched)
+
+    def _advise(self, event: Table) -> None:
+        """A planner's wish; a restart forgets it."""
+        if self.enforcer is None:
+            return
+        floor_a, cap_a = event["floor_a"], event["cap_a"]
+        advice = Advice(
+            weight=event["weight"],
+            floor_ma=None if floor_a is None else round(floor_a * 1000),
+            cap_ma=None if cap_a is None else round(cap_a * 1000),
+            until_ns=self.now_ns + nanoseconds(event["for_s"]),
+        )
+        self.enforcer.image.advise(event["charger"], advice)
+
     def _clock(self, event: Table) -> None:
         if self.enforcer is not None:
             self.enforcer.clock.ahead_ns += nanoseconds(event["ahead_s"])
@@ -420,7 +356,11 @@ class World:
 
 def tell(case: Case, guarded: bool = False) -> Finding | None:
     """What is found in a case, or None. Raises DocumentError for a site that is none."""
-    world = World(case, guarded=guarded)
+    return tell_world(World(case, guarded=guarded))
+
+
+def tell_world(world: World) -> Finding | None:
+    """Likewise; an error of the controller is one more thing that must not be."""
     try:
         return world.run()
     except (ValueError, TypeError, LookupError, ArithmeticError, RefusedLimitError) as error:

@@ -25,6 +25,8 @@ def unlike(blackbox: Path, ran_s: float) -> str:
             f"replayed otherwise: {found.path.name} tick {found.tick} {found.what}\n"
             f"  recorded: {found.recorded}\n  replayed: {found.replayed}"
         )
+    if outcome.damaged:
+        return f"what was recorded is damaged, and no disk was: {outcome.gaps}"
     if outcome.ticks < ran_s * TICKS_PER_S:
         return f"only {outcome.ticks} decisions were recorded in {ran_s:.0f} s: {outcome.gaps}"
     return ""

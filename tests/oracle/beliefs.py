@@ -156,7 +156,12 @@ class ChargerBelief:
         latest = self.reports[-1].current_ma if self.reports else None
         if latest is None or self.silent(now_ns):
             return told
-        return max(told, latest[phase] - self.row.error_ma)
+        return max(told, self.surely(latest[phase]))
+
+    def surely(self, told_ma: int) -> int:
+        """The least that flows where a report says so much."""
+        off = self.row.error_ma + -(-told_ma * self.row.error_ppm // 1_000_000)
+        return max(0, told_ma - off)
 
     def told(self, setpoint_ma: int) -> int:
         """The most it draws at a setpoint."""
@@ -169,7 +174,7 @@ class ChargerBelief:
         if self.frozen():
             return 0
         drawn = [r.current_ma[phase] for r in self._since(from_ns) if r.current_ma is not None]
-        return max(0, min(drawn, default=0) - self.row.error_ma)
+        return self.surely(min(drawn, default=0))
 
     def peak(self, phase: int, from_ns: int) -> int:
         """The highest it was reported to draw since `from_ns`, and just before."""
@@ -183,7 +188,8 @@ class ChargerBelief:
         tells = self.row.metered and not self.silent(now_ns) and not self.frozen()
         if not tells or self.reports[0].at_ns > now_ns - KEPT + 2 * S:
             return self.told(self.row.max_ma)
-        return self.peak(phase, now_ns - KEPT) + self.row.error_ma
+        peak = self.peak(phase, now_ns - KEPT)
+        return peak + (peak - self.surely(peak))
 
     def elsewhere(self, phase: int) -> bool:
         """Its last report shows a car that charges, but not on this phase."""

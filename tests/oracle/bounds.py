@@ -17,14 +17,22 @@ def flows(row: Circuit, amps: Sequence[int]) -> int:
     return sum(amps if row.credit_export else (max(0, ma) for ma in amps))
 
 
-def crowded(beliefs: Beliefs, circuit: int, phases: set[int], now_ns: int) -> str | None:
-    """Why nothing that draws on these phases may rise."""
+def bar(row: Circuit, worst_ma: Triple, phase: int) -> int:
+    """What a bus bar leaves to the chargers: nobody sees the base load on it."""
+    assert row.busbar_ma is not None
+    return max(0, row.busbar_ma[phase] - max(worst_ma[phase], row.worst_base_ma[phase]))
+
+
+def crowded(
+    beliefs: Beliefs, circuit: int, phases: set[int], worst_ma: Triple, now_ns: int
+) -> str | None:
+    """Why nothing that draws on these phases may rise; `worst_ma` is what was proved of the base
+    load since it was declared."""
     row = beliefs.site.circuits[circuit]
     drawn = [beliefs.draw_hi(circuit, phase, now_ns) for phase in PHASES]
     for phase in phases if row.busbar_ma is not None else ():
-        assert row.busbar_ma is not None
-        if drawn[phase] > row.busbar_ma[phase]:
-            return f"bus bar of {circuit}.{phase}: draw {drawn[phase]} > {row.busbar_ma[phase]}"
+        if drawn[phase] > (most := bar(row, worst_ma, phase)):
+            return f"bus bar of {circuit}.{phase}: draw {drawn[phase]} > {most}"
     if row.sum_ma is None:
         return None
     base = sum(beliefs.base_hi(circuit, phase, now_ns) for phase in PHASES)
@@ -42,6 +50,7 @@ def left_over(
     ordered: Triple,
     taken: Sequence[Triple],
     floors: Sequence[bool],
+    worst_ma: Triple,
     now_ns: int,
 ) -> str | None:
     """What is exceeded even by what is ordered, though something is left to shed there.
@@ -50,9 +59,9 @@ def left_over(
     """
     row = beliefs.site.circuits[circuit]
     for phase in PHASES:
-        bar = None if row.busbar_ma is None else row.busbar_ma[phase]
-        if bar is not None and ordered[phase] > bar and not floors[phase]:
-            return f"bus bar of {circuit}.{phase}: ordered {ordered[phase]} > {bar}"
+        most = None if row.busbar_ma is None else bar(row, worst_ma, phase)
+        if most is not None and ordered[phase] > most and not floors[phase]:
+            return f"bus bar of {circuit}.{phase}: ordered {ordered[phase]} > {most}"
     if row.sum_ma is None or all(floors):
         return None
     after = sum(beliefs.base_hi(circuit, phase, now_ns) for phase in PHASES) + sum(ordered)
@@ -71,8 +80,9 @@ def overloads(row: Circuit, load: Triple, drawn: Triple) -> list[tuple[str, set[
     """What is truly exceeded: its name, the phases that could relieve it, load and bound."""
     found = []
     for phase in PHASES:
-        if row.busbar_ma is not None and drawn[phase] > row.busbar_ma[phase]:
-            found.append((f"bar {phase}", {phase}, drawn[phase], row.busbar_ma[phase]))
+        most = None if row.busbar_ma is None else bar(row, row.worst_base_ma, phase)
+        if most is not None and drawn[phase] > most:
+            found.append((f"bar {phase}", {phase}, drawn[phase], most))
     if row.sum_ma is not None and flows(row, load) > row.sum_ma:
         importing = {phase for phase in PHASES if load[phase] > 0 or row.credit_export}
         found.append(("sum", importing, flows(row, load), row.sum_ma))

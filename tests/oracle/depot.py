@@ -33,6 +33,7 @@ class Device:
     contact_ns: int = 0
     acknowledged: int = 0
     next_write_ns: int = 0  # it takes none sooner
+    voltage_ppm: int = 1_000_000  # of nominal
 
     def offer(self, now_ns: int, ma: int) -> None:
         if ma != self.offered_ma:
@@ -66,6 +67,8 @@ class Device:
             return 0, 0, 0
         if self.car and self.followed_ma >= 6000:
             gain = min(self.car.gain_ppm, 1_000_000 + row.tolerance_ppm)
+            if row.watts:  # a power, whatever the vehicle is: most current at 0.9 of nominal
+                gain = (1_000_000 + row.tolerance_ppm) * 900_000 // self.voltage_ppm
             drawn = min(self.car.want_ma, self.followed_ma * gain // 1_000_000)
         if self.car and self.stuck_ma is not None:
             drawn = self.stuck_ma
@@ -74,6 +77,10 @@ class Device:
             used = self.car is not None and terminal < self.car.terminals
             amps[phase] = row.standby_ma + (drawn if used else 0)
         return amps[0], amps[1], amps[2]
+
+    def shown(self, ma: int) -> int:
+        """What it measures of a current: some tell their power, as of nominal voltage."""
+        return ma * self.voltage_ppm // 1_000_000 if self.row.error_ppm else ma
 
     def vehicle(self) -> str:
         if self.car is None:

@@ -224,8 +224,9 @@ class Watch:
 
     def _check_crowded(self, circuit: int, charger: int, where: str) -> None:
         """What rises fits the sum of the phases, and the bus bar."""
+        worst = self.port.circuit(circuit).worst_base_ma
         uses = self.beliefs.chargers[charger].uses(self.now_ns)
-        if wrong := bounds.crowded(self.beliefs, circuit, set(uses), self.now_ns):
+        if wrong := bounds.crowded(self.beliefs, circuit, set(uses), worst, self.now_ns):
             self._broken(f"{where}; {wrong}")
 
     def _check_bounds(self, circuit: int) -> None:
@@ -241,7 +242,10 @@ class Watch:
             taken.append((off[0], off[1], off[2]))
         floors = [self.at_floor(circuit, phase) for phase in range(3)]
         most = (ordered[0], ordered[1], ordered[2])
-        if wrong := bounds.left_over(self.beliefs, circuit, most, taken, floors, self.now_ns):
+        worst = self.port.circuit(circuit).worst_base_ma
+        if wrong := bounds.left_over(
+            self.beliefs, circuit, most, taken, floors, worst, self.now_ns
+        ):
             self._broken(wrong)
 
     def _check_reserve(self, circuit: int, phase: int, where: str) -> None:

@@ -18,7 +18,7 @@ class Circuit(NamedTuple):
     worst_base_ma: Triple
     credit_export: bool = False
     base_step_ma: Triple | None = None  # None: the declared worst case
-    busbar_ma: Triple | None = None  # what the chargers below may draw together
+    busbar_ma: Triple | None = None  # of the bar; chargers have it less the worst base load
     sum_ma: int | None = None  # what the three phases may carry together
     imbalance_ma: int | None = None  # how far one-phase draw may lift a phase above another
 
@@ -56,6 +56,8 @@ class Charger(NamedTuple):
     write_gap_ns: int = 0  # a write that comes sooner after another waits, reductions too
     may_pause: int = YES
     resolution_ma: int = 100  # the least change that its reports show
+    error_ppm: int = 0  # so much of itself may its report be too high: it tells its power
+    watts: bool = False  # commanded in watts: draws all its tolerance at 0.9 of nominal voltage
 
 
 class Slot(NamedTuple):
@@ -177,6 +179,21 @@ def with_pauses(rng: random.Random, site: Site) -> Site:
         for row, may_pause in zip(site.chargers, pauses, strict=True)
     ]
     return site._replace(chargers=rows)
+
+
+def with_watts(rng: random.Random, site: Site) -> Site:
+    """Some chargers are commanded in watts, and some of them tell their power for a current."""
+
+    def commanded(row: Charger) -> Charger:
+        if rng.random() < 0.4:
+            return row
+        return row._replace(
+            watts=True,
+            tolerance_ppm=rng.choice([111_112, 226_000, 480_000]),
+            error_ppm=rng.choice([0, 90_910]),
+        )
+
+    return site._replace(chargers=[commanded(row) for row in site.chargers])
 
 
 def with_bounds(rng: random.Random, site: Site) -> Site:

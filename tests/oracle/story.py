@@ -14,6 +14,7 @@ from tests.oracle.site import (
     with_bounds,
     with_contactors,
     with_pauses,
+    with_watts,
 )
 from tests.oracle.world import World
 
@@ -34,6 +35,7 @@ def tell(
     contactors: bool = False,
     pauses: bool = False,
     bounded: bool = False,
+    watts: bool = False,
 ) -> World:
     """Builds a random depot, lets it start, and lets `beats` things happen to it."""
     rng = random.Random(seed)
@@ -44,6 +46,8 @@ def tell(
         site = with_contactors(rng, site)
     if pauses:
         site = with_pauses(rng, site)
+    if watts:
+        site = with_watts(rng, site)
     world = World(site, open_port, seed)
     world.steps = 2
     for index, row in enumerate(site.chargers):
@@ -75,7 +79,7 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
     if kind == "base":
         circuit = rng.randrange(len(site.circuits))
         own, room = world.depot.own_base[circuit], world.depot.room(circuit)
-        more = [rng.randint(-has, max(free, -has)) for has, free in zip(own, room, strict=True)]
+        more = [rng.randint(-has, max(-has, free)) for has, free in zip(own, room, strict=True)]
         world.add_base(circuit, (more[0], more[1], more[2]))
     elif kind == "sun":
         fed = rng.choice([0, rng.randrange(40_000), rng.randrange(120_000)])
@@ -93,6 +97,8 @@ def happen(world: World, rng: random.Random, kind: str) -> None:
         slot = rng.randrange(len(site.slots))
         ma = None if rng.random() < 0.2 else flat(rng.choice([0, rng.randrange(100_000)]))
         world.limit(slot, ma, rng.choice([5, 30, FOR_EVER_S]), rng.choice([8, FOR_EVER_S]))
+    elif kind == "voltage":
+        world.voltage(rng.choice([900_000, 950_000, 1_000_000, 1_100_000]))
     else:
         _break(world, rng, kind, charger)
 
@@ -107,6 +113,8 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
         world.lie(circuit, flat(rng.randint(1000, 40_000 + site.circuits[circuit].rating_ma[0])))
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
+    elif kind == "worse":
+        worsen(world, rng)
     elif kind == "prove":
         world.prove(charger)
     elif kind == "silence":
@@ -121,6 +129,16 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
         world.power_cycle(charger)
     elif kind == "restart":
         world.restart()
+
+
+def worsen(world: World, rng: random.Random) -> None:
+    """More base load than was declared, where every circuit on the way up is measured."""
+    site = world.site
+    seen = {meter.circuit for meter in site.meters if not meter.unsigned}
+    found = [c for c in range(len(site.circuits)) if seen.issuperset(site.path(c))]
+    if found:
+        world.honest = False
+        world.add_base(rng.choice(found), flat(rng.randrange(5000, 40_000)))
 
 
 def squeeze(world: World, rng: random.Random, for_s: float = 40) -> None:

@@ -116,6 +116,12 @@ class World:
             car.want_ma = ma
         self._stir()
 
+    def voltage(self, ppm: int) -> None:
+        """Of nominal, everywhere."""
+        for device in self.depot.devices:
+            device.voltage_ppm = ppm
+        self._stir()
+
     def limit(self, slot: int, ma: Triple | None, for_s: float, alive_s: float) -> None:
         until, alive = self.now_ns + int(for_s * S), self.now_ns + int(alive_s * S)
         self.watch.limit(slot, ma, until, alive)
@@ -232,7 +238,8 @@ class World:
             amps, offered, vehicle = device.current_ma(), device.offered_ma, device.vehicle()
             written, watch = device.acknowledged, self.watch
             seen = [
-                max(0, a + self.rng.randint(-row.error_ma, row.error_ma)) if a else 0 for a in amps
+                max(0, device.shown(a) + self.rng.randint(-row.error_ma, row.error_ma)) if a else 0
+                for a in amps
             ]
             told = (seen[0], seen[1], seen[2]) if row.metered else None
 
