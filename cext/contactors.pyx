@@ -7,6 +7,7 @@ so, or where its own reports showed a steady draw drop at the order and still sh
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.frozen cimport tells_draw
 from cext.orders cimport shed_to
 from cext.ring cimport ring_span
 from cext.targets cimport blame
@@ -20,7 +21,6 @@ from cext.types cimport (
     Why,
     World,
     in_date,
-    tells_draw,
 )
 
 cdef enum:

@@ -8,6 +8,7 @@ setpoint while the voltage is high, and must not be held there for it.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport more
+from cext.frozen cimport tells_draw
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -15,7 +16,6 @@ from cext.types cimport (
     VEHICLE_E,
     VEHICLE_F,
     Charger,
-    tells_draw,
 )
 
 cdef enum:

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
-from cext.frozen cimport note_change, watch_frozen
+from cext.frozen cimport note_change, tells_draw, watch_frozen
 from cext.pause cimport least_order
 from cext.phases cimport count_phases, note_phases
 from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
@@ -17,7 +17,6 @@ from cext.types cimport (
     World,
     in_date,
     stubborn_after,
-    tells_draw,
 )
 
 cdef enum:
@@ -341,7 +340,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += least_draw(charger, lo[phase])
-            circuit.vouched[phase] += 2 * <int64_t>hi[phase] - surely(charger, hi[phase])
+            circuit.vouched[phase] += more(hi[phase], charger.error_ppm)
             circuit.vouched_hi[phase] += charger.draw_hi[phase]
     if not charger.started:
         return

@@ -15,14 +15,7 @@ do all when there is no more than the minimum for each, and most of them are rig
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport highest_order, shows_within, worst_draw
-from cext.types cimport (
-    GRID_PHASES,
-    NOTHING_MA,
-    STOOD_AT_LEAST,
-    STOOD_BELOW,
-    STOOD_NOT,
-    Charger,
-)
+from cext.types cimport GRID_PHASES, NOTHING_MA, Charger
 
 cdef enum:
     CLEARLY = 3  # so many times its resolution

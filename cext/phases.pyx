@@ -9,7 +9,8 @@ may have been given to others, so taking it back is a reason to reduce them at o
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport GRID_PHASES, NOTHING_MA, VEHICLE_UNKNOWN, Charger, World, tells_draw
+from cext.frozen cimport tells_draw
+from cext.types cimport GRID_PHASES, NOTHING_MA, VEHICLE_UNKNOWN, Charger, World
 
 cdef enum:
     CHARGES_MA = 5_000  # a phase with so much shows that the vehicle charges

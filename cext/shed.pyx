@@ -10,6 +10,7 @@ fit, asks all below it to go to their targets.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, ordered_draw
+from cext.frozen cimport tells_draw
 from cext.orders cimport shed_to
 from cext.pause cimport least_order
 from cext.shares cimport fill
@@ -34,7 +35,6 @@ from cext.types cimport (
     bounds_of,
     on_bar,
     rows_of,
-    tells_draw,
 )
 
 # In this order a net excess is asked for.

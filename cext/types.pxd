@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, int64_t
 from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
+from cext.ring cimport RING, Bucket, Ring
 
 cdef enum:
-    RING = 24  # buckets a ring keeps
     AT_BUSBAR = 4  # where all bounds are looked at: from here on the bus bar of each phase
     BOUNDS = 7
     NOTHING_MA = 500  # a phase that carries less draws nothing
@@ -31,12 +31,6 @@ cdef enum:
     PROOF_NOT_ASKED = 0  # the device cannot tell: that it answers has to do
     PROOF_GIVEN = 1
     PROOF_MISSING = 2
-
-# What reports that nothing can try are good for yet.
-cdef enum:
-    STOOD_NOT = 0
-    STOOD_AT_LEAST = 1  # it draws all that it may: its draw is believed, its phases are not free
-    STOOD_BELOW = 2  # it may draw more than it shows: nothing is believed
 
 # rows.Pause
 cdef enum:
@@ -80,19 +74,6 @@ cdef enum:
     RULE_ADVICE = 24
     RULE_OFF_TIME = 25
     RULE_PROBE = 26
-
-# Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
-cdef struct Bucket:
-    int64_t first_ns
-    int64_t last_ns
-    int32_t lo[GRID_PHASES]
-    int32_t hi[GRID_PHASES]
-
-cdef struct Ring:
-    Bucket bucket[RING]
-    int64_t span_ns
-    int32_t newest
-    int32_t count
 
 # What bounds where no limit slot does, in `Why.slot` and `Circuit.cap_slot`.
 cdef enum:
@@ -439,14 +420,6 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
-
-
-cdef inline bint tells_draw(const Charger* charger) noexcept nogil:
-    """Whether its reports are numbers: in date, measured, and not standing still."""
-    return (
-        charger.fresh and charger.current_known and not charger.frozen
-        and charger.stood != STOOD_BELOW
-    )
 
 
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
