@@ -42,6 +42,8 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.latched = old.latched
     world.turn_index = old.turn_index
     world.unsorted = 1
+    world.swing_turn = old.swing_turn
+    world.waiting = old.waiting
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
@@ -78,6 +80,7 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
+    memcpy(to.short_since, circuit.short_since, sizeof(to.short_since))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
@@ -314,6 +317,14 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     to.idle_turn = charger.idle_turn
     to.offers = charger.offers
     take_turn(to, charger)
+    to.arrived_at = charger.arrived_at
+    to.own_limit = charger.own_limit
+    to.parked = charger.parked
+    to.parked_at = charger.parked_at
+    to.parked_until = charger.parked_until
+    to.asked_until = charger.asked_until
+    to.swing = charger.swing
+    to.swung_turn = charger.swung_turn
     to.calm_since = charger.calm_since
     to.calm_most = charger.calm_most
     to.demand = charger.demand

@@ -6,6 +6,7 @@ from cext.types cimport Charger, Contactor, Why, World
 cdef bint contact_young(const Contactor* contactor, int64_t now) noexcept nogil
 cdef bint take_contact(Contactor* contactor, int64_t at, bint closed) noexcept nogil
 cdef void count_contactors(World* world) noexcept nogil
+cdef void give_up_closing(World* world) noexcept nogil
 cdef void open_contactor(World* world, Contactor* contactor, const Why* cause) noexcept nogil
 cdef void lower_parted(World* world) noexcept nogil
 cdef Charger* member(World* world, const Contactor* contactor, int32_t n) noexcept nogil

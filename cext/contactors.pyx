@@ -107,9 +107,7 @@ cdef void lapse(World* world) noexcept nogil:
     """Every order had expired, so whoever holds a contactor has opened it: as at a start."""
     cdef int32_t i, n
     cdef Contactor* contactor
-    if world.closing >= 0:
-        reserve_for(world, &world.contactors[world.closing], False)
-        world.closing = -1
+    give_up_closing(world)
     for i in range(world.contactors_n):
         contactor = &world.contactors[i]
         if contactor.closed:
@@ -119,6 +117,13 @@ cdef void lapse(World* world) noexcept nogil:
             contactor.least_open = 0
             contactor.tried_at = 0
             blame(world, &contactor.why, RULE_RECLOSING, -1, -1)
+
+
+cdef void give_up_closing(World* world) noexcept nogil:
+    """What its chargers wake with needs no room any more."""
+    if world.closing >= 0:
+        reserve_for(world, &world.contactors[world.closing], False)
+        world.closing = -1
 
 
 cdef void count_contact(World* world, Contactor* contactor) noexcept nogil:

@@ -43,8 +43,10 @@ cdef void take_report(
     cdef bint other_state = not charger.heard or vehicle != charger.vehicle
     if charger.heard and at < charger.report_at:
         return
+    if charger.heard and at - charger.report_at > charger.max_age:  # and perhaps no tick meanwhile
+        may_have_fallen_back(charger)
     if other_state:
-        meet_vehicle(charger, at)
+        meet_vehicle(charger, at, vehicle)
     charger.heard = 1
     charger.report_at = at
     charger.vehicle = vehicle
@@ -139,6 +141,12 @@ cdef bint is_unproven(const Charger* charger, int64_t now) noexcept nogil:
     return charger.proof == PROOF_MISSING and now - max(since, charger.proof_at) >= PROVING
 
 
+cdef void may_have_fallen_back(Charger* charger) noexcept nogil:
+    """Silent: it may have, or lost its power, until it tells otherwise and its vehicle followed."""
+    charger.in_force_hi = max(charger.in_force_hi, max(charger.fallback, charger.power_on))
+    charger.confirmed = 0
+
+
 cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     """Freshness, what may be in force, and the upper end of the draw."""
     cdef int32_t phase
@@ -148,11 +156,8 @@ cdef void count_charger(World* world, Charger* charger) noexcept nogil:
     charger.unproven = is_unproven(charger, now)
     watch_frozen(charger, now)
     count_phases(world, charger)
-    if not charger.fresh:  # it may have fallen back, or lost its power: until it tells otherwise
-        charger.in_force_hi = max(
-            charger.in_force_hi, max(charger.fallback, charger.power_on)
-        )
-        charger.confirmed = 0
+    if not charger.fresh:
+        may_have_fallen_back(charger)
         if charger.suspect and charger.current_known:  # it goes on as it did, for all we know
             for phase in range(GRID_PHASES):
                 charger.in_force_hi = max(charger.in_force_hi, charger.current[phase])

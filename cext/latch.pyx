@@ -6,6 +6,7 @@ What closed it is for others to know. Going down stays as it is: latched, the de
 
 from libc.stdint cimport int32_t
 
+from cext.draw cimport obeys
 from cext.orders cimport shed_to
 from cext.targets cimport blame
 from cext.types cimport LATCH_CLOSED, LATCH_CLOSING, LATCH_OPEN, RULE_LATCHED, Charger, World
@@ -28,8 +29,13 @@ cdef void hold_latched(World* world) noexcept nogil:
 
 
 cdef void name_latched(World* world) noexcept nogil:
-    """Whatever else would keep an order down: the latch does."""
+    """Whatever else would keep an order from rising: the latch does. What lowers one, now or calmly,
+    says so itself, and so does an open contactor."""
     cdef int32_t i
+    cdef Charger* charger
     for i in range(world.chargers_n):
-        if world.chargers[i].started:
-            blame(world, &world.chargers[i].why, RULE_LATCHED, -1, -1)
+        charger = &world.chargers[i]
+        if not charger.started or charger.parted or charger.order_tick == world.tick:
+            continue
+        if charger.target >= charger.order or not obeys(charger):
+            blame(world, &charger.why, RULE_LATCHED, -1, -1)

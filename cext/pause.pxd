@@ -30,8 +30,3 @@ cdef inline int32_t pause_rank(const Charger* charger) noexcept nogil:
     if charger.may_pause == PAUSE_REPLUG and charger.order >= charger.minimum and not charger.idle:
         return PLUGGED
     return OTHERS
-
-
-cdef inline int64_t always_drawn(const Charger* charger, int64_t least) noexcept nogil:
-    """Of what its minimum draws, what nobody can have."""
-    return least if charger.may_pause == PAUSE_NEVER else 0

@@ -9,7 +9,15 @@ the chargers report.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.contactors cimport change, count_verified, forget_drop, member, reserve_for, wakes
+from cext.contactors cimport (
+    change,
+    count_verified,
+    forget_drop,
+    give_up_closing,
+    member,
+    reserve_for,
+    wakes,
+)
 from cext.draw cimport obeys, wakes_at, worst_draw
 from cext.rise cimport closed_to_rises
 from cext.targets cimport blame
@@ -59,9 +67,8 @@ cdef void reclose(World* world) noexcept nogil:
         world.unfit_at = world.unfit_at or world.now
     if (world.now - world.closing_at > BOOT
             or (world.unfit_at and world.now - world.unfit_at > UNFIT)):
-        reserve_for(world, contactor, False)
+        give_up_closing(world)
         contactor.tried_at = world.now
-        world.closing = -1
 
 
 cdef void close_contactor(World* world, Contactor* contactor) noexcept nogil:

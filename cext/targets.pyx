@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.advice cimport count_advice
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
-from cext.pause cimport ALWAYS, always_drawn, pause_rank
+from cext.pause cimport ALWAYS, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
 from cext.steps cimport hand_round
@@ -19,11 +19,14 @@ from cext.types cimport (
     AT_BUSBAR,
     BY_BUSBAR,
     GRID_PHASES,
+    PAUSE_NEVER,
     ROWS,
     RULE_ADVICE,
     RULE_BLIND,
     RULE_CAP,
     RULE_DEMAND,
+    RULE_FALLBACK,
+    RULE_LATCHED,
     RULE_MAXIMUM,
     RULE_NO_VEHICLE,
     RULE_OFF_TIME,
@@ -37,6 +40,7 @@ from cext.types cimport (
     Wish,
     World,
     on_bar,
+    stays_down,
 )
 
 cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
@@ -85,8 +89,8 @@ cdef void taken_off(const World* world, const Charger* charger, int64_t* off) no
                 off[phase] += charger.draw_hi[phase] - worst_draw(charger, charger.order)
 
 
-cdef void hand_out(World* world) noexcept nogil:
-    """What the upper ends leave on each circuit and row, less what nobody can lower."""
+cdef void hand_out(World* world, int32_t count) noexcept nogil:
+    """To so many wishes: what the upper ends leave on each circuit and row, less what nobody can lower."""
     cdef int32_t i, phase, row, at
     cdef int64_t off[GRID_PHASES]
     cdef int64_t* sum = world.filler.least  # scratch until the run begins
@@ -108,28 +112,24 @@ cdef void hand_out(World* world) noexcept nogil:
                 sum[circuit.parent * ROWS + row] += sum[at]
         if not circuit.summed:
             world.filler.cap[i * ROWS + SUM] = NO_SUM
-    if world.always:
-        leave_always(world)
+    leave_always(world, count)
 
 
-cdef void leave_always(World* world) noexcept nogil:
+cdef void leave_always(World* world, int32_t count) noexcept nogil:
     """Whose minimum is drawn whatever we say has it, and nobody else counts on it."""
-    cdef int32_t i, phase, row, at
-    cdef int64_t least
+    cdef int32_t i, row, at
     cdef int64_t* sum = world.filler.least  # scratch until the run begins
-    cdef const Charger* charger
+    cdef const Wish* wish
+    if not world.always:
+        return
     for i in range(world.circuits_n * ROWS):
         sum[i] = 0
-    for i in range(world.chargers_n):
-        charger = &world.chargers[i]
-        if not at_table(world, charger):
-            continue  # it is taken off already
-        least = always_drawn(charger, worst_draw(charger, charger.minimum) - charger.standby)
-        at = charger.circuit * ROWS
-        for phase in range(GRID_PHASES):
-            if charger.uses[phase]:
-                sum[at + phase] += least
-                sum[at + SUM] += least
+    for i in range(count):
+        wish = &world.wishes[i]
+        if world.chargers[world.wisher[i]].may_pause != PAUSE_NEVER:
+            continue
+        for row in range(ROWS):
+            sum[wish.circuit * ROWS + row] += wish.minimum * wish.wired[row]
     for i in range(world.circuits_n - 1, -1, -1):
         for row in range(ROWS):
             at = i * ROWS + row
@@ -160,7 +160,12 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
     charger.held.rule = -1
     if not charger.started:
         return
-    if charger.off_since and charger.demand and world.now - charger.off_since < charger.min_off:
+    if stays_down(world) and charger.order < charger.demand:
+        blame(
+            world, &charger.held, RULE_LATCHED if world.latched else RULE_FALLBACK, -1, -1
+        )
+        charger.demand = charger.order
+    elif charger.off_since and charger.demand and world.now - charger.off_since < charger.min_off:
         blame(world, &charger.held, RULE_OFF_TIME, -1, -1)
         charger.demand = charger.order
     elif charger.proof == PROOF_MISSING and charger.order < charger.demand:
@@ -194,7 +199,7 @@ cdef void set_targets(World* world) noexcept nogil:
         wish_of(charger, &world.wishes[count], demand)
         line_up_wish(charger, &world.wishes[count])
         count += 1
-    hand_out(world)
+    hand_out(world, count)
     fill(&world.filler, world.wishes, count)
     for i in range(count):
         take_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
@@ -241,7 +246,7 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
 cdef void set_failsafe(World* world) noexcept nogil:
     """Each charger's fail-safe setpoint: its fair share under worst-case base loads and
     fail-safe caps with everybody at the table, and never more than its fallback."""
-    cdef int32_t i, phase, node, most
+    cdef int32_t i, phase, node, count = 0
     cdef Charger* charger
     cdef Circuit* circuit
     cdef int64_t* cap = world.filler.cap
@@ -265,16 +270,11 @@ cdef void set_failsafe(World* world) noexcept nogil:
                 cap[i * ROWS + phase] - circuit.worst[phase], on_bar(circuit, phase)
             )
     for i in range(world.chargers_n):
-        charger = &world.chargers[world.by_class[i]]
-        most = min(charger.maximum, charger.declared_fallback)
-        if pause_rank(charger) == ALWAYS:
-            most = max(most, charger.minimum)
-        wish_of(charger, &world.wishes[i], most)
-        for phase in range(GRID_PHASES):
-            world.wishes[i].wired[SUM] += charger.summed * (
-                charger.wired[phase] - world.wishes[i].wired[phase]
-            )
-            world.wishes[i].wired[phase] = charger.wired[phase]
+        count += wish_failsafe(world, world.by_class[i], count, True)
+    for i in range(world.chargers_n):
+        count += wish_failsafe(world, world.by_class[i], count, False)
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
         node = charger.circuit
         while node >= 0:
             for phase in range(GRID_PHASES):
@@ -282,11 +282,30 @@ cdef void set_failsafe(World* world) noexcept nogil:
                     cap[node * ROWS + phase] -= charger.standby
                     cap[node * ROWS + SUM] -= charger.standby
             node = world.circuits[node].parent
-    fill(&world.filler, world.wishes, world.chargers_n)
-    for i in range(world.chargers_n):
-        charger = &world.chargers[world.by_class[i]]
+    leave_always(world, count)
+    fill(&world.filler, world.wishes, count)
+    for i in range(count):
+        charger = &world.chargers[world.wisher[i]]
         charger.failsafe = to_step(
             charger, setpoint_for(charger, world.wishes[i].share + charger.standby)
         )
-        if pause_rank(charger) == ALWAYS:
-            charger.failsafe = max(charger.failsafe, charger.minimum)
+
+
+cdef bint wish_failsafe(World* world, int32_t i, int32_t place, bint always) noexcept nogil:
+    """Lines a charger up with what it may do alone, if it is one of those: those that may never be
+    paused stand first."""
+    cdef int32_t phase, most
+    cdef Charger* charger = &world.chargers[i]
+    cdef Wish* wish = &world.wishes[place]
+    if (pause_rank(charger) == ALWAYS) != always:
+        return False
+    most = min(charger.maximum, charger.declared_fallback)
+    if always:
+        most = max(most, charger.minimum)
+    wish_of(charger, wish, most)
+    wish.early = always
+    for phase in range(GRID_PHASES):
+        wish.wired[SUM] += charger.summed * (charger.wired[phase] - wish.wired[phase])
+        wish.wired[phase] = charger.wired[phase]
+    world.wisher[place] = i
+    return True

@@ -26,6 +26,7 @@ from cext.sort cimport sort_events
 from cext.types cimport (
     RULE_ADVICE,
     RULE_CAP,
+    RULE_IDLE,
     RULE_SHED,
     RULE_TURN,
     VEHICLE_A,
@@ -34,6 +35,7 @@ from cext.types cimport (
     Charger,
     Event,
     World,
+    stays_down,
 )
 
 
@@ -42,9 +44,12 @@ cdef enum:
 
 
 cdef void pass_turn(World* world) noexcept nogil:
-    """Which turn it is; at the beginning of a tick."""
+    """Which turn it is; at the beginning of a tick. None passes where nobody may rise: it would
+    take from those who charge and give to nobody."""
     cdef int64_t turn = world.now // world.pace.turn
-    world.turn_passes = turn != world.turn_index and world.turn_index >= 0
+    world.turn_passes = (
+        turn != world.turn_index and world.turn_index >= 0 and not stays_down(world)
+    )
     world.turn_index = turn
 
 
@@ -64,7 +69,7 @@ cdef void queue_up(World* world) noexcept nogil:
 cdef inline bint for_others(const Charger* charger) noexcept nogil:
     """Whether it was switched off because not all could have their minimum; else it may go on as
     soon as what was wrong has ended."""
-    return charger.cause.rule in (RULE_TURN, RULE_CAP, RULE_SHED, RULE_ADVICE)
+    return charger.cause.rule in (RULE_TURN, RULE_CAP, RULE_SHED, RULE_ADVICE, RULE_IDLE)
 
 
 cdef bint take_place(World* world, Charger* charger) noexcept nogil:

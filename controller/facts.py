@@ -1,7 +1,7 @@
 """What the site document needs to know of a device profile. Drivers fill these in."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,24 @@ class MeterFacts:
     error_ma: int  # of a current reading, before the CT ratio
     lag_ns: int  # measured current's age when the reply arrives, upper bound
     active_export: bool = True  # of a current that is exported it shows the active part alone
+
+
+@dataclass(frozen=True, slots=True)
+class WattsFacts:
+    """Of a charger model that is commanded in watts."""
+
+    commands_dc: bool  # its setpoint is the power of its DC side
+    per_phase: bool  # and is meant of each phase
+    evenly: bool  # it draws on all its phases alike; else all of its power may be drawn on one
+    efficiency_ppm: int  # worst, from its AC side to its DC side
+    power_factor_ppm: int  # worst
+    min_mw: int
+    max_mw: int | None  # None: the site must say
+    step_mw: int
+    writable_mw: int | None
+    pause_mw: int  # what it is told for 0
+    zero_ends_session: bool  # and 0 would end the vehicle's session
+    measures: Literal["ac", "dc"] | None  # the side whose power it tells; None: it tells currents
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,8 @@ class ChargerFacts:
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
     resolution_ma: int = 100  # the least change that its current reports show
     confirm_gap_ns: int = 0  # how long one report takes where its reads are paced, else 0
+    watts: WattsFacts | None = None  # commanded in watts: the currents above are at nominal voltage
+    connectors: int = 1  # that one device has, each with registers of its own
 
 
 class Profiles(Protocol):

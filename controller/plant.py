@@ -24,6 +24,7 @@ from controller.site import Site
 from controller.tables import Tables
 from controller.tap import Tap
 from controller.units import PPM
+from controller.watts import Watts
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
 LOOK_NS = 100_000_000  # how often a contactor's driver looks
@@ -42,9 +43,18 @@ def hardware(site: Site) -> tuple[PlantCharger, ...]:
             power_on_ma=charger.restart_ma,
             fallback_ma=charger.alone_ma,
             watchdog_ns=charger.fallback_delay_ns or 0,
+            draws_ppm=0 if charger.watts is None else charger.watts.draws_ppm,
+            shows_ppm=_shows_ppm(charger.watts),
         )
         for charger in site.chargers
     )
+
+
+def _shows_ppm(watts: Watts | None) -> int:
+    """What it makes of its current, where it tells the power that it was told to draw."""
+    if watts is None or watts.measured_ppm is None:
+        return 0
+    return PPM * PPM // watts.draws_ppm
 
 
 def build_plant(

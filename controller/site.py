@@ -29,6 +29,7 @@ from controller.document.seats import Seats
 from controller.document.text import BYTES_MAX, WHOLE, read_json, read_toml
 from controller.facts import Profiles
 from controller.units import amperes_text
+from controller.watts import DEFAULT_PHASE_MV
 
 __all__ = [
     "Bus",
@@ -151,7 +152,9 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     circuits = resolve_circuits(draft)
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
-    chargers = resolve_chargers(draft, seats, profiles)
+    chargers = resolve_chargers(
+        draft, seats, profiles, circuits[0].phase_mv if circuits else DEFAULT_PHASE_MV
+    )
     clamps = resolve_clamps(draft, seats)
     gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)

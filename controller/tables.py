@@ -190,6 +190,7 @@ def _charger_row(charger: Charger, circuits: dict[str, int]) -> ChargerRow:
         min_off_ns=charger.min_off_ns,
         resolution_ma=charger.facts.resolution_ma,
         may_pause=Pause[charger.may_pause.upper()],
+        error_ppm=0 if charger.watts is None else charger.watts.error_ppm,
     )
 
 

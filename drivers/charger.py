@@ -45,6 +45,7 @@ from drivers.report import (
 )
 from drivers.setpoint import as_written_ma, write_of
 from drivers.silence import Silence
+from drivers.watts import seated
 
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
 AFTER_GAP_S = 0.001  # a timer may be early by its clock's resolution
@@ -60,7 +61,7 @@ class ChargerDriver:
         self.id = charger.id
         self._polling = f"{charger.id} (polls)"
         self._charger = charger
-        self._profile = profile
+        self._profile = profile = seated(profile, charger)
         self._bus = bus
         self._image = image
         self._may_write = write
@@ -145,7 +146,7 @@ class ChargerDriver:
     def _post_first(self, sample: Sample) -> None:
         """What is in force, and no more: each request keeps alive whatever it was told before us,
         and may even take it out of its fallback, so its first order must not wait for the rest."""
-        in_force = in_force_ma(self._profile, sample, self._lapse.possible)
+        in_force = self._found_ma(sample)
         fallback_ma = told_fallback_ma(self._profile, sample)
         report = ChargerReport(sample.at_ns, in_force, None, Vehicle.UNKNOWN, 0, fallback_ma)
         try:
@@ -157,10 +158,15 @@ class ChargerDriver:
         self._in_force_ma = in_force
         self._poll_bell.ring()
 
+    def _found_ma(self, sample: Sample) -> int | None:
+        """What it shows to be in force, or may be if it fell back."""
+        lapsed, alone_ma = self._lapse.possible, self._charger.alone_ma
+        return in_force_ma(self._profile, sample, lapsed, alone_ma)
+
     def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
         known_ns = (time_set_ns(self._profile, sample), self._watchdog_ns)
         self._lapse.report(sample.at_ns, min((each for each in known_ns if each), default=None))
-        in_force = in_force_ma(self._profile, sample, self._lapse.possible)
+        in_force = self._found_ma(sample)
         report = ChargerReport(
             at_ns=sample.at_ns,
             in_force_ma=in_force,

@@ -8,9 +8,9 @@ scaled in integers; floats through their exact ratio. Rounding is half-even.
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
-from math import isfinite
+from math import ceil, isfinite
 
-from drivers.register import Register
+from drivers.register import Power, Register
 
 Value = int | str | None
 
@@ -46,6 +46,8 @@ def decode(register: Register, words: Sequence[int]) -> Value:
         raise ValueError("a word outside 0..65535") from error
     if raw in register.sentinels or not isfinite(raw):
         return None
+    if isinstance(register, Power):
+        return _power(raw, register)
     return _thousandths(raw, register.thousandths)
 
 
@@ -55,6 +57,8 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
     Raises ValueError for what the register cannot hold.
     """
     exact = value / register.thousandths
+    if isinstance(register, Power):
+        exact = max(exact, Fraction(register.pause))
     try:
         if register.type.startswith("float"):
             raw = _FORMS[register.type].pack(exact.numerator / exact.denominator)
@@ -74,6 +78,11 @@ def greatest(register: Register) -> int | None:
     while raw in register.sentinels:
         raw -= 1
     return int(raw * register.thousandths)
+
+
+def _power(raw: float, register: Power) -> int:
+    """Whole mA of a power, rounded up: it draws no less."""
+    return 0 if 0 <= raw <= register.pause else ceil(Fraction(raw) * register.thousandths)
 
 
 def _thousandths(raw: float, scale: Fraction) -> int:

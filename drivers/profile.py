@@ -17,7 +17,7 @@ from pydantic import Field, StrictInt, ValidationError, model_validator
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import NS_MAX
-from drivers.chargerparts import Setpoint, Setting, Status, Watchdog
+from drivers.chargerparts import InWatts, Setpoint, Setting, Status, Watchdog
 from drivers.decode import greatest
 from drivers.register import (
     Amperes,
@@ -45,6 +45,13 @@ READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 class ProfileError(DocumentError):
     """A profile that cannot be used, with every problem found."""
+
+
+class Connectors(Part):
+    """Of a device with several: the profile's addresses are the first one's."""
+
+    count: StrictInt = Field(ge=1, le=16)
+    stride: StrictInt = Field(ge=1, le=4096)  # from one's registers to the next one's
 
 
 class Pacing(Part):
@@ -192,6 +199,8 @@ class ChargerProfile(Profile):
     status: Status
     watchdog: Watchdog
     settings: tuple[Setting, ...] = Field((), alias="setting")
+    watts: InWatts | None = None  # commanded in watts
+    connectors: Connectors | None = None
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -235,7 +244,7 @@ class ChargerProfile(Profile):
             tolerance_ppm=self.tolerance_ppm,
             standby_ma=self.standby_ma,
             settle_ns=self.settle_ns,
-            metered=bool(self.currents),
+            metered=bool(self.currents or (self.watts and self.watts.power)),
             error_ma=self.error_ma,
             lag_ns=self.lag_ns,
             watchdog_timeout_ns=self.watchdog.timeout_ns or None,
@@ -246,12 +255,19 @@ class ChargerProfile(Profile):
             sets_timeout=self.watchdog.timeout_set is not None,
             timeout_least_ns=self.watchdog.timeout_least_ns,
             timeout_most_ns=self._timeout_most_ns,
-            writable_ma=greatest(self.registers[self.setpoint.register_name]),
+            writable_ma=self._writable,
             any_traffic=self.watchdog.kind == "any_traffic",
             write_gap_ns=self.pacing.write_gap_ns,
             confirm_gap_ns=self.report_ns,
             resolution_ma=self._resolution_ma,
+            watts=None if self.watts is None else self.watts.facts(self._writable),
+            connectors=1 if self.connectors is None else self.connectors.count,
         )
+
+    @property
+    def _writable(self) -> int | None:
+        """The most that its setpoint's register can hold."""
+        return greatest(self.registers[self.setpoint.register_name])
 
     @property
     def _resolution_ma(self) -> int:
@@ -272,8 +288,17 @@ class ChargerProfile(Profile):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        yield from self.wants("setpoint.register", self.setpoint.register_name, "A", written=True)
-        yield from self.wants("setpoint.applied", self.setpoint.applied, "A")
+        unit = "A" if self.watts is None else "W"
+        yield from self.wants("setpoint.register", self.setpoint.register_name, unit, written=True)
+        yield from self.wants("setpoint.applied", self.setpoint.applied, unit)
+        if self.watts is None:
+            for key, stated in (("min_a", self.setpoint.min_ma), ("step_a", self.setpoint.step_ma)):
+                if not stated:
+                    yield Problem(f"setpoint.{key}", "is missing, and the profile has no [watts]")
+        else:
+            yield from self.watts.problems(self.setpoint, self.registers)
+            if self.watts.power is not None:
+                yield from self.wants("watts.power", self.watts.power, "W")
         yield from self.wants("status.register", self.status.register_name, None)
         if self.status.unplugged is not None:
             yield from self.wants("status.unplugged", self.status.unplugged.register_name, None)
@@ -286,18 +311,24 @@ class ChargerProfile(Profile):
     def _watchdog_problems(self) -> Iterator[Problem]:
         watchdog = self.watchdog
         shows = watchdog.remaining is not None or watchdog.kind == "any_traffic"
-        if shows != (watchdog.fallback is not None):
+        told = watchdog.fallback is not None
+        if told != shows and (told or watchdog.remaining is not None):
             yield Problem("watchdog", "needs both remaining and fallback, or neither")
         for key, name, unit in (
             ("timeout", watchdog.timeout, "s"),
             ("remaining", watchdog.remaining, "s"),
-            ("fallback", watchdog.fallback, "A"),
+            ("fallback", watchdog.fallback, "A" if self.watts is None else "W"),
         ):
             if name is not None:
                 yield from self.wants(f"watchdog.{key}", name, unit)
         for key, name, shown, unit in (
             ("timeout_set", watchdog.timeout_set, watchdog.timeout, "s"),
-            ("fallback_set", watchdog.fallback_set, watchdog.fallback, "A"),
+            (
+                "fallback_set",
+                watchdog.fallback_set,
+                watchdog.fallback,
+                "A" if self.watts is None else "W",
+            ),
         ):
             if name is not None:
                 yield from self.wants(f"watchdog.{key}", name, unit, written=True)

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from controller.units import PPM_PER_PCT, milliamps, nanoseconds, whole
+from controller.units import PPM, PPM_PER_PCT, milliamps, nanoseconds, whole
 
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "float32", "float64", "ascii"]
 WordOrder = Literal["high_first", "low_first"]  # which word stands at the lowest address
@@ -45,6 +45,8 @@ Scale = Annotated[Fraction, BeforeValidator(_exact)]
 Amperes = Annotated[int, BeforeValidator(lambda value: milliamps(_number(value)))]
 Seconds = Annotated[int, BeforeValidator(lambda value: nanoseconds(_number(value)))]
 Percent = Annotated[int, BeforeValidator(lambda value: whole(_number(value), PPM_PER_PCT, 10**6))]
+Factor = Annotated[int, BeforeValidator(lambda value: whole(_number(value), PPM, PPM))]
+WholeWatts = Annotated[StrictInt, Field(ge=1, le=10_000_000)]
 Texts = Annotated[tuple[str, ...], AfterValidator(_listed)]
 Integers = Annotated[tuple[StrictInt, ...], AfterValidator(_listed)]
 
@@ -97,6 +99,16 @@ class Register(Part):
 
     def overlaps(self, other: "Register") -> bool:
         return self.fc == other.fc and self.addr < other.end and other.addr < self.end
+
+
+class Power(Register):
+    """A register in W, told as the current of that power; only made of another (drivers.watts).
+
+    What is read is rounded up. Raw values up to `pause` are a pause, which is written so.
+    """
+
+    pause: StrictInt = 0
+    watts: Scale = Fraction(1)  # of its raw value
 
 
 class Check(Register):

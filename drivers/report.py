@@ -12,11 +12,15 @@ _NS_PER_MS = 1_000_000
 
 def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
     """The registers that tell what is in force where any traffic feeds the watchdog."""
-    names = (profile.setpoint.applied, profile.watchdog.fallback)
-    return tuple(name for name in names if name is not None)
+    setpoint, fallback = profile.setpoint, profile.watchdog.fallback
+    if fallback is None and not profile.registers[setpoint.register_name].write_only:
+        fallback = setpoint.register_name
+    return tuple(name for name in (setpoint.applied, fallback) if name is not None)
 
 
-def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
+def in_force_ma(
+    profile: ChargerProfile, sample: Sample, lapsed: bool = True, alone_ma: int | None = None
+) -> int | None:
     """The highest current that the charger may permit before it is heard again.
 
     That is the higher of what it applies at this moment and what it will apply: its setpoint
@@ -27,23 +31,29 @@ def in_force_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) ->
     stays the number it is: rounding it to 0 would count it lower than the charger says.
 
     A charger whose watchdog is fed by any traffic shows no time left. Where it may have run out
-    (`lapsed`) and nothing was written since, either current may be in force.
+    (`lapsed`) and nothing was written since, either current may be in force. `alone_ma` is what
+    it is said to do alone, for one that does not tell.
     """
     applied_ma = sample.ma(profile.setpoint.applied)
-    promise_ma = promised_ma(profile, sample, lapsed)
+    promise_ma = promised_ma(profile, sample, lapsed, alone_ma)
     if applied_ma is None or promise_ma is None or min(applied_ma, promise_ma) < 0:
         return None
     return max(applied_ma, promise_ma)
 
 
-def promised_ma(profile: ChargerProfile, sample: Sample, lapsed: bool = True) -> int | None:
+def promised_ma(
+    profile: ChargerProfile, sample: Sample, lapsed: bool = True, alone_ma: int | None = None
+) -> int | None:
     """What it will apply when nobody writes: its setpoint while that is valid, else its fallback.
 
     One that does not tell how long it is valid keeps what it applies, or falls back (`lapsed`).
     """
     watchdog, promise = profile.watchdog, profile.setpoint.applied
     if watchdog.fallback is None:
-        return sample.ma(promise)
+        if watchdog.kind != "any_traffic":
+            return sample.ma(promise)
+        set_ma = sample.ma(profile.setpoint.register_name)
+        return max(set_ma, alone_ma) if set_ma is not None and lapsed and alone_ma else set_ma
     if watchdog.remaining is not None:
         left_ns = time_left_ns(profile, sample)
         if left_ns is None:

@@ -49,6 +49,7 @@ from hil.story.happenings import (
     PowerCycle,
     Stall,
     Stop,
+    Voltage,
     Weld,
     WireBroken,
     WireMended,
@@ -249,6 +250,9 @@ class RigBench:
         """The plant knows when a charger is without power; its registers must, too."""
         for id_ in self._ids(event.charger) if isinstance(event, PowerCycle) else ():
             self._rig.sockets[id_].reboot()
+        if isinstance(event, Voltage):
+            for device in self._rig.sockets.values():
+                device.feel(event.percent / 100)
 
     def _goes_wrong(self, event: Event, group: asyncio.TaskGroup) -> bool:
         """Does what happens on lines and to the broker; False for everything else."""

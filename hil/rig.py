@@ -26,6 +26,7 @@ from controller.wire import FrameError, StatusReport, ask_status
 from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
+from hil.devices.alpitronic import Alpitronic
 from hil.devices.clamp import Clamp
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
@@ -43,8 +44,9 @@ from hil.wiring import FACTORY
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
-SIMULATED_CHARGERS: dict[str, type[Alfen] | type[Keba] | type[Heidelberg]] = {
+SIMULATED_CHARGERS: dict[str, type[Alfen] | type[Keba] | type[Heidelberg] | type[Alpitronic]] = {
     "alfen_eve": Alfen,
+    "alpitronic_hyc": Alpitronic,
     "keba_p40": Keba,
     "heidelberg_energy_control": Heidelberg,
 }
@@ -70,7 +72,7 @@ class Depot:
     rows: tuple[PlantCharger, ...]  # in the site's order
 
 
-Device = Alfen | Keba | Heidelberg | Em24 | Sdm630
+Device = Alfen | Alpitronic | Keba | Heidelberg | Em24 | Sdm630
 
 
 class Station(Protocol):
@@ -80,6 +82,9 @@ class Station(Protocol):
 
     def reboot(self) -> None:
         """Its own power was cut."""
+
+    def feel(self, voltage: float) -> None:
+        """The voltage is so much of nominal now."""
 
 
 class Rig:

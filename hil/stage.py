@@ -25,6 +25,7 @@ from hil.story.happenings import (
     PowerCycle,
     SetBase,
     Unplug,
+    Voltage,
 )
 from hil.story.measure import measure
 from hil.story.script import Bench, Names, Story, check_names, chosen
@@ -33,6 +34,7 @@ from hil.story.words import Event, Three
 
 MA_PER_A = 1000
 NS_PER_S = 1_000_000_000
+PPM_PER_PCT = 10_000
 SAMPLE_S = 0.1
 
 
@@ -175,6 +177,8 @@ class Stage:
                 self._each(
                     event.charger, lambda i: self.plant.set_car_max(i, round(max_a * MA_PER_A))
                 )
+            case Voltage(percent=percent):
+                self.plant.set_voltage(round(percent * PPM_PER_PCT))
             case PowerCycle():
                 self._each(event.charger, self.plant.power_cycle)
             case Disobey() | Obey():

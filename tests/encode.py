@@ -383,12 +383,75 @@ KEBA = [
     ),
 ]
 
+# Alpitronic Hypercharger: uint32 high word first; watts, hundredths of a volt and an ampere.
+
+
+def alpitronic(
+    why: str,
+    state: int,
+    dc: tuple[int, int, int],
+    most_w: tuple[int, int],
+    told_w: int,
+    expect: str,
+) -> Case:
+    """`dc`: hundredths of a volt and of an ampere, watts. `most_w`: of the DC and the AC side."""
+    measured = struct.pack(">HIHIHHHH", state, *dc, 600, 1234, 4500, 1)
+    measured += struct.pack(">II", most_w[0], 2_500)
+    block = measured.ljust(72, b"\0")
+    return Case(
+        why,
+        [
+            read(1, 4, 100, block),
+            read(1, 4, 136, struct.pack(">I", most_w[1])),
+            read(1, 3, 100, struct.pack(">I", told_w)),
+        ],
+        expect,
+    )
+
+
+ALPITRONIC = [
+    alpitronic(
+        "charging with 55 kW; more than one word of watts",
+        3,
+        (39_850, 13_800, 55_000),
+        (92_000, 100_000),
+        100_000,
+        """
+        state 3  voltage_dc 398.5  current_dc 138  power_total 55000  max_power_dc 92000
+        min_power_dc 2500  max_power_ac 100000  setpoint 100000  vehicle C  in_force 100000
+        """,
+    ),
+    alpitronic(
+        "paused with its small power, and told a new one that it does not apply yet",
+        5,
+        (41_000, 0, 0),
+        (1_547, 1_547),
+        20_000,
+        """
+        state 5  voltage_dc 410  current_dc 0  power_total 0  max_power_dc 1547
+        min_power_dc 2500  max_power_ac 1547  setpoint 20000  vehicle B  in_force 20000
+        """,
+    ),
+    alpitronic(
+        "out of order, and a state that nobody knows counts as a vehicle that may draw",
+        12,
+        (0, 65_535, 0),
+        (0, 65_536),
+        0,
+        """
+        state 12  voltage_dc 0  current_dc 655.35  power_total 0  max_power_dc 0
+        min_power_dc 2500  max_power_ac 65536  setpoint 0  vehicle UNKNOWN  in_force 65536
+        """,
+    ),
+]
+
 MADE: dict[str, list[Case]] = {
     "carlo_gavazzi_em24_ethernet": EM24,
     "alfen_eve": ALFEN,
     "eastron_sdm630_v2": SDM630,
     "heidelberg_energy_control": HEIDELBERG,
     "keba_p40": KEBA,
+    "alpitronic_hyc": ALPITRONIC,
 }
 
 

@@ -298,7 +298,7 @@ def test_the_watch_notices_a_bound_that_is_not_kept(bound: dict[str, Any]) -> No
         return Door(site._replace(circuits=plain))
 
     row = Circuit(-1, flat(120_000), flat(0), credit_export=True, **bound)
-    chargers = [charger(), charger(), charger()]
+    chargers = [charger(fallback_ma=0)] * 3
     world = World(Site([row], [Meter(0, 0, 200 * MS, S, 200 * MS)], chargers), deaf, 1)
     for index in range(3):
         world.plug(index, Car(32_000, 3, S, 1_000_000))

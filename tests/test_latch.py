@@ -22,9 +22,10 @@ from tests.oracle.site import Charger
 from tests.oracle.story import TROUBLE, tell
 from tests.oracle.world import World as Oracle
 from tests.patience import until
-from tests.switched import OWN, Depot
+from tests.switched import CHARGER, OWN, Depot
 from tests.test_adopt import handed_over
 from tests.test_configuration import installed, message, told
+from tests.test_turns import Row, S, bays
 
 WHY = "the guard disputed three decisions in a row"
 
@@ -68,6 +69,86 @@ def test_a_latched_kernel_still_sheds() -> None:
     oracle.base(0, (140_000,) * 3)
     oracle.run(20)
     assert sum(each or 0 for each in orders(oracle)) <= 10_000
+
+
+def two_of_four() -> Row:
+    """Four chargers, room for two minima, also when nothing is measured."""
+    row = Row(33, bays(4, fallback_ma=6000, power_on_ma=6000), turn_ns=100 * S)
+    row.base_ma = 20_000
+    row.run(60)
+    assert row.on() == [0, 1]
+    return row
+
+
+def test_latched_no_turn_takes_from_those_who_charge() -> None:
+    """Two of four minima fit. Nobody may rise, so nobody gives his place away, turn after turn."""
+    row = two_of_four()
+    row.kernel.latch(True)
+    row.run(4)
+    on = row.on()
+    assert len(on) == 2
+    row.run(450)
+    assert row.on() == on
+    assert {row.kernel.output(i).why.rule for i in range(4)} == {Rule.LATCHED}
+    row.kernel.latch(False)
+    seen = set()
+    for _ in range(10):
+        row.run(30)
+        seen |= set(row.on())
+    assert seen == {0, 1, 2, 3}, "turns go on"
+
+
+def test_a_depot_that_is_left_switches_nobody_off_for_a_turn() -> None:
+    row = two_of_four()
+    row.kernel.leave()
+    row.run(4)
+    on = row.on()
+    assert len(on) == 2
+    row.run(450)
+    assert row.on() == on
+
+
+def test_latched_a_reduction_says_why_it_was_made() -> None:
+    """What keeps an order there is the latch; what lowered it now is what lowered it."""
+    row = two_of_four()
+    row.kernel.latch(True)
+    row.run(20)
+    row.base_ma += 4000
+    row.run(2)
+    (lowered,) = {0, 1} - set(row.on())
+    assert row.kernel.output(lowered).why.rule is Rule.SHED
+    row.run(2)
+    assert row.kernel.output(lowered).why.rule is Rule.LATCHED
+    assert row.kernel.output(lowered).cause.rule is Rule.SHED
+
+
+def test_latched_what_stands_behind_an_open_contactor_says_so() -> None:
+    depot = Depot([OWN])
+    depot.keeps_power = True
+    depot.kernel.latch(True)
+    depot.run(20)
+    assert depot.kernel.output(0).why.rule is Rule.RECLOSING
+
+
+def test_what_was_about_to_get_its_power_back_takes_no_room_once_latched() -> None:
+    """The others make room for its power-on current when it latches: no contactor closes then."""
+    wild = CHARGER._replace(power_on_ma=32_000)
+    depot = Depot([OWN], count=3, cap_ma=40_000, charger=wild)
+    depot.base_ma = 9000
+    depot.run(40)
+    assert depot.kernel.charger(0).draw_hi_ma == 0
+    depot.base_ma = 0
+    depot.run(4)
+    assert depot.kernel.charger(0).draw_hi_ma == 32_000
+    depot.kernel.latch(True)
+    depot.run(1)
+    assert depot.kernel.charger(0).draw_hi_ma == 0
+    depot.run(120)
+    assert [depot.order(i) for i in (1, 2)] == [6000, 6000]
+    assert not depot.contactor(0).closed
+    depot.kernel.latch(False)
+    depot.run(60)
+    assert depot.contactor(0).closed
 
 
 def test_a_read_back_that_rounds_down_does_not_lower_it_again_and_again() -> None:

@@ -12,7 +12,7 @@ from controller.proof import Finding, Line, prove
 from controller.site import DocumentError, operated
 from tests.documents import charger, problems, source
 from tests.documents import site as documents_site
-from tests.door import Door, kernel_of
+from tests.door import Door, charger_row, kernel_of
 from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Slot, flat
 from tests.oracle.story import PEACE, SWITCHED, TROUBLE, tell
 from tests.test_rules import Bench
@@ -72,6 +72,31 @@ def test_never_below_a_row_that_is_too_small_counts_above_it() -> None:
     one = Bench(site)
     one.steps(40, 0, [6000, 32_000])
     assert one.orders() == [6000, 14_000]
+
+
+def test_fail_safe_setpoints_leave_what_is_never_paused_its_minimum() -> None:
+    """10 A for all: whoever may never be paused has 6 of them first, and the other cannot begin."""
+    two = depot(Pause.YES, Pause.NEVER, cap_ma=10_000, fallback_ma=10_000)
+    assert [two.door.failsafe_ma(i) for i in range(2)] == [0, 10_000]
+    two = depot(Pause.YES, Pause.NEVER, cap_ma=13_000, fallback_ma=10_000)
+    assert [two.door.failsafe_ma(i) for i in range(2)] == [6500, 6500]
+
+
+def test_fail_safe_setpoints_leave_room_above_a_row_that_is_too_small() -> None:
+    rows = [
+        Charger(0, (0, 1, 2), fallback_ma=16_000),
+        Charger(1, (0, 1, 2), fallback_ma=6000, may_pause=int(Pause.NEVER)),
+    ]
+    circuits = [Circuit(-1, flat(20_000), flat(0)), Circuit(0, flat(4000), flat(0))]
+    door = Door(Site(circuits, [Meter(0, 0, 0, S, 100 * MS)], rows))
+    assert [door.failsafe_ma(i) for i in range(2)] == [14_000, 6000]
+
+
+def test_latched_all_that_is_ordered_fits_with_what_is_never_paused() -> None:
+    two = depot(Pause.YES, Pause.NEVER, cap_ma=10_000, measured=False, fallback_ma=10_000)
+    two.door.kernel.latch(True)
+    two.steps(5, 0, [32_000] * 2, read=False)
+    assert sum(map(int, filter(None, two.orders()))) <= 10_000
 
 
 def test_never_goes_on_without_a_vehicle() -> None:
@@ -168,7 +193,7 @@ def test_replug_that_was_paused_waits_like_anybody_else() -> None:
     ],
 )
 def test_a_never_without_a_setpoint_is_refused(row: dict[str, int], why: str) -> None:
-    known = Charger(0, (0, 1, 2), may_pause=2)._asdict() | row
+    known = charger_row(Charger(0, (0, 1, 2), may_pause=2))._asdict() | row
     with pytest.raises(ValueError, match=why):
         Kernel(
             [CircuitRow(-1, flat(1), flat(0))],

@@ -82,7 +82,8 @@ def _understood(profile: AnyProfile, sample: Sample) -> tuple[Shown, list[str]]:
     else:
         vital = ["in_force"]
         shown["vehicle"] = (vehicle(profile, sample).name, "")
-        shown["in_force"] = (in_units(in_force_ma(profile, sample)), "A")
+        unit = "A" if profile.watts is None else "W"
+        shown["in_force"] = (in_units(in_force_ma(profile, sample)), unit)
     return shown, [name for name in vital if shown[name][0] is None]
 
 

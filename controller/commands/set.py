@@ -34,8 +34,10 @@ from drivers.profile import ChargerProfile
 from drivers.reader import Sample
 from drivers.report import TERMINALS, current_ma, in_force_ma, time_left_ns, vehicle
 from drivers.trial import ContestedError, Trial
+from drivers.watts import seated, written_w
 
 PILOT_MAX_MA = 80_000  # the most that a charger's pilot can permit, IEC 61851-1
+WATTS_MAX_MA = 1_500_000  # 1 MW on three phases
 HOLD_S = 10.0  # a vehicle may take 5 s to follow, and the charger's meter one more to show it
 HOLD_MAX_S = 600.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,6 +87,7 @@ def run(args: Namespace) -> int:
     if not isinstance(profile, ChargerProfile):
         complain(f"{profile.name} is the profile of a meter: only a charger takes a setpoint")
         return MISUSED
+    profile = seated(profile)
     wrong = _out_of_range(profile, args.amps)
     if wrong is not None:
         complain(f"AMPS {wrong}")
@@ -163,8 +166,10 @@ def _announce(profile: ChargerProfile, trial: Trial, args: Namespace) -> None:
             "does a controller run? It would undo this"
         )
     if not args.json:
-        amps = amperes_text(args.amps)
-        complain(f"{amps} A for {args.hold:g} s; Ctrl-C ends it and restores what was in force")
+        told = f"{amperes_text(args.amps)} A"
+        if profile.watts is not None:
+            told += f" ({written_w(profile, args.amps)} W of three phases at 400 V)"
+        complain(f"{told} for {args.hold:g} s; Ctrl-C ends it and restores what was in force")
 
 
 def _in_json(profile: ChargerProfile, trial: Trial, outcome: Outcome, ma: int) -> dict[str, object]:
@@ -254,12 +259,14 @@ def _out_of_range(profile: ChargerProfile, ma: int) -> str | None:
     """Why the charger cannot be told this; None where it can."""
     least_ma = profile.setpoint.min_ma
     most_ma = PILOT_MAX_MA
+    if profile.watts is not None:
+        most_ma = WATTS_MAX_MA
     if profile.setpoint.max_ma is not None:
-        most_ma = min(profile.setpoint.max_ma, PILOT_MAX_MA)
+        most_ma = min(profile.setpoint.max_ma, most_ma)
     if ma != 0 and not least_ma <= ma <= most_ma:
         between = f"{amperes_text(least_ma)} to {amperes_text(most_ma)} A"
         return f"must be 0, which pauses the charger, or {between}"
-    if ma % profile.setpoint.step_ma:
+    if profile.watts is None and ma % profile.setpoint.step_ma:  # powers are rounded down
         return f"must be in steps of {amperes_text(profile.setpoint.step_ma)} A"
     return None
 

@@ -6,6 +6,7 @@ from cext.rows import Advice, Phases
 from controller.document.buses import Bus
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import PPM
+from controller.watts import Watts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ class Charger:
     min_off_ns: int = 0
     advice: Advice | None = None  # of the document; ends at an instant of UTC
     ceiling_ma: int | None = None  # the highest setpoint the operator permits; None: max_ma
+    watts: Watts | None = None  # commanded in watts; its currents are at nominal voltage
+    connector: int = 1  # which one of its device
+    own_tolerance_ppm: int = 0  # of `tolerance_ppm`, what is not the voltage's or losses
 
     @property
     def alone_ma(self) -> int:

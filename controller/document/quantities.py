@@ -178,6 +178,8 @@ ClearSeconds = Annotated[int, _quantity("s", NS_PER_S, 0.1, 3_600)]
 
 Percent = Annotated[int, _quantity("%", PPM_PER_PCT, 0, 50)]
 """Kept in parts per million."""
+Efficiency = Annotated[int, _quantity("%", PPM_PER_PCT, 50, 100)]
+"""Kept in parts per million."""
 PowerFactor = Annotated[int, _quantity("", PPM, 0.5, 1)]
 """Kept in parts per million."""
 CurveTimes = Annotated[int, _quantity("times In", PPM, 1.5, 3)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from cext.rows import NO_PHASE
 from controller.document.buses import Bus
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
@@ -12,6 +13,7 @@ from controller.document.problems import DocumentError, found, printable
 from controller.document.seats import Seats
 from controller.facts import ChargerFacts, MeterFacts, Profiles
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
+from controller.watts import DEFAULT_PHASE_MV, Watts
 
 CHARGERS_MAX = 5000
 POLL_NS = NS_PER_S
@@ -79,7 +81,9 @@ def _check_credit(draft: Draft, meter: MeterEntry) -> None:
             )
 
 
-def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Charger, ...]:
+def resolve_chargers(
+    draft: Draft, seats: Seats, profiles: Profiles, phase_mv: int = DEFAULT_PHASE_MV
+) -> tuple[Charger, ...]:
     """Complains about everything in a charger's way; returns those with nothing in it."""
     if sum(entry.count or 1 for entry in draft.chargers.values()) > CHARGERS_MAX:
         draft.complain(f"must be {CHARGERS_MAX} at most, rows counted out", "charger")
@@ -88,11 +92,15 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
     for index, entry in draft.chargers.items():
         draft.refer("circuit", entry.circuit, "charger", index, "circuit")
         facts = _facts(draft, profiles.charger, "charger", index, entry.profile)
+        watts = None if facts is None else _watts(draft, index, entry, facts, phase_mv)
+        if facts is not None and watts is not None:
+            facts = watts.in_amperes(facts)
         currents = None if facts is None else _currents(draft, index, entry, facts)
         row = seats.of_row(index, entry)
         if facts is None or currents is None or not row:
             continue
         poll_ns = _poll_ns(draft, index, entry, facts)
+        own_ppm = _or(entry.tolerance_ppm, facts.tolerance_ppm)
         ages = {
             bus: _max_age_ns(
                 draft, "charger", index, entry, poll_ns, bus, takes_ns=facts.confirm_gap_ns
@@ -111,19 +119,60 @@ def resolve_chargers(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Ch
                 poll_ns=poll_ns,
                 phases=entry.phases,
                 **currents._asdict(),
-                tolerance_ppm=_or(entry.tolerance_ppm, facts.tolerance_ppm),
-                standby_ma=_or(entry.standby_ma, facts.standby_ma),
+                tolerance_ppm=own_ppm if watts is None else watts.tolerance_ppm(own_ppm),
+                standby_ma=_or(entry.standby_ma, facts.standby_ma)
+                + (0 if watts is None else watts.paused_ma(own_ppm)),
                 settle_ns=_or(entry.settle_ns, facts.settle_ns),
                 max_age_ns=ages[seat.bus],
                 weight=entry.weight,
                 class_rank=entry.class_rank,
                 min_on_ns=_or(entry.min_on_ns, MIN_ON_NS),
                 min_off_ns=_or(entry.min_off_ns, MIN_OFF_NS),
-                may_pause=entry.may_pause,
+                may_pause=_may_pause(draft, index, entry, facts),
+                watts=watts,
+                connector=entry.connector,
+                own_tolerance_ppm=own_ppm,
             )
             for seat in row
         ]
     return tuple(chargers)
+
+
+def _watts(
+    draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts, phase_mv: int
+) -> Watts | None:
+    """How its watts become currents; complains about what belongs to such chargers only."""
+    if entry.connector > facts.connectors:
+        draft.complain(
+            f"can be at most {facts.connectors} in {facts.name}; found {entry.connector}",
+            *("charger", index, "connector"),
+        )
+    if facts.watts is not None:
+        wired = sum(phase != NO_PHASE for phase in entry.phases)
+        losses = (entry.efficiency_ppm, entry.power_factor_ppm)
+        return Watts.of(facts.watts, phase_mv, wired, *losses)
+    for key, written in (
+        ("efficiency_pct", entry.efficiency_ppm),
+        ("power_factor", entry.power_factor_ppm),
+    ):
+        if written is not None:
+            draft.complain(
+                f"must be left out: {facts.name} is commanded in amperes, and draws no other "
+                f"current for it",
+                *("charger", index, key),
+            )
+    return None
+
+
+def _may_pause(draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts) -> str:
+    """Where a stop ends the session, somebody must walk there: nobody may take it for a pause."""
+    ends = facts.watts is not None and facts.watts.zero_ends_session and not facts.watts.pause_mw
+    if entry.may_pause == "yes" and ends:
+        draft.complain(
+            f"must be replug or never: 0 W ends the vehicle's session in {facts.name}; found yes",
+            *("charger", index, "may_pause"),
+        )
+    return entry.may_pause or ("replug" if ends else "yes")
 
 
 def _or(written: int | None, profiles: int) -> int:

@@ -29,7 +29,7 @@ class Seats:
         self._draft = draft
         self._buses = Buses(draft)
         self._ids: dict[str, str] = {}
-        self._addresses: dict[tuple[str, int], str] = {}
+        self._addresses: dict[tuple[str, int, int], str] = {}
 
     def of_meter(self, index: int, meter: MeterEntry) -> Seat | None:
         return self._seat("meter", index, meter.id, "", meter.bus, meter.unit)
@@ -47,7 +47,7 @@ class Seats:
         seats = []
         for n in range(row.first, row.first + (row.count or 1)):
             texts = [expand(text, n) for text in (row.id, row.name, row.bus, unit)]
-            seat = self._member(index, *texts)
+            seat = self._member(index, row.connector, *texts)
             if seat is None:
                 break  # the others would only say the same
             seats.append(seat)
@@ -84,7 +84,9 @@ class Seats:
             fits = False
         return fits
 
-    def _member(self, index: int, name: str, title: str, bus: str, unit: str) -> Seat | None:
+    def _member(
+        self, index: int, connector: int, name: str, title: str, bus: str, unit: str
+    ) -> Seat | None:
         if not re.fullmatch(SLUG, name):
             self._draft.complain(
                 f"must be small letters, digits and -, such as bay-01; found {found(name)}",
@@ -97,10 +99,17 @@ class Seats:
                 *("charger", index, "unit"),
             )
             return None
-        return self._seat("charger", index, name, title, bus, int(unit))
+        return self._seat("charger", index, name, title, bus, int(unit), connector)
 
     def _seat(
-        self, section: str, index: int, name: str, title: str, bus_name: str, unit: int
+        self,
+        section: str,
+        index: int,
+        name: str,
+        title: str,
+        bus_name: str,
+        unit: int,
+        connector: int = 1,
     ) -> Seat | None:
         self.take_id(section, index, name)
         bus = self._buses.find(bus_name, section, index, "bus")
@@ -112,10 +121,11 @@ class Seats:
                 *(section, index, "unit"),
             )
             return None
-        other = self._addresses.setdefault((bus.url, unit), name)
+        other = self._addresses.setdefault((bus.url, unit, connector), name)
         if other != name:
+            which = f", connector {connector}" if connector > 1 else ""
             self._draft.complain(
-                f"{found(name)} has the address of {found(other)}: unit {unit} at {bus.url}",
+                f"{found(name)} has the address of {found(other)}: unit {unit} at {bus.url}{which}",
                 *(section, index, "bus"),
             )
         return Seat(name, title, bus, unit)

@@ -44,6 +44,9 @@ class ChargerSeat:
     unit: int = 1
     writes: int = field(default=0, init=False)  # setpoints that it took
 
+    def feel(self, voltage: float) -> None:
+        """The voltage is so much of nominal: of no concern to one that measures currents."""
+
     @property
     def wired(self) -> list[bool]:
         """By terminal."""

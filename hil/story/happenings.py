@@ -91,6 +91,14 @@ class CarMax(Event):
     max_a: NotNegative
 
 
+class Voltage(Event):
+    """The voltage of the whole depot becomes so much of nominal: what is commanded in watts draws
+    the more current the lower it is."""
+
+    do: Literal["voltage"]
+    percent: Annotated[Number, Field(ge=60, le=140)]
+
+
 class Limit(Event):
     """The cloud publishes a limit, and again each `every_s` until its next one."""
 
@@ -366,6 +374,7 @@ Happening = Annotated[
     | ChargerSilent
     | ChargerBack
     | Disobey
+    | Voltage
     | Obey
     | PowerCycle
     | Weld

@@ -7,7 +7,7 @@ credited. No meter shows what a bus bar carries: it counts by what the chargers 
 from collections.abc import Sequence
 
 from tests.oracle.beliefs import Beliefs
-from tests.oracle.site import Circuit, Triple
+from tests.oracle.site import NEVER_PAUSED, Circuit, Triple
 
 PHASES = range(3)
 
@@ -74,6 +74,44 @@ def left_over(
         if flows(row, left) > row.sum_ma < after and sheds:
             return f"sum of {circuit}: reads {amps}, after orders {left}, of {row.sum_ma}"
     return None
+
+
+def unsafe(beliefs: Beliefs, setpoints: Sequence[int], worst_ma: Sequence[Triple]) -> str | None:
+    """Which fail-safe setpoint is too high, alone or together with others, for the worst case.
+
+    What may never be paused draws its minimum whatever fits, and standby currents flow.
+    """
+    site = beliefs.site
+    for i, (charger, ma) in enumerate(zip(site.chargers, setpoints, strict=True)):
+        never = charger.may_pause == NEVER_PAUSED
+        most = max(charger.fallback_ma, charger.min_ma if never else 0)
+        if ma and not charger.min_ma <= ma <= most:
+            return f"charger {i}: fail-safe setpoint {ma}, fallback {charger.fallback_ma}"
+        if never and not ma:
+            return f"charger {i}: fail-safe setpoint 0, and it may never be paused"
+    for circuit, row in enumerate(site.circuits):
+        left, least = [], []
+        for phase in PHASES:
+            below = [i for i in beliefs.below[circuit] if phase in site.chargers[i].phases]
+            left.append(sum(beliefs.chargers[i].told(setpoints[i]) for i in below))
+            least.append(sum(_always(beliefs, i) for i in below))
+            caps = [slot.failsafe_ma[phase] for slot in site.slots if slot.circuit == circuit]
+            room = min([row.rating_ma[phase], *caps]) - worst_ma[circuit][phase]
+            if row.busbar_ma is not None:
+                room = min(room, bar(row, worst_ma[circuit], phase))
+            if left[phase] > max(room, least[phase]):
+                return f"fail-safe on {circuit}.{phase}: {left[phase]} > {room}, {least[phase]}"
+        if row.sum_ma is not None:
+            room = row.sum_ma - sum(worst_ma[circuit])
+            if sum(left) > max(room, sum(least)):
+                return f"fail-safe on the sum of {circuit}: {sum(left)} > {room}, {sum(least)}"
+    return None
+
+
+def _always(beliefs: Beliefs, charger: int) -> int:
+    """What a charger draws whatever it is told."""
+    row = beliefs.site.chargers[charger]
+    return beliefs.chargers[charger].told(row.min_ma if row.may_pause == NEVER_PAUSED else 0)
 
 
 def overloads(row: Circuit, load: Triple, drawn: Triple) -> list[tuple[str, set[int], int, int]]:

@@ -31,6 +31,7 @@ class Watch:
         self._began_ns = 0
         self._caps: dict[tuple[int, int], int] = {}
         self._blind: set[int] = set()
+        self._left_with: tuple[list[int], list[Triple]] = ([], [])  # fail-safe setpoints, base
         self._changed = [0] * len(site.chargers)  # when its setpoint last changed
         self._heard: set[int] = set()  # circuits that were ever read
         self._used: dict[int, int] = {}  # arrival of each meter's last reading that counted
@@ -110,6 +111,7 @@ class Watch:
             for phase in range(3):
                 self._check_circuit(circuit, phase, raised)
             self._check_bounds(circuit)
+        self._check_failsafe()
         self._remember(changed, before)
 
     def _take_back(self) -> Iterator[tuple[int, int]]:
@@ -247,6 +249,16 @@ class Watch:
             self.beliefs, circuit, most, taken, floors, worst, self.now_ns
         ):
             self._broken(wrong)
+
+    def _check_failsafe(self) -> None:
+        """What everybody is left with when nobody decides any more: held anew when it changes."""
+        site, port = self.site, self.port
+        setpoints = [port.failsafe_ma(i) for i in range(len(site.chargers))]
+        worst = [port.circuit(i).worst_base_ma for i in range(len(site.circuits))]
+        if (setpoints, worst) != self._left_with:
+            self._left_with = (setpoints, worst)
+            if wrong := bounds.unsafe(self.beliefs, setpoints, worst):
+                self._broken(wrong)
 
     def _check_reserve(self, circuit: int, phase: int, where: str) -> None:
         """A step of base load would fit until the next reduction that its pacing permits, with

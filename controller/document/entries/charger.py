@@ -8,9 +8,11 @@ from controller.document.entries.base import Entry, Pattern, Slug, Text, Title, 
 from controller.document.quantities import (
     AnyTerminals,
     DeviceAmperes,
+    Efficiency,
     HourSeconds,
     Percent,
     PollSeconds,
+    PowerFactor,
     ShortSeconds,
     SmallAmperes,
     StepAmperes,
@@ -28,6 +30,9 @@ class ChargerEntry(Entry):
     profile: Text
     bus: Pattern = Field(description="The URL or the id of a [[bus]].")
     unit: UnitOrPattern = 1
+    connector: Annotated[StrictInt, Field(ge=1, le=16)] = Field(
+        default=1, description="Which one, of a device with several, each with its own registers."
+    )
     count: Annotated[StrictInt, Field(ge=1, le=1000)] | None = Field(
         default=None, description="Makes this a row of so many chargers; {n} counts from `first`."
     )
@@ -81,6 +86,17 @@ class ChargerEntry(Entry):
         alias="tolerance_pct",
         description="Draw above its setpoint; else the profile's.",
     )
+    efficiency_ppm: Efficiency | None = Field(
+        default=None,
+        alias="efficiency_pct",
+        description="The worst from its AC side to its DC side, of a charger that is commanded in "
+        "watts, by its data sheet; else the profile's.",
+    )
+    power_factor_ppm: PowerFactor | None = Field(
+        default=None,
+        alias="power_factor",
+        description="Likewise its worst power factor.",
+    )
     standby_ma: SmallAmperes | None = Field(
         default=None, alias="standby_a", description="Its own consumption; else the profile's."
     )
@@ -94,11 +110,12 @@ class ChargerEntry(Entry):
         "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s; "
         "and, where the device bears reads only now and then, as long as one report takes.",
     )
-    may_pause: Literal["yes", "replug", "never"] = Field(
-        default="yes",
-        description="Whether it may be told to stop while it charges; replug: its vehicle does not "
-        "start again by itself, so it is stopped last and not for turns; never: it is not lowered "
-        "below min_a, which counts as always drawn.",
+    may_pause: Literal["yes", "replug", "never"] | None = Field(
+        default=None,
+        description="Whether it may be told to stop while it charges; left out: yes, or replug "
+        "where a stop ends the vehicle's session, and then yes is refused; replug: its vehicle "
+        "does not start again by itself, so it is stopped last and not for turns; never: it is "
+        "not lowered below min_a, which counts as always drawn.",
     )
     min_on_ns: HourSeconds | None = Field(
         default=None,

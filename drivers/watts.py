@@ -1,0 +1,85 @@
+"""A profile as one charger of it sits in its depot: its connector's registers, powers as currents.
+
+So that nothing else needs to know of either. The exact factor is a fraction of whole numbers.
+"""
+
+from fractions import Fraction
+
+from controller.document.devices import Charger
+from controller.units import PPM
+from controller.watts import Watts
+from drivers.chargerparts import MW_PER_W, InWatts
+from drivers.profile import ChargerProfile
+from drivers.register import Block, Power, Register
+
+MV_PER_V = 1_000
+CURRENTS = ("current_l1", "current_l2", "current_l3")
+
+
+def seated(profile: ChargerProfile, charger: Charger | None = None) -> ChargerProfile:
+    """As the charger's entry says; without one at 400 V, on three phases, its first connector."""
+    profile = _at_connector(profile, 1 if charger is None else charger.connector)
+    if profile.watts is None:
+        return profile
+    facts = profile.facts
+    assert facts.watts is not None
+    watts = None if charger is None else charger.watts
+    return _in_amperes(profile, profile.watts, Watts.of(facts.watts) if watts is None else watts)
+
+
+def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerProfile:
+    watchdog, setpoint = profile.watchdog, profile.setpoint
+    registers = dict(profile.registers)
+    for name in (
+        setpoint.register_name,
+        setpoint.applied,
+        watchdog.fallback,
+        watchdog.fallback_set,
+    ):
+        if name is not None:
+            registers[name] = _power(profile.registers[name], watts, watts.pause_mw)
+    if how.power is not None:
+        assert watts.measured_ppm is not None
+        drawn = _power(profile.registers[how.power], watts, 0, Fraction(PPM, watts.measured_ppm))
+        registers |= dict.fromkeys(CURRENTS, drawn)
+    facts = watts.in_amperes(profile.facts)
+    bounds = {"min_ma": facts.min_ma, "max_ma": facts.max_ma, "step_ma": facts.step_ma}
+    updated = {"registers": registers, "setpoint": setpoint.model_copy(update=bounds)}
+    return profile.model_copy(update=updated)
+
+
+def _power(register: Register, watts: Watts, pause_mw: int, more: Fraction = Fraction(1)) -> Power:
+    """A register in W as one in A, at nominal voltage."""
+    known = {name: getattr(register, name) for name in Register.model_fields}
+    amperes_per_watt = Fraction(MV_PER_V, watts.mv) * more
+    known |= {"unit": "A", "scale": register.scale * amperes_per_watt}
+    pause = int(pause_mw / (register.scale * MW_PER_W))
+    return Power.model_construct(**known, pause=pause, watts=register.scale)
+
+
+def _at_connector(profile: ChargerProfile, connector: int) -> ChargerProfile:
+    """All its addresses, moved to those of that connector."""
+    if connector == 1 or profile.connectors is None:
+        return profile
+    off = (connector - 1) * profile.connectors.stride
+
+    def moved_register(register: Register) -> Register:
+        return register.model_copy(update={"addr": register.addr + off})
+
+    def moved_block(block: Block) -> Block:
+        return block.model_copy(update={"start": block.start + off})
+
+    return profile.model_copy(
+        update={
+            "registers": {name: moved_register(each) for name, each in profile.registers.items()},
+            "blocks": tuple(map(moved_block, profile.blocks)),
+        }
+    )
+
+
+def written_w(profile: ChargerProfile, ma: int) -> int:
+    """The power that is written for a current; of a seated profile."""
+    register = profile.registers[profile.setpoint.register_name]
+    assert isinstance(register, Power)
+    raw = ma // register.thousandths
+    return int(max(raw, register.pause) * register.watts)

@@ -1,0 +1,393 @@
+"""Chargers that are commanded in watts: document, tables, driver, and what truly flows."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cext.plant import Car, Plant, PlantCharger
+from cext.rows import ROOT, Vehicle
+from controller.document.devices import Charger
+from controller.facts import ChargerFacts, WattsFacts
+from controller.plant import VirtualEnforcer, build_plant, hardware
+from controller.site import DocumentError, Site, parse
+from controller.tables import Tables
+from controller.units import PPM
+from controller.watts import Watts
+from drivers.bus import Bus
+from drivers.charger import ChargerDriver
+from drivers.decode import decode, encode
+from drivers.modbus import TcpLine
+from drivers.profile import library
+from drivers.setpoint import as_written_ma
+from drivers.watts import seated, written_w
+from hil.devices.alpitronic import NOMINAL_V, Alpitronic
+from tests.documents import CHARGERS, METER, PLAIN, S, charger, circuit, document
+from tests.modbus_wire import Board
+from tests.patience import until
+from tests.test_profiles import change, load, said
+
+HYC = "alpitronic_hyc"
+PROFILE = library().charger_profile(HYC)
+KW_MW = 1_000_000
+WALL = WattsFacts(
+    commands_dc=False,
+    per_phase=False,
+    evenly=False,
+    efficiency_ppm=PPM,
+    power_factor_ppm=950_000,
+    min_mw=4_140_000,
+    max_mw=22_000_000,
+    step_mw=100_000,
+    writable_mw=None,
+    pause_mw=0,
+    zero_ends_session=False,
+    measures=None,
+)
+FAST = replace(
+    WALL,
+    evenly=True,
+    min_mw=5_000_000,
+    max_mw=None,
+    pause_mw=1_547_000,
+    measures="dc",
+    efficiency_ppm=920_000,
+    zero_ends_session=True,
+)
+
+
+class Shelf:
+    """Meters as elsewhere; chargers in amperes and in watts."""
+
+    def meter(self, name: str) -> Any:
+        return METER
+
+    def charger(self, name: str) -> ChargerFacts:
+        shelf = {
+            **CHARGERS,
+            "wall": replace(PLAIN, name="wall", watts=WALL),
+            "fast": replace(PLAIN, name="fast", watts=FAST, standby_ma=500, connectors=2),
+            "abrupt": replace(PLAIN, name="abrupt", watts=replace(FAST, pause_mw=0)),
+            HYC: PROFILE.facts,
+        }
+        return shelf[name]
+
+
+def site(**keys: Any) -> Site:
+    usual = {"profile": "fast", "max_a": 145, "fallback_a": 0, "circuit": "grid"}
+    entry = charger(**usual | keys)
+    grid = circuit("grid", rating_a=400, worst_base_a=100)
+    return parse(document(circuit=[grid], charger=[entry], limit_source=None), Shelf())
+
+
+def one(**keys: Any) -> Charger:
+    return site(**keys).chargers[0]
+
+
+def problems(**keys: Any) -> dict[str, str]:
+    try:
+        site(**keys)
+    except DocumentError as error:
+        return {problem.path: problem.message for problem in error.problems}
+    return {}
+
+
+# The conversion.
+
+
+def test_a_power_is_shared_by_the_phases_that_share_it() -> None:
+    assert Watts.of(FAST).mv == 3 * 230_940
+    assert Watts.of(FAST, phases=1).mv == 230_940
+    assert Watts.of(replace(FAST, per_phase=True)).mv == 230_940
+    assert Watts.of(WALL).mv == 230_940, "a vehicle may draw all of it on one phase"
+
+
+def test_a_minimum_is_rounded_up_and_a_maximum_down() -> None:
+    facts = Watts.of(WALL).in_amperes(replace(PLAIN, watts=WALL))
+    assert (facts.min_ma, facts.max_ma, facts.step_ma) == (17_927, 95_262, 434)
+
+
+def test_the_tolerance_is_of_the_lowest_voltage_and_the_worst_losses() -> None:
+    """1.03 / (0.9 · 0.95) and, where the DC side is commanded, / 0.92."""
+    assert Watts.of(FAST).tolerance_ppm(30_000) == 204_679
+    assert Watts.of(replace(FAST, commands_dc=True)).tolerance_ppm(30_000) == 309_434
+    assert Watts.of(FAST, power_factor_ppm=PPM).tolerance_ppm(0) == 111_112
+    worst = replace(FAST, commands_dc=True, efficiency_ppm=500_000, power_factor_ppm=500_000)
+    assert Watts.of(worst).tolerance_ppm(500_000) <= 6_000_000, "the kernel takes any of them"
+
+
+@given(
+    setpoint=st.integers(0, 1_000_000),
+    voltage_pct=st.integers(90, 110),
+    efficiency_ppm=st.integers(500_000, PPM),
+    power_factor_ppm=st.integers(500_000, PPM),
+    own_ppm=st.integers(0, 100_000),
+    dc=st.booleans(),
+)
+def test_no_current_of_the_written_power_is_above_the_worst_draw(
+    setpoint: int, voltage_pct: int, efficiency_ppm: int, power_factor_ppm: int, own_ppm: int,
+    dc: bool,
+) -> None:  # fmt: skip
+    facts = replace(WALL, commands_dc=dc, efficiency_ppm=efficiency_ppm)
+    watts = Watts.of(replace(facts, power_factor_ppm=power_factor_ppm), evenly_mv())
+    written_mw = watts.mw(setpoint) * (PPM + own_ppm) / PPM
+    losses = power_factor_ppm / PPM * (efficiency_ppm / PPM if dc else 1)
+    drawn_ma = written_mw / (watts.mv / 1000 * voltage_pct / 100 * losses)
+    assert drawn_ma <= setpoint * (PPM + watts.tolerance_ppm(own_ppm)) / PPM + 1e-6
+    assert setpoint - 5 <= watts.up_ma(watts.mw(setpoint)) <= setpoint
+
+
+def evenly_mv() -> int:
+    return 230_940
+
+
+# The document and the tables.
+
+
+def test_an_entry_becomes_amperes_at_nominal_voltage() -> None:
+    fast = one()
+    assert (fast.min_ma, fast.max_ma, fast.step_ma) == (7_217, 145_000, 145)
+    assert (fast.tolerance_ppm, fast.own_tolerance_ppm) == (169_591, 0)
+    paused_ma = 2_233 * 1_169_591 // PPM + 1
+    assert fast.standby_ma == 500 + paused_ma, "a pause is a small power, and may be drawn"
+    assert fast.may_pause == "yes"
+    row = Tables.of(site()).chargers[0]
+    assert (row.tolerance_ppm, row.error_ppm) == (169_591, 163_637)
+
+
+def test_losses_of_the_device_itself_go_before_the_profiles() -> None:
+    better = one(power_factor=0.99, efficiency_pct=95)
+    assert better.tolerance_ppm == 122_335
+    assert better.watts is not None
+    assert better.watts.error_ppm == 136_364
+
+
+def test_what_belongs_to_watts_is_refused_elsewhere_and_the_other_way_round() -> None:
+    assert problems(profile="plain", power_factor=0.9, efficiency_pct=90).keys() == {
+        "charger[0].power_factor (bay)",
+        "charger[0].efficiency_pct (bay)",
+    }
+    assert "between 50 and 100" in problems(efficiency_pct=30)["charger[0].efficiency_pct (bay)"]
+    assert "between 0.5 and 1" in problems(power_factor=1.1)["charger[0].power_factor (bay)"]
+    assert "no less than 7.217" in problems(min_a=6)["charger[0].min_a (bay)"]
+    assert "at most 95.262" in problems(profile="wall", max_a=96)["charger[0].max_a (bay)"]
+
+
+def test_where_zero_ends_the_session_it_is_no_pause() -> None:
+    assert one(profile="abrupt").may_pause == "replug"
+    assert one(profile="abrupt", may_pause="never").may_pause == "never"
+    words = problems(profile="abrupt", may_pause="yes")["charger[0].may_pause (bay)"]
+    assert "0 W ends the vehicle's session" in words
+
+
+def test_connectors_of_one_device_have_one_address() -> None:
+    entries = [
+        charger(id=f"c{n}", profile="fast", max_a=145, fallback_a=0, circuit="grid", connector=n)
+        for n in (1, 2)
+    ]
+    grid = circuit("grid", rating_a=600, worst_base_a=100)
+    depot = parse(document(circuit=[grid], charger=entries, limit_source=None), Shelf())
+    assert [each.connector for each in depot.chargers] == [1, 2]
+    assert "at most 2" in problems(connector=3)["charger[0].connector (bay)"]
+    with pytest.raises(DocumentError, match="has the address of"):
+        parse(document(circuit=[grid], charger=[entries[0], entries[0] | {"id": "x"}]), Shelf())
+
+
+# The profile.
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "words"),
+    [
+        ("watts", None, "setpoint.min_a: is missing"),
+        ("watts.efficiency_pct", 0, "watts.efficiency_pct"),
+        ("watts.efficiency_pct", 101, "watts.efficiency_pct"),
+        ("watts.power_factor", 0.4, "below one half"),
+        ("watts.power_factor", 1.01, "watts.power_factor"),
+        ("watts.pause_w", 5000, "must be below min_w"),
+        ("watts.step_w", 0, "watts.step_w"),
+        ("watts.zero", "off", "watts.zero"),
+        ("watts.measures", None, "a power and the side that it measures, or neither"),
+        ("watts.power", "voltage_dc", "needs voltage_dc in W, not V"),
+        ("watts.evenly", False, "tells no phase's current"),
+        ("watts.per", "phase", "tells no phase's current"),
+        ("setpoint.min_a", 6, "has amperes where the profile has [watts]"),
+        ("setpoint.applied", "current_dc", "needs current_dc in W, not A"),
+        ("registers.setpoint.type", "float32", "must hold whole numbers"),
+        ("connectors.stride", 0, "connectors.stride"),
+    ],
+)
+def test_each_mistake_in_a_profile_is_named(dotted: str, value: Any, words: str) -> None:
+    assert words in said(change(load(HYC), dotted, value))
+
+
+def test_a_pause_must_fit_its_register() -> None:
+    data = change(load(HYC), "registers.setpoint.scale", 100)
+    assert "a whole number of its register's steps" in said(data)
+
+
+def test_a_seated_profile_is_in_amperes_and_rounds_to_the_safe_side() -> None:
+    told = seated(PROFILE)
+    register = told.registers["setpoint"]
+    for ma in (0, 7_217, 7_250, 100_000, 99_999, 313_131):
+        stands = as_written_ma(told, ma)
+        assert ma - 2 < stands <= ma
+        assert written_w(told, ma) == max(1_547, ma * 3 * 230_940 // 10**6)
+    assert encode(register, 0) == (0, 1_547), "a pause, and no end of the session"
+    assert decode(register, (0, 1_547)) == decode(register, (0, 3)) == 0
+    assert decode(register, (0, 1_548)) == 2_235, "rounded up"
+    assert decode(told.registers["current_l2"], (0, 55_000)) == 86_289, "of the DC side, rounded up"
+
+
+def test_each_connector_has_its_own_registers() -> None:
+    second = seated(PROFILE, charger_of(connector=2))
+    assert second.registers["setpoint"].addr == 200
+    assert second.registers["current_l1"].addr == 204
+    assert [block.start for block in second.blocks] == [200, 236, 200]
+
+
+# The driver, over a socket.
+
+
+def charger_of(port: int = 502, **changes: Any) -> Charger:
+    from tests.driven import charger as alike  # noqa: PLC0415
+
+    facts = PROFILE.facts
+    assert facts.watts is not None
+    watts = Watts.of(facts.watts)
+    return alike(
+        port,
+        profile=HYC,
+        facts=watts.in_amperes(facts),
+        min_ma=7_250,
+        max_ma=145_000,
+        step_ma=145,
+        fallback_ma=10_000,
+        watts=watts,
+        tolerance_ppm=watts.tolerance_ppm(30_000),
+        **changes,
+    )
+
+
+class Station:
+    """The rig's device behind a server, with a vehicle; the plant lives in real time."""
+
+    def __init__(self, board: Board) -> None:
+        row = PlantCharger(
+            0, (0, 1, 2), 145_000, 0, 10_000, 60 * S,
+            draws_ppm=1_052_632, shows_ppm=950_000,
+        )  # fmt: skip
+        self.board = board
+        self.plant = Plant([ROOT], (row,), nominal_mv=230_940, seed=1)
+        self.present()
+        self.plant.plug(0, Car(200_000, 3, S // 20, energy_wh=60_000, taper_wh=0))
+        self.device = Alpitronic(self.plant, 0, row, self.present)
+
+    def present(self) -> int:
+        now_ns = self.board.clock.now_ns()
+        self.plant.advance(now_ns)
+        return now_ns
+
+
+def test_a_driver_writes_watts_and_reports_amperes() -> None:
+    async def whole() -> None:
+        board = Board()
+        station = Station(board)
+        server = station.device.serve()
+        await server.open()
+        line = TcpLine("127.0.0.1", server.port, 5, may_write=True)
+        bus = Bus(line, board.clock)
+        driver = ChargerDriver(charger_of(server.port), PROFILE, bus, board, True)
+        running = asyncio.create_task(driver.run())
+        try:
+            order = board.command("bay-01", 101_355)
+
+            def confirmed() -> bool:
+                last = board.chargers[-1][1] if board.chargers else None
+                return last is not None and last.written_tick == order.tick
+
+            await until(confirmed)
+            assert station.device.setpoint_w == 101_355 * 3 * 230_940 // 10**6
+            report = board.chargers[-1][1]
+            assert report.in_force_ma is not None and 101_353 <= report.in_force_ma <= 101_355
+            await until(lambda: max(board.chargers[-1][1].current_ma or (0,)) > 100_000)
+            shown_ma = board.chargers[-1][1].current_ma
+            assert shown_ma is not None
+            assert shown_ma == pytest.approx((101_355,) * 3, abs=30)
+            assert board.chargers[-1][1].vehicle is Vehicle.C
+            station.plant.set_voltage(900_000)
+            station.device.feel(0.9)
+            await until(lambda: station.plant.charger(0).current_ma[0] > 118_000)
+            drawn_ma = station.plant.charger(0).current_ma[0]
+            assert drawn_ma <= 101_355 * 1_204_679 // PPM, "more amperes, and not above the worst"
+            pause = board.command("bay-01", 0)
+            await until(lambda: board.chargers[-1][1].written_tick == pause.tick)
+            assert station.device.setpoint_w == 1_547
+            assert not station.device.ended, "told the small power, its session lives"
+            assert board.chargers[-1][1].in_force_ma == 0
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            line.close()
+            await server.close()
+
+    asyncio.run(whole())
+
+
+def test_zero_watts_end_the_session_of_the_rigs_device() -> None:
+    station = Station(Board())
+    station.device.write(16, 100, (0).to_bytes(4, "big"))
+    assert station.device.ended
+    station.device.write(16, 100, (60_000).to_bytes(4, "big"))
+    assert station.plant.charger(0).offered_ma == 0
+    station.plant.unplug(0)
+    station.device.write(16, 100, (60_000).to_bytes(4, "big"))
+    assert station.plant.charger(0).offered_ma == int(60_000_000 / NOMINAL_V)
+
+
+# What truly flows.
+
+
+def truth(depot: Site, tables_of: Site, seconds: int = 400) -> int:
+    """The most above its rating in a depot whose voltage falls to 0.9 at its fullest; the
+    controller goes by `tables_of`."""
+    plant = build_plant(depot, 1, hardware(depot))
+    for index in range(len(depot.chargers)):
+        plant.plug(index, Car(300_000, 3, S, energy_wh=500_000, taper_wh=0, gain_ppm=30_000))
+    plant.set_base(0, (20_000, 20_000, 20_000))
+    enforcer = VirtualEnforcer(tables_of, plant, 0)
+    for now_s in range(1, seconds):
+        enforcer.run_until(now_s * S)
+        plant.advance(now_s * S)
+        if now_s == seconds // 2:
+            assert max(plant.load(0)) > 240_000, "the depot is full"
+            plant.mark()
+            plant.set_voltage(900_000)
+    return max(plant.above(0))
+
+
+def depot_of(**keys: Any) -> Site:
+    grid = circuit("grid", rating_a=300, worst_base_a=21)
+    rows = charger(
+        count=4, circuit="grid", profile=HYC, max_a=145, fallback_a=0, fallback_delay_s=10, **keys
+    )
+    return parse(document(circuit=[grid], charger=[rows], limit_source=None), Shelf())
+
+
+def test_the_cap_holds_when_the_voltage_falls_and_would_not_with_the_plain_tolerance() -> None:
+    depot = depot_of()
+    assert truth(depot, depot) <= 0
+    plain = [replace(each, tolerance_ppm=each.own_tolerance_ppm) for each in depot.chargers]
+    assert truth(depot, replace(depot, chargers=tuple(plain))) > 10_000
+
+
+def test_nor_would_it_without_the_power_factor() -> None:
+    ideal = depot_of(power_factor=1)
+    assert truth(depot_of(), ideal) > 300
