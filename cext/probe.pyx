@@ -9,8 +9,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, setpoint_for, shows_within
 from cext.frozen cimport must_fall_to, stands_still
-from cext.orders cimport order
-from cext.rise cimport worth_a_write
+from cext.orders cimport order, worth_a_write
 from cext.targets cimport blame, to_step
 from cext.types cimport RULE_PROBE, Charger, World
 

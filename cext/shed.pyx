@@ -9,6 +9,7 @@ fit, asks all below it to go to their targets.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.draw cimport obeys, ordered_draw
 from cext.frozen cimport tells_draw
 from cext.orders cimport shed_to
@@ -33,9 +34,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 # In this order a net excess is asked for.

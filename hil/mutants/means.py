@@ -24,7 +24,7 @@ PROPERTIES = (
     *("frozen", "pacing", "paced", "thermal", "timed_by_curve", "balance", "sums"),
     *("snapshot", "spoilt", "pause", "phases", "adopt", "bounds"),
 )
-ORACLES = ("shares", "switched_promises", "promises")
+ORACLES = ("shares", "whole_tick", "switched_promises", "promises")
 
 
 @dataclass(frozen=True, slots=True)
