@@ -53,9 +53,22 @@ cdef int take_over(World* world, const World* old, maps) except -1:
         take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
     for i, was in chargers.items():
         take_charger(world, i, old, &old.chargers[<int32_t>was], now_circuit, now_slot)
+    take_steps(world, old, chargers)
     take_contactors(world, old, chargers, contactors, now_circuit, now_slot)
     world.adopted = 1
     set_failsafe(world)
+    return 0
+
+
+cdef int take_steps(World* world, const World* old, chargers) except -1:
+    """Who is asked first for left-over steps; whoever is new is asked last."""
+    now_charger = {was: i for i, was in chargers.items()}
+    order = [now_charger.get(old.step_order[<int32_t>k], -1) for k in range(old.chargers_n)]
+    order = [i for i in order if i >= 0]
+    order += sorted(set(range(world.chargers_n)) - set(order))
+    for k, i in enumerate(order):
+        world.step_order[<int32_t>k] = i
+    world.steps_moved_at = old.steps_moved_at
     return 0
 
 
@@ -81,6 +94,8 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
+    if to.imbalance == circuit.imbalance:
+        memcpy(to.level, circuit.level, sizeof(to.level))
     memcpy(to.short_since, circuit.short_since, sizeof(to.short_since))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
@@ -134,6 +149,7 @@ cdef int take_slot(World* world, int32_t i, const Slot* slot, now_circuit) excep
     to.limit_until = slot.limit_until
     to.alive_until = slot.alive_until
     to.state = slot.state
+    to.over_since = slot.over_since
     if now_circuit.get(slot.circuit) != to.circuit:
         to.alive_until = min(to.alive_until, world.now)
     return 0
@@ -328,6 +344,7 @@ cdef void take_turn(Charger* to, const Charger* charger) noexcept nogil:
     to.place = charger.place
     to.waits_since = charger.waits_since
     to.overdue = charger.overdue
+    to.has_step = charger.has_step
     to.advice_weight = charger.advice_weight
     to.advice_floor = charger.advice_floor
     to.advice_cap = charger.advice_cap

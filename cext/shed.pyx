@@ -9,6 +9,7 @@ fit, asks all below it to go to their targets.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
 from cext.pause cimport least_order
@@ -32,9 +33,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 # In this order a net excess is asked for.

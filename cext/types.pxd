@@ -120,8 +120,9 @@ cdef struct Circuit:
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
-    int64_t hurry  # of this tick: the least time to clear of what is exceeded
-    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t over_since  # without pause above its rating and the margin; 0: it is not
+    int64_t clear_by  # of this tick: when what is exceeded has to be gone, hard caps alone
+    int64_t pause_by  # of this tick: the same with economic limits
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
     int64_t looked_at  # when that was last looked at
@@ -292,6 +293,7 @@ cdef struct Charger:
     int32_t row  # of the queue
     int32_t early  # its minimum goes before every class
     int32_t served  # a fair-share run had a wish of it
+    int32_t shut_out  # an imbalance limit leaves it nothing: its place is the others'
     int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
@@ -311,6 +313,7 @@ cdef struct Slot:
     int32_t limit[GRID_PHASES]
     int64_t limit_until
     int64_t alive_until
+    int64_t over_since  # its circuit is above its cap and the margin without pause; 0: it is not
     # of this tick
     int32_t state
     int32_t asks  # it asks for a cap now
@@ -416,27 +419,6 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
-
-
-cdef inline bint stays_down(const World* world) noexcept nogil:
-    """Whether nothing rises and no contactor closes: latched, or left to itself."""
-    return world.latched != LATCH_OPEN or world.leaving
-
-
-cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
-    """How many rows a circuit bounds: its phases, and perhaps their sum."""
-    return ROWS if circuit.summed else GRID_PHASES
-
-
-cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
-    """How many bounds to look at; those that it does not have are among them."""
-    return BOUNDS if circuit.summed or circuit.barred else GRID_PHASES
-
-
-cdef inline int64_t on_bar(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """What a bus bar leaves to the chargers below. Behind what is fed in nobody sees the base load
-    on it, so that counts at its worst."""
-    return max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase])
 
 
 cdef inline int64_t stubborn_after() noexcept nogil:
