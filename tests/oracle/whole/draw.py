@@ -172,6 +172,15 @@ class ChargerDraw:
         row = self.row
         return Fraction(setpoint_ma * (MILLION + row.tolerance_ppm), MILLION) + row.standby_ma
 
+    def setpoint_of(self, drawn_ma: int) -> int:
+        """The highest setpoint at which it draws no more than that."""
+        row = self.row
+        return (drawn_ma - row.standby_ma) * MILLION // (MILLION + row.tolerance_ppm)
+
+    def phases(self, now_ns: int) -> list[int]:
+        """Where it surely may draw."""
+        return [p for p in range(3) if self.hi_on(p, now_ns).least > 0]
+
     def hi(self, now_ns: int) -> Span:
         """The most that it can be drawing on any of its phases."""
         spans = [self._on(phase, now_ns) for phase in self.row.phases if phase >= 0]

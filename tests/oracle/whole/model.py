@@ -92,6 +92,7 @@ class WholeTick:
             self.heard,
             self.excess(),
             failsafe_ma,
+            {(circuit, phase): of.draw_hi(circuit, phase, now_ns) for circuit, phase in places},
             self.lowered_ns,
         )
 
