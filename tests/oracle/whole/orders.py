@@ -32,6 +32,9 @@ class Orders:
     failsafe_ma: list[int]
     drawn_before: dict[tuple[int, int], Span]  # by what was ordered before
     lowered_ns: dict[int, int] = field(default_factory=dict)  # when last lowered for a cap
+    lapsed: bool = False  # all orders had expired before this tick
+    latched: bool = False
+    closing: bool = False  # the latch has closed since the last tick
 
     def permitted(self, index: int) -> Span | None:
         """None: nothing may be ordered yet."""
@@ -42,7 +45,12 @@ class Orders:
         if charger.ordered_ma is None:
             return self._first(index, charger, told[-1])
         most = self._most(index, charger)
-        least = charger.ordered_ma if self._stays(index, charger) else 0
+        if self.lapsed or self.closing:
+            safe_ma = on_step(charger.row, min(told[-1], self.failsafe_ma[index]))
+            if self.lapsed:
+                return Span(0, safe_ma, "its order had expired: as at a start")
+            return Span(0, min(safe_ma, most.most), "the latch has closed: as at a start")
+        least = self._least(charger)
         if least == charger.row.max_ma:
             most = most._replace(most=least, why="it has its maximum already")
         return Span(min(least, most.most), most.most, most.why)
@@ -79,15 +87,11 @@ class Orders:
 
     def blocked(self, index: int, charger: ChargerDraw) -> str:
         """Why it may not be raised; nothing where the rules would let it."""
-        if charger.silent(self.now_ns):
-            return "silent: never raised"
-        if charger.doubted_ns is not None:
-            return "its fallback is not proven"
+        if why := self._doubtful(charger):
+            return why
         lowered_ns = self.lowered_ns.get(index)
         if lowered_ns is not None and self.now_ns - lowered_ns < self.site.pace.dwell_ns:
             return "within the dwell time after it was reduced for a cap"
-        if charger.reports[-1].vehicle == "A":
-            return "no vehicle: it gives its share back"
         for circuit in self.site.path(charger.row.circuit):
             if self.circuits.measured_by[circuit] and circuit not in self.heard:
                 return f"circuit {circuit} was never read"
@@ -95,6 +99,16 @@ class Orders:
                 if why := self._full(circuit, phase):
                     return why
         return ""
+
+    def _doubtful(self, charger: ChargerDraw) -> str:
+        """What of itself forbids that it is raised."""
+        if charger.silent(self.now_ns):
+            return "silent: never raised"
+        if charger.doubted_ns is not None:
+            return "its fallback is not proven"
+        if charger.reports[-1].vehicle == "A":
+            return "no vehicle: it gives its share back"
+        return "latched: nothing rises" if self.latched else ""
 
     def _full(self, circuit: int, phase: int) -> str:
         """Why nothing below that may rise on that phase."""
@@ -104,9 +118,20 @@ class Orders:
             return f"{circuit}.{phase} reads {reading.least} of {cap}"
         return ""
 
-    def _stays(self, index: int, charger: ChargerDraw) -> bool:
-        """Nothing asks it to come down: neither a cap, nor its vehicle, nor its share."""
-        if self._pressed(charger) or charger.silent(self.now_ns) or charger.doubted_ns is not None:
+    def _least(self, charger: ChargerDraw) -> int:
+        """What it keeps: all where nothing asks it to come down, else all but the net excess."""
+        was, row = charger.ordered_ma or 0, charger.row
+        if not self._keeps(charger):
+            return 0
+        excess = self._asked(charger)
+        if excess is None:
+            return 0
+        left = on_step(row, was - excess) if excess else was
+        return left - row.step_ma if excess and left - row.step_ma >= row.min_ma else left
+
+    def _keeps(self, charger: ChargerDraw) -> bool:
+        """Neither its vehicle nor its share asks it to come down, nor doubt."""
+        if charger.silent(self.now_ns) or charger.doubted_ns is not None or self.latched:
             return False
         if not self._uses(charger) or (charger.ordered_ma or 0) > charger.row.max_ma:
             return False
@@ -167,15 +192,24 @@ class Orders:
 
     def _pressed(self, charger: ChargerDraw) -> bool:
         """A circuit above may ask it to come down at once."""
+        return self._asked(charger) != 0
+
+    def _asked(self, charger: ChargerDraw) -> int | None:
+        """The largest net excess above it; None: it may have to come down wholly."""
+        asked = 0
         for circuit in self.site.path(charger.row.circuit):
-            for phase in PHASES:
-                if phase not in charger.row.phases:
-                    continue
-                if self.excess[circuit, phase].most > 0 or (circuit, phase) in self.fell:
-                    return True
-                if not self.circuits.counting(circuit, self.now_ns):
-                    return True
-        return False
+            if not self.circuits.counting(circuit, self.now_ns):
+                return None
+            below = [self.circuits.chargers[i] for i in self.circuits.below[circuit]]
+            over = any(self.excess[circuit, phase].most > 0 for phase in PHASES)
+            if over and not all(other.row.metered for other in below):
+                return None
+            for phase in charger.row.phases:
+                if phase >= 0 and (circuit, phase) in self.fell:
+                    return None
+                if phase >= 0:
+                    asked = max(asked, self.excess[circuit, phase].most)
+        return asked
 
     # -- after the orders ----------------------------------------------------------------------
 
@@ -231,6 +265,8 @@ class Orders:
             charger = self.circuits.chargers[index]
             if not charger.ordered_ma or charger.silent(self.now_ns):
                 continue
+            if charger.one_phased_ns(phase) is not None:
+                continue  # it draws elsewhere: to lower it takes nothing off this phase
             if charger.hi_on(phase, self.now_ns).least > charger.row.standby_ma:
                 return False
         return True
