@@ -50,13 +50,13 @@ HOURS ?= 50
 SEED ?= 1
 JOBS ?= $(shell nproc)
 searched: build
-	@$(PYTHON) -m hil search --hours 50 --seed 1
+	@$(PYTHON) -m hil search --hours 50 --seed 1 --guarded 1
 
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)
 
-mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some
-	@$(PYTHON) -m hil mutants $(MUTANTS)
+mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some, ALL_MEANS=1
+	@$(PYTHON) -m hil mutants $(if $(ALL_MEANS),--all-means) $(MUTANTS)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

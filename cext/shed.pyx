@@ -9,11 +9,13 @@ fit, asks all below it to go to their targets.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.draw cimport obeys, ordered_draw
 from cext.orders cimport shed_to
 from cext.pause cimport least_order
 from cext.shares cimport fill
 from cext.sums cimport bears
+from cext.swing cimport shed_swing
 from cext.targets cimport blame
 from cext.types cimport (
     AT_BUSBAR,
@@ -31,9 +33,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 # In this order a net excess is asked for.
@@ -87,7 +86,7 @@ cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcep
 cdef void shed_excess(World* world) noexcept nogil:
     """Lowers what is drawn, fairly, until what is ordered takes every net excess away.
 
-    First what takes a write at once; then what its own pacing may delay: what was lowered in its
+    First swing chargers (cext.swing), then what takes a write at once; then what its own pacing may delay: what was lowered in its
     place rises again once targets have moved it, calmly. What is left asks suspects, each once
     in the time it takes to show.
     """
@@ -99,6 +98,7 @@ cdef void shed_excess(World* world) noexcept nogil:
     if not over:
         return
     shed_unseen(world)
+    shed_swing(world)
     shed_seen(world, QUICK)
     if world.paced:
         shed_seen(world, PACED)
