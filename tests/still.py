@@ -1,4 +1,4 @@
-"""A depot in which nothing happens: every vehicle takes what it is offered, every base load stands."""
+"""A depot in which nothing happens: vehicles take what they are offered, base loads stand."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def still_depot(seed: int) -> tuple[Site, list[Triple]]:
     count = range(len(site.circuits))
     own = []
     for circuit, row in enumerate(site.circuits):
-        inside = [
-            site.circuits[c].worst_base_ma for c in count if site.circuits[c].parent == circuit
-        ]
+        children = [child for child in site.circuits if child.parent == circuit]
         free = [
             max(0, row.worst_base_ma[p] - sum(child.worst_base_ma[p] for child in children))
             for p in range(3)
