@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle bench search searched mutants build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,16 +50,21 @@ HOURS ?= 50
 SEED ?= 1
 JOBS ?= $(shell nproc)
 searched: build
-	@$(PYTHON) -m hil search --hours 50 --seed 1
+	@$(PYTHON) -m hil search --hours 50 --seed 1 --guarded 1
 
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)
 
-mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some
-	@$(PYTHON) -m hil mutants $(MUTANTS)
+mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some, ALL_MEANS=1
+	@$(PYTHON) -m hil mutants $(if $(ALL_MEANS),--all-means) $(MUTANTS)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)
+
+HISTORIES ?= 2000
+
+whole: build ## the kernel against a slow model of the whole tick, through HISTORIES random ones (2000)
+	@$(PYTHON) -m tests.whole --histories $(HISTORIES)
 
 bench: build ## measure every figure of docs/performance.md on this machine, and judge it
 	@$(PYTHON) -m hil bench --json

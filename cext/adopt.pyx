@@ -42,6 +42,8 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.latched = old.latched
     world.turn_index = old.turn_index
     world.unsorted = 1
+    world.swing_turn = old.swing_turn
+    world.waiting = old.waiting
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
@@ -51,9 +53,22 @@ cdef int take_over(World* world, const World* old, maps) except -1:
         take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
     for i, was in chargers.items():
         take_charger(world, i, old, &old.chargers[<int32_t>was], now_circuit, now_slot)
+    take_steps(world, old, chargers)
     take_contactors(world, old, chargers, contactors, now_circuit, now_slot)
     world.adopted = 1
     set_failsafe(world)
+    return 0
+
+
+cdef int take_steps(World* world, const World* old, chargers) except -1:
+    """Who is asked first for left-over steps; whoever is new is asked last."""
+    now_charger = {was: i for i, was in chargers.items()}
+    order = [now_charger.get(old.step_order[<int32_t>k], -1) for k in range(old.chargers_n)]
+    order = [i for i in order if i >= 0]
+    order += sorted(set(range(world.chargers_n)) - set(order))
+    for k, i in enumerate(order):
+        world.step_order[<int32_t>k] = i
+    world.steps_moved_at = old.steps_moved_at
     return 0
 
 
@@ -79,6 +94,9 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
+    if to.imbalance == circuit.imbalance:
+        memcpy(to.level, circuit.level, sizeof(to.level))
+    memcpy(to.short_since, circuit.short_since, sizeof(to.short_since))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
@@ -131,6 +149,7 @@ cdef int take_slot(World* world, int32_t i, const Slot* slot, now_circuit) excep
     to.limit_until = slot.limit_until
     to.alive_until = slot.alive_until
     to.state = slot.state
+    to.over_since = slot.over_since
     if now_circuit.get(slot.circuit) != to.circuit:
         to.alive_until = min(to.alive_until, world.now)
     return 0
@@ -302,6 +321,14 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     to.idle_turn = charger.idle_turn
     to.offers = charger.offers
     take_turn(to, charger)
+    to.arrived_at = charger.arrived_at
+    to.own_limit = charger.own_limit
+    to.parked = charger.parked
+    to.parked_at = charger.parked_at
+    to.parked_until = charger.parked_until
+    to.asked_until = charger.asked_until
+    to.swing = charger.swing
+    to.swung_turn = charger.swung_turn
     to.calm_since = charger.calm_since
     to.calm_most = charger.calm_most
     to.demand = charger.demand
@@ -317,6 +344,7 @@ cdef void take_turn(Charger* to, const Charger* charger) noexcept nogil:
     to.place = charger.place
     to.waits_since = charger.waits_since
     to.overdue = charger.overdue
+    to.has_step = charger.has_step
     to.advice_weight = charger.advice_weight
     to.advice_floor = charger.advice_floor
     to.advice_cap = charger.advice_cap

@@ -43,7 +43,7 @@ cdef void take_report(
     if charger.heard and at - charger.report_at > charger.max_age:  # and perhaps no tick meanwhile
         may_have_fallen_back(charger)
     if other_state:
-        meet_vehicle(charger, at)
+        meet_vehicle(charger, at, vehicle)
     charger.heard = 1
     charger.report_at = at
     charger.vehicle = vehicle

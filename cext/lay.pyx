@@ -34,6 +34,8 @@ cdef enum:
     QUEUE_ROWS = 4 * 101 + 3  # with as many classes as there can be
 
 cdef int64_t RING_SPAN_LEAST = 1_000_000
+cdef int64_t SWING_CALM = 30_000_000_000  # a lift has gone and come back by then
+cdef int64_t LONG_AGO = -1 << 40
 cdef int64_t NO_BUSBAR = 1 << 60
 cdef int32_t NO_SUM = 0x7FFFFFFF
 
@@ -58,6 +60,10 @@ cdef int lay_world(World* world, circuits, sources, chargers, slots, tuning, con
     lay_pace(world, tuning)
     lay_contactors(world, contactors)
     lay_windows(world)
+    for i in range(len(chargers)):
+        world.chargers[<int32_t>i].own_limit = -1
+        world.chargers[<int32_t>i].swung_turn = LONG_AGO
+    world.swing_turn = -1
     ranks = sorted(range(len(chargers)), key=lambda i: chargers[i].class_rank)
     for i, charger in enumerate(ranks):
         world.by_class[<int32_t>i] = charger
@@ -294,6 +300,7 @@ cdef void lay_windows(World* world) noexcept nogil:
         charger.calm = max(
             max(world.pace.calm, charger.window), 2 * (charger.write_gap + charger.confirm_gap)
         )
+        charger.swing_calm = min(charger.calm, max(SWING_CALM, charger.window))
         charger.observed = world.pace.observe
         calm = max(calm, charger.calm)
     world.pace.turn = max(world.pace.turn, 2 * calm + world.pace.dwell)

@@ -14,6 +14,8 @@ cdef void order(World* world, Charger* charger, int32_t setpoint) noexcept nogil
     if setpoint == charger.order and charger.started:
         return
     charger.cause = charger.why
+    if charger.order < charger.minimum <= setpoint:
+        charger.arrived_at = world.now
     if charger.started:
         note_order(charger, world.now)
     charger.order = setpoint
@@ -51,6 +53,7 @@ cdef void start(World* world) noexcept nogil:
         blame(world, &charger.why, RULE_FALLBACK, -1, -1)
         order(world, charger, to_step(charger, min(charger.in_force, charger.failsafe)))
         charger.started = 1
+        charger.arrived_at = world.now
         charger.doubted_at = world.now
 
 

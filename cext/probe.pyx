@@ -8,8 +8,7 @@ not moving that it is frozen (cext.frozen). Never below its minimum: nobody is p
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, setpoint_for, shows_within
-from cext.orders cimport order
-from cext.rise cimport worth_a_write
+from cext.orders cimport order, worth_a_write
 from cext.targets cimport blame, to_step
 from cext.types cimport GRID_PHASES, RULE_PROBE, Charger, World
 

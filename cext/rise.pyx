@@ -5,14 +5,16 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.bounds cimport bounds_of, on_bar
 from cext.draw cimport setpoint_for, told_since_power, worst_draw
-from cext.orders cimport order
+from cext.orders cimport order, worth_a_write
 from cext.spare cimport spared
 from cext.sums cimport bears, room_with, worst_of
+from cext.swing cimport arrives
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     AT_BUSBAR,
     GRID_PHASES,
     PROOF_MISSING,
+    RULE_CALM,
     RULE_DWELL,
     RULE_PACED,
     RULE_PROBE,
@@ -24,7 +26,6 @@ from cext.types cimport (
     RULE_SUSPECT,
     RULE_UNPROVEN,
     SUM,
-    WORTH_MA,
     Charger,
     Circuit,
     Why,
@@ -32,7 +33,7 @@ from cext.types cimport (
 )
 
 cdef enum:
-    PACED_WORTH_MA = 2000  # of a change that forfeits the next one for a whole gap
+    ROUNDED_MA = 1000  # by less than this a device may have less in force than it was told
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t RAISE_GAP = SECOND  # between two rises of one charger
@@ -47,6 +48,7 @@ cdef void rise(World* world) noexcept nogil:
     """Raises, in turn, what proven slack permits, and says of the others why not."""
     cdef int32_t i
     cdef Charger* charger
+    world.waited, world.waiting = world.waiting, 0
     for i in range(world.chargers_n):
         charger = &world.chargers[world.turn_order[i]]
         if charger.parted:
@@ -57,7 +59,7 @@ cdef void rise(World* world) noexcept nogil:
             )
         elif not charger.fresh or not told_since_power(charger):
             blame(world, &charger.why, RULE_SILENT, -1, -1)
-        elif charger.suspect:
+        elif charger.suspect or fell_back(charger):
             blame(
                 world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
             )
@@ -65,16 +67,35 @@ cdef void rise(World* world) noexcept nogil:
             blame(world, &charger.why, RULE_UNPROVEN, -1, -1)
         elif charger.probing:
             blame(world, &charger.why, RULE_PROBE, -1, -1)
-        elif charger.target > charger.order:
+        elif wanted(world, charger) > charger.order:
             rise_one(world, charger)
+        elif charger.target > charger.order:
+            charger.why = charger.bound
+            charger.why.rule = RULE_CALM
         elif charger.target == charger.order:
             charger.why = charger.bound
+
+
+cdef int32_t wanted(const World* world, const Charger* charger) noexcept nogil:
+    """What it may rise to as far as its share is concerned: a swing charger takes whatever is free
+    while nobody else waits for it."""
+    if charger.swing and not world.waited:
+        return max(charger.aim, to_step(charger, charger.demand))
+    return charger.aim
+
+
+cdef bint fell_back(const Charger* charger) noexcept nogil:
+    """Its order was in force, and what is now is clearly lower: it did that by itself, and to order
+    more would not reach it. Devices round down what they are told by less than this."""
+    if not charger.confirmed or charger.observed or charger.in_force < 0:
+        return False
+    return charger.in_force < charger.order - max(charger.step, <int32_t>ROUNDED_MA)
 
 
 cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     """One rise, or the reason why there is none now."""
     cdef Why where
-    cdef int32_t setpoint, wanted = charger.target
+    cdef int32_t setpoint, most = wanted(world, charger)
     cdef int64_t room = room_above(world, charger, &where)
     cdef int64_t ramp = ramped(world, charger)
     if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
@@ -84,14 +105,16 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if world.now - charger.report_at > charger.lag + charger.poll + LATE:
         blame(world, &charger.why, RULE_SILENT, -1, -1)
         return
-    setpoint = to_step(charger, min(<int64_t>wanted, setpoint_for(charger, room)))
-    if setpoint < wanted:
+    setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
+    if setpoint < most:
         charger.why = where
+        world.waiting = world.waiting or not charger.swing
     else:
         charger.why = charger.bound
     if charger.write_gap:
         setpoint = paced(world, charger, setpoint)
     if ramp < setpoint:
+        world.waiting = world.waiting or not charger.swing
         setpoint = to_step(charger, ramp)
         blame(world, &charger.why, RULE_RAMP, -1, -1)
     if world.now - charger.changed_at < RAISE_GAP:
@@ -99,11 +122,6 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
-
-
-cdef int32_t worth_a_write(const Charger* charger) noexcept nogil:
-    """A smaller change waits for more, unless a cap asks for it."""
-    return PACED_WORTH_MA if charger.write_gap else WORTH_MA
 
 
 cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:
@@ -193,8 +211,10 @@ cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
     What a rest allows is bounded, but never to less than one change that is worth a write.
     """
     cdef int64_t rested_ms = min((world.now - charger.changed_at) // MILLISECOND, HOUR_MS)
-    cdef int64_t span_ms = (RAISE_SPAN + charger.write_gap) // MILLISECOND
-    cdef int64_t most = max(
+    cdef int64_t most, span_ms = (RAISE_SPAN + charger.write_gap) // MILLISECOND
+    if world.swings and not charger.swing and not arrives(world, charger):  # it moves once in that time, so all the way
+        span_ms = max(span_ms, charger.calm // MILLISECOND)
+    most = max(
         world.pace.ramp_ma_per_s * span_ms // 1000,
         <int64_t>charger.step + worth_a_write(charger),
     )

@@ -74,6 +74,7 @@ class Rule(IntEnum):
     ADVICE = 24  # advised to have no more
     OFF_TIME = 25  # within its minimum time off: not switched on again yet
     PROBE = 26  # lowered a little, to see whether reports that stand still move
+    IDLE = 27  # draws nothing while others are short: paused until it is asked again
 
 
 class Demand(NamedTuple):

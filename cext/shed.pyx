@@ -15,6 +15,7 @@ from cext.orders cimport shed_to
 from cext.pause cimport least_order
 from cext.shares cimport fill
 from cext.sums cimport bears
+from cext.swing cimport shed_swing
 from cext.targets cimport blame
 from cext.types cimport (
     AT_BUSBAR,
@@ -85,7 +86,7 @@ cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcep
 cdef void shed_excess(World* world) noexcept nogil:
     """Lowers what is drawn, fairly, until what is ordered takes every net excess away.
 
-    First what takes a write at once; then what its own pacing may delay: what was lowered in its
+    First swing chargers (cext.swing), then what takes a write at once; then what its own pacing may delay: what was lowered in its
     place rises again once targets have moved it, calmly. What is left asks suspects, each once
     in the time it takes to show.
     """
@@ -97,6 +98,7 @@ cdef void shed_excess(World* world) noexcept nogil:
     if not over:
         return
     shed_unseen(world)
+    shed_swing(world)
     shed_seen(world, QUICK)
     if world.paced:
         shed_seen(world, PACED)

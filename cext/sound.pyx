@@ -353,6 +353,7 @@ cdef bint same_times(const Charger* charger, const Charger* own) noexcept nogil:
         and charger.max_age == own.max_age
         and charger.window == own.window
         and charger.calm == own.calm
+        and charger.swing_calm == own.swing_calm
         and charger.show == own.show
         and charger.write_gap == own.write_gap
         and charger.confirm_gap == own.confirm_gap
@@ -385,6 +386,8 @@ cdef bint whole_order(const Charger* charger) noexcept nogil:
         and within(charger.demand, 0, MOST_MA)
         and within(charger.target, 0, MOST_MA)
         and within(charger.calm_most, 0, MOST_MA)
+        and within(charger.aim, -1, MOST_MA)
+        and within(charger.own_limit, -1, MOST_MA)
         and within(charger.advice_weight, 0, MOST_WEIGHT)
         and within(charger.advice_floor, -1, MOST_MA)
         and within(charger.advice_cap, -1, MOST_MA)

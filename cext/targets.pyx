@@ -11,6 +11,7 @@ from cext.advice cimport count_advice
 from cext.bounds cimport on_bar
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
 from cext.latch cimport stays_down
+from cext.orders cimport worth_a_write
 from cext.pause cimport ALWAYS, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
@@ -226,6 +227,14 @@ cdef void line_up_wish(const Charger* charger, Wish* wish) noexcept nogil:
         wish.floor = worst_draw(charger, charger.advised_floor) - charger.standby
 
 
+cdef bint would_step(const Charger* charger) noexcept nogil:
+    """Whether a left-over step is of use to it: it has it already, or would write for it."""
+    cdef int32_t more = charger.target + charger.step
+    if charger.target < charger.minimum or more > charger.demand:
+        return False
+    return more <= charger.order or more - charger.order >= worth_a_write(charger)
+
+
 cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
     cdef int32_t rule = RULE_MAXIMUM, row = wish.bound_phase
     cdef bint held = charger.started and charger.held.rule >= 0
@@ -239,9 +248,7 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
         rule = RULE_CAP
         if not world.circuits[wish.bound_circuit].fresh and row < AT_BUSBAR:
             rule = RULE_BLIND
-        if charger.started and (
-            charger.minimum <= charger.target <= charger.demand - charger.step
-        ):
+        if charger.started and would_step(charger):
             charger.next_step = (
                 worst_draw(charger, charger.target + charger.step)
                 - worst_draw(charger, charger.target)

@@ -12,7 +12,6 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
 from cext.advice cimport take_advice
-from cext.balance cimport balance
 from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
 from cext.contactors cimport count_contactors, take_contact
@@ -46,7 +45,8 @@ from cext.states cimport (
     charger_state, circuit_state, contactor_state, heat_row, slot_state, source_state
 )
 from cext.sums cimport add_up
-from cext.targets cimport set_failsafe, set_targets
+from cext.swing cimport share_out
+from cext.targets cimport set_failsafe
 from cext.thermal cimport count_heat, take_heat
 from cext.turns cimport pass_turn
 from cext.types cimport (
@@ -322,8 +322,7 @@ cdef class Kernel:
         count_base(world)
         add_up(world)
         count_heat(world)
-        set_targets(world)
-        balance(world)
+        share_out(world)
         decide(world)
         changed = world.changed
         note_tick(world)

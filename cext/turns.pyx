@@ -27,6 +27,7 @@ from cext.sort cimport sort_events
 from cext.types cimport (
     RULE_ADVICE,
     RULE_CAP,
+    RULE_IDLE,
     RULE_SHED,
     RULE_TURN,
     VEHICLE_A,
@@ -68,7 +69,7 @@ cdef void queue_up(World* world) noexcept nogil:
 cdef inline bint for_others(const Charger* charger) noexcept nogil:
     """Whether it was switched off because not all could have their minimum; else it may go on as
     soon as what was wrong has ended."""
-    return charger.cause.rule in (RULE_TURN, RULE_CAP, RULE_SHED, RULE_ADVICE)
+    return charger.cause.rule in (RULE_TURN, RULE_CAP, RULE_SHED, RULE_ADVICE, RULE_IDLE)
 
 
 cdef bint take_place(World* world, Charger* charger) noexcept nogil:

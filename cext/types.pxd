@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
+from cext.rules cimport *  # they are asked for here
 
 cdef enum:
     RING = 24  # buckets a ring keeps
@@ -44,36 +45,6 @@ cdef enum:
     VEHICLE_A = 1
     VEHICLE_E = 5
     VEHICLE_F = 6
-
-# rows.Rule
-cdef enum:
-    RULE_STARTING = 0
-    RULE_CAP = 1
-    RULE_MAXIMUM = 2
-    RULE_DEMAND = 3
-    RULE_NO_VEHICLE = 4
-    RULE_TURN = 5
-    RULE_SHED = 6
-    RULE_BLIND = 7
-    RULE_RAMP = 8
-    RULE_DWELL = 9
-    RULE_SLACK = 10
-    RULE_CALM = 11
-    RULE_SILENT = 12
-    RULE_FALLBACK = 13
-    RULE_SUSPECT = 14
-    RULE_STUBBORN = 15
-    RULE_PAUSED = 16
-    RULE_OPENED = 17
-    RULE_RECLOSING = 18
-    RULE_PACED = 19
-    RULE_UNPROVEN = 20
-    RULE_CLOSED = 21
-    RULE_LATCHED = 22
-    RULE_IMBALANCE = 23
-    RULE_ADVICE = 24
-    RULE_OFF_TIME = 25
-    RULE_PROBE = 26
 
 # Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
 cdef struct Bucket:
@@ -143,11 +114,15 @@ cdef struct Circuit:
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
     int64_t credit[ROWS]
     int64_t excess[ROWS]
+    int64_t short_since[GRID_PHASES]  # somebody would have had more; 0: nobody
+    int32_t short_now[GRID_PHASES]  # scratch
+    int64_t left[GRID_PHASES]  # scratch: of the excess, what swing chargers have not given
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
-    int64_t hurry  # of this tick: the least time to clear of what is exceeded
-    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t over_since  # without pause above its rating and the margin; 0: it is not
+    int64_t clear_by  # of this tick: when what is exceeded has to be gone, hard caps alone
+    int64_t pause_by  # of this tick: the same with economic limits
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
     int64_t looked_at  # when that was last looked at
@@ -293,7 +268,18 @@ cdef struct Charger:
     int32_t advice_floor  # -1: none
     int32_t advice_cap  # -1: none
     int64_t advice_until
+    int32_t own_limit  # what it drew when it was offered clearly more; -1: it takes all
+    int32_t was_idle  # in the tick before
+    int32_t parked  # it gives back what it does not draw
+    int64_t parked_at  # since when
+    int64_t parked_until  # at least
+    int64_t asked_until  # offered current again
     # calm pace
+    int32_t swing  # it takes up noise, for a turn
+    int64_t swung_turn  # in which it was one last
+    int32_t aim  # of this tick: what its order is to move to, calm considered
+    int64_t arrived_at  # when it last began to charge; 0: never
+    int64_t swing_calm  # what calm means for swing chargers, and where there are none
     int64_t calm_since
     int32_t calm_most
     # of this tick
@@ -327,6 +313,7 @@ cdef struct Slot:
     int32_t limit[GRID_PHASES]
     int64_t limit_until
     int64_t alive_until
+    int64_t over_since  # its circuit is above its cap and the margin without pause; 0: it is not
     # of this tick
     int32_t state
     int32_t asks  # it asks for a cap now
@@ -409,6 +396,10 @@ cdef struct World:
     int32_t unsorted  # places have changed
     int32_t* step_order  # who is asked first for left-over steps
     int64_t steps_moved_at
+    int32_t waiting  # somebody is to rise, and has no room
+    int32_t waited  # it was so in the last tick
+    int32_t swings  # swing chargers; 0: few charge, and everybody follows his share
+    int64_t swing_turn  # in which swing chargers were chosen anew
     Filler filler
     int64_t began  # the first tick's instant; 0 before it
     int32_t always  # some charger may never be paused

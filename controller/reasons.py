@@ -33,6 +33,7 @@ _WORDS = {
     Rule.IMBALANCE: "held back on {place}: drawing on one phase only, for its imbalance limit",
     Rule.PROBE: "lowered a little for a moment: its reports have stood still for five minutes",
     Rule.CLOSED: "closed",
+    Rule.IDLE: "paused: draws nothing while others are short; it is offered current again at times",
     Rule.LATCHED: "latched at its fail-safe setpoint, or lower, until somebody resets it",
     Rule.ADVICE: "advised to have no more",
     Rule.OFF_TIME: "switched off a short while ago: stays off for its minimum time",

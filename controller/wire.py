@@ -180,6 +180,7 @@ class ChargerReport(_Model):
     advice: str | None = None  # that counts now
     frozen: bool = False  # its reports stand still although it was told to draw less
     cut_off: bool = False  # behind a contactor that is verified open
+    setpoint_w: float | None = None  # as it is written; None: commanded in amperes, or not yet
 
 
 class LimitReport(_Model):

@@ -58,6 +58,23 @@ def test_idle_chargers_come_down_under_a_net_excess() -> None:
     assert one.orders() == [0]
 
 
+def test_one_that_fell_back_by_itself_is_not_raised_until_its_order_is_in_force_again() -> None:
+    """Its writes get lost: to order more would not reach it, and doubt never raises."""
+    one = bench(1, cap_ma=60_000, worst_ma=0, max_ma=32_000)
+    one.steps(2, 0, [32_000])
+    (before,) = one.orders()
+    assert before is not None and 16_000 <= before < 32_000
+    for vehicle in ("B", "C"):
+        for _ in range(200):
+            one.now_ns += 100 * MS
+            in_force = one.orders()[0] or 0 if vehicle == "C" else 0
+            one.door.reading(0, one.now_ns, flat(in_force))
+            tick = one.door.output(0).changed_tick
+            one.door.report(0, one.now_ns, in_force, flat(in_force), vehicle, tick)
+            one.door.tick(one.now_ns)
+        assert one.orders() == [before if vehicle == "B" else 32_000]
+
+
 def test_first_order_meets_the_net_excess_in_its_tick() -> None:
     one = bench(1, cap_ma=30_000, worst_ma=10_000, fallback_ma=7000)
     one.step(34_000, [16_000])

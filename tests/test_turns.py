@@ -125,11 +125,11 @@ def test_a_turn_passes_after_a_minute_without_draw_and_is_offered_again_a_few_ti
 
 
 def test_an_idle_one_with_room_for_all_stays_on() -> None:
-    row = Row(20, bays(2))
+    row = Row(44, bays(2))
     row.wants_ma[0] = 0
     row.run(600)
     assert row.on() == [0, 1]
-    assert row.offered(1) >= 13_000, "what it does not use went to the other"
+    assert row.offered(1) == 32_000, "what it does not use went to the other"
 
 
 # -- minimum times -----------------------------------------------------------------------------
@@ -332,6 +332,16 @@ def test_left_over_steps_break_no_cap() -> None:
             assert sum(row.offered(i) for i in range(4)) > cap_a * 1000 - 3000
 
 
+def test_left_over_steps_go_to_who_takes_them() -> None:
+    """A paced one writes for 2 A and more. The steps of 1 A that are left are the others'."""
+    slow = BAY._replace(write_gap_ns=5 * S)
+    row = Row(33, [slow, slow, BAY, BAY])
+    row.run(120)
+    first = [row.offered(i) for i in range(4)]
+    row.run(900 * 3)
+    assert sum(row.offered(i) for i in range(4)) >= 32_000, (first, row.offers[2][-1])
+
+
 # -- a new document ----------------------------------------------------------------------------
 
 
@@ -349,6 +359,18 @@ def test_places_waiting_times_and_advice_survive_a_new_document() -> None:
     assert after.kernel.charger(1).advice == Advice(5, None, None, 10**18)
     after.run(240)
     assert after.on() == [0]
+
+
+def test_left_over_steps_stay_where_they_are_over_a_new_document() -> None:
+    row = Row(44, bays(4, step_ma=4000, min_ma=8000))
+    row.run(960)
+    had = [row.offered(i) for i in range(4)]
+    assert had.index(8000) != 3, "they went round once"
+    after = Row(44, bays(4, step_ma=4000, min_ma=8000))
+    after.kernel.adopt(row.kernel, {0: 0}, {0: 0}, {i: i for i in range(4)}, {})
+    after.now_ns = row.now_ns
+    after.run(60)
+    assert [after.offered(i) for i in range(4)] == had
 
 
 def refused(**changes: Any) -> Callable[[], Row]:

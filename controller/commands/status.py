@@ -210,11 +210,19 @@ def _together(all_phases: TogetherReport) -> str:
 def _charger(charger: ChargerReport) -> list[str]:
     return [
         charger.id,
-        "-" if charger.setpoint_a is None else f"{charger.setpoint_a:g}",
+        _setpoint(charger),
         _three(charger.current_a),
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _setpoint(charger: ChargerReport) -> str:
+    """Amperes and, where the charger is commanded in watts, those."""
+    if charger.setpoint_a is None:
+        return "-"
+    told = f"{charger.setpoint_a:g}"
+    return told if charger.setpoint_w is None else f"{told} ({charger.setpoint_w:g} W)"
 
 
 def _pin(pin: PinReport) -> list[str]:

@@ -2,87 +2,140 @@
 
 from __future__ import annotations
 
-import tomllib
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from os import sched_getaffinity
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from controller.commands.output import FINE, MISUSED, NO, answer_json, complain, say
-from hil.mutants.bed import ROOT, Bed, Outcome
-
-FAULTS = Path(__file__).parent / "faults.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`old` becomes `new` in a file of cext/."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-
-    def patched(self, text: str) -> str:
-        """Raises ValueError where the kernel is no longer what this fault was made for."""
-        count = text.count(self.old)
-        if count != 1:
-            raise ValueError(f"{self.file}: what {self.name!r} changes is there {count} times")
-        return text.replace(self.old, self.new)
-
-
-def faults() -> list[Fault]:
-    whole = tomllib.loads(FAULTS.read_text(encoding="utf-8"))
-    return [Fault(**each) for each in whole["fault"]]
+from hil.mutants.bed import Bed, Outcome, copied, tried
+from hil.mutants.fault import Fault, faults, unfit
+from hil.mutants.means import (
+    CRASH,
+    ENDLESS,
+    MEANS,
+    ORACLE,
+    ORACLES,
+    PROPERTIES,
+    PROPERTY,
+    Answer,
+    missing,
+    test_files,
+)
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser("mutants", help="put faults into the kernel; are they noticed?")
-    parser.add_argument("fault", nargs="*", help="words of the names of some; else all")
+    parser.add_argument("fault", nargs="*", help="words of the names or files of some; else all")
     parser.add_argument("--jobs", type=int, default=len(sched_getaffinity(0)))
+    parser.add_argument(
+        "--all-means", action="store_true", help="ask everybody, whoever has noticed before"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
 
 def run(args: Namespace) -> int:
-    """0: every fault is noticed, and without one nothing is; 1: not so."""
+    """0: every fault is noticed, and without one nothing is; 1: not so; 2: it cannot be tried."""
     every = faults()
-    chosen = [each for each in every if all(word in each.name for word in args.fault)]
-    try:
-        for each in every:
-            each.patched((ROOT / "cext" / each.file).read_text(encoding="utf-8"))
-    except ValueError as error:
-        complain(str(error))
+    chosen = [
+        each for each in every if all(word in f"{each.file} {each.name}" for word in args.fault)
+    ]
+    if problems := _problems(every, chosen, args.fault):
+        for problem in problems:
+            complain(problem)
         return MISUSED
     began = perf_counter()
-    with TemporaryDirectory(prefix="mutants-") as home, ThreadPoolExecutor(args.jobs) as pool:
-        sound = Bed(Path(home) / "sound", None).judge()
-        if sound.caught_by:
-            say(f"without any fault: {sound.words}")
+    with (
+        TemporaryDirectory(prefix="mutants-") as home,
+        ThreadPoolExecutor(max(1, args.jobs)) as pool,
+    ):
+        wrong = _noticed_without(Path(home), chosen, pool)
+        if wrong:
+            for each in wrong:
+                say(f"without any fault: {each}")
             return NO
+        say(f"without any fault: nobody notices anything ({perf_counter() - began:.0f} s)")
+        asked = [pool.submit(tried, fault, Path(home), args.all_means) for fault in chosen]
         outcomes = []
-        for fault, outcome in zip(chosen, pool.map(_try, _beds(home, chosen)), strict=True):
-            say(f"{fault.name}: {outcome.words}")
-            outcomes.append(outcome)
-    survived = [
-        f.name for f, outcome in zip(chosen, outcomes, strict=True) if not outcome.caught_by
-    ]
-    took_s = perf_counter() - began
-    say(f"{len(chosen)} faults in {took_s:.0f} s, {len(survived)} not noticed")
+        for done in as_completed(asked):
+            outcomes.append(done.result())
+            say(outcomes[-1].words)
+    return _answered(outcomes, perf_counter() - began, args)
+
+
+def _problems(every: list[Fault], chosen: list[Fault], words: list[str]) -> list[str]:
+    """Why nothing can be tried as it stands."""
+    problems = unfit(every)
+    named = {name for each in every for name in each.tests} | {*PROPERTIES, *ORACLES}
+    problems += [f"{file}: there is no such file" for file in missing(tuple(sorted(named)))]
+    if not chosen:
+        problems.append(f"no fault's name or file has all of these words: {' '.join(words)}")
+    return problems
+
+
+def _noticed_without(home: Path, chosen: list[Fault], pool: ThreadPoolExecutor) -> list[str]:
+    """What somebody notices in the kernel as it is: then nobody's word counts."""
+    named = dict.fromkeys(name for each in chosen for name in each.tests)
+    rest = [name for name in dict.fromkeys([*named, *PROPERTIES]) if name not in ORACLES]
+    try:
+        with copied(None, home) as sound:
+            halves = [test_files(tuple(rest[0::2])), test_files(tuple(rest[1::2]))]
+            asks = [
+                sound.looked_at,
+                partial(sound.tested, ORACLE, test_files(ORACLES)),
+                *(partial(sound.tested, PROPERTY, half) for half in halves),
+            ]
+            answers: list[Answer] = list(pool.map(lambda ask: ask(), asks))
+    except RuntimeError as error:
+        return [str(error)]
+    return [each.words for each in answers if each.by or each.broken]
+
+
+def _answered(outcomes: list[Outcome], took_s: float, args: Namespace) -> int:
+    survived = [each.fault for each in outcomes if each.survived]
+    for line in _table(outcomes, args.all_means):
+        say(line)
+    say(f"{len(outcomes)} faults in {took_s:.0f} s, {len(survived)} not noticed")
+    for name in survived:
+        say(f"  not noticed: {name}")
     if args.json:
-        caught = {f.name: o.words for f, o in zip(chosen, outcomes, strict=True)}
-        answer_json({"faults": caught, "survived": survived, "seconds": round(took_s)})
+        answer_json(
+            {
+                "faults": {each.fault: each.first.words for each in outcomes},
+                "means": {
+                    each.fault: {by: each.all[by].words for by in MEANS if by in each.all}
+                    for each in outcomes
+                    if each.all
+                },
+                "caught_by": Counter(each.first.by for each in outcomes),
+                "survived": survived,
+                "seconds": round(took_s),
+            }
+        )
     return NO if survived else FINE
 
 
-def _beds(home: str, chosen: list[Fault]) -> Iterator[tuple[Path, Fault]]:
-    return ((Path(home) / str(number), fault) for number, fault in enumerate(chosen))
+def _table(outcomes: list[Outcome], by_all: bool) -> Iterator[str]:
+    """How many each means has caught: as the first, or at all."""
+    kinds = (*MEANS, CRASH, ENDLESS)
+    if not by_all:
+        first = Counter(each.first.by for each in outcomes)
+        yield "caught first by " + ", ".join(f"{by}: {first[by]}" for by in kinds if first[by])
+        return
+    for each in sorted(outcomes, key=lambda each: each.fault):
+        marks = (f"{by} {'yes' if each.all[by].by else '-'}" for by in MEANS if by in each.all)
+        yield f"  {each.fault}: {', '.join(marks)}"
+    for by in MEANS:
+        noticed = [each for each in outcomes if by in each.all and each.all[by].by]
+        alone = [
+            each for each in noticed if sum(bool(answer.by) for answer in each.all.values()) == 1
+        ]
+        yield f"caught by {by}: {len(noticed)} of {len(outcomes)}, by nobody else {len(alone)}"
 
 
-def _try(bed: tuple[Path, Fault]) -> Outcome:
-    place, fault = bed
-    text = fault.patched((ROOT / "cext" / fault.file).read_text(encoding="utf-8"))
-    return Bed(place, (fault.file, text)).judge()
+__all__ = ["Bed", "Outcome", "register", "run"]

@@ -8,85 +8,149 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
 
-ROOT = Path(__file__).parents[2]
-BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
-TIMEOUT_S = 1_800
-# Rules of single rooms and whole stories; the oracles import nothing of ours.
-RULES = (
-    *("rules", "kernel_edges", "limits", "pacing", "paced", "unproven", "hand_over", "lapsed"),
-    *("contactors", "contactors_in_doubt", "escalation", "circuit_bounds", "phases", "latch"),
+from hil.mutants.fault import ROOT, Fault, UnfitError
+from hil.mutants.means import (
+    CRASH,
+    ENDLESS,
+    GUARD,
+    ORACLE,
+    ORACLES,
+    PROPERTY,
+    SEARCH,
+    Answer,
+    judged_by_pytest,
+    own_and_other,
+    test_files,
 )
-ORACLES = ("promises", "switched_promises", "shares")
+
+BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
+TIMEOUT_S = 900  # of one who is asked; a tick that never ends is found by it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    caught_by: str  # guard, search, property, oracle or the compiler; "": nobody
-    how: str  # the seed or the test
+    """What became of one fault."""
+
+    fault: str
+    first: Answer = field(default_factory=Answer)
+    all: dict[str, Answer] = field(default_factory=dict)  # by means, where all were asked
+    took_s: float = 0.0
+
+    @property
+    def survived(self) -> bool:
+        return not self.first.by
 
     @property
     def words(self) -> str:
-        return f"caught by {self.caught_by}, {self.how}" if self.caught_by else "SURVIVED"
+        return f"{self.fault}: {self.first.words} ({self.took_s:.0f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    status: int | None  # None: ended after its time
+    out: str
+    err: str
 
 
 class Bed:
-    """One copy. `patch` is a file of cext/ and its new text; None leaves the kernel as it is."""
+    """One copy, in `place`."""
 
-    def __init__(self, place: Path, patch: tuple[str, str] | None) -> None:
+    def __init__(self, place: Path, fault: Fault | None) -> None:
         self._place = place
-        self._patch = patch
+        self._fault = fault
 
-    def judge(self) -> Outcome:
-        """Stops at the first who notices; the cheapest first."""
-        self._make()
-        try:
-            return self._built() or self._searched() or self._tested()
-        finally:
-            shutil.rmtree(self._place, ignore_errors=True)
-
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Raises RuntimeError where the copy cannot be built."""
         shutil.copytree(ROOT / "cext", self._place / "cext")
         for name in BESIDE:
             (self._place / name).symlink_to(ROOT / name)
-        if self._patch is not None:
-            file, text = self._patch
-            (self._place / "cext" / file).write_text(text, encoding="utf-8")
+        if self._fault is not None:
+            text = self._fault.patched_source()
+            (self._place / "cext" / self._fault.file).write_text(text, encoding="utf-8")
+            self._touch_dependants(self._fault.file)
+        ran = self._run("setup.py", "--quiet", "build_ext", "--inplace")
+        if ran.status != 0:
+            name = self._fault.name if self._fault else "the kernel as it is"
+            raise RuntimeError(f"{name} does not build: {ran.err[-2000:]}")
 
-    def _built(self) -> Outcome | None:
-        done = self._run("setup.py", "--quiet", "build_ext", "--inplace")
-        if done.returncode == 0:
-            return None
-        if self._patch is None:
-            return Outcome("the compiler", done.stderr[-300:])
-        raise RuntimeError(f"{self._patch[0]} does not build: {done.stderr[-2000:]}")
+    def _touch_dependants(self, file: str) -> None:
+        """What cimports a changed .pxd, by whatever way, is to be built anew."""
+        if not file.endswith(".pxd"):
+            return
+        cext = self._place / "cext"
+        changed, found = {file.removesuffix(".pxd")}, {""}
+        while found:
+            found = {
+                path.stem
+                for path in cext.glob("*.px[dy]")
+                if path.stem not in changed
+                and any(
+                    re.search(rf"^from cext\.{stem} cimport", path.read_text(), re.MULTILINE)
+                    for stem in changed
+                )
+            }
+            changed |= found
+        for stem in changed:
+            if (cext / f"{stem}.pyx").exists():
+                (cext / f"{stem}.pyx").touch()
 
-    def _searched(self) -> Outcome | None:
-        done = self._run("-m", "hil.mutants.trial")
-        if done.returncode not in (0, 1):
-            return Outcome("search", f"which broke down: {done.stderr[-200:]}")
-        found = json.loads(done.stdout.splitlines()[-1])
-        if not found:
-            return None
-        by = "guard" if found["kind"] == "guard" else "search"
-        return Outcome(by, f"seed {found['seed']}: {found['what']}")
+    def judge(self, own: tuple[str, ...]) -> Answer:
+        """Stops at the first who notices; the cheapest first."""
+        mine, others = own_and_other(own)
+        asks: list[Callable[[], Answer]] = [
+            self.looked_at,
+            partial(self.tested, PROPERTY, others),
+            partial(self.tested, ORACLE, test_files(ORACLES)),
+        ]
+        if mine:
+            asks.insert(0, partial(self.tested, PROPERTY, mine))
+        for ask in asks:
+            answer = ask()
+            if answer.by or answer.broken:
+                return answer
+        return Answer()
 
-    def _tested(self) -> Outcome:
-        for by, names in (("property", RULES), ("oracle", ORACLES)):
-            files = [f"tests/test_{name}.py" for name in names]
-            here = [file for file in files if (ROOT / file).exists()]
-            done = self._run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *here)
-            if done.returncode != 0:
-                failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-                return Outcome(by, failed[1] if failed else done.stdout[-200:])
-        return Outcome("", "")
+    def judge_by_all(self, own: tuple[str, ...]) -> dict[str, Answer]:
+        """Each means by itself, whoever has noticed before."""
+        mine, others = own_and_other(own)
+        found = self.looked_at_by_both()
+        found[PROPERTY] = self.tested(PROPERTY, [*mine, *others])
+        found[ORACLE] = self.tested(ORACLE, test_files(ORACLES))
+        return found
 
-    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def tested(self, by: str, files: list[str]) -> Answer:
+        ran = self._run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
+        return judged_by_pytest(by, ran.status, ran.out)
+
+    def looked_at(self) -> Answer:
+        ran = self._run("-m", "hil.mutants.trial")
+        answer = _not_looked(ran)
+        if answer is not None:
+            return answer
+        for by, found in json.loads(ran.out.splitlines()[-1]).items():
+            return _seen(by, found)
+        return Answer()
+
+    def looked_at_by_both(self) -> dict[str, Answer]:
+        ran = self._run("-m", "hil.mutants.trial", "--all")
+        answer = _not_looked(ran)
+        if answer is not None:
+            return {GUARD: answer, SEARCH: answer}
+        found = json.loads(ran.out.splitlines()[-1])
+        return {by: _seen(by, found[by]) if by in found else Answer() for by in (GUARD, SEARCH)}
+
+    def _run(self, *words: str) -> Ran:
         usual = {"CC": "ccache gcc", "CCACHE_NOHASHDIR": "1"} if shutil.which("ccache") else {}
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 [sys.executable, *words],
                 cwd=self._place,
                 env={**usual, **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -96,4 +160,49 @@ class Bed:
                 timeout=TIMEOUT_S,
             )
         except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(words, 2, "", "it did not end")
+            return Ran(None, "", "")
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def _not_looked(ran: Ran) -> Answer | None:
+    """Where the days could not be told to their end; None: they were."""
+    if ran.status is None:
+        return Answer(ENDLESS, "asked as search, it was ended after its time")
+    if ran.status < 0 or ran.status >= 128:
+        return Answer(CRASH, f"asked as search, the process died of signal {abs(ran.status) % 128}")
+    if ran.status not in (0, 1) or not ran.out:
+        return Answer(broken=f"the search ended with {ran.status}: {ran.err.strip()[-300:]}")
+    return None
+
+
+def _seen(by: str, found: dict[str, object]) -> Answer:
+    return Answer(by, f"seed {found['seed']}: {found['what']}")
+
+
+@contextmanager
+def copied(fault: Fault | None, home: Path) -> Iterator[Bed]:
+    """A copy that is gone afterwards."""
+    with TemporaryDirectory(prefix="mutant-", dir=home) as place:
+        made = Bed(Path(place), fault)
+        made.make()
+        yield made
+
+
+def tried(fault: Fault, home: Path, by_all: bool) -> Outcome:
+    """One fault, from its copy to its verdict."""
+    began = perf_counter()
+    outcome = Outcome(fault.name)
+    try:
+        with copied(fault, home) as made:
+            if by_all:
+                outcome.all = made.judge_by_all(fault.tests)
+                answers = [outcome.all[by] for by in (PROPERTY, GUARD, SEARCH, ORACLE)]
+                noticed = [each for each in answers if each.by]
+                broken = [each for each in answers if each.broken]
+                outcome.first = (noticed or broken or [Answer()])[0]
+            else:
+                outcome.first = made.judge(fault.tests)
+    except (RuntimeError, UnfitError) as error:
+        outcome.first = Answer(broken=str(error))
+    outcome.took_s = perf_counter() - began
+    return outcome

@@ -87,6 +87,8 @@ class _Day:
             kinds.append(self._limit)
         if self._advised:
             kinds.append(self._advice)
+        if any(facts.get("watts") for facts in self._drawn.chargers.values()):
+            kinds.append(self._voltage)
         return self._rng.choice(kinds)()
 
     def _base(self) -> Table:
@@ -111,11 +113,11 @@ class _Day:
 
     def _vehicle(self, charger: str) -> Table:
         facts = self._drawn.chargers[self._entry(charger)["profile"]]
-        settle_s = facts["settle_ns"] / 1e9
+        settle_s, watts = facts["settle_ns"] / 1e9, facts.get("watts")
         return {
             "charger": charger,
-            "max_a": self._rng.choice((10, 16, 32, 63)),
-            "phases": self._rng.choice((1, 2, 3, 3)),
+            "max_a": self._rng.choice((10, 16, 32, 63) if watts is None else (16, 63, 200)),
+            "phases": 3 if watts and watts["evenly"] else self._rng.choice((1, 2, 3, 3)),
             "reaction_s": round(self._rng.uniform(0.5, settle_s - 0.3), 1),
             "energy_kwh": self._rng.choice((0.3, 2, 50, 50)),
             "gain_pct": self._rng.choice((0, facts["tolerance_ppm"] // 10_000)),
@@ -130,6 +132,10 @@ class _Day:
     def _wish(self) -> Table:
         charger = self._rng.choice(self._chargers)
         return {"do": "wish", "charger": charger, "max_a": self._rng.choice((0, 6, 10, 16, 32, 63))}
+
+    def _voltage(self) -> Table:
+        """Within what EN 50160 admits; mostly on its way down."""
+        return {"do": "voltage", "percent": self._rng.choice((90, 90, 95, 100, 105, 110))}
 
     def _advice(self) -> Table:
         """A planner's wish: a weight, a floor, a cap, any of them."""

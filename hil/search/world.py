@@ -168,6 +168,7 @@ class World:
             "plug": self._plug,
             "unplug": self._unplug,
             "wish": self._wish,
+            "voltage": self._voltage,
             "limit": self._cloud.limit,
             "stall": self._stall,
             "restart": self._restart,
@@ -240,6 +241,13 @@ class World:
     def _unplug(self, event: Table) -> None:
         self.plant.unplug(self.chargers[event["charger"]])
 
+    def _voltage(self, event: Table) -> None:
+        """Who is commanded in watts may draw more: that must fit, but for a step just before."""
+        self.plant.set_voltage(event["percent"] * 10_000)
+        for charger, row in enumerate(self.site.chargers):
+            if row.watts is not None:
+                self.judge.wake(charger, 0)
+
     def _wish(self, event: Table) -> None:
         charger = self.chargers[event["charger"]]
         try:
@@ -310,8 +318,11 @@ class World:
         self._restart(event)
 
     def _power_back(self) -> None:
+        """An enforcer that is there already finds them at their power-on currents."""
         for index in range(len(self.chargers)):
             self.plant.set_supply(index, True)
+            if self.enforcer is not None:
+                self.judge.charger_ill(index, self.now_ns)
 
     def _stall(self, event: Table) -> None:
         for_ns = nanoseconds(event["for_s"])

@@ -29,7 +29,7 @@ class Control(Entry):
         15, "dwell_s", "A charger lowered for a cap is not raised for this long."
     )
     ramp_ma_per_s: AmperesPerSecond = optional(4, "ramp_a_per_s", "How fast a charger is raised.")
-    calm_ns: HourSeconds = optional(10, "calm_s", "Pace of changes that no cap asks for.")
+    calm_ns: HourSeconds = optional(60, "calm_s", "Pace of changes that no cap asks for.")
     trial_ns: TrialSeconds = optional(
         60, "trial_s", "How long a document from MQTT is tried before it is rolled back."
     )

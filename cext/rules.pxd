@@ -1,0 +1,31 @@
+"""Why an order is what it is: the numbers of rows.Rule."""
+
+cdef enum:
+    RULE_STARTING = 0
+    RULE_CAP = 1
+    RULE_MAXIMUM = 2
+    RULE_DEMAND = 3
+    RULE_NO_VEHICLE = 4
+    RULE_TURN = 5
+    RULE_SHED = 6
+    RULE_BLIND = 7
+    RULE_RAMP = 8
+    RULE_DWELL = 9
+    RULE_SLACK = 10
+    RULE_CALM = 11
+    RULE_SILENT = 12
+    RULE_FALLBACK = 13
+    RULE_SUSPECT = 14
+    RULE_STUBBORN = 15
+    RULE_PAUSED = 16
+    RULE_OPENED = 17
+    RULE_RECLOSING = 18
+    RULE_PACED = 19
+    RULE_UNPROVEN = 20
+    RULE_CLOSED = 21
+    RULE_LATCHED = 22
+    RULE_IMBALANCE = 23
+    RULE_ADVICE = 24
+    RULE_OFF_TIME = 25
+    RULE_PROBE = 26
+    RULE_IDLE = 27

@@ -1,0 +1,77 @@
+"""Who may notice a fault, asked one after the other: what they are, and what their answers mean.
+
+A *property* is a test of what the kernel must always do, the room's own ones first; the *guard*
+and the *search* look at simulated days; an *oracle* is a second model, which imports nothing of
+ours. Only a test that failed, a dispute or a finding has noticed something; a run that breaks down
+has not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hil.mutants.fault import ROOT
+
+PROPERTY, GUARD, SEARCH, ORACLE = "property", "guard", "search", "oracle"
+CRASH, ENDLESS = "crash", "never ended"
+MEANS = (PROPERTY, GUARD, SEARCH, ORACLE)
+
+# Tests of single rooms and of all of them together, the quick ones first.
+PROPERTIES = (
+    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "latched", "contactors"),
+    *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "advice", "limits"),
+    *("frozen", "pacing", "paced", "thermal", "timed_by_curve", "balance", "sums"),
+    *("snapshot", "spoilt", "pause", "phases", "adopt", "bounds"),
+)
+ORACLES = ("shares", "whole_tick", "switched_promises", "promises")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of one who was asked. Without `by` it did not notice anything."""
+
+    by: str = ""
+    how: str = ""  # the test, or the seed and what was found
+    broken: str = ""  # why it is no answer at all
+
+    @property
+    def words(self) -> str:
+        if self.broken:
+            return f"BROKE DOWN: {self.broken}"
+        return f"caught by {self.by}: {self.how}" if self.by else "SURVIVED"
+
+
+def test_files(names: tuple[str, ...]) -> list[str]:
+    return [f"tests/test_{name}.py" for name in names]
+
+
+def missing(names: tuple[str, ...]) -> list[str]:
+    """Those of them that are not there: an error, never a reason to ask fewer."""
+    return [file for file in test_files(names) if not (ROOT / file).exists()]
+
+
+def judged_by_pytest(by: str, status: int | None, said: str) -> Answer:
+    """What a run of pytest says; `status` None: it was ended after its time.
+
+    Of a run by several processes (and of one whose process dies) a test that was running is
+    reported as crashed; a signal that ends the run itself is a crash, too.
+    """
+    if status is None:
+        return Answer(ENDLESS, f"asked as {by}, it was ended after its time")
+    if status == 0:
+        return Answer()
+    if status < 0 or status >= 128:
+        return Answer(CRASH, f"asked as {by}, the process died of signal {abs(status) % 128}")
+    failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
+    if status == 1 and failed:
+        return Answer(by, failed[1])
+    return Answer(broken=f"pytest ended with {status}: {said.strip()[-300:]}")
+
+
+def own_and_other(own: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The files to ask first, and then: no file twice, the oracles apart."""
+    first = [name for name in own if name not in ORACLES]
+    return test_files(tuple(first)), test_files(
+        tuple(name for name in PROPERTIES if name not in first)
+    )

@@ -1,0 +1,161 @@
+"""The list of planted faults, and what a run of somebody who is asked means. None is built here."""
+
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hil import mutants
+from hil.mutants.bed import Outcome
+from hil.mutants.fault import Fault, UnfitError, faults, unfit
+from hil.mutants.means import (
+    CRASH,
+    ENDLESS,
+    GUARD,
+    ORACLES,
+    PROPERTIES,
+    PROPERTY,
+    SEARCH,
+    Answer,
+    judged_by_pytest,
+    missing,
+    own_and_other,
+)
+
+EVERY = faults()
+FEWEST = 60
+
+
+@pytest.mark.parametrize("fault", EVERY, ids=[fault.name for fault in EVERY])
+def test_each_fault_still_fits_the_kernel(fault: Fault) -> None:
+    """Who changed that line says in hil/mutants/faults.toml what the fault looks like now."""
+    assert unfit([fault]) == []
+    assert fault.old != fault.new
+    assert fault.tests, "the tests of its room, to be asked first"
+
+
+def test_there_are_many_in_many_rooms_and_each_has_a_name_of_its_own() -> None:
+    assert len(EVERY) >= FEWEST
+    assert [
+        name for name, count in Counter(fault.name for fault in EVERY).items() if count > 1
+    ] == []
+    rooms = {fault.file.partition(".")[0] for fault in EVERY}
+    assert rooms >= {
+        *("thermal", "latch", "sums", "balance", "phases", "advice", "pause", "frozen", "probe"),
+        *("excess", "demand", "sound", "snapshot", "adopt", "turns", "steps", "base", "slots"),
+        *("draw", "shed", "pace", "rise", "spare", "orders", "ring", "contactors", "reclose"),
+        *("escalate", "targets", "level", "admit"),
+    }
+
+
+def test_everybody_who_is_asked_is_there() -> None:
+    named = {name for fault in EVERY for name in fault.tests}
+    assert missing(tuple({*named, *PROPERTIES, *ORACLES})) == []
+
+
+def test_a_fault_that_fits_twice_or_never_is_said() -> None:
+    fault = Fault("a fault", "ring.pyx", "old", "new")
+    with pytest.raises(UnfitError, match="is there 2 times"):
+        fault.patched("old and old")
+    with pytest.raises(UnfitError, match="is there 0 times"):
+        fault.patched("none")
+    assert unfit([Fault("a fault", "nowhere.pyx", "old", "new")]) == [
+        "'a fault' is in nowhere.pyx, and there is no such room"
+    ]
+
+
+FAILED = "FAILED tests/test_rules.py::test_x - assert 1 == 2\n1 failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "by", "broken"),
+    [
+        (0, "3 passed", "", False),
+        (1, FAILED, PROPERTY, False),
+        (1, "ERROR tests/test_rules.py::test_x - ValueError", "", True),  # a fixture broke down
+        (2, "interrupted", "", True),
+        (4, "ERROR: file or directory not found: tests/test_rules.py", "", True),
+        (5, "no tests ran", "", True),
+        (-11, "", CRASH, False),
+        (136, "", CRASH, False),  # a signal, by way of a shell
+        (None, FAILED, ENDLESS, False),
+    ],
+)
+def test_only_a_test_that_failed_has_caught_something(
+    status: int | None, said: str, by: str, broken: bool
+) -> None:
+    answer = judged_by_pytest(PROPERTY, status, said)
+    assert (answer.by, bool(answer.broken)) == (by, broken)
+    if broken:
+        assert "BROKE DOWN" in answer.words
+        assert Outcome("a fault", answer).survived
+
+
+def test_the_verdict_stands_in_one_line() -> None:
+    seen = Outcome("a fault", Answer(SEARCH, "seed 7: too much"), took_s=3.2)
+    assert seen.words == "a fault: caught by search: seed 7: too much (3 s)"
+    assert Outcome("a fault").words == "a fault: SURVIVED (0 s)"
+
+
+def test_own_tests_come_first_and_none_twice() -> None:
+    own, others = own_and_other(("phases", "rules", "shares"))
+    assert own == ["tests/test_phases.py", "tests/test_rules.py"]
+    assert "tests/test_pause.py" in others
+    assert not set(own) & set(others)
+
+
+def arguments(*words: str) -> Namespace:
+    return Namespace(fault=list(words), jobs=2, all_means=False, json=False)
+
+
+def test_words_that_no_fault_has_are_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mutants.run(arguments("no", "such", "words")) == 2
+    assert "no such words" in capsys.readouterr().err
+
+
+def test_a_test_that_is_not_there_is_a_mistake(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutants, "PROPERTIES", ("rules", "gone"))
+    assert mutants.run(arguments("ring")) == 2
+    assert "tests/test_gone.py: there is no such file" in capsys.readouterr().err
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, *outcomes: Outcome, noticed: str = "") -> int:
+    """What the command answers when the faults fare so."""
+    left = list(outcomes)
+    chosen = [Fault(each.fault, "ring.pyx", "", "", ("rules",)) for each in outcomes]
+    monkeypatch.setattr(mutants, "faults", lambda: chosen)
+    monkeypatch.setattr(mutants, "unfit", lambda every: [])
+    monkeypatch.setattr(mutants, "_noticed_without", lambda *_: [noticed] if noticed else [])
+
+    def tried(fault: Fault, home: Path, by_all: bool) -> Outcome:
+        return next(each for each in left if each.fault == fault.name)
+
+    monkeypatch.setattr(mutants, "tried", tried)
+    return mutants.run(arguments())
+
+
+def test_one_that_survives_is_the_answer_no(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught = Outcome("one", Answer(PROPERTY, "tests/test_rules.py::test_x"))
+    guarded = Outcome("two", Answer(GUARD, "seed 3: an overload"))
+    assert judged(monkeypatch, caught, guarded) == 0
+    out = capsys.readouterr().out
+    assert "caught first by property: 1, guard: 1" in out
+    assert judged(monkeypatch, caught, Outcome("three")) == 1
+    assert "not noticed: three" in capsys.readouterr().out
+    broken = Outcome("four", Answer(broken="pytest ended with 4"))
+    assert judged(monkeypatch, caught, broken) == 1
+
+
+def test_where_the_kernel_as_it_is_is_noticed_nobody_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught = Outcome("one", Answer(PROPERTY, "tests/test_rules.py::test_x"))
+    assert judged(monkeypatch, caught, noticed="caught by guard: seed 7") == 1
+    out = capsys.readouterr().out
+    assert "without any fault: caught by guard: seed 7" in out
+    assert "one" not in out

@@ -1,0 +1,83 @@
+"""The kernel and the oracle's whole-tick model side by side (tests/whole.py), a few histories."""
+
+import random
+from typing import Any
+
+import pytest
+
+from cext.rows import Rule
+from tests.door import kernel_of
+from tests.oracle.whole import targets
+from tests.oracle.whole.sites import random_depot
+from tests.whole import DifferentError, Tally, tell
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_kernel_decides_within_what_the_rules_permit(block: int) -> None:
+    tally = Tally()
+    for seed in range(10_000 + block, 10_016, 4):
+        tell(seed, tally, ticks=120)
+    assert tally.compared["order"] > 500
+    for kind, percent in {"slot": 95, "cap": 99, "fresh": 100, "draw_hi": 50, "excess": 90}.items():
+        assert 100 * tally.pinned[kind] >= percent * tally.compared[kind], kind
+
+
+def test_failsafe_setpoints_are_exact_shares() -> None:
+    for seed in range(300):
+        site = random_depot(random.Random(seed))
+        if not targets.is_plain(site):
+            continue
+        kernel = kernel_of(site)
+        worst = [row.worst_base_ma for row in site.circuits]
+        for index, should in enumerate(targets.failsafe(site, worst)):
+            row, said = site.chargers[index], kernel.failsafe_ma(index)
+            off_by_one = targets.on_step(row, should - 1)
+            assert said in (should, off_by_one), f"seed {seed}, charger {index}: {said}, {should}"
+
+
+@pytest.mark.parametrize("what", ["draw_hi_ma", "base_hi_ma", "cap_ma", "excess_ma"])
+def test_the_model_notices(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel tells is bent a little: some history finds it."""
+
+    class Liar:
+        def __init__(self, kernel: Any) -> None:
+            self._kernel = kernel
+
+        def __getattr__(self, name: str) -> Any:
+            real = getattr(self._kernel, name)
+            if name != "circuit":
+                return real
+            return lambda index: bent(real(index))
+
+    def bent(state: Any) -> Any:
+        more = 700 if what in ("excess_ma", "cap_ma") else -700
+        return state._replace(**{what: tuple(ma + more for ma in getattr(state, what))})
+
+    monkeypatch.setattr("tests.whole.kernel_of", lambda site: Liar(kernel_of(site)))
+    with pytest.raises(DifferentError, match="seed 1, tick"):
+        for _ in range(3):
+            tell(1, Tally(), ticks=60)
+
+
+def test_the_model_notices_an_order_above_what_is_permitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Bold:
+        def __init__(self, kernel: Any) -> None:
+            self._kernel = kernel
+
+        def __getattr__(self, name: str) -> Any:
+            real = getattr(self._kernel, name)
+            if name == "output":
+                return lambda index: bold(real(index))
+            return real
+
+    def bold(out: Any) -> Any:
+        if out.why.rule != Rule.SILENT or out.setpoint_ma is None:
+            return out
+        return out._replace(setpoint_ma=out.setpoint_ma + 1000)
+
+    monkeypatch.setattr("tests.whole.kernel_of", lambda site: Bold(kernel_of(site)))
+    with pytest.raises(DifferentError, match="silent"):
+        for seed in range(1, 60):
+            tell(seed, Tally())
