@@ -16,6 +16,7 @@ from cext.rows import ROOT, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
+from controller.guard.account import Maps
 from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
 from controller.journal import Record
@@ -129,7 +130,7 @@ class VirtualEnforcer:
         deaf: Set[str] = frozenset(),
         disputed: Callable[[Verdict], None] | None = None,
     ) -> None:
-        tables = Tables.of(site)
+        tables = self._tables = Tables.of(site)
         self.clock = VirtualClock(now_ns)
         self.kernel = tables.build_kernel()
         self.image = Image(tables, self.kernel, self.clock)
@@ -175,6 +176,26 @@ class VirtualEnforcer:
 
     def run_until(self, until_ns: int) -> None:
         self.agenda.run_until(until_ns)
+
+    def switch(self, site: Site) -> None:
+        """Another document of the very same devices: what it says of them goes on in its kernel."""
+        before, self._tables = self._tables, Tables.of(site)
+        kernel = self._tables.build_kernel()
+        stays = _stays(before, self._tables)
+        if self._guard is not None:
+            self._tap.drain()  # what the old kernel heard, the old guard hears
+        kernel.adopt(self.kernel, **stays._asdict())
+        self.kernel = kernel
+        self.image.switch(self._tables, kernel, stays.sources)
+        self.limits.switch(sources_of(site, self._tables), kernel)
+        self.agenda.switch(kernel)
+        self._tap = Tap(kernel)
+        if self._guard is not None:
+            guard = Guard(self._tables)
+            guard.adopt(self._guard, stays)
+            self._guard = guard
+            self._tap.follow(self._hear)
+        self.tick_early()
 
     @property
     def setpoint_writes(self) -> int:
@@ -303,6 +324,18 @@ class _ContactorLoop:
     def _obey(self) -> None:
         order = self._enforcer.image.contactor_order(self._id)
         self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
+
+
+def _stays(before: Tables, after: Tables) -> Maps:
+    """Devices and circuits are the same; the operator's own limits may come and go."""
+    same = (
+        (before.circuit_index, after.circuit_index),
+        (before.source_index, after.source_index),
+        (before.charger_index, after.charger_index),
+        (before.slot_index, after.slot_index),
+        (before.contactor_index, after.contactor_index),
+    )
+    return Maps(*({now: old[id_] for id_, now in new.items() if id_ in old} for old, new in same))
 
 
 def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:

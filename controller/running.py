@@ -179,6 +179,15 @@ class Running:
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 
+    def disputed(self) -> bool:
+        return self._disputes.disputed
+
+    def closings(self) -> int:
+        return self.latch.closings
+
+    def latch_id(self) -> str | None:
+        return None if self.latch.report is None else self.latch.report.id
+
     def reset_latch(self, by: str) -> None:
         self.latch.reset(by)
 

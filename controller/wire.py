@@ -110,6 +110,7 @@ class LatchReport(_Model):
     cause: str
     why: str
     since: str | None  # UTC; None: the clock was not trusted
+    id: str  # what resets it from afar names it
 
 
 class RecordingReport(_Model):

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from cext.rows import Vehicle
+from cext.rows import Rule, Vehicle
 from tests.door import kernel_of
 from tests.oracle.site import S, Site, Triple
 from tests.oracle.whole.draw import Report
@@ -91,6 +91,10 @@ class Pair:
         self.kernel.prove(charger, proven)
         self.model.prove(charger, proven)
 
+    def latch(self, on: bool) -> None:
+        self.kernel.latch(on)
+        self.model.latch(on)
+
     def order(self, charger: int) -> tuple[int, int] | None:
         out = self.kernel.output(charger)
         return None if out.setpoint_ma is None else (out.setpoint_ma, out.changed_tick)
@@ -123,7 +127,8 @@ class Pair:
             was = self.model.chargers[charger].ordered_ma
             if setpoint is None or setpoint == was:
                 continue
-            self.model.ordered(charger, setpoint)
+            for_a_cap = self.kernel.output(charger).cause.rule == Rule.SHED
+            self.model.ordered(charger, setpoint, for_a_cap)
             if was is not None and setpoint > was:
                 raised[charger] = setpoint - was
         return raised

@@ -120,7 +120,8 @@ def _latched(latched: LatchReport) -> str:
     since = "" if latched.since is None else f" since {latched.since}"
     return (
         f"LATCHED{since}: all chargers stay at their fail-safe setpoints, or lower. "
-        f"{latched.why}. When the cause is found: sudo loadkeeper reset"
+        f"{latched.why}. When the cause is found: sudo loadkeeper reset (from afar it is the latch "
+        f"{latched.id})"
     )
 
 

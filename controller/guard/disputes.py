@@ -54,6 +54,11 @@ class Disputes:
         """Of which document the indexes are."""
         self._circuits, self._chargers = list(tables.circuit_index), list(tables.charger_index)
 
+    @property
+    def disputed(self) -> bool:
+        """Whether the last decision was."""
+        return self._row > 0
+
     def judged(self, verdict: Verdict) -> None:
         if verdict.learns != self._learns:
             self._learns = verdict.learns

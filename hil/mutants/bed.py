@@ -70,6 +70,8 @@ class Bed:
     def make(self) -> None:
         """Raises RuntimeError where the copy cannot be built."""
         shutil.copytree(ROOT / "cext", self._place / "cext")
+        for built in [*(ROOT / "build").glob("lib.*"), *(ROOT / "build").glob("temp.*")]:
+            shutil.copytree(built, self._place / "build" / built.name)
         for name in BESIDE:
             (self._place / name).symlink_to(ROOT / name)
         if self._fault is not None:

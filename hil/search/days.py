@@ -49,6 +49,7 @@ class _Day:
         self._load_a = [(0.0, 0.0, 0.0) for _ in drawn.own]
         self._troubled = rng.random() < 0.85
         self._advised = rng.random() < 0.3
+        self._revised = rng.random() < 0.3
 
     # What stands there at first
 
@@ -89,6 +90,8 @@ class _Day:
             kinds.append(self._advice)
         if any(facts.get("watts") for facts in self._drawn.chargers.values()):
             kinds.append(self._voltage)
+        if self._revised:
+            kinds.append(self._document)
         return self._rng.choice(kinds)()
 
     def _base(self) -> Table:
@@ -151,6 +154,30 @@ class _Day:
             "floor_a": floor_a,
             "cap_a": cap_a,
             "for_s": self._rng.choice((5.0, 60.0, 600.0)),
+        }
+
+    def _document(self) -> Table:
+        """Lower ratings, the operator's own limits and maxima, other weights and classes."""
+        operation: Table = {"circuit": [], "charger": []}
+        share: Table = {}
+        for entry in self._site["circuit"]:
+            if self._rng.random() < 0.4:
+                share[entry["id"]] = self._rng.choice((0.6, 0.8, 0.9, 0.95))
+            if self._rng.random() < 0.2:
+                part = self._rng.choice((0.0, 0.3, 0.5))
+                limit_a = [round(a * part, 1) for a in entry["rating_a"]]
+                operation["circuit"].append({"id": entry["id"], "limit_a": limit_a})
+        for entry in self._site["charger"]:
+            if self._rng.random() < 0.2:
+                change = self._rng.choice(
+                    ({"max_a": 10}, {"max_a": 6}, {"weight": 5}, {"class": 3})
+                )
+                operation["charger"].append({"id": entry["id"]} | change)
+        return {
+            "do": "document",
+            "rating_share": share,
+            "operation": operation,
+            "for_s": self._rng.choice((3.0, 30.0, 400.0)),
         }
 
     def _limits_at_first(self) -> Iterator[Table]:

@@ -95,6 +95,11 @@ class Judge:
         self.plant.set_bounds(index, circuit.sum_ma, busbar_ma, circuit.credit_export)
         return busbar_ma is not None or circuit.sum_ma is not None
 
+    def switch(self, site: Site) -> None:
+        """Another document of the same devices."""
+        self.site = site
+        self._bounded = [self._bound(index) for index in range(len(site.circuits))]
+
     def moved(self, charger: int) -> None:
         """Its order has changed."""
         self._moved_ns[charger] = self.now_ns

@@ -65,6 +65,20 @@ def read_site(case: Case) -> Site:
     return parse(case.site, CaseProfiles(case))
 
 
+def amended(document: Table, share: Table) -> Table:
+    """The same with lower ratings: `share` of what each circuit in it had."""
+    circuits = [
+        row | {"rating_a": [round(a * share.get(row["id"], 1.0), 1) for a in row["rating_a"]]}
+        for row in document["circuit"]
+    ]
+    ratings = {row["id"]: row["rating_a"] for row in circuits}
+    sources = [
+        row | {"failsafe_a": list(map(min, row["failsafe_a"], ratings[row["circuit"]]))}
+        for row in document["limit_source"]
+    ]
+    return document | {"circuit": circuits, "limit_source": sources}
+
+
 def _tree(rng: random.Random) -> list[int]:
     """Parents; -1 is the root's. At most four levels."""
     parents, levels = [-1], [1]
