@@ -163,7 +163,7 @@ def test_a_bus_bar_that_its_base_load_alone_fills_leaves_nothing() -> None:
 
 
 def test_a_fresh_limit_has_its_own_time_to_clear() -> None:
-    """L1 has been over its rating for two minutes, which nobody can help. Then a limit comes for L2,
+    """L1 is over its rating for two minutes, and nobody can help that. A limit comes for L2,
     to be clear within a minute: its contactor does not open before 5 s at 0 A."""
     one = Depot(
         Circuit(-1, flat(60_000), flat(0)),
