@@ -18,6 +18,7 @@ from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from controller.proof import prove
 from controller.site import DocumentError, Site, operated, parse
 from hil.search.ailing import Ailing
+from hil.search.bounds import standby_ma
 from hil.search.case import Case, CaseProfiles, Table
 from hil.search.cloud import Cloud
 from hil.search.eyes import Eye
@@ -220,7 +221,7 @@ class World:
         for charger in self.site.chargers:
             for phase in charger.phases:
                 if phase >= 0:
-                    found[charger.circuit][phase] += charger.standby_ma
+                    found[charger.circuit][phase] += standby_ma(self.site, charger)
         return {circuit: (ma[0], ma[1], ma[2]) for circuit, ma in found.items()}
 
     def _noise_below(self, index: int) -> int:
