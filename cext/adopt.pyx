@@ -48,7 +48,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
     for i, was in sources.items():
-        take_source(world, i, &old.sources[<int32_t>was], now_circuit)
+        take_source(world, i, old, &old.sources[<int32_t>was], now_circuit)
     for i, was in slots.items():
         take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
     for i, was in chargers.items():
@@ -83,7 +83,6 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     """What was proved of its base load stands, where the declaration is still the same."""
     cdef int32_t phase
     to.heard = circuit.heard
-    to.judged_at = circuit.judged_at
     to.unseen_at = circuit.unseen_at
     to.over_since = circuit.over_since
     to.stood_at = circuit.stood_at
@@ -107,8 +106,10 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     for phase in range(GRID_PHASES):
         if to.declared[phase] == circuit.declared[phase]:
             to.worst[phase] = circuit.worst[phase]
-            to.disproofs[phase] = circuit.disproofs[phase]
-            to.proved[phase] = circuit.proved[phase]
+            to.undeclared[phase] = circuit.undeclared[phase] if to.measured else 0
+    if to.measured:  # else nobody could ever say that it is over
+        take_ring(&to.unvouched, &circuit.unvouched)
+        take_ring(&to.shown, &circuit.shown)
 
 
 cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
@@ -123,9 +124,14 @@ cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
     to[0] = breaker[0]
 
 
-cdef int take_source(World* world, int32_t i, const Source* source, now_circuit) except -1:
+cdef int take_source(
+    World* world, int32_t i, const World* old, const Source* source, now_circuit
+) except -1:
     """One that moved, or shows something else now, begins anew; distrusted it stays."""
+    cdef int32_t phase
     cdef Source* to = &world.sources[i]
+    cdef const Circuit* circuit = &world.circuits[to.circuit]
+    cdef const Circuit* was = &old.circuits[source.circuit]
     to.distrusted = source.distrusted
     if now_circuit.get(source.circuit) != to.circuit or to.unsigned != source.unsigned:
         return 0
@@ -135,6 +141,11 @@ cdef int take_source(World* world, int32_t i, const Source* source, now_circuit)
     to.fresh = source.fresh
     to.counts = source.counts
     to.counted_at = source.counted_at
+    to.judged_at = source.judged_at
+    for phase in range(GRID_PHASES):
+        if circuit.declared[phase] == was.declared[phase]:
+            to.disproofs[phase] = source.disproofs[phase]
+            to.proved[phase] = source.proved[phase]
     take_ring(&to.ring, &source.ring)
     return 0
 
@@ -285,6 +296,7 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.same_since = charger.same_since
     to.frozen = charger.frozen
     to.probing = charger.probing
+    to.stood = charger.stood
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
@@ -363,7 +375,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.ring.count = 0
     to.ring.newest = 0
     forget_phases(to)
-    to.same_since = to.frozen = to.probing = 0
+    to.same_since = to.frozen = to.probing = to.stood = 0
 
 
 cdef void refit(World* world) noexcept nogil:

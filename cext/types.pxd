@@ -5,10 +5,10 @@ from libc.stdint cimport int32_t, int64_t
 from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
+from cext.ring cimport RING, Bucket, Ring
 from cext.rules cimport *  # they are asked for here
 
 cdef enum:
-    RING = 24  # buckets a ring keeps
     AT_BUSBAR = 4  # where all bounds are looked at: from here on the bus bar of each phase
     BOUNDS = 7
     NOTHING_MA = 500  # a phase that carries less draws nothing
@@ -46,18 +46,6 @@ cdef enum:
     VEHICLE_E = 5
     VEHICLE_F = 6
 
-# Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
-cdef struct Bucket:
-    int64_t first_ns
-    int64_t last_ns
-    int32_t lo[GRID_PHASES]
-    int32_t hi[GRID_PHASES]
-
-cdef struct Ring:
-    Bucket bucket[RING]
-    int64_t span_ns
-    int32_t newest
-    int32_t count
 
 # What bounds where no limit slot does, in `Why.slot` and `Circuit.cap_slot`.
 cdef enum:
@@ -104,11 +92,13 @@ cdef struct Circuit:
     int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
     int64_t base_hi[ROWS]
     int64_t base_lo[GRID_PHASES]
-    int64_t judged_at  # the last reading held against the declared worst case
-    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
-    int64_t proved[GRID_PHASES]  # the least that they proved
     int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
+    int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
+    int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
+    Ring unvouched  # upper ends of late of the others
+    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
+    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
@@ -154,6 +144,9 @@ cdef struct Source:
     int64_t at
     int32_t known
     int32_t reading[GRID_PHASES]
+    int64_t judged_at  # the last reading held against the declared worst case
+    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
+    int64_t proved[GRID_PHASES]  # the least that they proved
     Ring ring
 
 cdef struct Charger:
@@ -239,6 +232,7 @@ cdef struct Charger:
     int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
     int32_t frozen  # though it was told to draw less
     int32_t probing  # it is told a little less, to see whether its reports move
+    int32_t stood  # STOOD_…: they have for too long, and nothing it may be told would move them
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
     int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long

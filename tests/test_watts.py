@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tomllib
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from hil.devices.alpitronic import NOMINAL_V, Alpitronic
 from hil.story.script import SITES
+from tests.aside import aside
 from tests.depots import Depot
 from tests.documents import CHARGERS, METER, PLAIN, S, charger, circuit, document
 from tests.modbus_wire import Board
@@ -351,6 +353,33 @@ def test_a_driver_writes_watts_and_reports_amperes() -> None:
             await server.close()
 
     asyncio.run(whole())
+
+
+@asynccontextmanager
+async def _served(station: Station) -> AsyncIterator[str]:
+    server = station.device.serve()
+    await server.open()
+    yield server.url
+    await server.close()
+
+
+def test_read_tells_watts_and_set_takes_amperes_and_puts_back_what_it_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    station = Station(Board())
+    station.device.write(16, 100, (60_000).to_bytes(4, "big"))
+    with aside(_served(station)) as url:
+        assert main(["read", "--json", HYC, url]) == 0
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])["values"]
+        assert told["in_force"] == {"value": 60_000, "unit": "W"}
+        quick = ["--runtime", str(tmp_path), "--hold", "0.2"]
+        assert main(["set", *quick, HYC, url, "100"]) == 0
+        assert "100 A (69282 W of three phases at 400 V)" in capsys.readouterr().err
+        assert main(["set", *quick, HYC, url, "5"]) == 2
+        assert "7.217 to 1500 A" in capsys.readouterr().err
+    assert station.device.writes == 3
+    assert 59_999 <= station.device.setpoint_w <= 60_000, "not above what it was"
+    assert not station.device.ended
 
 
 def test_zero_watts_end_the_session_of_the_rigs_device() -> None:

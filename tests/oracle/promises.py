@@ -99,6 +99,7 @@ class Watch:
             for meter, at_ns, _ in self.beliefs.fresh(circuit, now_ns):
                 self._heard.add(circuit)
                 self._used[meter] = at_ns
+        self.beliefs.learn(now_ns)
         self._check_switching(switched)
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
