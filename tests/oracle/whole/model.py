@@ -140,6 +140,27 @@ class WholeTick:
             self.lowered_ns[charger] = self.now_ns
         self.chargers[charger].order(self.ticks, self.now_ns, ma)
 
+    def counting(self, circuit: int) -> list[Source]:
+        return self.circuits.counting(circuit, self.now_ns)
+
+    def disprove(self, circuit: int, worst_ma: Triple) -> str:
+        """The controller says that more was proved; why that cannot be, or nothing."""
+        for phase in PHASES:
+            was = self.worst_ma[circuit][phase]
+            if worst_ma[phase] == was:
+                continue
+            drawn = self.circuits.draw_hi(circuit, phase, self.now_ns).least
+            shown = [
+                reading.current_ma[phase] - source.row.error_ma - drawn
+                for source in (self.sources[s] for s in self.circuits.measured_by[circuit])
+                for reading in source.readings[-10:]
+            ]
+            above = [ma for ma in shown if ma > was]
+            if worst_ma[phase] < was or len(above) < 3 or worst_ma[phase] > max(above):
+                return f"{was} on phase {phase}: readings show {above} above it"
+        self.worst_ma[circuit] = worst_ma
+        return ""
+
     # -- what the rules say --------------------------------------------------------------------
 
     def asked(self, slot: int) -> list[Asked]:

@@ -36,6 +36,10 @@ class Orders:
     latched: bool = False
     closing: bool = False  # the latch has closed since the last tick
 
+    @property
+    def chargers(self) -> list[ChargerDraw]:
+        return self.circuits.chargers
+
     def permitted(self, index: int) -> Span | None:
         """None: nothing may be ordered yet."""
         charger = self.circuits.chargers[index]
