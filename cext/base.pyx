@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.ring cimport ring_push, ring_span
 from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
-from cext.undeclared cimport doubt_proofs, judge_readings, note_undeclared
+from cext.undeclared cimport doubt_proofs, judge_readings, note_lasting, note_undeclared
 
 cdef int64_t MOST = 0x7FFFFFFF
 
@@ -103,6 +103,7 @@ cdef void count_base(World* world) noexcept nogil:
     for i in range(world.circuits_n):
         note_draw(&world.circuits[i], world.now)
     judge_readings(world)
+    note_lasting(world)
     for i in range(world.circuits_n):
         count_circuit(&world.circuits[i], world.now)
     bound_by_readings(world)
@@ -126,7 +127,7 @@ cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
     cdef int32_t hi[GRID_PHASES]
     ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
     if circuit.fresh:
-        note_undeclared(circuit, now)
+        note_undeclared(circuit, hi, now)
     for phase in range(GRID_PHASES):
         circuit.base_hi[phase] = max(circuit.worst[phase], circuit.undeclared[phase])
         circuit.base_lo[phase] = 0

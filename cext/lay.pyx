@@ -337,7 +337,9 @@ cdef void lay_drawn_window(Circuit* circuit, const Source* source) noexcept nogi
     circuit.drawn.span_ns = max(
         circuit.drawn.span_ns, span_of(source.max_age + source.lag)
     )
-    circuit.unvouched.span_ns = circuit.drawn.span_ns
+    circuit.unvouched.span_ns = max(
+        circuit.unvouched.span_ns, span_of(source.max_age + source.lag + source.charger_lag)
+    )
     circuit.shown.span_ns = max(
         circuit.shown.span_ns, span_of(2 * (source.max_age + source.lag + source.charger_lag))
     )

@@ -94,6 +94,7 @@ cdef struct Circuit:
     int64_t base_lo[GRID_PHASES]
     int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
+    int64_t lasting[GRID_PHASES]  # least reading of as long as reports below may be late
     int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
     int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
     Ring unvouched  # upper ends of late of the others

@@ -5,8 +5,9 @@ What a reading shows beside the most that the chargers below can have drawn then
 things follow, one at once and one for good.
 
 At once: where that is clearly more than declared, the declaration bounds nothing, not even by a
-magnitude; what was shown counts, at the upper end of its error. Of those whose reports are believed
-the highest that these showed is taken off, of others their upper end. It is kept while nothing is
+magnitude; what was shown counts, at the upper end of its error. Off a reading goes what all may have drawn; off what
+readings have shown for so long that reports must tell of it, of those whose reports are believed only
+the highest that these told, of others their upper end. It is kept while nothing is
 read any more: losing a reading gives nobody the room that the reading denied. A charger on its way
 down hides as much of it as it still drew when the window began, so the most that was shown counts
 for twice the window.
@@ -17,7 +18,7 @@ declared worst case by the least of what they proved. A magnitude proves nothing
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.ring cimport ring_push, ring_span
+from cext.ring cimport ring_push, ring_reaches, ring_span
 from cext.targets cimport set_failsafe
 from cext.types cimport GRID_PHASES, Circuit, Source, World
 
@@ -31,18 +32,21 @@ cdef int64_t SECOND = 1_000_000_000
 # --- at once ----------------------------------------------------------------------------
 
 
-cdef void note_undeclared(Circuit* circuit, int64_t now) noexcept nogil:
-    """What a circuit that is read shows."""
+cdef void note_undeclared(Circuit* circuit, const int32_t* drawn, int64_t now) noexcept nogil:
+    """What a circuit that is read shows; `drawn` are the highest upper ends since its reading may
+    date from."""
     cdef int32_t phase
     cdef int64_t beside
     cdef int32_t lo[GRID_PHASES]
+    cdef int32_t others[GRID_PHASES]
     cdef int32_t shown[GRID_PHASES]
     for phase in range(GRID_PHASES):
         shown[phase] = <int32_t>min(circuit.draw_hi[phase] - circuit.vouched_hi[phase], MOST)
     ring_push(&circuit.unvouched, now, shown)
-    ring_span(&circuit.unvouched, circuit.oldest_ns, lo, shown)
+    ring_span(&circuit.unvouched, circuit.window_ns, lo, others)
     for phase in range(GRID_PHASES):
-        beside = circuit.reading[phase] - circuit.vouched[phase] - shown[phase]
+        beside = circuit.reading[phase] - <int64_t>drawn[phase]
+        beside = max(beside, circuit.lasting[phase] - circuit.vouched[phase] - others[phase])
         shown[phase] = 0
         if beside - circuit.error > circuit.worst[phase]:
             shown[phase] = <int32_t>min(beside + circuit.error, MOST)
@@ -50,6 +54,28 @@ cdef void note_undeclared(Circuit* circuit, int64_t now) noexcept nogil:
     ring_span(&circuit.shown, 2 * circuit.window_ns - now - SECOND, lo, shown)
     for phase in range(GRID_PHASES):
         circuit.undeclared[phase] = shown[phase]
+
+
+cdef void note_lasting(World* world) noexcept nogil:
+    """The least that a source has shown for as long as a report may be late: what a car began to draw
+    since is not in it."""
+    cdef int32_t i, phase
+    cdef int64_t since
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    cdef Source* source
+    for i in range(world.circuits_n):
+        for phase in range(GRID_PHASES):
+            world.circuits[i].lasting[phase] = -MOST
+    for i in range(world.sources_n):
+        source = &world.sources[i]
+        since = source.at - source.charger_lag
+        if source.counts and ring_reaches(&source.ring, since):
+            ring_span(&source.ring, since, lo, hi)
+            for phase in range(GRID_PHASES):
+                world.circuits[source.circuit].lasting[phase] = max(
+                    world.circuits[source.circuit].lasting[phase], lo[phase]
+                )
 
 
 # --- for good ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.oracle.site import NEVER_PAUSED, Charger, S, Site, Slot, Triple
 
 FREED_AFTER = 30 * S
 KEPT = 10 * S
+LATE = 4 * S  # no report of a random charger's comes later than that
 UNPROVEN_AFTER = 10 * S
 
 # Read strictly, what a charger may have done before its first report, or while it was
@@ -297,9 +298,18 @@ class Beliefs:
                 drawn = sum(
                     self.chargers[i].most_lately(phase, now_ns) for i in self.below[circuit]
                 )
-                proved = max(amps[phase] for _, _, amps in fresh) - error - drawn
+                proved = max(self._lasting(meter, phase, now_ns) for meter, _, _ in fresh)
+                proved -= error + drawn
                 more = proved > row.worst_base_ma[phase]
                 self._beyond[circuit, phase] = proved if more else 0
+
+    def _lasting(self, meter: int, phase: int, now_ns: int) -> int:
+        """The least that it has shown for as long as any report may be late."""
+        kept, since = self.readings[meter], now_ns - LATE
+        if kept[0][0] > since:
+            return 0
+        before = max(at for at, _ in kept if at <= since)
+        return min(amps[phase] for at, amps in kept if at >= before)
 
     def read(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         if meter in self.distrusted:
