@@ -307,6 +307,7 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     take_turn(to, charger)
     to.arrived_at = charger.arrived_at
     to.own_limit = charger.own_limit
+    to.more_since = charger.more_since
     to.parked = charger.parked
     to.parked_at = charger.parked_at
     to.parked_until = charger.parked_until

@@ -268,6 +268,7 @@ cdef struct Charger:
     int32_t advice_cap  # -1: none
     int64_t advice_until
     int32_t own_limit  # what it drew when it was offered clearly more; -1: it takes all
+    int64_t more_since  # offered clearly more than it draws
     int32_t was_idle  # in the tick before
     int32_t parked  # it gives back what it does not draw
     int64_t parked_at  # since when
