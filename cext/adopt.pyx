@@ -44,6 +44,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.unsorted = 1
     world.swing_turn = old.swing_turn
     world.waiting = old.waiting
+    world.shared_at = old.shared_at
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
@@ -81,7 +82,7 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
-    memcpy(to.short_since, circuit.short_since, sizeof(to.short_since))
+    memcpy(to.short_for, circuit.short_for, sizeof(to.short_for))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
