@@ -49,14 +49,27 @@ cdef int take_over(World* world, const World* old, maps) except -1:
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
     for i, was in sources.items():
-        take_source(world, i, &old.sources[<int32_t>was], now_circuit)
+        take_source(world, i, old, &old.sources[<int32_t>was], now_circuit)
     for i, was in slots.items():
         take_slot(world, i, &old.slots[<int32_t>was], now_circuit)
     for i, was in chargers.items():
         take_charger(world, i, old, &old.chargers[<int32_t>was], now_circuit, now_slot)
+    take_steps(world, old, chargers)
     take_contactors(world, old, chargers, contactors, now_circuit, now_slot)
     world.adopted = 1
     set_failsafe(world)
+    return 0
+
+
+cdef int take_steps(World* world, const World* old, chargers) except -1:
+    """Who is asked first for left-over steps; whoever is new is asked last."""
+    now_charger = {was: i for i, was in chargers.items()}
+    order = [now_charger.get(old.step_order[<int32_t>k], -1) for k in range(old.chargers_n)]
+    order = [i for i in order if i >= 0]
+    order += sorted(set(range(world.chargers_n)) - set(order))
+    for k, i in enumerate(order):
+        world.step_order[<int32_t>k] = i
+    world.steps_moved_at = old.steps_moved_at
     return 0
 
 
@@ -71,7 +84,6 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     """What was proved of its base load stands, where the declaration is still the same."""
     cdef int32_t phase
     to.heard = circuit.heard
-    to.judged_at = circuit.judged_at
     to.unseen_at = circuit.unseen_at
     to.over_since = circuit.over_since
     to.stood_at = circuit.stood_at
@@ -83,6 +95,8 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
     memcpy(to.short_for, circuit.short_for, sizeof(to.short_for))
+    if to.imbalance == circuit.imbalance:
+        memcpy(to.level, circuit.level, sizeof(to.level))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
@@ -93,8 +107,10 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     for phase in range(GRID_PHASES):
         if to.declared[phase] == circuit.declared[phase]:
             to.worst[phase] = circuit.worst[phase]
-            to.disproofs[phase] = circuit.disproofs[phase]
-            to.proved[phase] = circuit.proved[phase]
+            to.undeclared[phase] = circuit.undeclared[phase] if to.measured else 0
+    if to.measured:  # else nobody could ever say that it is over
+        take_ring(&to.unvouched, &circuit.unvouched)
+        take_ring(&to.shown, &circuit.shown)
 
 
 cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
@@ -109,9 +125,14 @@ cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
     to[0] = breaker[0]
 
 
-cdef int take_source(World* world, int32_t i, const Source* source, now_circuit) except -1:
+cdef int take_source(
+    World* world, int32_t i, const World* old, const Source* source, now_circuit
+) except -1:
     """One that moved, or shows something else now, begins anew; distrusted it stays."""
+    cdef int32_t phase
     cdef Source* to = &world.sources[i]
+    cdef const Circuit* circuit = &world.circuits[to.circuit]
+    cdef const Circuit* was = &old.circuits[source.circuit]
     to.distrusted = source.distrusted
     if now_circuit.get(source.circuit) != to.circuit or to.unsigned != source.unsigned:
         return 0
@@ -121,6 +142,11 @@ cdef int take_source(World* world, int32_t i, const Source* source, now_circuit)
     to.fresh = source.fresh
     to.counts = source.counts
     to.counted_at = source.counted_at
+    to.judged_at = source.judged_at
+    for phase in range(GRID_PHASES):
+        if circuit.declared[phase] == was.declared[phase]:
+            to.disproofs[phase] = source.disproofs[phase]
+            to.proved[phase] = source.proved[phase]
     take_ring(&to.ring, &source.ring)
     return 0
 
@@ -135,6 +161,7 @@ cdef int take_slot(World* world, int32_t i, const Slot* slot, now_circuit) excep
     to.limit_until = slot.limit_until
     to.alive_until = slot.alive_until
     to.state = slot.state
+    to.over_since = slot.over_since
     if now_circuit.get(slot.circuit) != to.circuit:
         to.alive_until = min(to.alive_until, world.now)
     return 0
@@ -270,6 +297,7 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.same_since = charger.same_since
     to.frozen = charger.frozen
     to.probing = charger.probing
+    to.stood = charger.stood
     memcpy(to.empty_at, charger.empty_at, sizeof(to.empty_at))
     memcpy(to.uses, charger.uses, sizeof(to.uses))
     to.peak_now = charger.peak_now
@@ -330,6 +358,7 @@ cdef void take_turn(Charger* to, const Charger* charger) noexcept nogil:
     to.place = charger.place
     to.waits_since = charger.waits_since
     to.overdue = charger.overdue
+    to.has_step = charger.has_step
     to.advice_weight = charger.advice_weight
     to.advice_floor = charger.advice_floor
     to.advice_cap = charger.advice_cap
@@ -348,7 +377,7 @@ cdef void start_rings_anew(Charger* to, const Charger* charger) noexcept nogil:
     to.ring.count = 0
     to.ring.newest = 0
     forget_phases(to)
-    to.same_since = to.frozen = to.probing = 0
+    to.same_since = to.frozen = to.probing = to.stood = 0
 
 
 cdef void refit(World* world) noexcept nogil:

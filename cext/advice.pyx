@@ -10,6 +10,7 @@ there is, and whether anything may rise, is none of its business.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.pause cimport OTHERS, pause_rank
 from cext.types cimport Charger, World
 
 
@@ -47,6 +48,8 @@ cdef void follow(const World* world, Charger* charger) noexcept nogil:
     if most < charger.minimum:
         most = 0
         if charger.on_since and world.now - charger.on_since < charger.min_on:
+            most = charger.minimum
+        if pause_rank(charger) < OTHERS:  # a wish pauses nobody for whom that is more than a wait
             most = charger.minimum
     charger.advised_floor = min(charger.advised_floor, most)
     if charger.demand > most:

@@ -1,11 +1,17 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
 """The imbalance limit: how far our one-phase chargers may lift a phase above another.
 
-It only lowers targets, of chargers that draw on one phase alone, and gives to nobody what they
-lose: a rule of the network, and no protection. So it is followed at the calm pace. Only managed
-chargers count, and of these only who does not draw on all three phases: on the high phase the most
-that their targets permit, on the low one the least that they were measured to draw. Nothing that
-may not be there evens anything out.
+It only lowers targets, of chargers that draw on one phase alone: a rule of the network, and no
+protection. So it is followed at the calm pace. Only managed chargers count, and of these only who
+does not draw on all three phases: on the high phase the most that their targets permit, on the low
+one the least that they were measured to draw. Nothing that may not be there evens anything out.
+
+Who does not listen counts at what it was last allowed, and shares the phase with the others like any
+of them: it takes its own part from them and no more, whatever it may be drawing. So a sick one
+switches nobody off; it is for caps to count it at its worst.
+
+What they lose is given to nobody, but for a minimum: to whom the limit leaves nothing has no place in
+the shares either, so that nobody waits behind one that cannot have what it is offered.
 
 What a phase may have follows the low phases down at once, and up only by steps, so that what is
 drawn there may waver without anybody being switched on and off for it. A car that was once seen to
@@ -15,18 +21,11 @@ charges or was stopped.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.draw cimport (
-    least_draw,
-    obeys,
-    ordered_draw,
-    proving,
-    setpoint_for,
-    worst_draw,
-)
+from cext.draw cimport least_draw, obeys, proving, setpoint_for, worst_draw
 from cext.pause cimport ALWAYS, pause_rank
 from cext.ring cimport ring_span
 from cext.shares cimport fill
-from cext.targets cimport blame, to_step
+from cext.targets cimport blame, share_out, to_step
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -42,6 +41,7 @@ from cext.types cimport (
 
 cdef enum:
     DEAD_BAND_MA = 1_000
+    ROUNDS = 3  # so often others have the places of those that the limit leaves nothing
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
 cdef int64_t NO_SUM = 1 << 40
@@ -49,17 +49,29 @@ cdef int64_t NO_SUM = 1 << 40
 
 cdef void balance(World* world) noexcept nogil:
     """Lowers targets where what they permit would lift a phase too far; the targets are set."""
+    cdef int32_t i, n
+    if not world.leveled:
+        return
+    for i in range(world.chargers_n):
+        note_alone(&world.chargers[i])
+    for n in range(ROUNDS):
+        if not is_uneven(world) or not lower_targets(world):
+            return
+        share_out(world)
+    if is_uneven(world):
+        lower_targets(world)
+
+
+cdef bint is_uneven(World* world) noexcept nogil:
+    """Whether what targets permit lifts a phase too far somewhere; counts what may be there."""
     cdef int32_t i, phase
     cdef bint over = False
     cdef Circuit* circuit
-    if not world.leveled:
-        return
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             circuit.uneven_hi[phase] = circuit.uneven_lo[phase] = circuit.uneven_fixed[phase] = 0
     for i in range(world.chargers_n):
-        note_alone(&world.chargers[i])
         count_uneven(world, &world.chargers[i])
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
@@ -67,8 +79,7 @@ cdef void balance(World* world) noexcept nogil:
             for phase in range(GRID_PHASES):
                 follow(circuit, phase)
                 over = over or circuit.uneven_hi[phase] > circuit.level[phase]
-    if over:
-        lower_targets(world)
+    return over
 
 
 cdef void note_alone(Charger* charger) noexcept nogil:
@@ -97,6 +108,15 @@ cdef bint listens(const World* world, const Charger* charger) noexcept nogil:
     return (obeys(charger) and not charger.unproven) or proving(world, charger)
 
 
+cdef int32_t allowed(const World* world, const Charger* charger) noexcept nogil:
+    """What it may have by us: its target, or what it was told last. Cut off, it draws nothing."""
+    if charger.cut:
+        return 0
+    if listens(world, charger):
+        return charger.target
+    return charger.order if charger.started else charger.failsafe
+
+
 cdef bint lifts(const Charger* charger, int32_t phase) noexcept nogil:
     """Whether it draws on a phase, and not on all three."""
     if charger.alone:
@@ -110,24 +130,21 @@ cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
     """Adds what it may lift, and what it is known to, to every circuit above."""
     cdef int32_t phase, node
     cdef int64_t most, least
-    cdef int64_t ordered[GRID_PHASES]
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
-    cdef bint told = listens(world, charger)
     cdef bint known = charger.fresh and charger.current_known
-    ordered_draw(world, charger, ordered)
+    most = worst_draw(charger, allowed(world, charger))
     ring_span(&charger.ring, world.now - charger.window, lo, hi)
     for phase in range(GRID_PHASES):
         if not lifts(charger, phase):
             continue
-        most = worst_draw(charger, charger.target) if told else ordered[phase]
         least = min(least_draw(charger, lo[phase]), most) if known else 0
         node = charger.circuit
         while node >= 0:
             world.circuits[node].uneven_hi[phase] += most
             world.circuits[node].uneven_lo[phase] += least
             world.circuits[node].uneven_fixed[phase] += (
-                charger.standby if told and charger.alone else most
+                charger.standby if charger.alone else most
             )
             node = world.circuits[node].parent
 
@@ -145,9 +162,11 @@ cdef void follow(Circuit* circuit, int32_t phase) noexcept nogil:
     circuit.level[phase] = max(circuit.level[phase], <int64_t>circuit.imbalance)
 
 
-cdef void lower_targets(World* world) noexcept nogil:
-    """One fair-share run of those that draw on one phase, with their targets as maxima."""
+cdef bint lower_targets(World* world) noexcept nogil:
+    """One fair-share run of those that draw on one phase, with what they may have as maxima; whether
+    it shuts somebody out."""
     cdef int32_t i, phase, count = 0
+    cdef bint shut_out = False
     cdef Charger* charger
     cdef Circuit* circuit
     for i in range(world.circuits_n):
@@ -161,22 +180,25 @@ cdef void lower_targets(World* world) noexcept nogil:
                 )
     for i in range(world.chargers_n):
         charger = &world.chargers[world.turn_order[i]]
-        if not charger.alone or charger.target == 0:
-            continue
-        if listens(world, charger):
-            wish_alone(charger, &world.wishes[count])
+        if charger.alone and allowed(world, charger) > 0:
+            wish_alone(world, charger, &world.wishes[count])
             world.wisher[count] = world.turn_order[i]
             count += 1
     fill(&world.filler, world.wishes, count)
     for i in range(count):
-        lower_target(world, &world.chargers[world.wisher[i]], &world.wishes[i])
+        charger = &world.chargers[world.wisher[i]]
+        if listens(world, charger):
+            lower_target(world, charger, &world.wishes[i])
+            charger.shut_out = charger.target == 0
+            shut_out = shut_out or charger.shut_out
+    return shut_out
 
 
-cdef void wish_alone(const Charger* charger, Wish* wish) noexcept nogil:
+cdef void wish_alone(const World* world, const Charger* charger, Wish* wish) noexcept nogil:
     cdef int32_t row
     wish.circuit = charger.circuit
     wish.weight = charger.pull
-    wish.maximum = worst_draw(charger, charger.target) - charger.standby
+    wish.maximum = worst_draw(charger, allowed(world, charger)) - charger.standby
     wish.minimum = min(worst_draw(charger, charger.minimum) - charger.standby, wish.maximum)
     wish.floor = 0
     wish.stage = charger.class_index

@@ -4,11 +4,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.ring cimport ring_push, ring_span
-from cext.targets cimport set_failsafe
 from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
-
-cdef enum:
-    DISPROOFS = 3  # readings in a row that replace a declared worst case
+from cext.undeclared cimport doubt_proofs, judge_readings, note_undeclared
 
 cdef int64_t MOST = 0x7FFFFFFF
 
@@ -29,17 +26,14 @@ cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexc
     ring_push(&source.ring, at, source.reading)
 
 
-cdef void distrust(World* world, Source* source, bint distrusted) noexcept nogil:
+cdef void distrust(Source* source, bint distrusted) noexcept nogil:
     """Stale at once. Trusted again, it begins anew with its next reading."""
-    cdef Circuit* circuit = &world.circuits[source.circuit]
-    cdef int32_t phase
     if source.distrusted == distrusted:
         return
     source.distrusted = distrusted
     source.known = 0
     source.ring.count = 0
-    for phase in range(GRID_PHASES):  # what it had begun to prove is in doubt with it
-        circuit.disproofs[phase] = 0
+    doubt_proofs(source)
 
 
 cdef void count_readings(World* world) noexcept nogil:
@@ -106,14 +100,11 @@ cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
 cdef void count_base(World* world) noexcept nogil:
     """Both ends of the base load, and the net excess, of every circuit and phase."""
     cdef int32_t i
-    cdef Circuit* circuit
     for i in range(world.circuits_n):
-        circuit = &world.circuits[i]
-        note_draw(circuit, world.now)
-        count_circuit(circuit)
-        if circuit.fresh and not circuit.unsigned and circuit.reading_at != circuit.judged_at:
-            circuit.judged_at = circuit.reading_at
-            judge_worst_case(world, circuit)
+        note_draw(&world.circuits[i], world.now)
+    judge_readings(world)
+    for i in range(world.circuits_n):
+        count_circuit(&world.circuits[i], world.now)
     bound_by_readings(world)
     bound_blind_parents(world)
 
@@ -127,15 +118,17 @@ cdef void note_draw(Circuit* circuit, int64_t now) noexcept nogil:
     ring_push(&circuit.drawn, now, sum_hi)
 
 
-cdef void count_circuit(Circuit* circuit) noexcept nogil:
+cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
     """Lower end and net excess by the reading; without one: nothing known, nothing measured."""
     cdef int32_t phase
     cdef int64_t least
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
+    if circuit.fresh:
+        note_undeclared(circuit, now)
     for phase in range(GRID_PHASES):
-        circuit.base_hi[phase] = circuit.worst[phase]
+        circuit.base_hi[phase] = max(circuit.worst[phase], circuit.undeclared[phase])
         circuit.base_lo[phase] = 0
         circuit.excess[phase] = 0
         if not circuit.fresh:
@@ -150,35 +143,12 @@ cdef void count_circuit(Circuit* circuit) noexcept nogil:
         )
 
 
-cdef void judge_worst_case(World* world, Circuit* circuit) noexcept nogil:
-    """Three readings in a row that prove more base load than declared: the least replaces it."""
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        if circuit.base_lo[phase] <= circuit.worst[phase]:
-            circuit.disproofs[phase] = 0
-            continue
-        if circuit.disproofs[phase] == 0 or circuit.base_lo[phase] < circuit.proved[phase]:
-            circuit.proved[phase] = circuit.base_lo[phase]
-        circuit.disproofs[phase] += 1
-        if circuit.disproofs[phase] >= DISPROOFS:
-            circuit.disproofs[phase] = 0
-            circuit.worst[phase] = <int32_t>min(circuit.proved[phase], MOST)
-            set_failsafe(world)
-
-
-cdef void believe_worst(World* world, Circuit* circuit, const int32_t* worst) noexcept nogil:
-    """What was proved before stands; never less than was declared."""
-    cdef int32_t phase
-    for phase in range(GRID_PHASES):
-        circuit.worst[phase] = max(circuit.worst[phase], worst[phase])
-    set_failsafe(world)
-
-
 cdef void bound_by_readings(World* world) noexcept nogil:
     """Upper end where there is a reading: the largest in the window, less the least draw.
 
-    Never above the declared worst case (or the meter's error, where that is more: less could
-    not be told from an excess), never below 0 unless export is credited.
+    Never above the declared worst case (or the meter's error, where that is more: less could not
+    be told from an excess; or what readings show beyond it), never below 0 unless export is
+    credited.
     """
     cdef int32_t i, phase
     cdef int64_t seen, most
@@ -203,7 +173,7 @@ cdef void bound_by_readings(World* world) noexcept nogil:
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             if circuit.fresh:
-                most = max(circuit.worst[phase], circuit.error)
+                most = max(circuit.worst[phase], max(circuit.error, circuit.undeclared[phase]))
                 circuit.base_hi[phase] = min(circuit.seen[phase], most)
 
 

@@ -7,6 +7,7 @@ so, or where its own reports showed a steady draw drop at the order and still sh
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.frozen cimport tells_draw
 from cext.orders cimport shed_to
 from cext.ring cimport ring_span
 from cext.targets cimport blame
@@ -229,7 +230,7 @@ cdef void note_loss(Charger* charger, const Contactor* contactor) noexcept nogil
     """What stops flowing now, at the most: a reading above goes on showing it for a while."""
     cdef int32_t phase
     charger.parting = contactor.opens
-    charger.parted_known = charger.fresh and charger.current_known
+    charger.parted_known = tells_draw(charger)
     for phase in range(GRID_PHASES):
         charger.parted_ma[phase] = charger.draw_hi[phase]
         if charger.parted_known:

@@ -9,6 +9,7 @@ its setpoint while the voltage is high, and must not be held there for it.
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport more
+from cext.frozen cimport tells_draw
 from cext.types cimport (
     GRID_PHASES,
     NOTHING_MA,
@@ -115,7 +116,7 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     charger.demand = charger.maximum
     if not charger.current_known:
         return
-    if charger.frozen:  # what it shows is no reason to give its share to others
+    if not tells_draw(charger):  # what it shows is no reason to give its share to others
         charger.idle = 0
         return
     most = peak(charger, now)

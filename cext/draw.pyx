@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from cext.demand cimport count_demand, meet_vehicle
-from cext.frozen cimport note_change, watch_frozen
+from cext.frozen cimport note_change, tells_draw, watch_frozen
 from cext.pause cimport least_order
 from cext.phases cimport count_phases, note_phases
 from cext.ring cimport ring_push, ring_reaches, ring_since, ring_span
@@ -33,7 +33,10 @@ cdef void take_report(
     Charger* charger, int64_t at, int32_t in_force, const int32_t* current, int32_t vehicle,
     int64_t written_tick
 ) noexcept nogil:
-    """A charger's report; `in_force` -1 and `current` NULL mean unknown."""
+    """A charger's report; `in_force` -1 and `current` NULL mean unknown.
+
+    It draws nothing on phases that it is not wired to, whatever it says of them.
+    """
     cdef int32_t phase
     cdef int32_t[GRID_PHASES] before = charger.current
     cdef bint known_before = charger.current_known
@@ -52,8 +55,8 @@ cdef void take_report(
     charger.current_known = current != NULL and charger.metered
     if charger.current_known:
         for phase in range(GRID_PHASES):
-            charger.current[phase] = current[phase]
-        ring_push(&charger.ring, at, current)
+            charger.current[phase] = current[phase] if charger.wired[phase] else 0
+        ring_push(&charger.ring, at, charger.current)
     note_change(charger, at, before, known_before)
     note_phases(charger, at, other_state)
     if in_force >= 0:
@@ -285,6 +288,8 @@ cdef void count_draw(World* world) noexcept nogil:
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] = 0
             circuit.draw_hi[phase] = 0
+            circuit.vouched[phase] = 0
+            circuit.vouched_hi[phase] = 0
             circuit.retaken[phase] = 0
             circuit.credit[phase] = 0
             circuit.may_shed[phase] = 0
@@ -301,7 +306,7 @@ cdef void count_draw(World* world) noexcept nogil:
             circuit.draw_hi[phase] += charger.draw_hi[phase]
         if world.paced:
             count_slow(charger, circuit)
-        node = charger.circuit if charger.fresh and charger.current_known else -1
+        node = charger.circuit if tells_draw(charger) else -1
         while node >= 0:
             circuit = &world.circuits[node]
             if circuit.fresh:
@@ -324,10 +329,10 @@ cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:
 
 
 cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
-    """A metered charger's least draw in the circuit's window, its credit, what may be shed.
+    """A metered charger's least and most draw in the circuit's window, its credit, what may be shed.
 
     Nothing is known to be drawn where no report lies inside the window, or none before it: what
-    it drew when the window began is anybody's guess then. Nor by reports that are frozen.
+    it drew when the window began is anybody's guess then.
     """
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
@@ -337,12 +342,11 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         charger, now - charger.write_gap - charger.settle - circuit.credit_ns
     )
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
-    if (
-        not charger.frozen and charger.report_at >= circuit.window_ns
-        and ring_reaches(&charger.ring, circuit.window_ns)
-    ):
+    if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += least_draw(charger, lo[phase])
+            circuit.vouched[phase] += more(hi[phase], charger.error_ppm)
+            circuit.vouched_hi[phase] += charger.draw_hi[phase]
     if not charger.started:
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)

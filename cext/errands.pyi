@@ -48,6 +48,9 @@ class Errands(Agenda):
     ) -> None:
         """The next charger, in the order of the tables; its first poll is at `begin_ns`."""
 
+    def switch(self, kernel: Kernel) -> None:
+        """From now on the drivers speak for this one; its chargers are the same."""
+
     def wake(self, charger: int) -> None:
         """Its order has changed."""
 

@@ -218,6 +218,11 @@ cdef class Errands(Agenda):
         self.drivers[<int32_t>charger].owed = 1
         self.write(charger)
 
+    def switch(self, Kernel kernel not None):
+        if kernel.world.chargers_n < self.drivers_n:
+            raise ValueError("another kernel has fewer chargers than there are drivers")
+        self.kernel = kernel
+
     cdef int go_to(self, int64_t now) except -1:
         self.plant.go_to(now)
         self.now = now

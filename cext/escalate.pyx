@@ -120,9 +120,13 @@ cdef void proceed(World* world, int32_t top, Case* case) noexcept nogil:
         circuit.beyond_control = 1
 
 
-cdef bint urgent(const World* world, const Case* case, int64_t lead) noexcept nogil:
+cdef bint is_due(const World* world, int64_t clear_by, int64_t lead) noexcept nogil:
     """Whether a step that takes so long is to be taken now, whatever else it might wait for."""
-    return case.clear_by != NEVER and world.now >= case.clear_by - lead
+    return clear_by != NEVER and world.now >= clear_by - lead
+
+
+cdef bint urgent(const World* world, const Case* case, int64_t lead) noexcept nogil:
+    return is_due(world, case.clear_by, lead)
 
 
 cdef int64_t group_lead(const Charger* charger, const Case* case) noexcept nogil:
@@ -141,6 +145,7 @@ cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
     """Orders 0 A from every culprit, from one that is never paused its minimum; True when that was
     news for one."""
     cdef int32_t i
+    cdef int64_t lead
     cdef bint done = False
     cdef Charger* charger
     for i in range(world.chargers_n):
@@ -149,7 +154,10 @@ cdef bint pause(World* world, int32_t top, Case* case) noexcept nogil:
             continue
         if not is_culprit(world, charger, top, case.over):
             continue
-        if case.patient or urgent(world, case, PAUSED + own_lead(world, charger, case)):
+        lead = PAUSED + own_lead(world, charger, case)
+        # an economic limit has no step after this one
+        if (case.patient or urgent(world, case, lead)
+                or is_due(world, case.pause_by, case.shows)):
             shed_to(world, charger, 0, RULE_PAUSED, top, case.soft)
             done = True
         case.pending = True

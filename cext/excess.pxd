@@ -8,6 +8,7 @@ cdef struct Case:
     int64_t need[BOUNDS]  # of that, what contactors have to take: over the hard cap
     int64_t worst  # of `over`
     int64_t clear_by  # when the excess has to be gone; NEVER: nobody says
+    int64_t pause_by  # the same with economic limits, which go no further than the pause
     int64_t shows  # from an opening until the reading above must show it
     bint patient  # nothing has improved for as long as a step takes to show
     bint pending  # something is under way, or may be done soon

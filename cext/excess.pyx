@@ -10,6 +10,7 @@ An excess that comes and goes is one: within the margin its clocks run back, fou
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.types cimport (
     AT_BUSBAR,
     BOUNDS,
@@ -23,9 +24,6 @@ from cext.types cimport (
     Slot,
     Why,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 cdef enum:
@@ -53,34 +51,54 @@ cdef void leave_out_reserved(World* world) noexcept nogil:
 
 
 cdef void harden(World* world) noexcept nogil:
-    """Caps without the economic ones: the rating and what network operators ask for."""
+    """Caps without the economic ones: the rating and what network operators ask for. And until
+    when what is exceeded has to be clear again: each by its own clock."""
     cdef int32_t i, phase, row
+    cdef bint over
     cdef Circuit* circuit
     cdef Slot* slot
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
-        circuit.hurry = NEVER
+        over = False
         for row in range(rows_of(circuit)):
             circuit.hard_cap[row] = circuit.rating[row]
             circuit.hard_slot[row] = -1
-            if load(circuit, row) > circuit.rating[row]:
-                hurry(circuit, circuit.clear_within)
+            over = over or exceeds(circuit, row, circuit.rating[row])
+        circuit.over_since = counted(world, circuit, circuit.over_since, over)
+        circuit.clear_by = circuit.pause_by = due(circuit.over_since, circuit.clear_within)
     for i in range(world.slots_n):
         slot = &world.slots[i]
+        circuit = &world.circuits[slot.circuit]
+        over = False
+        for phase in range(GRID_PHASES):
+            over = over or (slot.asks and exceeds(circuit, phase, slot.cap[phase]))
+        slot.over_since = counted(world, circuit, slot.over_since, over)
+        circuit.pause_by = min(circuit.pause_by, due(slot.over_since, slot.clear_within))
         if not slot.asks or slot.kind != KIND_GRID:
             continue
-        circuit = &world.circuits[slot.circuit]
+        circuit.clear_by = min(circuit.clear_by, due(slot.over_since, slot.clear_within))
         for phase in range(GRID_PHASES):
-            if load(circuit, phase) > slot.cap[phase]:
-                hurry(circuit, slot.clear_within)
             if slot.cap[phase] < circuit.hard_cap[phase]:
                 circuit.hard_cap[phase] = slot.cap[phase]
                 circuit.hard_slot[phase] = i
 
 
-cdef void hurry(Circuit* circuit, int64_t within) noexcept nogil:
-    if within >= 0:
-        circuit.hurry = min(circuit.hurry, within)
+cdef bint exceeds(const Circuit* circuit, int32_t row, int64_t cap) noexcept nogil:
+    """By more than the margin."""
+    return load(circuit, row) - cap > margin(cap)
+
+
+cdef int64_t counted(
+    const World* world, const Circuit* circuit, int64_t since, bint over
+) noexcept nogil:
+    """When the clock of one bound began; 0: it does not run."""
+    if over:
+        return since or world.now
+    return forgiven(circuit, since, world.now)
+
+
+cdef int64_t due(int64_t since, int64_t within) noexcept nogil:
+    return since + within if since and within >= 0 else NEVER
 
 
 cdef int64_t load(const Circuit* circuit, int32_t row) noexcept nogil:
@@ -110,7 +128,6 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
     cdef Circuit* circuit = &world.circuits[i]
     cdef int32_t row
     cdef int64_t net, gross, hard, soft, worst_need = 0
-    cdef bint over = False
     case.worst = 0
     case.pending = False
     for row in range(BOUNDS):
@@ -123,7 +140,6 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
         net = gross - soft
         if circuit.fresh and row < AT_BUSBAR:
             net -= circuit.credit[row]
-        over = over or gross - hard > margin(hard)
         if net <= 0 or (net <= margin(soft) and not circuit.beyond_control):
             continue
         case.over[row] = net
@@ -137,10 +153,6 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
                 worst_need = net
                 point(&case.hard, i, row, circuit)
                 case.hard_row = row
-    if over:
-        circuit.over_since = circuit.over_since or world.now
-    else:
-        circuit.over_since = forgiven(circuit, circuit.over_since, world.now)
     if case.worst == 0:
         circuit.beyond_control = 0
         circuit.stood_at = forgiven(circuit, circuit.stood_at, world.now)
@@ -150,11 +162,10 @@ cdef bint examine(World* world, int32_t i, Case* case) noexcept nogil:
     if circuit.stood_at == 0 or case.worst < circuit.least_over - WORTH_MA:
         circuit.stood_at = world.now
         circuit.least_over = case.worst
-    case.clear_by = NEVER
-    if circuit.over_since and circuit.hurry < NEVER - circuit.over_since:
-        case.clear_by = circuit.over_since + circuit.hurry
+    case.clear_by, case.pause_by = circuit.clear_by, circuit.pause_by
     if world.breakers[i].trips < NEVER - world.now:
         case.clear_by = min(case.clear_by, world.now + world.breakers[i].trips)
+        case.pause_by = min(case.pause_by, case.clear_by)
     case.shows = OUR_OWN + (circuit.credit_ns if circuit.fresh else 0)
     return True
 

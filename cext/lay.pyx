@@ -288,7 +288,8 @@ cdef void lay_windows(World* world) noexcept nogil:
     for i in range(world.sources_n):
         lay_source_window(world, &world.sources[i])
     for i in range(world.circuits_n):
-        world.circuits[i].drawn.span_ns = RING_SPAN_LEAST
+        world.circuits[i].drawn.span_ns = world.circuits[i].unvouched.span_ns = RING_SPAN_LEAST
+        world.circuits[i].shown.span_ns = RING_SPAN_LEAST
     for i in range(world.sources_n):
         lay_drawn_window(&world.circuits[world.sources[i].circuit], &world.sources[i])
     for k in range(world.chargers_n):
@@ -335,4 +336,8 @@ cdef void lay_source_window(World* world, Source* source) noexcept nogil:
 cdef void lay_drawn_window(Circuit* circuit, const Source* source) noexcept nogil:
     circuit.drawn.span_ns = max(
         circuit.drawn.span_ns, span_of(source.max_age + source.lag)
+    )
+    circuit.unvouched.span_ns = circuit.drawn.span_ns
+    circuit.shown.span_ns = max(
+        circuit.shown.span_ns, span_of(2 * (source.max_age + source.lag + source.charger_lag))
     )

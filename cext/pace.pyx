@@ -10,14 +10,14 @@ from libc.stdint cimport int32_t, int64_t
 from cext.contactors cimport give_up_closing, lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
-from cext.latch cimport hold_latched, name_latched
-from cext.orders cimport order
+from cext.latch cimport hold_latched, name_latched, stays_down
+from cext.orders cimport order, worth_a_write
 from cext.probe cimport probe
 from cext.reclose cimport reclose
-from cext.rise cimport rise, worth_a_write
+from cext.rise cimport rise
 from cext.shed cimport fall_back, fall_to_targets, lower_silent, shed_excess
 from cext.targets cimport to_step
-from cext.types cimport RULE_CALM, RULE_IDLE, RULE_NO_VEHICLE, Charger, World, stays_down
+from cext.types cimport RULE_CALM, RULE_IDLE, RULE_NO_VEHICLE, Charger, World
 
 
 cdef void decide(World* world) noexcept nogil:

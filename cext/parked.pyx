@@ -8,7 +8,7 @@ a few times (cext.demand), and later once an hour: offered its minimum for two m
 can use as soon as it draws. It is asked at once when its vehicle does something.
 
 Who may not be paused, or only until he is plugged in anew, keeps his minimum, and so does everybody
-within his minimum time on.
+within his minimum time on; not who is only asked again, and still draws nothing.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -62,7 +62,9 @@ cdef void park_idle(World* world) noexcept nogil:
 cdef bint may_be_parked(const World* world, const Charger* charger) noexcept nogil:
     if not charger.idle or charger.may_pause != PAUSE_YES or charger.demand == 0:
         return False
-    return not charger.on_since or world.now - charger.on_since >= charger.min_on
+    if charger.offers or not charger.on_since:  # what it is asked again with wears nothing out
+        return True
+    return world.now - charger.on_since >= charger.min_on
 
 
 cdef bint stands_in_the_way(const World* world, const Charger* charger) noexcept nogil:

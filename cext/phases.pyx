@@ -3,12 +3,13 @@
 
 A phase is freed after 30 s in which it showed nothing while another one carried a charge. It is
 taken back at once by whatever says that this may be over: another state of the vehicle, current
-there, no charge anywhere, no report to go by or one that stands still (cext.frozen). What was freed may have been given to others, so
-taking it back is a reason to reduce them at once (cext.shed).
+there, no charge anywhere, no report to go by or one that stands still (cext.frozen). What was freed
+may have been given to others, so taking it back is a reason to reduce them at once (cext.shed).
 """
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.frozen cimport tells_draw
 from cext.types cimport GRID_PHASES, NOTHING_MA, VEHICLE_UNKNOWN, Charger, World
 
 cdef enum:
@@ -46,7 +47,7 @@ cdef void count_phases(World* world, Charger* charger) noexcept nogil:
     """Which phases it uses in this tick; tells the circuits above what was taken back."""
     cdef int32_t phase, node, uses
     cdef int64_t since
-    if not charger.fresh or not charger.current_known or charger.parted or charger.frozen:
+    if not tells_draw(charger) or charger.stood or charger.parted:
         forget_phases(charger)
     for phase in range(GRID_PHASES):
         since = charger.empty_at[phase]

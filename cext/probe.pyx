@@ -8,13 +8,10 @@ not moving that it is frozen (cext.frozen). Never below its minimum: nobody is p
 from libc.stdint cimport int32_t, int64_t
 
 from cext.draw cimport obeys, setpoint_for, shows_within
-from cext.orders cimport order
-from cext.rise cimport worth_a_write
+from cext.frozen cimport must_fall_to, stands_still
+from cext.orders cimport order, worth_a_write
 from cext.targets cimport blame, to_step
-from cext.types cimport GRID_PHASES, RULE_PROBE, Charger, World
-
-cdef int64_t SECOND = 1_000_000_000
-cdef int64_t STANDS_STILL = 300 * SECOND
+from cext.types cimport RULE_PROBE, Charger, World
 
 
 cdef void probe(World* world) noexcept nogil:
@@ -23,12 +20,10 @@ cdef void probe(World* world) noexcept nogil:
     cdef Charger* charger
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
-        if charger.same_since == 0 or world.now - charger.same_since < STANDS_STILL:
-            continue
-        if not is_due(charger, world.now):
+        if not stands_still(charger, world.now) or not is_due(charger, world.now):
             continue
         setpoint = probed(charger)
-        if setpoint >= charger.minimum:
+        if charger.minimum <= setpoint < charger.order:
             charger.probing = 1
             blame(world, &charger.why, RULE_PROBE, -1, -1)
             order(world, charger, setpoint)
@@ -44,10 +39,7 @@ cdef bint is_due(const Charger* charger, int64_t now) noexcept nogil:
 
 
 cdef int32_t probed(const Charger* charger) noexcept nogil:
-    """The highest setpoint that must change what it shows, and is worth the write back."""
-    cdef int32_t phase, most = 0
-    cdef int64_t setpoint
-    for phase in range(GRID_PHASES):
-        most = max(most, charger.current[phase])
-    setpoint = setpoint_for(charger, most - 3 * charger.resolution - 1)
-    return to_step(charger, min(setpoint, <int64_t>charger.order - worth_a_write(charger)))
+    """The highest setpoint that must change what it shows, and is worth the write back if there is
+    room for that above its minimum."""
+    cdef int64_t worth = max(charger.minimum, charger.order - worth_a_write(charger))
+    return to_step(charger, min(<int64_t>setpoint_for(charger, must_fall_to(charger)), worth))

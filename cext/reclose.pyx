@@ -9,6 +9,7 @@ the chargers report.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.contactors cimport (
     change,
     count_verified,
@@ -33,9 +34,6 @@ from cext.types cimport (
     Contactor,
     Why,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 cdef int64_t SECOND = 1_000_000_000

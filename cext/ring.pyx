@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport GRID_PHASES, RING, Bucket, Ring
+from cext.filling cimport GRID_PHASES
 
 
 cdef void ring_push(Ring* ring, int64_t at, const int32_t* value) noexcept nogil:

@@ -5,4 +5,3 @@ from cext.types cimport Charger, Circuit, World
 
 cdef bint closed_to_rises(const Circuit* circuit, int32_t phase) noexcept nogil
 cdef void rise(World* world) noexcept nogil
-cdef int32_t worth_a_write(const Charger* charger) noexcept nogil

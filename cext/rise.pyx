@@ -3,8 +3,9 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar
 from cext.draw cimport setpoint_for, told_since_power, worst_draw
-from cext.orders cimport order
+from cext.orders cimport order, worth_a_write
 from cext.spare cimport spared
 from cext.sums cimport bears, room_with, worst_of
 from cext.swing cimport arrives
@@ -25,18 +26,14 @@ from cext.types cimport (
     RULE_SUSPECT,
     RULE_UNPROVEN,
     SUM,
-    WORTH_MA,
     Charger,
     Circuit,
     Why,
     World,
-    bounds_of,
-    on_bar,
 )
 
 cdef enum:
     ROUNDED_MA = 1000  # by less than this a device may have less in force than it was told
-    PACED_WORTH_MA = 2000  # of a change that forfeits the next one for a whole gap
 
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t RAISE_GAP = SECOND  # between two rises of one charger
@@ -125,11 +122,6 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
-
-
-cdef int32_t worth_a_write(const Charger* charger) noexcept nogil:
-    """A smaller change waits for more, unless a cap asks for it."""
-    return PACED_WORTH_MA if charger.write_gap else WORTH_MA
 
 
 cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:

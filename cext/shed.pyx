@@ -9,7 +9,9 @@ fit, asks all below it to go to their targets.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar, rows_of
 from cext.draw cimport obeys, ordered_draw
+from cext.frozen cimport tells_draw
 from cext.orders cimport shed_to
 from cext.pause cimport least_order
 from cext.shares cimport fill
@@ -32,9 +34,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    bounds_of,
-    on_bar,
-    rows_of,
 )
 
 # In this order a net excess is asked for.
@@ -115,9 +114,9 @@ cdef int64_t keeps(const Charger* charger) noexcept nogil:
     """
     cdef int32_t phase
     cdef int64_t drawn = 0
-    if not charger.fresh or (charger.suspect and not charger.current_known):
+    if not charger.fresh or (charger.suspect and not tells_draw(charger)):
         return 0
-    if charger.current_known:
+    if tells_draw(charger):
         for phase in range(GRID_PHASES):
             drawn = max(drawn, charger.may_shed[phase])
         drawn += WORTH_MA + least_order(charger)
@@ -189,7 +188,7 @@ cdef bint wish_to_keep(const Charger* charger, Wish* wish) noexcept nogil:
     """A metered charger's wish to keep what it draws; False when there is nothing to shed."""
     cdef int32_t phase
     cdef int64_t most = 0
-    if not charger.started or not charger.fresh or not charger.current_known:
+    if not charger.started or not tells_draw(charger):
         return False
     wish.wired[SUM] = 0
     for phase in range(GRID_PHASES):

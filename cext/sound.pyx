@@ -216,6 +216,8 @@ cdef bint whole_circuit(const World* world, int32_t i, const char* laid) noexcep
         and circuit.barred == own.barred
         and circuit.imbalance == own.imbalance
         and whole_ring(&circuit.drawn, &own.drawn)
+        and whole_ring(&circuit.unvouched, &own.unvouched)
+        and whole_ring(&circuit.shown, &own.shown)
     )
 
 

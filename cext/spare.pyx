@@ -3,19 +3,10 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport bounds_of, on_bar
 from cext.draw cimport setpoint_for
 from cext.sums cimport bears, room_with, stepped
-from cext.types cimport (
-    AT_BUSBAR,
-    BY_BUSBAR,
-    RULE_PACED,
-    Charger,
-    Circuit,
-    Why,
-    World,
-    bounds_of,
-    on_bar,
-)
+from cext.types cimport AT_BUSBAR, BY_BUSBAR, RULE_PACED, Charger, Circuit, Why, World
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
 

@@ -11,7 +11,8 @@ much export is credited to the cap.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.types cimport AT_BUSBAR, GRID_PHASES, SUM, Charger, Circuit, World, on_bar
+from cext.bounds cimport on_bar
+from cext.types cimport AT_BUSBAR, GRID_PHASES, SUM, Charger, Circuit, World
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
 

@@ -8,4 +8,5 @@ cdef bint at_table(const World* world, const Charger* charger) noexcept nogil
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil
 cdef void line_up_wish(const Charger* charger, Wish* wish) noexcept nogil
 cdef void set_targets(World* world) noexcept nogil
+cdef void share_out(World* world) noexcept nogil
 cdef void set_failsafe(World* world) noexcept nogil

@@ -8,7 +8,10 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 from libc.stdint cimport int32_t, int64_t
 
 from cext.advice cimport count_advice
+from cext.bounds cimport on_bar
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
+from cext.latch cimport stays_down
+from cext.orders cimport worth_a_write
 from cext.pause cimport ALWAYS, pause_rank
 from cext.shares cimport fill
 from cext.spare cimport spared
@@ -39,8 +42,6 @@ from cext.types cimport (
     Why,
     Wish,
     World,
-    on_bar,
-    stays_down,
 )
 
 cdef int64_t NO_SUM = 1 << 40  # no sum of currents is as high
@@ -179,19 +180,30 @@ cdef void bound_demand(World* world, Charger* charger) noexcept nogil:
 
 
 cdef void set_targets(World* world) noexcept nogil:
-    """One fair-share run under every cap; each charger's target and what bounds it."""
-    cdef int32_t i, demand, count = 0
+    """Each charger's target, and what bounds it."""
+    cdef int32_t i
     cdef Charger* charger
     count_advice(world)
     queue_up(world)
     for i in range(world.chargers_n):
-        charger = &world.chargers[world.turn_order[i]]
+        charger = &world.chargers[i]
+        charger.shut_out = 0
         charger.served = at_table(world, charger)
+        if charger.served:
+            bound_demand(world, charger)
+    share_out(world)
+
+
+cdef void share_out(World* world) noexcept nogil:
+    """One fair-share run under every cap, of all that take part; demands stand."""
+    cdef int32_t i, demand, count = 0
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[world.turn_order[i]]
         charger.next_step = 0
-        if not charger.served:
+        if not charger.served or charger.shut_out:
             charger.has_step = 0
             continue
-        bound_demand(world, charger)
         world.wisher[count] = world.turn_order[i]
         demand = charger.demand if charger.started else charger.failsafe
         if pause_rank(charger) == ALWAYS:
@@ -215,6 +227,14 @@ cdef void line_up_wish(const Charger* charger, Wish* wish) noexcept nogil:
         wish.floor = worst_draw(charger, charger.advised_floor) - charger.standby
 
 
+cdef bint would_step(const Charger* charger) noexcept nogil:
+    """Whether a left-over step is of use to it: it has it already, or would write for it."""
+    cdef int32_t more = charger.target + charger.step
+    if charger.target < charger.minimum or more > charger.demand:
+        return False
+    return more <= charger.order or more - charger.order >= worth_a_write(charger)
+
+
 cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept nogil:
     cdef int32_t rule = RULE_MAXIMUM, row = wish.bound_phase
     cdef bint held = charger.started and charger.held.rule >= 0
@@ -228,9 +248,7 @@ cdef void take_target(World* world, Charger* charger, const Wish* wish) noexcept
         rule = RULE_CAP
         if not world.circuits[wish.bound_circuit].fresh and row < AT_BUSBAR:
             rule = RULE_BLIND
-        if charger.started and (
-            charger.minimum <= charger.target <= charger.demand - charger.step
-        ):
+        if charger.started and would_step(charger):
             charger.next_step = (
                 worst_draw(charger, charger.target + charger.step)
                 - worst_draw(charger, charger.target)

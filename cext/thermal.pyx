@@ -62,7 +62,7 @@ cdef void take_heat(Breaker* breaker, const Breaker* was) noexcept nogil:
     cdef int32_t phase
     breaker.at = was.at
     for phase in range(GRID_PHASES):
-        breaker.image[phase] = was.image[phase]
+        breaker.image[phase] = min(was.image[phase], FULL)
         breaker.worn[phase] = was.worn[phase]
         breaker.before[phase] = was.before[phase]
 
@@ -114,19 +114,19 @@ cdef int32_t blind(const Circuit* circuit, int32_t phase) noexcept nogil:
 cdef void step(World* world, const Circuit* circuit, Breaker* breaker) noexcept nogil:
     """Since the last step what flowed then flowed on, or what flows now did already.
 
-    Where nothing was decided for longer than orders live, nobody knows what flowed: then the
-    worst that can counts, too.
+    Where nothing was decided for longer than orders live, by this process or since the one before,
+    nobody knows what flowed: then the worst that can counts, too. Of an instant that is yet to come
+    nobody knows anything.
     """
     cdef int32_t phase
-    cdef int64_t dt = world.now - breaker.at if breaker.at >= 0 else 0
+    cdef int64_t dt = since(breaker, world.now)
     cdef int64_t current, goal, trips
     cdef int64_t hot = share_heated(breaker, dt)
     cdef int64_t cool = share_cooled(breaker, dt)
-    breaker.at = world.now
     breaker.trips = NO_TRIP
     for phase in range(GRID_PHASES):
         current = max(breaker.before[phase], breaker.current[phase])
-        if world.lapsed:
+        if dt >= world.pace.dead_man:
             current = max(
                 current,
                 min(<int64_t>circuit.worst[phase] + circuit.draw_hi[phase], MOST_MA),
@@ -146,6 +146,16 @@ cdef void step(World* world, const Circuit* circuit, Breaker* breaker) noexcept 
             if circuit.fresh:
                 trips = max(0, trips - circuit.credit_ns)
             breaker.trips = min(breaker.trips, trips)
+
+
+cdef int64_t since(Breaker* breaker, int64_t now) noexcept nogil:
+    """How long ago the last step was, which is now."""
+    cdef int64_t dt = now - breaker.at if breaker.at >= 0 else 0
+    breaker.at = now
+    if dt < 0:
+        fill_up(breaker)
+        return 0
+    return dt
 
 
 cdef int64_t trips_after(const Breaker* breaker, int32_t phase) noexcept nogil:
@@ -197,7 +207,9 @@ cdef int64_t share_cooled(const Breaker* breaker, int64_t dt) noexcept nogil:
 
 
 cdef int64_t heated(int64_t image, int64_t goal, int64_t share) noexcept nogil:
-    return min(goal, image + (((goal - image + 4095) >> 12) * share >> 18) + 1)
+    """No warmer than 1: whatever it was believed to carry, it has not tripped."""
+    goal = min(goal, image + (((goal - image + 4095) >> 12) * share >> 18) + 1)
+    return max(image, min(goal, FULL))
 
 
 cdef int64_t cooled(int64_t image, int64_t goal, int64_t share) noexcept nogil:

@@ -12,7 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cext.adopt cimport refit, take_over
 from cext.advice cimport take_advice
-from cext.base cimport believe_worst, count_base, count_readings, distrust, take_reading
+from cext.base cimport count_base, count_readings, distrust, take_reading
 from cext.breaker cimport Breaker
 from cext.contactors cimport count_contactors, take_contact
 from cext.draw cimport count_draw, take_report
@@ -49,6 +49,7 @@ from cext.swing cimport share_out
 from cext.targets cimport set_failsafe
 from cext.thermal cimport count_heat, take_heat
 from cext.turns cimport pass_turn
+from cext.undeclared cimport believe_worst
 from cext.types cimport (
     LATCH_CLOSING,
     LATCH_OPEN,
@@ -158,7 +159,7 @@ cdef class Kernel:
         pthread_mutex_lock(&self.lock)
         if self.world.sources[i].distrusted != doubted:
             note_pair(&self.world, KIND_DISTRUST, i, doubted)
-        distrust(&self.world, &self.world.sources[i], doubted)
+        distrust(&self.world.sources[i], doubted)
         pthread_mutex_unlock(&self.lock)
         self.wake()
 

@@ -21,6 +21,7 @@ Silence changes no place. All of this says who is *asked* first: no cap counts f
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.latch cimport stays_down
 from cext.pause cimport OTHERS, pause_rank
 from cext.sort cimport sort_events
 from cext.types cimport (
@@ -35,7 +36,6 @@ from cext.types cimport (
     Charger,
     Event,
     World,
-    stays_down,
 )
 
 

@@ -5,10 +5,10 @@ from libc.stdint cimport int32_t, int64_t
 from cext.breaker cimport Breaker
 from cext.filling cimport GRID_PHASES, ROWS, SUM, Event, Filler, Sharer, Vessel, Wish
 from cext.memory cimport Memory
+from cext.ring cimport RING, Bucket, Ring
 from cext.rules cimport *  # they are asked for here
 
 cdef enum:
-    RING = 24  # buckets a ring keeps
     AT_BUSBAR = 4  # where all bounds are looked at: from here on the bus bar of each phase
     BOUNDS = 7
     NOTHING_MA = 500  # a phase that carries less draws nothing
@@ -46,18 +46,6 @@ cdef enum:
     VEHICLE_E = 5
     VEHICLE_F = 6
 
-# Each bucket gathers what arrived within `Ring.span_ns`: least and most per phase.
-cdef struct Bucket:
-    int64_t first_ns
-    int64_t last_ns
-    int32_t lo[GRID_PHASES]
-    int32_t hi[GRID_PHASES]
-
-cdef struct Ring:
-    Bucket bucket[RING]
-    int64_t span_ns
-    int32_t newest
-    int32_t count
 
 # What bounds where no limit slot does, in `Why.slot` and `Circuit.cap_slot`.
 cdef enum:
@@ -104,11 +92,13 @@ cdef struct Circuit:
     int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
     int64_t base_hi[ROWS]
     int64_t base_lo[GRID_PHASES]
-    int64_t judged_at  # the last reading held against the declared worst case
-    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
-    int64_t proved[GRID_PHASES]  # the least that they proved
     int64_t seen[ROWS]  # largest reading in the window less the least draw
     int64_t below_lo[GRID_PHASES]  # sum of the children's base_lo
+    int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
+    int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
+    Ring unvouched  # upper ends of late of the others
+    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
+    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
@@ -120,8 +110,9 @@ cdef struct Circuit:
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
     int32_t hard_slot[ROWS]
-    int64_t hurry  # of this tick: the least time to clear of what is exceeded
-    int64_t over_since  # without pause above a hard cap and its margin; 0: it is not
+    int64_t over_since  # without pause above its rating and the margin; 0: it is not
+    int64_t clear_by  # of this tick: when what is exceeded has to be gone, hard caps alone
+    int64_t pause_by  # of this tick: the same with economic limits
     int64_t stood_at  # since then the excess has not become clearly less; 0: none
     int64_t least_over  # what it was then
     int64_t looked_at  # when that was last looked at
@@ -153,6 +144,9 @@ cdef struct Source:
     int64_t at
     int32_t known
     int32_t reading[GRID_PHASES]
+    int64_t judged_at  # the last reading held against the declared worst case
+    int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
+    int64_t proved[GRID_PHASES]  # the least that they proved
     Ring ring
 
 cdef struct Charger:
@@ -238,6 +232,7 @@ cdef struct Charger:
     int64_t same_since  # its reports show the same to the last digit; 0: nothing was shown yet
     int32_t frozen  # though it was told to draw less
     int32_t probing  # it is told a little less, to see whether its reports move
+    int32_t stood  # STOOD_…: they have for too long, and nothing it may be told would move them
     # phases
     int64_t empty_at[GRID_PHASES]  # since then it shows nothing there beside a charge; 0: no
     int32_t uses[GRID_PHASES]  # as of the last tick: wired, and not empty for long
@@ -293,6 +288,7 @@ cdef struct Charger:
     int32_t row  # of the queue
     int32_t early  # its minimum goes before every class
     int32_t served  # a fair-share run had a wish of it
+    int32_t shut_out  # an imbalance limit leaves it nothing: its place is the others'
     int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
@@ -312,6 +308,7 @@ cdef struct Slot:
     int32_t limit[GRID_PHASES]
     int64_t limit_until
     int64_t alive_until
+    int64_t over_since  # its circuit is above its cap and the margin without pause; 0: it is not
     # of this tick
     int32_t state
     int32_t asks  # it asks for a cap now
@@ -418,27 +415,6 @@ cdef struct World:
 cdef inline bint in_date(int64_t at, int64_t max_age, int64_t now) noexcept nogil:
     """Whether a time stamp is recent; one more than a second ahead is not believed."""
     return now - at <= max_age and at - now <= 1_000_000_000
-
-
-cdef inline bint stays_down(const World* world) noexcept nogil:
-    """Whether nothing rises and no contactor closes: latched, or left to itself."""
-    return world.latched != LATCH_OPEN or world.leaving
-
-
-cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
-    """How many rows a circuit bounds: its phases, and perhaps their sum."""
-    return ROWS if circuit.summed else GRID_PHASES
-
-
-cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
-    """How many bounds to look at; those that it does not have are among them."""
-    return BOUNDS if circuit.summed or circuit.barred else GRID_PHASES
-
-
-cdef inline int64_t on_bar(const Circuit* circuit, int32_t phase) noexcept nogil:
-    """What a bus bar leaves to the chargers below. Behind what is fed in nobody sees the base load
-    on it, so that counts at its worst."""
-    return max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase])
 
 
 cdef inline int64_t stubborn_after() noexcept nogil:

@@ -80,6 +80,15 @@ class House(Protocol):
     def late_s(self) -> float:
         """How old the last decision is."""
 
+    def disputed(self) -> bool:
+        """Whether the guard disputes what is decided now."""
+
+    def closings(self) -> int:
+        """How often the depot latched, or would have if it had been open."""
+
+    def latch_id(self) -> str | None:
+        """Of the latch that is closed."""
+
     def reset_latch(self, by: str) -> None:
         """As somebody on site would."""
 
@@ -134,6 +143,7 @@ class Configuration:
         self._newest: str | RefusedDocumentError | None = None
         self._arrived = asyncio.Event()
         self._confirmed: int | None = None  # the revision on trial that the broker has heard of
+        self._closings = 0  # before the trial
         self._said: Reported | None = None
 
     # The link's side.
@@ -193,6 +203,7 @@ class Configuration:
             base, profiles = await asyncio.to_thread(self._base), self._ground.profiles
             candidate = await asyncio.to_thread(judge, message, sha256, base, profiles)
             here = [*self._house.cannot(candidate.site), *self._ground.lacking(candidate.site)]
+            here += self._other_latch(candidate)
             if here:
                 raise RefusedDocumentError("document", here, candidate.revision, sha256)
         except RefusedDocumentError as refused:
@@ -224,6 +235,7 @@ class Configuration:
             self._tell(_verdict(candidate, "rejected", "storage", str(error)))
             return
         self._confirmed = None
+        self._closings = self._house.closings()
         try:
             remarks = await self._house.switch(candidate.site)
         except NotBuiltError as error:
@@ -247,17 +259,35 @@ class Configuration:
                 step, why = "storage", str(error)
         if step is None:
             log.info("document in force", revision=candidate.revision)
-            if candidate.resets_latch:
-                self._house.reset_latch(
-                    f"the installer's signature on revision {candidate.revision}"
-                )
-            self._tell(testing.model_copy(update={"state": "active"}))
+            if candidate.resets_latch is not None:
+                remarks += self._reset(candidate)
+            update = {"state": "active", "remarks": tuple(remarks)}
+            self._tell(testing.model_copy(update=update))
             return
         await self._house.switch(before)
         log.error("document rolled back", revision=candidate.revision, step=step, why=why)
         failed = _verdict(candidate, "rolled_back", step, why)
         self._revisions.roll_back(failed)
         self._tell(failed)
+
+    def _reset(self, candidate: Candidate) -> list[str]:
+        """Ends the latch that was meant, and no later one; why not, if not."""
+        latch_id = self._house.latch_id()
+        if latch_id == candidate.resets_latch and self._house.closings() == self._closings:
+            by = f"the installer's signature on revision {candidate.revision}"
+            self._house.reset_latch(by)
+            return []
+        why = f"the latch {candidate.resets_latch} was not reset: "
+        why += "nothing is latched any more" if latch_id is None else "the depot latched once more"
+        log.warning("latch not reset", why=why)
+        return [why]
+
+    def _other_latch(self, candidate: Candidate) -> list[Problem]:
+        latch_id = self._house.latch_id()
+        if candidate.resets_latch in (None, latch_id):
+            return []
+        now = "nothing is latched" if latch_id is None else f"the one that is closed is {latch_id}"
+        return [Problem("document.reset", f"{candidate.resets_latch}: {now}")]
 
     async def _watch(
         self, candidate: Candidate, before: Site, online: frozenset[str]
@@ -284,6 +314,10 @@ class Configuration:
             return f"{', '.join(silent[:8])} did not answer again"
         if self._house.late_s() > candidate.site.control.dead_man_ns / NS_PER_S:
             return "nothing was decided any more"
+        if self._house.closings() != self._closings:
+            return "the guard disputed so much that the depot latched, or would have"
+        if self._house.disputed():
+            return "the guard disputes what is decided"
         if self._confirmed != candidate.revision or not self._house.linked():
             return "the broker did not confirm a report: the link was not back"
         return None

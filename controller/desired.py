@@ -52,9 +52,10 @@ class Parts(Entry):
     installation: dict[str, Any] | None = Field(
         default=None, description="A whole site document: docs/site.schema.json."
     )
-    reset: Literal["latch"] | None = Field(
+    reset: Annotated[StrictStr, Field(min_length=1, max_length=64)] | None = Field(
         default=None,
-        description="Ends the latch when this document becomes active. Only with a signature.",
+        description="The id of the latch that ends when this document becomes active, as `status` "
+        "shows it. Only with a signature.",
     )
 
 
@@ -91,7 +92,7 @@ class Candidate:
     operation: Mapping[str, Any]
     installation: Mapping[str, Any] | None  # None: the present one
     site: Site
-    resets_latch: bool = False
+    resets_latch: str | None = None  # of that id
 
 
 class RefusedDocumentError(Exception):
@@ -170,8 +171,7 @@ def judge(message: Message, sha256: str, base: Base, profiles: Profiles) -> Cand
     proof = prove(site)
     if not proof.passed and site.mode != "observe":
         raise refuse("proof", list(_failures(proof)))
-    resets = parts.reset is not None
-    return Candidate(message.revision, sha256, parts.operation, installation, site, resets)
+    return Candidate(message.revision, sha256, parts.operation, installation, site, parts.reset)
 
 
 def _revision(message: Message, base: Base) -> list[Problem]:

@@ -19,7 +19,8 @@ class Hull(NamedTuple):
     hi: Phases
 
     def width_ma(self) -> int:
-        return max(hi - lo for lo, hi in zip(self.lo, self.hi, strict=True))
+        lo, hi = self.lo, self.hi
+        return max(hi[0] - lo[0], hi[1] - lo[1], hi[2] - lo[2])
 
 
 class _Bucket:
@@ -97,11 +98,12 @@ def apart_ma(one: Hull, other: Hull) -> Phases:
 
 
 def _hull(buckets: Iterator[_Bucket]) -> Hull | None:
-    lo = hi = None
-    for each in buckets:
-        lo = each.lo if lo is None else _least(lo, each.lo)
-        hi = each.hi if hi is None else _most(hi, each.hi)
-    return None if lo is None or hi is None else Hull(lo, hi)
+    every = list(buckets)
+    if not every:
+        return None
+    lo1, lo2, lo3 = map(min, zip(*[each.lo for each in every], strict=True))
+    hi1, hi2, hi3 = map(max, zip(*[each.hi for each in every], strict=True))
+    return Hull((lo1, lo2, lo3), (hi1, hi2, hi3))
 
 
 def _least(one: Phases, other: Phases) -> Phases:

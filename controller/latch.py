@@ -7,6 +7,7 @@ cuts: a file says that it is closed, and one that cannot be read says so too.
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 64 << 10
 WHY_CHARS = 1000
+ID_BYTES = 4
+
+
+def _new_id() -> str:
+    return secrets.token_hex(ID_BYTES)
+
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -39,6 +46,8 @@ class _Closed(BaseModel):
     cause: Annotated[str, Field(max_length=64)]
     why: Annotated[str, Field(max_length=WHY_CHARS)]
     since: Annotated[str, Field(max_length=64)] | None  # UTC; None: the clock was not trusted
+    # Of this closing and no other: what resets it from afar names it.
+    id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
 
 
 class _File(BaseModel):
@@ -59,6 +68,7 @@ class Latch:
         self._saver: Saver | None = None
         self._kernel: Kernel | None = None
         self._closed = self._stored()
+        self.closings = 0  # how often it was closed, or would have been, in this process
 
     @property
     def closed(self) -> bool:
@@ -83,6 +93,7 @@ class Latch:
 
     def close(self, cause: str, why: str) -> None:
         """Fail-safe from the next tick on. The first cause stays until it is reset."""
+        self.closings += 1
         if self._closed is not None:
             return
         self._closed = _Closed(cause=cause[:64], why=why[:WHY_CHARS], since=self._now())

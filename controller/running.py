@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
@@ -28,6 +27,7 @@ from controller.events import Events
 from controller.guard.account import Maps
 from controller.guard.account import Tables as Guarded
 from controller.guard.disputes import Disputes
+from controller.guard.duty import Duty
 from controller.guard.gate import Gate, Judge
 from controller.guard.guard import Guard
 from controller.image import Clock, Image
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
     from cext.tick import Kernel
 
-LEAD_S = 0.003  # of what fell, before the guard takes the loop
-LEADS = 3  # so often at most it lets more go first
 END_WITHIN_S = 5.0  # a driver that was told to end
 DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
 
@@ -128,8 +126,8 @@ class Running:
         self.reporter = self._make_reporter()
         self._guard = guard
         self._disputes = Disputes(latch, events, blackbox.freeze)
-        self._leads_until_s = 0.0  # what fell is on its way: the guard's sums would delay it
         self.tap, self.gate = self._keep_gate()
+        self.duty = Duty(self.tap, self.gate, depot.image.announce)
 
     async def run(self) -> None:
         """The drivers, and who hands orders to them, until cancelled."""
@@ -181,6 +179,15 @@ class Running:
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S
 
+    def disputed(self) -> bool:
+        return self._disputes.disputed
+
+    def closings(self) -> int:
+        return self.latch.closings
+
+    def latch_id(self) -> str | None:
+        return None if self.latch.report is None else self.latch.report.id
+
     def reset_latch(self, by: str) -> None:
         self.latch.reset(by)
 
@@ -203,6 +210,7 @@ class Running:
         remarks = self._remarks(before, after)
         before.ticker.stop()
         self.tap.drain()  # what the old kernel heard, the old guard hears
+        self.gate.finish()
         stays = _take_over(before, after)
         self.depot = after
         after.image.switch(after.tables, after.kernel, stays.sources)
@@ -216,6 +224,7 @@ class Running:
         after.image.on_doubt(self.watch.doubted)
         self.reporter = self._make_reporter()
         self.tap, self.gate = self._keep_gate(self.gate, stays)
+        self.duty = Duty(self.tap, self.gate, after.image.announce)
         self.start("another document is in force")
         self._start()
         after.image.announce()
@@ -235,8 +244,9 @@ class Running:
         depot = self.depot
         work = (
             self._follow(depot),
-            self._drain(self.tap),
-            self.vigil.run(depot.kernel, depot.ticker, partial(self._inspect, depot)),
+            self._drain(self.duty),
+            self.duty.run(),
+            self.vigil.run(depot.kernel, depot.ticker, self.duty.look),
         )
         self._following = [self._group.create_task(self._guarded(each)) for each in work]
 
@@ -271,24 +281,8 @@ class Running:
         with Signal(depot.ticker.changed_fd) as changed:
             while True:
                 await changed.wait()
-                await self._inspect(depot)
+                self.duty.orders_changed()
                 self.watch.orders(self._clock.now_ns())
-
-    async def _inspect(self, depot: Depot) -> tuple[int, int]:
-        """What fell goes out; then the guard sees what was decided; then what rose goes out.
-
-        Returns the newest decision that the guard has seen, and its instant.
-        """
-        loop = asyncio.get_running_loop()
-        if depot.image.announce():
-            self._leads_until_s = loop.time() + LEAD_S
-        for _ in range(LEADS):
-            if (left_s := self._leads_until_s - loop.time()) <= 0:
-                break
-            await asyncio.sleep(left_s)
-        self.tap.drain()
-        depot.image.announce()
-        return self.gate.tick, self.gate.at_ns
 
     def _keep_gate(self, before: Gate | None = None, stays: Maps | None = None) -> tuple[Tap, Gate]:
         """Of the document in force: its journal, and what lets its orders through."""
@@ -298,15 +292,15 @@ class Running:
         self._disputes.name(self.depot.tables)
         gate.on_verdict(self._disputes.judged)
         self.depot.image.guard_by(gate)
-        tap.follow(gate.take)
+        tap.follow_bytes(gate.post)
         tap.follow_bytes(self.blackbox.take)
         return tap, gate
 
-    async def _drain(self, tap: Tap) -> None:
+    async def _drain(self, duty: Duty) -> None:
         """Takes the kernel's journal also while no order changes."""
         while True:
             await asyncio.sleep(DRAIN_EVERY_S)
-            tap.drain()
+            await duty.look()
             if why := self.blackbox.wanted():
                 self._record(why)
 

@@ -16,7 +16,7 @@ from controller.limit_file import LimitFile
 from controller.limits import Limits
 from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
-from controller.site import Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
+from controller.site import Charger, Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
 from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text, less
 from controller.version import VERSION
 from controller.wire import (
@@ -84,7 +84,7 @@ class Reporter:
             link=link,
             circuits=[self._circuit(circuit, now_ns) for circuit in self.site.circuits],
             chargers=[
-                self._charger(charger.id, charger.circuit, charger.id in online, now_ns)
+                self._charger(charger, charger.id in online, now_ns)
                 for charger in self.site.chargers
             ],
             limits=[self._limit(source, now_ns) for source in self.site.limit_sources],
@@ -134,13 +134,14 @@ class Reporter:
             busbar_a=_bar(circuit, state.worst_base_ma),
         )
 
-    def _charger(self, charger_id: str, circuit: str, online: bool, now_ns: int) -> ChargerReport:
-        index = self.tables.charger_index[charger_id]
+    def _charger(self, charger: Charger, online: bool, now_ns: int) -> ChargerReport:
+        index = self.tables.charger_index[charger.id]
         state = self.kernel.charger(index)
         output = self.kernel.output(index)
         return ChargerReport(
-            id=charger_id,
-            circuit=circuit,
+            id=charger.id,
+            circuit=charger.circuit,
+            setpoint_w=_watts(charger, output.setpoint_ma),
             setpoint_a=_maybe_amp(output.setpoint_ma),
             in_force_a=_maybe_amp(state.in_force_ma),
             current_a=_maybe_amps(state.current_ma),
@@ -278,3 +279,10 @@ def _advice(advice: Advice, now_ns: int) -> str:
 
 def _seconds(ns: int) -> float:
     return round(ns / NS_PER_S, 3)
+
+
+def _watts(charger: Charger, setpoint_ma: int | None) -> float | None:
+    """What is written for its setpoint, where it is commanded in watts."""
+    if charger.watts is None or setpoint_ma is None:
+        return None
+    return charger.watts.told_mw(setpoint_ma) // 1000

@@ -52,6 +52,8 @@ class Steps:
 
     @property
     def told_swap(self) -> Phases | None:
+        if not self.swapped:
+            return None
         proved = [swap for swap, count in self.swapped.items() if count >= PROOFS]
         return min(proved) if proved else None
 

@@ -25,6 +25,7 @@ from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
 from controller.site import Circuit, Control, LimitSource, Site
 from controller.units import PPM, less
+from controller.watts import Watts
 
 OPERATOR = "operator/"  # before a circuit's id: its own lasting limit; no source has such an id
 
@@ -64,6 +65,7 @@ class Tables:
     contactor_index: dict[str, int]
     source_wiring: tuple[Wiring, ...]
     source_spread_ppm: tuple[int, ...]  # by how much of itself it may show too much
+    charger_watts: tuple[Watts | None, ...] = ()  # of those that are commanded in watts
 
     @classmethod
     def of(cls, site: Site, *, observe: bool | None = None) -> Tables:
@@ -117,6 +119,7 @@ class Tables:
                 *(0 for _ in site.meters),
                 *(clamp.spread_ppm for clamp in site.clamps),
             ),
+            charger_watts=tuple(charger.watts for charger in site.chargers),
         )
 
     def build_kernel(self) -> Kernel:

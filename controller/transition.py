@@ -156,7 +156,7 @@ def _transition(
         allowed_ma=rating_ma,
         needs_ns=needs_ns,
         trips_ns=trips_ns,
-        slowest=_slowest(those) if over else "",
+        slowest=_slowest(those) if over and those else "",  # a base load may exceed it alone
         remedies=sturdier(overload) if trips_ns is not None else (),
     )
 

@@ -140,15 +140,21 @@ class Warmth:
         file = _read(self._heat, _Heats)
         if file is None or file.boot_id != self._boot_id:
             return []
-        restored = []
+        restored, spoilt = [], []
         for circuit in site.circuits:
             warm = file.circuits.get(circuit.id)
             if warm is None or warm.protection != _device(circuit):
                 continue
             if 0 <= now_ns - warm.at_ns < WORTH_NS:
                 heat = Heat(warm.at_ns, warm.image, warm.worn, warm.current_ma)
-                kernel.restore_heat(index[circuit.id], heat)
-                restored.append(circuit.id)
+                try:
+                    kernel.restore_heat(index[circuit.id], heat)
+                except ValueError as error:  # the others may be in order
+                    spoilt.append(f"{circuit.id}: {error}")
+                else:
+                    restored.append(circuit.id)
+        if spoilt:
+            raise WarmthError(f"{self._heat}: {'; '.join(spoilt)}")
         return restored
 
     # Base loads.

@@ -58,6 +58,10 @@ class Watts:
         """The power of a current at nominal voltage, rounded down."""
         return ma * self.mv // UW_PER_MW
 
+    def told_mw(self, ma: int) -> int:
+        """What is written for it: a pause may be a small power."""
+        return told_mw(self.mv, self.pause_mw, ma)
+
     def up_ma(self, mw: int) -> int:
         return min(-(-mw * UW_PER_MW // self.mv), MA_MAX)
 
@@ -98,3 +102,7 @@ class Watts:
             step_ma=self.up_ma(of.step_mw),
             writable_ma=None if of.writable_mw is None else self.down_ma(of.writable_mw),
         )
+
+
+def told_mw(mv: int, pause_mw: int, ma: int) -> int:
+    return max(ma * mv // UW_PER_MW, pause_mw)

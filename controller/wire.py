@@ -110,6 +110,7 @@ class LatchReport(_Model):
     cause: str
     why: str
     since: str | None  # UTC; None: the clock was not trusted
+    id: str  # what resets it from afar names it
 
 
 class RecordingReport(_Model):
@@ -180,6 +181,7 @@ class ChargerReport(_Model):
     advice: str | None = None  # that counts now
     frozen: bool = False  # its reports stand still although it was told to draw less
     cut_off: bool = False  # behind a contactor that is verified open
+    setpoint_w: float | None = None  # as it is written; None: commanded in amperes, or not yet
 
 
 class LimitReport(_Model):

@@ -186,21 +186,20 @@ class Witness:
 
     def reversed(self) -> Verdict:
         for p in range(3):
-            followed = any(steps.upright[p] for steps in self.steps)
             for steps, below in zip(self.steps, self.below, strict=True):
-                if steps.mirrored[p] >= PROOFS and not followed:
-                    return (
-                        f"{PROOFS} times {below.what} stepped and L{p + 1} showed the mirror image "
-                        f"(last: {steps.last}): is that transformer the wrong way round?"
-                    )
+                if steps.mirrored[p] < PROOFS or any(each.upright[p] for each in self.steps):
+                    continue
+                return (
+                    f"{PROOFS} times {below.what} stepped and L{p + 1} showed the mirror image "
+                    f"(last: {steps.last}): is that transformer the wrong way round?"
+                )
         upright = [steps for steps in self.steps if not any(steps.mirrored)]
         return any(sum(steps.upright) >= PROOFS for steps in upright) or None
 
     def swapped(self) -> Verdict:
-        followed = any(steps.straight for steps in self.steps)
         for steps, below in zip(self.steps, self.below, strict=True):
             swap = steps.told_swap
-            if swap is not None and not followed:
+            if swap is not None and not any(each.straight for each in self.steps):
                 wrong = " ".join(f"L{p + 1}" for p in range(3) if swap[p] != p)
                 return (
                     f"{PROOFS} times {below.what} stepped and other phases showed it "

@@ -27,11 +27,13 @@ class Street(Bench):
         self.car = [{p for p in row.phases if p >= 0} for row in chargers]
         self.noise = random.Random(1)
         self.wavers_ma = 0
+        self.silent: set[int] = set()
+        self.stuck: dict[int, int] = {}
         self.told: list[list[int]] = [[] for _ in chargers]
 
     def drawn(self, index: int) -> Triple:
         told = self.door.output(index).setpoint_ma or 0
-        ma = min(told, self.wants[index])
+        ma = self.stuck.get(index, min(told, self.wants[index]))
         if ma and self.wavers_ma:
             ma = max(0, ma - self.noise.randrange(self.wavers_ma))
         on = self.car[index]
@@ -48,6 +50,8 @@ class Street(Bench):
             )
             for index, amps in enumerate(drawn):
                 out = self.door.output(index)
+                if index in self.silent:
+                    continue
                 state = "A" if not self.wants[index] else "C" if max(amps) else "B"
                 self.door.report(
                     index, self.now_ns, out.setpoint_ma or 0, amps, state, out.changed_tick
@@ -190,6 +194,117 @@ def test_it_lowers_nothing_below_what_may_never_be_paused() -> None:
     one = street(row(L1, may_pause=Pause.NEVER), limit_ma=0)
     one.live(60)
     assert one.orders() == [6000]
+
+
+def test_a_silent_one_takes_its_own_part_of_the_phase_and_no_more() -> None:
+    """It may be drawing 32 A, more than the limit: caps count that. Nobody stops for it."""
+    one = street(*[row(L1, fallback_ma=32_000)] * 3)
+    one.live(60)
+    assert one.orders() == [6600] * 3
+    one.silent = {1}
+    one.live(60)
+    assert min(one.orders()[0] or 0, one.orders()[2] or 0) >= 6600
+    one.live(1200)
+    assert min(one.orders()[0] or 0, one.orders()[2] or 0) >= 6600
+
+
+def test_a_stubborn_one_takes_its_own_part_of_the_phase_and_no_more() -> None:
+    one = street(*[row(L1, fallback_ma=32_000)] * 3)
+    one.live(60)
+    one.stuck = {1: 30_000}
+    one.live(60)
+    assert one.door.charger(1).stubborn
+    assert min(one.orders()[0] or 0, one.orders()[2] or 0) >= 6600
+
+
+def test_nobody_waits_behind_one_that_the_limit_leaves_nothing() -> None:
+    """The first draws on two phases and lifts L1 all it may be. The second is overdue and can have
+    nothing; the third, of the class that goes first, has the row's only minimum."""
+    rows = [
+        row((0, 1, -1)),
+        row(L1, circuit=1, class_rank=1, class_wait_ns=60 * S),
+        row(THREE, circuit=1),
+    ]
+    circuits = [
+        Circuit(-1, flat(200_000), flat(0), imbalance_ma=LIMIT),
+        Circuit(0, flat(7000), flat(0)),
+    ]
+    one = Street(circuits, rows)
+    one.live(120)
+    assert one.orders() == [32_000, 0, 7000]
+    assert one.door.charger(1).overdue
+    assert one.door.output(1).why.rule is Rule.IMBALANCE
+    one.wants[0] = 0
+    one.live(120)
+    assert one.orders() == [0, 7000, 0], "now it may, and it has waited longest"
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_in_any_street_who_is_sick_stops_nobody(seed: int) -> None:
+    """All on one phase, some fall silent or disobey: of the others no fewer charge than the limit
+    has minima for, the sick ones counted as any other."""
+    rng = random.Random(seed)
+    limit_ma = rng.choice([12_000, 20_000, 30_000])
+    rows = [
+        row(
+            L1,
+            fallback_ma=rng.choice([0, 6000, 32_000]),
+            power_on_ma=rng.choice([0, 32_000]),
+            step_ma=rng.choice([1, 100, 1000]),
+            metered=rng.random() < 0.8,
+        )
+        for _ in range(rng.randrange(2, 6))
+    ]
+    one = street(*rows, limit_ma=limit_ma)
+    one.live(rng.choice([0, 60]))
+    sick = set(rng.sample(range(len(rows)), rng.randrange(1, len(rows))))
+    if rng.random() < 0.6:
+        one.silent = sick
+    else:
+        one.stuck = dict.fromkeys(sick, rng.choice([12_000, 32_000]))
+    one.live(100)
+    healthy = [order or 0 for i, order in enumerate(one.orders()) if i not in sick]
+    room = limit_ma // 6000 - len(sick)
+    assert sum(order > 0 for order in healthy) >= min(len(healthy), room)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_in_any_street_who_waits_has_no_room(seed: int) -> None:
+    """Nobody who may have it is refused a minimum that is left over, whoever goes before."""
+    rng = random.Random(seed)
+    caps = [rng.randrange(12_000, 60_000), rng.randrange(6000, 40_000)]
+    rows = [
+        row(
+            rng.choice([L1, L1, L2, L3, THREE, THREE, (1, 2, -1)]),
+            circuit=rng.randrange(2),
+            class_rank=rng.choice([0, 0, 1]),
+            class_wait_ns=rng.choice([None, 20 * S, 60 * S]),
+        )
+        for _ in range(rng.randrange(2, 8))
+    ]
+    limit_ma = rng.choice([6000, 10_000, 20_000])
+    one = Street(
+        [
+            Circuit(-1, flat(caps[0]), flat(0), imbalance_ma=limit_ma),
+            Circuit(0, flat(caps[1]), flat(0)),
+        ],
+        rows,
+    )
+    one.wants = [rng.choice([0, 32_000, 32_000]) for _ in rows]
+    one.live(150)
+    drawn = [one.drawn(i) for i in range(len(rows))]
+    for i, waits in enumerate(rows):
+        if one.orders()[i] or not one.wants[i] or waits.phases != THREE:
+            continue
+        full = [
+            cap - sum(drawn[k][phase] for k in one.site.below(circuit)) < 6000
+            for circuit, cap in enumerate(caps)
+            if circuit <= waits.circuit
+            for phase in range(3)
+        ]
+        assert any(full), (i, one.orders())
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

@@ -10,7 +10,7 @@ from cext.rows import ALL_PHASES, BY_BUSBAR, BY_RATING, Rule
 from tests.door import Door
 from tests.oracle.depot import Car
 from tests.oracle.promises import BrokenPromiseError
-from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Triple, flat
+from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Slot, Triple, flat
 from tests.oracle.story import PEACE, TROUBLE, tell
 from tests.oracle.world import World
 from tests.test_rules import Bench
@@ -160,6 +160,29 @@ def test_a_bus_bar_that_its_base_load_alone_fills_leaves_nothing() -> None:
     one = barred(ma=40_000)
     one.live(30, flat(45_000))
     assert one.orders() == [0] * 8
+
+
+def test_a_fresh_limit_has_its_own_time_to_clear() -> None:
+    """L1 is over its rating for two minutes, and nobody can help that. A limit comes for L2,
+    to be clear within a minute: its contactor does not open before 5 s at 0 A."""
+    one = Depot(
+        Circuit(-1, flat(60_000), flat(0)),
+        charger((1, -1, -1)),
+        contactors=(Contactor((0,)),),
+        slots=(Slot(0, flat(60_000), clear_within_ns=60 * S),),
+    )
+    one.door.limit(0, None, 10**17, 10**17)
+    one.live(30, flat(0))
+    one.stuck[0] = 32_000
+    one.live(120, (70_000, 0, 0))
+    assert one.door.contactor(0).closed
+    one.door.limit(0, (60_000, 20_000, 60_000), 10**17, 10**17)
+    paused_ns = opened_ns = 0
+    for _ in range(400):
+        one.live(0.1, (70_000, 0, 0))
+        paused_ns = paused_ns or (one.orders() == [0]) * one.now_ns
+        opened_ns = opened_ns or (not one.door.contactor(0).closed) * one.now_ns
+    assert 0 < paused_ns <= opened_ns - 5 * S
 
 
 # -- apparent power -----------------------------------------------------------------------------

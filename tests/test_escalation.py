@@ -268,3 +268,22 @@ def test_an_order_alone_proves_nothing() -> None:
     assert not depot.contactor().verified_open
     assert not depot.kernel.charger(0).cut_off
     assert depot.kernel.charger(0).draw_hi_ma >= 16_000
+
+
+# -- whose time runs ----------------------------------------------------------------------------
+
+
+def test_an_economic_limit_s_time_to_clear_brings_the_pause_forward_and_nothing_else() -> None:
+    """What a charger does takes half a minute to show, and the limit is to be clear within 34 s."""
+    slow = CHARGER._replace(settle_ns=30 * S)
+    slots = [ECONOMIC._replace(clear_within_ns=34 * S)]
+    depot = charging(Depot([OWN], count=1, charger=slow, slots=slots), 90)
+    limit(depot, 20_000)
+    for tick in range(350):
+        depot.stuck_ma[0] = 32_000 - tick % 7 * 50  # what never moves counts as frozen
+        depot.step()
+        assert tick > 320 or (depot.order() or 0) > 0
+    assert depot.order() == 0
+    assert depot.kernel.output(0).cause.rule is Rule.PAUSED
+    depot.run(60)
+    assert depot.contactor().closed

@@ -7,6 +7,7 @@ import pytest
 from cext.rows import Rule
 from tests.door import Door
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Triple, flat
+from tests.test_adopt import handed_over
 
 
 class Bay:
@@ -165,6 +166,112 @@ def test_the_probe_finds_what_does_not_move_and_does_not_try_again() -> None:
     assert bay.frozen() and bay.base_hi() >= 10_000
     orders = [ma for _, ma in changes]
     assert orders[0] < 16_000 and orders == sorted(orders), "down once, and back up"
+
+
+# -- what cannot be tried -----------------------------------------------------------------------
+
+
+def single(shown_ma: int, **keys: Any) -> Bay:
+    """A car that charges on one phase of three, and frees the others; its report stands still."""
+    bay = Bay(**keys)
+    bay.wants = (shown_ma, 0, 0)
+    bay.run(120)
+    return bay
+
+
+@pytest.mark.parametrize(("cap_ma", "why"), [(60_000, "it may have 10 A"), (16_000, "its minimum")])
+def test_what_no_setpoint_could_move_frees_no_phase_for_ever(cap_ma: int, why: str) -> None:
+    bay = single(6000, cap_ma=cap_ma)
+    assert bay.door.circuit(0).draw_hi_ma[1] == 0, "its car frees them"
+    bay.run(250)
+    assert bay.door.circuit(0).draw_hi_ma[1] >= 6000, why
+    assert not bay.frozen(), "nothing has shown that"
+    bay.wants = (5900, 0, 0)
+    bay.run(33)
+    assert bay.door.circuit(0).draw_hi_ma[1] == 0, "it has moved, and frees them anew"
+
+
+def test_what_shows_less_than_it_may_draw_and_cannot_be_tried_is_no_number() -> None:
+    bay = single(6000)
+    assert bay.base_hi() == 10_000 and bay.order <= 10_000, "it gives back what it does not use"
+    bay.run(250)
+    assert bay.base_hi() >= 16_000, "its draw is read as base load"
+    bay.run(120)
+    assert bay.order == 32_000, "and what it shows is no reason to take its share"
+    bay.wants = (6100, 0, 0)
+    bay.run(150)
+    assert bay.base_hi() == 10_000 and bay.order <= 10_100
+
+
+def test_what_draws_all_that_it_may_is_believed_at_its_minimum() -> None:
+    """Where many have no more than their minimum, their reports all stand still and are right."""
+    bay = Bay(cap_ma=16_000)
+    bay.run(900)
+    assert (bay.base_hi(), bay.order) == (10_000, 6000)
+
+
+@pytest.mark.parametrize(("cap_ma", "write_gap_ns"), [(16_400, 0), (17_000, 5 * S)])
+def test_close_above_its_minimum_it_is_tried_with_the_minimum(
+    cap_ma: int, write_gap_ns: int
+) -> None:
+    """Less than a change that is otherwise worth a write: but it finds out what stands still."""
+    bay = Bay(cap_ma=cap_ma, write_gap_ns=write_gap_ns, worst_ma=10_000)
+    bay.run(200)
+    shown = bay.order
+    assert 6400 <= shown < 8000
+    bay.stands = flat(shown)
+    bay.wants = flat(0)
+    bay.run(330)
+    assert bay.frozen()
+    assert min(ma for _, ma in bay.said[1:]) >= 6000
+
+
+# -- nothing is built on one that is known to stand still ---------------------------------------
+
+
+def test_nothing_is_credited_that_only_a_frozen_report_shows() -> None:
+    """It stopped long ago and still shows 16 A: its part of an excess cannot come from it."""
+    other = Charger(0, (0, 1, 2), settle_ns=S, lag_ns=0, fallback_ma=16_000)
+    site = Site(
+        [Circuit(-1, flat(100_000), flat(120_000))], [Meter(0, 0, 0, S, 100 * MS)], [other] * 2
+    )
+    door, now_ns, base_ma = Door(site), 1000 * S, 10_000
+    orders: list[int | None] = [None, None]
+    for tick in range(6000):
+        now_ns += 100 * MS
+        told = [16_000 if ma is None else ma for ma in orders]
+        if tick == 5500:
+            assert door.charger(0).frozen
+            base_ma = 92_000
+        truly = [0 if tick > 600 else min(16_000, told[0]), min(16_000 - tick % 2, told[1])]
+        door.reading(0, now_ns, flat(base_ma + sum(truly)))
+        for i, shown in enumerate(
+            (flat(min(16_000, told[0]) if tick <= 600 else 16_000), flat(truly[1]))
+        ):
+            door.report(i, now_ns, told[i], shown, "C", door.output(i).changed_tick)
+        door.tick(now_ns)
+        orders = [door.output(i).setpoint_ma for i in (0, 1)]
+        if tick == 5500:
+            break
+    assert orders[1] is not None
+    assert orders[1] <= 8000, "all of the excess comes from who draws it"
+
+
+def test_a_probe_ends_though_another_document_changed_what_it_would_show() -> None:
+    bay = charging(290, resolution_ma=10)
+    bay.stands = flat(16_000)
+    while bay.door.output(0).why.rule != Rule.PROBE:
+        bay.step()
+    row = bay.row._replace(resolution_ma=1000)
+    handed_over(bay.door, bay.door.site._replace(chargers=[row]))
+    bay.stands = None
+    bay.wants = flat(16_000)
+    low = bay.order
+    bay.stands = flat(16_000)
+    bay.run(2)
+    assert bay.order == low
+    bay.run(12)
+    assert bay.door.output(0).why.rule != Rule.PROBE or bay.order < low, "it waits for ever"
 
 
 def test_nobody_is_probed_below_its_minimum() -> None:

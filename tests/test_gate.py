@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,23 @@ from controller.clock import MonotonicClock
 from controller.enforcer import Enforcer
 from controller.events import Events
 from controller.guard.account import Orders, Tables
-from controller.guard.disputes import CAUSE, EPISODES, IN_A_ROW, WITHIN_NS, Disputes
+from controller.guard.disputes import (
+    CAUSE,
+    EPISODES,
+    IN_A_ROW,
+    STANDS_NS,
+    WITHIN_NS,
+    Disputes,
+)
 from controller.guard.gate import Gate
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Order, Record, Tick
+from controller.journal import Kind, Order, Record, Tick, join
 from controller.latch import Latch
 from controller.tables import Tables as SiteTables
 from controller.wire import StatusReport
+from tests.guardbench import NOBODY, OPEN, S, rows
 from tests.linked import BOOT, Wall, World, free_port, make_depot, site, world
 from tests.patience import until
-from tests.test_guard import NOBODY, OPEN, S, rows
 
 WHY = Why(Rule.RAMP, -1, -1, -1)
 WRONG = (Dispute("no_slack", 0, 1, 2, "it does not fit"),)
@@ -39,10 +46,18 @@ class Puppet:
         self.disputes: tuple[Dispute, ...] = ()
         self.fault: Exception | None = None
         self.resumed: list[object] = []
+        self.newer: list[bool] = []
 
-    def hear(self, record: Record) -> Verdict | None:
+    def judging(
+        self, record: Record, *, newer: bool = False
+    ) -> Generator[None, None, Verdict | None]:
         if self.fault is not None:
             raise self.fault
+        self.newer.append(newer)
+        yield
+        return self.hear(record)
+
+    def hear(self, record: Record) -> Verdict | None:
         if not isinstance(record, Tick):
             return None
         for order in record.orders:
@@ -89,6 +104,15 @@ class Bench:
         return out
 
 
+def journal(it: Bench, closed: bool | None = None) -> bytes:
+    """What the kernel wrote of its last decision."""
+    why = (int(WHY.rule), *WHY[1:])
+    orders = [(i, ma, *why, *why) for i, (ma, _) in it.orders.items()]
+    switches = [] if closed is None else [(0, int(closed), *why)]
+    numbers = [it.tick, it.tick * S, len(orders), len(switches)]
+    return join(Kind.TICK, numbers + [each for row in (*orders, *switches) for each in row])
+
+
 def test_a_first_order_and_a_rise_wait_and_a_fall_does_not() -> None:
     it = Bench()
     it.orders_of(one=6000)
@@ -126,6 +150,52 @@ def test_what_is_disputed_goes_out_at_its_bound_and_proves_no_order() -> None:
     it.judge()
     assert it.goes_out(0) == (6000, 1)
     assert it.goes_out(1) == (10_000, 1)  # lowered, under the tick that was written before
+
+
+def test_what_falls_while_a_decision_is_judged_stays_down_when_that_passes() -> None:
+    """The guard works in pieces: others go on between two of them."""
+    it = Bench()
+    it.orders_of(one=6000)
+    it.judge()
+    it.orders_of(one=20_000)
+    it.gate.post(journal(it))
+    assert it.gate.step()  # the rise is being judged
+    it.orders_of(one=8000)
+    assert it.goes_out() == (6000, 1)  # less than what is ordered went out already
+    it.orders_of(one=5000)
+    assert it.goes_out() == (5000, 4)
+    it.gate.finish()
+    it.orders_of(one=10_000)
+    assert it.goes_out() == (5000, 4)
+    it.judge()
+    assert it.goes_out() == (10_000, 5)
+
+
+def test_what_opens_while_a_decision_is_judged_stays_open_when_that_passes() -> None:
+    it = Bench()
+    it.made[0].closed = [True]
+    it.gate.post(journal(it, closed=True))
+    assert it.gate.step()
+    it.gate.finish()
+    assert it.gate.closed(0, closed=True)
+    it.gate.post(journal(it, closed=True))
+    assert it.gate.step()
+    assert not it.gate.closed(0, closed=False)  # the kernel opens it
+    it.gate.finish()
+    assert not it.gate.closed(0, closed=True)  # and closes it: by a decision that waits
+    it.gate.post(journal(it, closed=False))
+    it.gate.post(journal(it, closed=True))
+    it.gate.finish()
+    assert it.gate.closed(0, closed=True)
+
+
+def test_of_decisions_that_wait_the_newest_is_judged() -> None:
+    it = Bench()
+    for ma in (6000, 8000, 10_000):
+        it.orders_of(one=ma)
+        it.gate.post(journal(it))
+    it.gate.finish()
+    assert it.made[0].newer == [True, True, False]
 
 
 def test_a_contactor_closes_when_that_has_passed() -> None:
@@ -207,11 +277,42 @@ def test_a_dispute_is_told_with_place_and_values_and_freezes_what_led_to_it(latc
     assert not latch.closed
 
 
-def test_three_in_a_row_latch(latch: Latch) -> None:
+def wrong(ordered_ma: int) -> tuple[Dispute, ...]:
+    return tuple(each._replace(ordered_ma=ordered_ma) for each in WRONG)
+
+
+def test_one_decision_that_is_judged_again_and_again_is_one(latch: Latch) -> None:
+    """The kernel does not hear of the veto: its order stays, and is judged with each tick."""
     it = Follows(latch)
-    for _ in range(IN_A_ROW):
+    for _ in range(40):
+        it.judged(WRONG, after_ns=S // 10)
+    assert not latch.closed
+    assert len(it.told()) == 1
+
+
+def test_a_decision_that_stays_wrong_latches_in_the_end(latch: Latch) -> None:
+    it = Follows(latch)
+    for _ in range(2 * STANDS_NS // S):
         assert not latch.closed
         it.judged(WRONG)
+    it.judged(WRONG)
+    assert latch.closed
+
+
+def test_many_new_ones_within_a_second_are_one(latch: Latch) -> None:
+    it = Follows(latch)
+    for ma in range(15):
+        it.judged(wrong(ma), after_ns=S // 10)
+    assert not latch.closed
+    it.judged(wrong(100), after_ns=S)
+    assert latch.closed
+
+
+def test_three_in_a_row_latch(latch: Latch) -> None:
+    it = Follows(latch)
+    for ma in range(IN_A_ROW):
+        assert not latch.closed
+        it.judged(wrong(ma))
     assert latch.report is not None
     assert latch.report.cause == CAUSE
     assert "3 disputed decisions in a row" in latch.report.why
@@ -246,13 +347,16 @@ class Wary(Guard):
 
     most_ma = 1 << 30
 
-    def hear(self, record: Record) -> Verdict | None:
-        verdict = super().hear(record)
+    def judging(
+        self, record: Record, *, newer: bool = False
+    ) -> Generator[None, None, Verdict | None]:
+        verdict = yield from super().judging(record, newer=newer)
         if verdict is None or all((ma or 0) <= self.most_ma for ma in verdict.bound_ma):
             return verdict
         self._judged_ns = 0  # judges the next one, too
         bound = tuple(None if ma is None else min(ma, self.most_ma) for ma in verdict.bound_ma)
-        return verdict._replace(disputes=WRONG, bound_ma=bound)
+        disputes = wrong(max(ma or 0 for ma in verdict.bound_ma))
+        return verdict._replace(disputes=disputes, bound_ma=bound)
 
 
 @contextlib.asynccontextmanager
@@ -301,10 +405,12 @@ def test_a_kernel_that_insists_is_vetoed_and_latched(monkeypatch: pytest.MonkeyP
 
 def test_a_guard_that_always_fails_stops_no_charging_and_latches() -> None:
     class Broken(Guard):
-        def hear(self, record: Record) -> Verdict | None:
+        def judging(
+            self, record: Record, *, newer: bool = False
+        ) -> Generator[None, None, Verdict | None]:
             if isinstance(record, Tick) and record.tick > 40:
                 raise ZeroDivisionError("a bug of its own")
-            return super().hear(record)
+            return (yield from super().judging(record, newer=newer))
 
     async def run() -> None:
         async with world(free_port(), "") as made, guarded(made, Broken) as enforcer:
@@ -323,8 +429,10 @@ def test_every_decision_of_the_running_process_passes() -> None:
         verdicts: list[Verdict] = []
 
         class Counting(Guard):
-            def hear(self, record: Record) -> Verdict | None:
-                verdict = super().hear(record)
+            def judging(
+                self, record: Record, *, newer: bool = False
+            ) -> Generator[None, None, Verdict | None]:
+                verdict = yield from super().judging(record, newer=newer)
                 if verdict is not None:
                     verdicts.append(verdict)
                 return verdict

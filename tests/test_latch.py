@@ -9,7 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from cext.rows import Rule
-from controller import configuration
 from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.enforcer import Enforcer
@@ -17,14 +16,13 @@ from controller.events import Events
 from controller.latch import Latch
 from controller.wire import StatusReport, ask_reset
 from tests.door import Door, row_of
-from tests.linked import BOOT, Cloud, Wall, World, free_port, make_depot, world
+from tests.linked import BOOT, Wall, World, free_port, make_depot, world
 from tests.oracle.site import Charger
 from tests.oracle.story import TROUBLE, tell
 from tests.oracle.world import World as Oracle
 from tests.patience import until
 from tests.switched import CHARGER, OWN, Depot
 from tests.test_adopt import handed_over
-from tests.test_configuration import installed, message, told
 from tests.test_turns import Row, S, bays
 
 WHY = "the guard disputed three decisions in a row"
@@ -322,40 +320,3 @@ def test_who_may_only_look_may_not_reset(tmp_path: Path) -> None:
             await asyncio.wait([running])
 
     asyncio.run(asyncio.wait_for(run(), 30))
-
-
-def test_the_installer_s_signature_resets_it_from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuration, "CLEAN_S", 0.3)
-    monkeypatch.setattr(configuration, "APART_S", 0.01)
-
-    async def run() -> None:
-        port = free_port()
-        link = {"broker": f"mqtt://127.0.0.1:{port}", "client_id": "loadkeeper-test"}
-        async with world(port, parts="") as both:
-            await both.start_enforcer(installed(link=link))
-            await both.start_link()
-            with Cloud(port) as cloud:
-                await until(cloud.nonce)
-                assert both.enforcer is not None
-                latch = both.enforcer.latch
-
-                def closed() -> bool:
-                    return latch.closed
-
-                latch.close("guard_disputes", WHY)
-                await until(lambda: bool(cloud.status().get("latched")))
-                assert cloud.status()["latched"]["cause"] == "guard_disputes"
-                cloud.desire(message(3, None, key=None, reset="latch"))
-                refused = await told(cloud, 3, "rejected")
-                assert refused["step"] == "signature"
-                assert closed()
-                cloud.desire(message(4, None, reset="latch"))
-                await told(cloud, 4, "active")
-                await until(lambda: not cloud.status()["latched"])
-                assert not closed()
-                latch.close("guard_disputes", WHY)
-                cloud.desire(message(4, None, reset="latch"))  # of old, by whoever kept it
-                await asyncio.sleep(1)
-                assert closed()
-
-    asyncio.run(asyncio.wait_for(run(), 60))

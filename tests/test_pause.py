@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cext.rows import ChargerRow, CircuitRow, Pause, Tuning
+from cext.rows import Advice, ChargerRow, CircuitRow, Pause, Tuning
 from cext.tick import Kernel
 from controller.proof import Finding, Line, prove
 from controller.site import DocumentError, operated
@@ -202,6 +202,17 @@ def test_a_never_without_a_setpoint_is_refused(row: dict[str, int], why: str) ->
             [],
             Tuning(S, S, 1000, S, 10 * S),
         )
+
+
+def test_advice_pauses_nobody_for_whom_that_is_more_than_a_wait() -> None:
+    """A cap of advice below the minimum is a wish: whoever would have to be plugged in anew keeps
+    his minimum, and so does who may never be paused."""
+    three = depot(Pause.YES, Pause.REPLUG, Pause.NEVER)
+    three.steps(30, 0, [16_000] * 3)
+    for i in range(3):
+        three.door.kernel.advise(i, Advice(cap_ma=0, until_ns=FOR_EVER))
+    three.steps(40, 0, [16_000] * 3)
+    assert three.orders() == [0, 6000, 6000]
 
 
 def test_an_unknown_word_is_refused() -> None:

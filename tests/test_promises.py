@@ -20,7 +20,7 @@ from tests.oracle.site import (
     Slot,
     flat,
 )
-from tests.oracle.story import PEACE, TROUBLE, tell
+from tests.oracle.story import PEACE, TROUBLE, UNDECLARED, tell
 from tests.oracle.world import World
 
 stories = settings(max_examples=12, deadline=None, derandomize=True)
@@ -113,6 +113,15 @@ def test_any_depot_in_peace(seed: int, chargers: int, circuits: int) -> None:
 @given(seed=a_seed, **a_size)
 def test_any_depot_in_trouble(seed: int, chargers: int, circuits: int) -> None:
     tell(Door, seed, TROUBLE, chargers, circuits)
+
+
+@stories
+@given(seed=a_seed, chargers=st.integers(1, 6), circuits=st.integers(1, 3))
+def test_any_depot_with_more_base_load_than_declared(
+    seed: int, chargers: int, circuits: int
+) -> None:
+    """What was read of it is not forgotten with the reading: nobody gets the room that it took."""
+    tell(Door, seed, UNDECLARED, chargers, circuits, beats=8)
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)

@@ -164,6 +164,24 @@ def test_bus_bars_and_the_three_phases_together_are_judged() -> None:
         assert any(each and each.kind == "over" and words in each.what for each in findings)
 
 
+def test_a_document_in_the_midst_of_it_counts_and_is_rolled_back() -> None:
+    case = draw_case(11)
+    operation = {"circuit": [{"id": "grid", "limit_a": 3}], "charger": []}
+    event = {"do": "document", "t_s": 60.0, "rating_share": {}, "operation": operation}
+    world = World(replace(case, duration_s=200.0, events=[event | {"for_s": 90.0}]), guarded=True)
+    caps = []
+    for at_s in (59.0, 62.0, 140.0, 155.0):
+        world.agenda.at(round(at_s * 1e9), lambda: caps.append(world.plant.cap(0)))
+    assert world.run() is None
+    assert caps[1] == caps[2] == (3_000, 3_000, 3_000)
+    assert caps[0] == caps[3] != caps[1]
+    assert world.happened["document"] == 1
+    refused = {"rating_share": {"grid": 0.01}, "operation": {"circuit": [], "charger": []}}
+    world = World(replace(case, duration_s=70.0, events=[event | {"for_s": 90.0} | refused]))
+    assert world.run() is None
+    assert world.site is world.first, "it would not pass the proof"
+
+
 def test_a_hunt_says_what_it_told_and_goes_on_from_any_seed(tmp_path: Path) -> None:
     whole = Hunt(0.5, 21, 1, 1, tmp_path, guarded=2)
     whole.run()

@@ -77,7 +77,7 @@ class Mirror:
         goal = self.square(ma)
         if goal >= self.image:
             more = fits(((goal - self.image + 4095) >> 12) * self.heated_share(dt)) >> 18
-            self.image = min(goal, self.image + more + 1)
+            self.image = max(self.image, min(goal, self.image + more + 1, FULL))
         else:
             self.image = self.cooled(self.image, goal, self.cooled_share(dt))
         if ma <= self.row.pickup_ma:
@@ -208,7 +208,7 @@ def test_never_colder_and_never_slower_than_the_exact_exponential(
             flows, before = max(before, was.current_ma[0]), was.current_ma[0]
             goal = min((Decimal(flows) / row.pickup_ma) ** 2, Decimal(64 * 64))  # and no more
             decay = (-Decimal(dt) / row.tau_ns).exp()
-            image = goal + (image - goal) * decay
+            image = min(Decimal(1), goal + (image - goal) * decay)  # it has not tripped
             lasts = Mirror(row).lasts(flows)
             if flows <= row.pickup_ma:
                 worn *= decay
@@ -319,6 +319,46 @@ def test_heat_is_restored_before_the_first_tick_only_and_ages_on() -> None:
     assert heat(device).image[0] > FULL // 2, "blind, its worst case counts for the gap, too"
     device.restore_heat(0, COLD)
     assert heat(device).image[0] > FULL // 2
+
+
+def test_the_gap_of_a_restart_counts_though_its_first_tick_has_readings() -> None:
+    device = kernel(ROWS[3], worst_ma=300_000)
+    device.restore_heat(0, Heat(10 * S, (0, 0, 0), (0, 0, 0), (100_000, 0, 0)))
+    read(device, 40 * S, 0)
+    assert heat(device).image[2] > FULL // 100, "nobody decided for half a minute"
+
+
+@pytest.mark.parametrize("ahead_ns", [1, 30 * S, 2**59])
+def test_heat_of_an_instant_to_come_is_unknown(ahead_ns: int) -> None:
+    """No time runs backwards in the image: it neither cools nor overflows."""
+    device = kernel(CurveRow(1000, MOST_TAU_NS, ((2000, S),)))
+    device.restore_heat(0, COLD._replace(at_ns=10 * S + ahead_ns))
+    read(device, 10 * S, 0)
+    assert (heat(device).image, heat(device).worn, heat(device).at_ns) == (
+        (FULL,) * 3,
+        (FULL,) * 3,
+        10 * S,
+    )
+
+
+def test_what_has_not_tripped_is_no_warmer_than_what_trips_it() -> None:
+    """A start believes everybody at the maximum; that cools as soon as something is read."""
+    device = kernel(ROWS[3], worst_ma=2_000_000)
+    device.restore_heat(0, Heat(0, (FULL // 2,) * 3, (0, 0, 0), (0, 0, 0)))
+    for step in range(1, 50):
+        device.tick(step * 100 * MS)
+    assert heat(device).image == (FULL,) * 3
+    device.post_reading(0, 5 * S, (0, 0, 0))
+    device.tick(5 * S)
+    read(device, 5 * S + 100 * MS, 0)
+    assert heat(device).image[0] < FULL
+
+
+def test_one_saved_when_warmer_counts_as_full() -> None:
+    device = kernel(ROWS[3])
+    device.restore_heat(0, COLD._replace(image=(64 * 64 * FULL, 2 * FULL, FULL)))
+    device.tick(0)
+    assert heat(device).image == (FULL,) * 3
 
 
 def test_a_kernel_that_takes_over_keeps_it_for_the_same_device_only() -> None:

@@ -50,6 +50,13 @@ def test_what_nobody_stated_carries_no_excess() -> None:
     assert prove(depot(rating_a=120)).passed, "where there is no excess nothing has to carry it"
 
 
+def test_a_base_load_above_its_rating_where_no_charger_draws_is_refused_and_not_a_crash() -> None:
+    proof = prove(depot(slow_breaker(), {"phases": "L1"}, worst_base_a=[0, 130, 0]))
+    assert not proof.passed
+    assert [each.phase for each in proof.findings if not each.passed] == [1, 1]
+    assert grid(proof, 1).slowest == ""
+
+
 def test_a_device_that_is_too_fast_fails_and_each_remedy_would_help() -> None:
     mcb = {"kind": "mcb", "in_a": 100, "curve": "C"}
     found = grid(depot(mcb))

@@ -21,9 +21,16 @@ BAY = PLAIN._replace(step_ma=1000, fallback_ma=0, power_on_ma=0, max_age_ns=10 *
 class Row:
     """Chargers on one circuit that obey at once; each tick is a second, or `step` seconds."""
 
-    def __init__(self, cap_a: int, rows: list[ChargerRow], turn_ns: int = TURN) -> None:
+    def __init__(
+        self,
+        cap_a: int,
+        rows: list[ChargerRow],
+        turn_ns: int = TURN,
+        base_step_ma: int | None = None,
+    ) -> None:
+        step = None if base_step_ma is None else (base_step_ma,) * 3
         self.kernel = Kernel(
-            [CircuitRow(-1, (cap_a * 1000,) * 3, (20_000,) * 3)],
+            [CircuitRow(-1, (cap_a * 1000,) * 3, (20_000,) * 3, base_step_ma=step)],
             [SourceRow(0, 0, 0, 10 * S, S)],
             rows,
             [],
@@ -332,6 +339,18 @@ def test_left_over_steps_break_no_cap() -> None:
             assert sum(row.offered(i) for i in range(4)) > cap_a * 1000 - 3000
 
 
+def test_left_over_steps_go_to_who_takes_them() -> None:
+    """A paced one writes for 2 A and more. The step of 1 A that is left is another's."""
+    slow = BAY._replace(write_gap_ns=5 * S)
+    row = Row(33, [slow, slow, BAY, BAY], base_step_ma=0)
+    row.base_ma = 1000
+    row.run(200)
+    assert [row.offered(i) for i in range(4)] == [8000] * 4
+    row.base_ma = 0
+    row.run(200)
+    assert sorted(row.offered(i) for i in range(4)) == [8000, 8000, 8000, 9000]
+
+
 # -- a new document ----------------------------------------------------------------------------
 
 
@@ -349,6 +368,18 @@ def test_places_waiting_times_and_advice_survive_a_new_document() -> None:
     assert after.kernel.charger(1).advice == Advice(5, None, None, 10**18)
     after.run(240)
     assert after.on() == [0]
+
+
+def test_left_over_steps_stay_where_they_are_over_a_new_document() -> None:
+    row = Row(44, bays(4, step_ma=4000, min_ma=8000))
+    row.run(960)
+    had = [row.offered(i) for i in range(4)]
+    assert had.index(8000) != 3, "they went round once"
+    after = Row(44, bays(4, step_ma=4000, min_ma=8000))
+    after.kernel.adopt(row.kernel, {0: 0}, {0: 0}, {i: i for i in range(4)}, {})
+    after.now_ns = row.now_ns
+    after.run(60)
+    assert [after.offered(i) for i in range(4)] == had
 
 
 def refused(**changes: Any) -> Callable[[], Row]:

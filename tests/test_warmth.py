@@ -113,6 +113,33 @@ def test_a_file_that_cannot_be_read_is_told_and_costs_the_other_nothing(disk: Di
     assert kernel.circuit(0).heat_ppm == (1_000_000,) * 3
 
 
+EDGES = (0, -1, 1, 2**31, 2**32, 2**32 + 1, 2**45, 2**60, 2**62, 2**63, 2**80, None, 1.5, "x")
+
+
+@pytest.mark.parametrize("name", ["heat.json", "bases.json"])
+def test_no_number_in_a_saved_file_keeps_the_enforcer_from_starting(disk: Disk, name: str) -> None:
+    """The runtime directory outlives restarts: what raises once would raise for ever."""
+    of = depot()
+    at_ns = disk.save(of, ma=200_000).at_ns
+    written = json.loads((disk.folder / name).read_text())
+    refused = 0
+    for field, value in list(written["circuits"]["grid"].items()):
+        for edge in EDGES:
+            spoilt = [edge] * 3 if isinstance(value, list) else edge
+            grid = written["circuits"]["grid"] | {field: spoilt}
+            file = written | {"circuits": {"grid": grid}}
+            (disk.folder / name).write_text(json.dumps(file), encoding="utf-8")
+            tables, kernel = running(of)
+            try:
+                disk.warmth().restore(of, kernel, tables.circuit_index, at_ns)
+            except WarmthError as error:
+                refused += 1
+                assert name in str(error)
+            kernel.tick(at_ns)
+            assert kernel.circuit(0).worst_base_ma[0] >= 20_000
+    assert refused > len(EDGES)
+
+
 def test_a_proved_base_load_stands_over_a_reboot_until_it_is_declared_anew(disk: Disk) -> None:
     disk.save(depot(), ma=200_000)
     proved = json.loads((disk.folder / "bases.json").read_text())["circuits"]

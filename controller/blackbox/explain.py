@@ -20,6 +20,7 @@ from controller.document.quantities import GRID_PHASES
 from controller.journal import Tick, decode
 from controller.reasons import Reasons
 from controller.units import NS_PER_S, amperes_text, seconds_text
+from controller.watts import told_mw
 
 AROUND_NS = 60 * NS_PER_S  # events of that long before are told
 EVENTS = 12
@@ -71,6 +72,7 @@ class Explanation:
     needed: str = ""
     events: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)  # why the answer itself may not be whole
+    setpoint_w: int | None = None  # as it is written; None: commanded in amperes
 
 
 def explain(paths: Sequence[Path], when: str, charger: str) -> Explanation:
@@ -132,6 +134,7 @@ class _Story:
             trusted=play.stamp.trusted,
             tick=out.tick,
             setpoint_ma=out.setpoint_ma,
+            setpoint_w=self._power_w(out.setpoint_ma),
             why=self.reasons.words(out.why),
             cause=self.reasons.words(out.cause),
             rule=out.why.rule.name.lower(),
@@ -145,6 +148,13 @@ class _Story:
             events=list(self._events()),
             doubts=list(self._doubts(play, segment)),
         )
+
+    def _power_w(self, setpoint_ma: int | None) -> int | None:
+        """What was written for a setpoint, where it is commanded in watts."""
+        power = self.header.powers[self.index] if self.header.powers else None
+        if power is None or setpoint_ma is None:
+            return None
+        return told_mw(*power, setpoint_ma) // 1000
 
     def _path(self) -> Iterator[int]:
         circuit = self.header.chargers[self.index].circuit

@@ -12,7 +12,7 @@ from controller.units import NS_PER_S, amperes_text
 def lines(answer: Explanation) -> Iterator[str]:
     """For people."""
     at = answer.at.strftime("%Y-%m-%d %H:%M:%S %Z")
-    yield f"{answer.charger} at {at} (tick {answer.tick}): {_order(answer.setpoint_ma)}."
+    yield f"{answer.charger} at {at} (tick {answer.tick}): {_order(answer)}."
     yield f"  why: {answer.why}."
     yield f"  {_since(answer)}"
     if answer.needed:
@@ -26,10 +26,13 @@ def lines(answer: Explanation) -> Iterator[str]:
     yield from (f"  BUT {doubt}." for doubt in answer.doubts)
 
 
-def _order(setpoint_ma: int | None) -> str:
-    if setpoint_ma is None:
+def _order(answer: Explanation) -> str:
+    if answer.setpoint_ma is None:
         return "no setpoint yet"
-    return f"told {amperes_text(setpoint_ma)} A" if setpoint_ma else "told 0 A: paused"
+    told = f"told {amperes_text(answer.setpoint_ma)} A"
+    if answer.setpoint_w is not None:
+        told += f" ({answer.setpoint_w} W)"
+    return told if answer.setpoint_ma else f"{told}: paused"
 
 
 def _since(answer: Explanation) -> str:

@@ -69,6 +69,8 @@ class Header(BaseModel):
     charger_ids: tuple[str, ...]
     slot_ids: tuple[str, ...]
     contactor_ids: tuple[str, ...]
+    # Of chargers commanded in watts: the volts of an ampere in mV, and mW written for a pause.
+    powers: tuple[tuple[int, int] | None, ...] = ()
 
     @property
     def stamp(self) -> Stamp:

@@ -18,6 +18,7 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.commands.powers import powers_json, say_powers
 from controller.commands.timings import (
     reaction_json,
     say_reactions,
@@ -138,6 +139,7 @@ def _say_proof(site: Site, proof: Proof) -> None:
     if not told_transitions:
         say_transitions(proof)
     say_reactions(proof)
+    say_powers(site)
     _say_unsafe(proof.unsafe)
     _say_needless(proof.needless)
     say(_verdict(proof))
@@ -241,6 +243,7 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "findings": [_finding(finding, proof) for finding in proof.findings],
         "transitions": [transition_json(each, proof) for each in proof.transitions],
         "reactions": [reaction_json(each, proof) for each in proof.reactions],
+        "watts": powers_json(site),
         "derogated": proof.derogated,
         "derogations": [
             {**each.terms(), "needed": each not in proof.needless} for each in proof.derogations

@@ -39,7 +39,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--operation", type=Path, metavar="FILE", help="the operation part, TOML or JSON"
     )
     parser.add_argument(
-        "--reset-latch", action="store_true", help="ends the gateway's latch, from afar"
+        "--reset-latch", metavar="ID", help="ends the latch of that id (`status`), from afar"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the message there")
     add_json_option(parser)
@@ -83,8 +83,8 @@ def _document(args: Namespace) -> tuple[dict[str, Any], Site]:
     installation = read(args.site)
     site = parse(installation, library(), str(args.site))
     document: dict[str, Any] = {"installation": _as_json(installation)}
-    if args.reset_latch:
-        document["reset"] = "latch"
+    if args.reset_latch is not None:
+        document["reset"] = args.reset_latch
     if args.operation is not None:
         document["operation"] = read(args.operation)
         site = operated(site, document["operation"])

@@ -120,7 +120,8 @@ def _latched(latched: LatchReport) -> str:
     since = "" if latched.since is None else f" since {latched.since}"
     return (
         f"LATCHED{since}: all chargers stay at their fail-safe setpoints, or lower. "
-        f"{latched.why}. When the cause is found: sudo loadkeeper reset"
+        f"{latched.why}. When the cause is found: sudo loadkeeper reset (from afar it is the latch "
+        f"{latched.id})"
     )
 
 
@@ -210,11 +211,19 @@ def _together(all_phases: TogetherReport) -> str:
 def _charger(charger: ChargerReport) -> list[str]:
     return [
         charger.id,
-        "-" if charger.setpoint_a is None else f"{charger.setpoint_a:g}",
+        _setpoint(charger),
         _three(charger.current_a),
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _setpoint(charger: ChargerReport) -> str:
+    """Amperes and, where the charger is commanded in watts, those."""
+    if charger.setpoint_a is None:
+        return "-"
+    told = f"{charger.setpoint_a:g}"
+    return told if charger.setpoint_w is None else f"{told} ({charger.setpoint_w:g} W)"
 
 
 def _pin(pin: PinReport) -> list[str]:

@@ -1,7 +1,7 @@
-"""The guard's account of a depot: the kernel's journal in, caps and sums out.
+"""The guard's account of a depot: the kernel's journal in, beliefs and caps out.
 
-It hears what the kernel heard, in the same order, and what was decided from it. Sums are those of
-the last tick that it heard. Judging them is the guard's.
+It hears what the kernel heard, in the same order, and what was decided from it. What that adds up
+to is controller.guard.sums; judging it is the guard's.
 """
 
 from __future__ import annotations
@@ -41,10 +41,7 @@ from controller.journal import (
     Report,
     Tick,
 )
-from controller.units import NS_PER_S
 
-SLOW_NS = 2 * NS_PER_S  # a credit may last this much longer than what it waits for
-SUMS = (0, 1, 2)
 Orders = Sequence[tuple[int, int] | None]  # tick and setpoint of each charger's order
 
 
@@ -113,11 +110,7 @@ class Account:
         self.caps: list[Phases] = [row.rating_ma for row in self.circuits]
         self.fell: set[tuple[int, int]] = set()
         self.lapsed = False
-        self._draws: dict[int, list[int]] = {}  # of this tick
-        self._bases: dict[int, list[int]] = {}
-        self._drawns: dict[int, list[int]] = {}
-        self._ordereds: dict[int, list[int]] = {}
-        self._reads: dict[int, list[SourceBelief]] = {}
+        self._reads: dict[int, list[SourceBelief]] = {}  # of this tick
 
     def _up(self, circuit: int) -> Iterator[int]:
         while circuit != ROOT:
@@ -214,8 +207,6 @@ class Account:
         for circuit in range(len(self.circuits)):
             if circuit not in self.heard and self.readings(circuit):
                 self.heard.add(circuit)
-        for sums in (self._draws, self._bases, self._drawns, self._ordereds):
-            sums.clear()
         self._look()
 
     def _look(self) -> None:
@@ -226,11 +217,16 @@ class Account:
                 continue
             found = self.readings(circuit)
             for source in found:
-                if any(map(gt, source.kept[-1].current_ma, self.caps[circuit])):
-                    self.pressed = True
+                self.pressed = self.pressed or self._is_over(circuit, source.kept[-1].current_ma)
             if bool(found) == (circuit in self._blind):
                 self._blind ^= {circuit}
                 self.pressed = self.pressed or not found
+
+    def _is_over(self, circuit: int, read_ma: Phases) -> bool:
+        sum_ma = self.circuits[circuit].sum_ma
+        if sum_ma is not None and sum(max(0, ma) for ma in read_ma) > sum_ma:
+            return True
+        return any(map(gt, read_ma, self.caps[circuit]))
 
     def _take(self, tick: Tick) -> bool:
         """What was ordered, as the next ticks will find it; whether anything changed."""
@@ -272,10 +268,10 @@ class Account:
         for circuit, cap in enumerate(caps):
             before, now = self.caps[circuit], (cap[0], cap[1], cap[2])
             if now != before:
-                self.fell.update((circuit, phase) for phase in SUMS if now[phase] < before[phase])
+                self.fell.update(
+                    (circuit, phase) for phase in range(3) if now[phase] < before[phase]
+                )
                 self.caps[circuit] = now
-
-    # --- the sums -------------------------------------------------------------------------
 
     def readings(self, circuit: int) -> list[SourceBelief]:
         """Sources that count in this tick: unsigned ones only where no other does."""
@@ -283,118 +279,3 @@ class Account:
             found = [each for each in self._measured[circuit] if each.fresh(self.now_ns)]
             self._reads[circuit] = [each for each in found if not each.row.unsigned] or found
         return self._reads[circuit]
-
-    def least_reading(self, circuit: int, phase: int) -> int | None:
-        shown = [source.kept[-1].current_ma[phase] for source in self.readings(circuit)]
-        return min(shown, default=None)
-
-    def base_hi(self, circuit: int) -> list[int]:
-        """The upper end of the base load: of what is read, of the parent's, as declared."""
-        if circuit not in self._bases:
-            row, least = self.circuits[circuit], None
-            for source in self.readings(circuit):
-                end = self._end(source)
-                least = end if least is None else list(map(min, least, end))
-            if least is None and row.parent != ROOT:
-                least = self.base_hi(row.parent)
-            if least is None:
-                least = list(row.worst_base_ma)
-            elif not row.credit_export:
-                least = [max(0, ma) for ma in least]
-            self._bases[circuit] = list(map(min, least, row.worst_base_ma))
-        return self._bases[circuit]
-
-    def _end(self, source: SourceBelief) -> list[int]:
-        end, since_ns = source.most_ma(), source.since_ns
-        for i in self.below[source.row.circuit]:
-            lo_ma = self.chargers[i].draw_lo_ma(since_ns, self.now_ns)
-            if lo_ma is not None:
-                for phase in self.chargers[i].used:
-                    end[phase] -= lo_ma[phase]
-        return end
-
-    def draw(self, index: int) -> list[int]:
-        if index not in self._draws:
-            self._draws[index] = self.chargers[index].draw_hi_ma(self.now_ns)
-        return self._draws[index]
-
-    def drawn(self, circuit: int) -> list[int]:
-        """The most that all below it may draw."""
-        if circuit not in self._drawns:
-            one = two = three = 0
-            for i in self.below[circuit]:
-                first, second, third = self.draw(i)
-                one, two, three = one + first, two + second, three + third
-            self._drawns[circuit] = [one, two, three]
-        return self._drawns[circuit]
-
-    def hidden(self, circuit: int, phase: int) -> int:
-        """What those may draw who are ordered off, silent, and not known to be without power."""
-        return sum(
-            self.draw(i)[phase]
-            for i in self.below[circuit]
-            if (charger := self.chargers[i]).parted and charger.silent(self.now_ns)
-        )
-
-    def beneath(self, circuit: int, phase: int) -> int:
-        """The base load with what is hidden: together no more than is read, here or above."""
-        base_ma, hidden_ma = self.base_hi(circuit)[phase], self.hidden(circuit, phase)
-        for above in self.path[circuit]:
-            ends_ma = [self._end(source)[phase] for source in self.readings(above)]
-            if ends_ma and above == circuit:
-                return max(base_ma, min(base_ma + hidden_ma, *ends_ma))
-            if ends_ma:
-                return base_ma + min(hidden_ma, max(0, min(ends_ma)))
-        return base_ma + hidden_ma
-
-    def ordered(self, circuit: int) -> list[int]:
-        """The most that is drawn once all orders took effect. A start waits for its chargers."""
-        if circuit not in self._ordereds:
-            starts = self.now_ns - self.began_ns < UNPROVEN_NS
-            total = [0, 0, 0]
-            for i in self.below[circuit]:
-                charger, draw = self.chargers[i], self.draw(i)
-                if charger.order_ma is None and starts:
-                    continue
-                told_ma = max(draw)
-                if charger.order_ma is not None and not charger.silent(self.now_ns):
-                    told_ma = max(charger.told_ma(charger.order_ma), self._disobeyed_ma(charger))
-                for phase in charger.used:
-                    total[phase] += min(draw[phase], told_ma)
-            self._ordereds[circuit] = total
-        return self._ordereds[circuit]
-
-    def _disobeyed_ma(self, charger: ChargerBelief) -> int:
-        """What it draws beyond its order, long after it should have followed it; else 0."""
-        late = self.now_ns - charger.changed_ns > charger.shows_ns + SLOW_NS
-        return charger.beyond_ma() if late else 0
-
-    def can_be_shed(self, index: int, phase: int) -> bool:
-        """Whether to lower it would help. Of who disobeys nobody knows: he is escalated against."""
-        charger = self.chargers[index]
-        return (
-            (charger.order_ma or 0) > charger.least_ma
-            and phase in charger.used
-            and not charger.silent(self.now_ns)
-            and self.draw(index)[phase] > charger.row.standby_ma
-            and not charger.elsewhere(phase)
-            and not self._disobeyed_ma(charger)
-        )
-
-    def credits(self, circuit: int, phase: int) -> int:
-        """By how much orders on their way will lower the reading, at best."""
-        source = max(self.readings(circuit), key=lambda each: each.row.lag_ns + each.row.poll_ns)
-        late_ns = source.row.lag_ns + source.row.poll_ns + SLOW_NS
-        total_ma = 0
-        for i in self.below[circuit]:
-            charger = self.chargers[i]
-            row, order_ma = charger.row, charger.order_ma
-            if order_ma is None or phase not in charger.used:
-                continue
-            if self.now_ns - charger.changed_ns > charger.shows_ns + late_ns:
-                continue
-            peak_ma = charger.peak_ma(phase, source.since_ns - row.lag_ns)
-            if not row.metered:
-                peak_ma = charger.told_ma(charger.highest_ma(self.now_ns))
-            total_ma += max(0, peak_ma - order_ma)
-        return total_ma

@@ -4,47 +4,67 @@ A reduction goes at once. An increase, a first order and a contactor's closing w
 has passed a decision with them in it; what it disputed is held at the least of order, bound and
 what is in force, until it passes one again.
 
+The guard works in pieces, so that what falls meanwhile waits for a piece and not for all of it.
+Where several decisions wait, it judges the newest: nothing rose by the others.
+
 A guard that fails has disputed the tick. A new one takes its place, lets nothing rise until it
 knows the depot again, and control goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from cext.rows import Output
 from controller.guard.account import Maps, Orders, Tables
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Record, Tick
+from controller.journal import Record, Tick, decode, ticks_in
+
+AT_ONCE = 16  # records that are no decision, in one piece
 
 
 class Judge(Protocol):
     """A guard."""
 
-    def hear(self, record: Record) -> Verdict | None: ...
+    def judging(
+        self, record: Record, *, newer: bool = False
+    ) -> Generator[None, None, Verdict | None]: ...
     def resume(
         self, orders: Orders, passed_ma: Sequence[int | None], closed: Sequence[bool]
     ) -> None: ...
 
 
+MakeJudge = Callable[[Tables], Judge]
+
+
 class Gate:
     """Of one document. Follows its kernel's tap; used from the I/O thread only."""
 
-    def __init__(self, tables: Tables, make: Callable[[Tables], Judge] = Guard) -> None:
+    def __init__(self, tables: Tables, make: MakeJudge = Guard) -> None:
         self._tables = tables
         self._make = make
         self._judge = make(tables)
         self._orders: list[tuple[int, int] | None] = [None] * len(tables.chargers)
         self._passed: list[tuple[int, int] | None] = [None] * len(tables.chargers)
         self._closed = [not row.opens_alone for row in tables.contactors]
+        self._ordered_closed = list(self._closed)  # in the last decision that it has seen
+        self._opened: set[int] = set()  # by one that it has not
         self._told: Callable[[Verdict], None] = lambda verdict: None
+        self._waiting: deque[Iterator[Record]] = deque()
+        self._ticks = 0  # among those
+        self._work: Iterator[None] | None = None
         self.tick = 0  # the last decision that it has seen
         self.at_ns = 0
 
     def on_verdict(self, told: Callable[[Verdict], None]) -> None:
         """`told` hears of every verdict."""
         self._told = told
+
+    def for_tables(self, tables: Tables) -> Gate:
+        """Another document's, with the same kind of guard; it has adopted nothing yet."""
+        return Gate(tables, self._make)
 
     def adopt(self, old: Gate, maps: Maps) -> None:
         """Another document: what stays goes on as it was."""
@@ -53,23 +73,57 @@ class Gate:
             self._orders[new], self._passed[new] = old._orders[was], old._passed[was]
         for new, was in maps.contactors.items():
             self._closed[new] = old._closed[was]
+            self._ordered_closed[new] = old._ordered_closed[was]
         if isinstance(self._judge, Guard) and isinstance(old._judge, Guard):
             self._judge.adopt(old._judge, maps)
 
     # --- what is decided --------------------------------------------------------------------
 
     def take(self, records: Sequence[Record]) -> None:
-        """In the order in which the kernel took them."""
-        for record in records:
-            if isinstance(record, Tick):
-                self._note(record)
-            try:
-                verdict = self._judge.hear(record)
-            except Exception as error:  # noqa: BLE001  # its own fault must not end control
-                verdict = self._begin_anew(error)
-            if verdict is not None:
-                self._let_through(verdict)
-                self._told(verdict)
+        """In the order in which the kernel took them; all is judged when this returns."""
+        self._wait(iter(records), sum(isinstance(each, Tick) for each in records))
+        self.finish()
+
+    def post(self, journal: bytes) -> None:
+        """The same for whoever has no time for all of it at once: `step` goes on with it."""
+        self._wait(decode(journal), ticks_in(journal))
+
+    def _wait(self, records: Iterator[Record], ticks: int) -> None:
+        self._waiting.append(records)
+        self._ticks += ticks
+
+    def step(self) -> bool:
+        """One piece of what waits; whether there is more."""
+        if self._work is None:
+            self._work = self._hear()
+        if next(self._work, self) is not self:
+            return True
+        self._work = None
+        return False
+
+    def finish(self) -> None:
+        while self.step():
+            pass
+
+    def _hear(self) -> Iterator[None]:
+        while self._waiting:
+            for count, record in enumerate(self._waiting[0], 1):
+                yield from self._hear_one(record)
+                if count % AT_ONCE == 0:
+                    yield
+            self._waiting.popleft()
+
+    def _hear_one(self, record: Record) -> Iterator[None]:
+        if isinstance(record, Tick):
+            self._ticks -= 1
+            self._note(record)
+        try:
+            verdict = yield from self._judge.judging(record, newer=self._ticks > 0)
+        except Exception as error:  # noqa: BLE001  # its own fault must not end control
+            verdict = self._begin_anew(error)
+        if verdict is not None:
+            self._let_through(verdict)
+            self._told(verdict)
 
     def _note(self, tick: Tick) -> None:
         self.tick, self.at_ns = tick.tick, tick.now_ns
@@ -77,6 +131,10 @@ class Gate:
             known, ma = self._orders[order.charger], order.setpoint_ma
             if ma is not None and (known is None or known[1] != ma):
                 self._orders[order.charger] = tick.tick, ma
+        for switch in tick.contactors:
+            self._ordered_closed[switch.contactor] = switch.closed
+            if not switch.closed:
+                self._opened.discard(switch.contactor)
 
     def _begin_anew(self, error: Exception) -> Verdict:
         held = [None if each is None else each[1] for each in self._passed]
@@ -91,11 +149,16 @@ class Gate:
             before = self._passed[index]
             if order is None or most_ma is None:
                 continue
-            if most_ma >= order[1]:
+            if before is not None and before[0] > verdict.tick:
+                # A later decision has lowered it meanwhile. From there nothing has risen yet.
+                if most_ma < before[1]:
+                    self._passed[index] = 0, most_ma
+            elif most_ma >= order[1]:
                 self._passed[index] = order
             else:  # something else than was ordered: no read-back of it proves the order
                 self._passed[index] = 0 if before is None else before[0], most_ma
-        self._closed = list(verdict.closed)
+        for index, closed in enumerate(verdict.closed):
+            self._closed[index] = closed and index not in self._opened
 
     # --- what may go out --------------------------------------------------------------------
 
@@ -114,6 +177,9 @@ class Gate:
         return None if setpoint_ma is None or passed is None else min(setpoint_ma, passed[1])
 
     def closed(self, contactor: int, closed: bool) -> bool:
+        if not closed and self._ordered_closed[contactor]:
+            self._opened.add(contactor)
+            self._closed[contactor] = False  # until a decision passed that was made after it
         return closed and self._closed[contactor]
 
 

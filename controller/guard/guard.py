@@ -4,31 +4,40 @@ It is fed with the kernel's own journal, so that it sees exactly what each decis
 It shares no code with the kernel and was not written from it, but from the rules:
 
 - nothing rises without slack on every circuit above: the upper end of the base load and the most
-  that all chargers may draw fit the cap; the cap is never above the rating
+  that all chargers may draw fit the cap on each phase, and what the three together may carry; the
+  cap is never above the rating; what chargers may draw fits a bus bar, whatever is read
 - while a reading is above its cap nothing below it rises, and what is ordered would bring it under
   the cap, or nothing is left that can be lowered
-- the same where a cap fell, or nothing is measured, with the upper end in the reading's place
+- the same where a cap fell, or nothing is measured, with the upper end in the reading's place; and
+  on a bus bar, with what is ordered alone
 - who is silent, unproven, stubborn or behind an open contactor never rises; nobody does where a
   circuit was never read, while the depot is latched or left, or after orders had expired
 - an order is 0 or within the charger's range; its first one is not above what is in force, nor
   above its fallback
 - a contactor closes only where what wakes up fits, one at a time
 
-What it counts is the least that the rules allow (controller.guard.beliefs): a disputed decision
-is wrong, but not every wrong one is disputed.
+What it counts is the least that the rules allow (controller.guard.sums): a disputed decision is
+wrong, but not every wrong one is disputed. An imbalance limit it does not know: that is a network's
+rule about chargers, and no bound of what anything bears.
+
+A site of a thousand chargers takes it tens of milliseconds, in which nobody else would be heard. So
+it can be had in pieces; what a decision is judged by stands still until it is judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from cext.rows import ChargerRow
-from controller.guard.account import SUMS, Account, Maps, Orders, Tables
+from controller.guard.account import Account, Maps, Orders, Tables
 from controller.guard.beliefs import ChargerBelief
+from controller.guard.sums import BAR, SUM, Sums
 from controller.journal import Record, Tick
 from controller.units import amperes_text
 
+CIRCUITS = 8  # looked at in one piece
+CHARGERS = 64
 QUARTERS = 4  # every image is judged at least so often in a dead-man time
 
 
@@ -40,6 +49,7 @@ class Dispute(NamedTuple):
     circuit: int
     phase: int
     why: str  # with the values
+    ordered_ma: int = 0  # what was decided that is wrong, as long as it stays the same
 
 
 class Verdict(NamedTuple):
@@ -54,6 +64,7 @@ class Verdict(NamedTuple):
 
 
 Found = tuple[str, int, int, str]  # rule, circuit, phase and words of a dispute
+Pieces = Generator[None, None, None]
 
 
 class Guard:
@@ -61,24 +72,55 @@ class Guard:
 
     def __init__(self, tables: Tables) -> None:
         self._it = Account(tables)
+        self._sums = Sums(self._it)
         self._observe = tables.tuning.observe
         self._apart_ns = tables.tuning.dead_man_ns // QUARTERS
         self._judged_ns = -self._apart_ns
         self._disputes = False  # the last verdict did
+        self._owed = False  # a decision was passed over that would have been judged
+        self._fell: set[tuple[int, int]] = set()  # caps, since the last verdict
         self._passed: list[int | None] = [None] * len(tables.chargers)
         self._passed_closed = [each.closed for each in self._it.contactors]
 
     def hear(self, record: Record) -> Verdict | None:
         """Takes one record in. A verdict on ticks that change something, and now and then."""
+        judging = self.judging(record)
+        while True:
+            try:
+                next(judging)
+            except StopIteration as end:
+                verdict: Verdict | None = end.value
+                return verdict
+
+    def judging(
+        self, record: Record, *, newer: bool = False
+    ) -> Generator[None, None, Verdict | None]:
+        """The same in pieces. `newer`: another decision waits already, and is judged in this one's
+        place: nothing of this one has gone out that rose."""
         it = self._it
         it.hear(record)
         if not isinstance(record, Tick):
             return None
+        self._sums.clear()
+        self._fell |= it.fell
         due = it.now_ns - self._judged_ns >= self._apart_ns
-        if not (it.changed or it.fell or it.pressed or due or self._disputes):
+        self._owed = self._owed or it.changed or it.pressed or bool(it.fell) or due
+        if not (self._owed or self._disputes):
+            return None
+        if newer and not it.lapsed:
+            self._pass_over()
             return None
         self._judged_ns = it.now_ns
-        return self._judge(record.tick, it.now_ns)
+        return (yield from self._judge(record.tick, it.now_ns))
+
+    def _pass_over(self) -> None:
+        """What went down has gone out: to rise from there is to rise."""
+        for index, charger in enumerate(self._it.chargers):
+            passed_ma, order_ma = self._passed[index], charger.order_ma
+            if passed_ma is not None and order_ma is not None and order_ma < passed_ma:
+                self._passed[index] = order_ma
+        for index, contactor in enumerate(self._it.contactors):
+            self._passed_closed[index] = self._passed_closed[index] and contactor.closed
 
     def adopt(self, old: Guard, maps: Maps) -> None:
         """Goes on where the guard of the document before ended, with what stays."""
@@ -95,22 +137,25 @@ class Guard:
         self._it.resume(orders, closed)
         self._passed, self._passed_closed = list(passed_ma), list(closed)
 
-    def _judge(self, tick: int, now_ns: int) -> Verdict:
+    def _judge(self, tick: int, now_ns: int) -> Generator[None, None, Verdict]:
         bound: list[int | None] = [charger.order_ma for charger in self._it.chargers]
-        disputes: list[Dispute] = []
+        found: list[Dispute] = []
         closed = [each.closed for each in self._it.contactors]
         learns = now_ns < self._it.learns_until_ns
         if not (self._observe or learns):
-            disputes += self._rises(bound)
-            disputes += self._closings(closed)
+            yield from self._rises(bound, found)
+            found += self._closings(closed)
             for circuit in range(len(self._it.circuits)):
-                disputes += self._overloads(circuit, bound)
-        if disputes or learns:
-            bound = [self._least(i, most, bool(disputes)) for i, most in enumerate(bound)]
+                yield from self._overloads(circuit, bound, found)
+                if circuit % CIRCUITS == CIRCUITS - 1:
+                    yield
+        if found or learns:
+            bound = [self._least(i, most, bool(found)) for i, most in enumerate(bound)]
             closed = [now and was for now, was in zip(closed, self._passed_closed, strict=True)]
-        self._disputes = bool(disputes)
+        self._disputes, self._owed = bool(found), False
+        self._fell.clear()
         self._passed, self._passed_closed = bound, closed
-        return Verdict(tick, now_ns, tuple(disputes), tuple(bound), tuple(closed), learns)
+        return Verdict(tick, now_ns, tuple(found), tuple(bound), tuple(closed), learns)
 
     def _least(self, index: int, most_ma: int | None, disputed: bool) -> int | None:
         """Where nothing may rise: the least of order, bound, what went out last, and, of a tick
@@ -125,8 +170,10 @@ class Guard:
 
     # --- the rules ------------------------------------------------------------------------
 
-    def _rises(self, bound: list[int | None]) -> Iterator[Dispute]:
+    def _rises(self, bound: list[int | None], disputes: list[Dispute]) -> Pieces:
         for index, charger in enumerate(self._it.chargers):
+            if index % CHARGERS == CHARGERS - 1:
+                yield
             order_ma, passed_ma = charger.order_ma, self._passed[index]
             if order_ma is None or order_ma == passed_ma:
                 continue
@@ -134,7 +181,10 @@ class Guard:
             if found is None and passed_ma is None:
                 found = self._first_order(charger)
             elif found is None and passed_ma is not None and order_ma > passed_ma:
-                found = self._may_not_rise(charger) or self._lacks_slack(charger)
+                found = self._may_not_rise(charger)
+                if found is None:
+                    yield from self._sums.count_for(charger.row.circuit)
+                    found = self._lacks_slack(charger)
             if found is not None:
                 rule, circuit, phase, why = found
                 bound[index] = passed_ma
@@ -142,7 +192,7 @@ class Guard:
                     bound[index] = min(charger.in_force_ma, charger.row.fallback_ma)
                 at = "nothing" if passed_ma is None else f"{amperes_text(passed_ma)} A"
                 why = f"from {at} to {amperes_text(order_ma)} A: {why}"
-                yield Dispute(rule, index, circuit, phase, why)
+                disputes.append(Dispute(rule, index, circuit, phase, why, order_ma))
 
     @staticmethod
     def _off_range(charger: ChargerBelief) -> Found | None:
@@ -186,25 +236,35 @@ class Guard:
         for circuit in self._it.path[charger.row.circuit]:
             if circuit not in self._it.heard:
                 return "unread", circuit, -1, "this circuit was never read"
-            for phase in charger.used:
-                if charger.frees(phase, self._it.now_ns):
+            for row in self._sums.rows[circuit]:
+                if row != SUM and not self._bears(charger, row % BAR):
                     continue
-                cap_ma = max(0, self._it.caps[circuit][phase])
-                least = self._it.least_reading(circuit, phase)
-                if least is not None and least > cap_ma:
-                    why = f"{amperes_text(least)} A are read of {amperes_text(cap_ma)} A"
-                    return "over", circuit, phase, why
-                base_ma, drawn_ma = self._it.base_hi(circuit)[phase], self._it.drawn(circuit)[phase]
-                if closes:
-                    base_ma = self._it.beneath(circuit, phase)
-                    drawn_ma -= self._it.hidden(circuit, phase)
-                if base_ma + drawn_ma > cap_ma:
-                    why = (
-                        f"up to {amperes_text(base_ma)} A of base load and {amperes_text(drawn_ma)}"
-                        f" A of chargers do not fit {amperes_text(cap_ma)} A"
-                    )
-                    return "no_slack", circuit, phase, why
+                if found := self._too_much(circuit, row, closes=closes):
+                    return found
         return None
+
+    def _bears(self, charger: ChargerBelief, phase: int) -> bool:
+        return phase in charger.used and not charger.frees(phase, self._it.now_ns)
+
+    def _too_much(self, circuit: int, row: int, *, closes: bool) -> Found | None:
+        sums = self._sums
+        cap_ma, least_ma = sums.cap_ma(circuit, row), sums.read_ma(circuit, row)
+        place = circuit, _phase(row)
+        if least_ma is not None and least_ma > cap_ma:
+            why = f"{amperes_text(least_ma)} A are read of {amperes_text(cap_ma)} A{_of(row)}"
+            return "over", *place, why
+        base_ma, drawn_ma = sums.base_ma(circuit, row), sums.drawn_ma(circuit, row)
+        if closes:
+            base_ma = sums.beneath_ma(circuit, row)
+            drawn_ma -= sums.hidden_ma(circuit, row)
+        if base_ma + drawn_ma <= cap_ma:
+            return None
+        load = "" if row >= BAR else f"{amperes_text(base_ma)} A of base load and "
+        why = (
+            f"up to {load}{amperes_text(drawn_ma)} A of chargers do not fit "
+            f"{amperes_text(cap_ma)} A{_of(row)}"
+        )
+        return "no_slack", *place, why
 
     def _closings(self, closed: list[bool]) -> Iterator[Dispute]:
         news = [k for k, now in enumerate(closed) if now and not self._passed_closed[k]]
@@ -221,42 +281,60 @@ class Guard:
                     found = self._lacks_slack(charger, closes=True)
             if found is not None:
                 rule, circuit, phase, why = found
-                yield Dispute(rule, chargers[0], circuit, phase, f"contactor closes: {why}")
+                yield Dispute(rule, chargers[0], circuit, phase, f"contactor closes: {why}", 1)
 
-    def _overloads(self, circuit: int, bound: list[int | None]) -> Iterator[Dispute]:
+    def _overloads(self, circuit: int, bound: list[int | None], disputes: list[Dispute]) -> Pieces:
         """Where a circuit is over its cap, or may be unseen: what is ordered brings it under."""
-        blind = not self._it.readings(circuit)
-        for phase in SUMS:
-            cap_ma = max(0, self._it.caps[circuit][phase])
-            read_ma = self._it.least_reading(circuit, phase)
+        sums, blind = self._sums, not self._it.readings(circuit)
+        for row in sums.rows[circuit]:
+            cap_ma, read_ma = sums.cap_ma(circuit, row), sums.read_ma(circuit, row)
             over = read_ma is not None and read_ma > cap_ma
-            if not (blind or over or (circuit, phase) in self._it.fell):
+            unseen = blind or row >= BAR or (circuit, row) in self._fell
+            if not (over or unseen):
                 continue
-            base_ma = self._it.base_hi(circuit)[phase]
-            too_much_ma = base_ma + self._it.ordered(circuit)[phase] - cap_ma
-            if over and read_ma is not None and not (blind or (circuit, phase) in self._it.fell):
-                shown_ma = read_ma - self._it.credits(circuit, phase)
-                too_much_ma = min(too_much_ma, shown_ma - cap_ma)
+            yield from sums.count_for(circuit)
+            base_ma = sums.base_ma(circuit, row)
+            too_much_ma = base_ma + sums.ordered_ma(circuit, row) - cap_ma
+            if too_much_ma > 0 and not unseen:
+                yield from sums.count_credits(circuit)
+                left_ma = sums.left_ma(circuit, row)
+                too_much_ma = min(too_much_ma, (left_ma or 0) - cap_ma)
             if too_much_ma <= 0:
                 continue
-            if can := [i for i in self._it.below[circuit] if self._it.can_be_shed(i, phase)]:
-                self._cut(bound, can, too_much_ma)
-                shown = "nothing" if read_ma is None else f"{amperes_text(read_ma)} A"
-                why = (
-                    f"{shown} is read, base load up to {amperes_text(base_ma)} A; what is ordered "
-                    f"leaves {amperes_text(too_much_ma)} A above {amperes_text(cap_ma)} A"
-                )
-                yield Dispute("not_shed", -1, circuit, phase, why)
+            can = [i for i in self._it.below[circuit] if sums.can_be_shed(i, row)]
+            if not can:
+                continue
+            self._cut(bound, can, row, too_much_ma)
+            shown = "nothing" if read_ma is None else f"{amperes_text(read_ma)} A"
+            base = "" if row >= BAR else f", base load up to {amperes_text(base_ma)} A"
+            why = (
+                f"{shown} is read{base}; what is ordered leaves {amperes_text(too_much_ma)} A "
+                f"above {amperes_text(cap_ma)} A{_of(row)}"
+            )
+            ordered_ma = sum(self._it.chargers[i].order_ma or 0 for i in self._it.below[circuit])
+            disputes.append(Dispute("not_shed", -1, circuit, _phase(row), why, ordered_ma))
 
-    def _cut(self, bound: list[int | None], can: Sequence[int], too_much_ma: int) -> None:
+    def _cut(self, bound: list[int | None], can: Sequence[int], row: int, too_much_ma: int) -> None:
         """Takes from each in proportion to its order, rounded down: an excess goes wholly."""
-        total_ma = sum(self._it.chargers[i].order_ma or 0 for i in can)
-        for i in can:
-            order_ma, most_ma = self._it.chargers[i].order_ma or 0, bound[i]
+        chargers = [self._it.chargers[i] for i in can]
+        total_ma = sum(
+            (each.order_ma or 0) * (len(each.used) if row == SUM else 1) for each in chargers
+        )
+        for i, charger in zip(can, chargers, strict=True):
+            order_ma, most_ma = charger.order_ma or 0, bound[i]
             left_ma = order_ma - -(-order_ma * too_much_ma // total_ma)
-            charger = self._it.chargers[i]
             cut_ma = fitting(charger.row, max(charger.least_ma, left_ma))
             bound[i] = cut_ma if most_ma is None else min(cut_ma, most_ma)
+
+
+def _phase(row: int) -> int:
+    return -1 if row == SUM else row % BAR
+
+
+def _of(row: int) -> str:
+    if row == SUM:
+        return " of the three phases together"
+    return " of the bus bar" if row >= BAR else ""
 
 
 def fitting(row: ChargerRow, most_ma: int) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from hil.mutants.fault import ROOT, Fault
+from hil.mutants.fault import ROOT, Fault, UnfitError
 from hil.mutants.means import (
     CRASH,
     ENDLESS,
@@ -70,6 +70,8 @@ class Bed:
     def make(self) -> None:
         """Raises RuntimeError where the copy cannot be built."""
         shutil.copytree(ROOT / "cext", self._place / "cext")
+        for built in [*(ROOT / "build").glob("lib.*"), *(ROOT / "build").glob("temp.*")]:
+            shutil.copytree(built, self._place / "build" / built.name)
         for name in BESIDE:
             (self._place / name).symlink_to(ROOT / name)
         if self._fault is not None:
@@ -202,7 +204,7 @@ def tried(fault: Fault, home: Path, by_all: bool) -> Outcome:
                 outcome.first = (noticed or broken or [Answer()])[0]
             else:
                 outcome.first = made.judge(fault.tests)
-    except RuntimeError as error:
+    except (RuntimeError, UnfitError) as error:
         outcome.first = Answer(broken=str(error))
     outcome.took_s = perf_counter() - began
     return outcome

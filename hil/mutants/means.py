@@ -19,12 +19,12 @@ MEANS = (PROPERTY, GUARD, SEARCH, ORACLE)
 
 # Tests of single rooms and of all of them together, the quick ones first.
 PROPERTIES = (
-    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "latched", "contactors"),
+    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "latch", "contactors"),
     *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "advice", "limits"),
     *("frozen", "pacing", "paced", "thermal", "timed_by_curve", "balance", "sums"),
-    *("snapshot", "spoilt", "pause", "phases", "adopt", "bounds"),
+    *("snapshot", "spoilt", "swing", "parked", "pause", "phases", "adopt", "bounds"),
 )
-ORACLES = ("shares", "switched_promises", "promises")
+ORACLES = ("shares", "whole_tick", "switched_promises", "promises")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from controller.facts import ChargerFacts, MeterFacts
+from controller.facts import ChargerFacts, MeterFacts, WattsFacts
 
 Table = dict[str, Any]
 
@@ -54,7 +54,10 @@ class CaseProfiles:
         return MeterFacts(name=name, **self._case.meters[name])
 
     def charger(self, name: str) -> ChargerFacts:
-        return ChargerFacts(name=name, **self._case.chargers[name])
+        facts = dict(self._case.chargers[name])
+        if facts.get("watts") is not None:
+            facts["watts"] = WattsFacts(**facts["watts"])
+        return ChargerFacts(name=name, **facts)
 
 
 def told(event: Table) -> str:

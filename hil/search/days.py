@@ -49,6 +49,7 @@ class _Day:
         self._load_a = [(0.0, 0.0, 0.0) for _ in drawn.own]
         self._troubled = rng.random() < 0.85
         self._advised = rng.random() < 0.3
+        self._revised = rng.random() < 0.3
 
     # What stands there at first
 
@@ -87,6 +88,10 @@ class _Day:
             kinds.append(self._limit)
         if self._advised:
             kinds.append(self._advice)
+        if any(facts.get("watts") for facts in self._drawn.chargers.values()):
+            kinds.append(self._voltage)
+        if self._revised:
+            kinds.append(self._document)
         return self._rng.choice(kinds)()
 
     def _base(self) -> Table:
@@ -111,11 +116,11 @@ class _Day:
 
     def _vehicle(self, charger: str) -> Table:
         facts = self._drawn.chargers[self._entry(charger)["profile"]]
-        settle_s = facts["settle_ns"] / 1e9
+        settle_s, watts = facts["settle_ns"] / 1e9, facts.get("watts")
         return {
             "charger": charger,
-            "max_a": self._rng.choice((10, 16, 32, 63)),
-            "phases": self._rng.choice((1, 2, 3, 3)),
+            "max_a": self._rng.choice((10, 16, 32, 63) if watts is None else (16, 63, 200)),
+            "phases": 3 if watts and watts["evenly"] else self._rng.choice((1, 2, 3, 3)),
             "reaction_s": round(self._rng.uniform(0.5, settle_s - 0.3), 1),
             "energy_kwh": self._rng.choice((0.3, 2, 50, 50)),
             "gain_pct": self._rng.choice((0, facts["tolerance_ppm"] // 10_000)),
@@ -131,6 +136,10 @@ class _Day:
         charger = self._rng.choice(self._chargers)
         return {"do": "wish", "charger": charger, "max_a": self._rng.choice((0, 6, 10, 16, 32, 63))}
 
+    def _voltage(self) -> Table:
+        """Within what EN 50160 admits; mostly on its way down."""
+        return {"do": "voltage", "percent": self._rng.choice((90, 90, 95, 100, 105, 110))}
+
     def _advice(self) -> Table:
         """A planner's wish: a weight, a floor, a cap, any of them."""
         charger = self._rng.choice(self._chargers)
@@ -145,6 +154,30 @@ class _Day:
             "floor_a": floor_a,
             "cap_a": cap_a,
             "for_s": self._rng.choice((5.0, 60.0, 600.0)),
+        }
+
+    def _document(self) -> Table:
+        """Lower ratings, the operator's own limits and maxima, other weights and classes."""
+        operation: Table = {"circuit": [], "charger": []}
+        share: Table = {}
+        for entry in self._site["circuit"]:
+            if self._rng.random() < 0.4:
+                share[entry["id"]] = self._rng.choice((0.6, 0.8, 0.9, 0.95))
+            if self._rng.random() < 0.2:
+                part = self._rng.choice((0.0, 0.3, 0.5))
+                limit_a = [round(a * part, 1) for a in entry["rating_a"]]
+                operation["circuit"].append({"id": entry["id"], "limit_a": limit_a})
+        for entry in self._site["charger"]:
+            if self._rng.random() < 0.2:
+                change = self._rng.choice(
+                    ({"max_a": 10}, {"max_a": 6}, {"weight": 5}, {"class": 3})
+                )
+                operation["charger"].append({"id": entry["id"]} | change)
+        return {
+            "do": "document",
+            "rating_share": share,
+            "operation": operation,
+            "for_s": self._rng.choice((3.0, 30.0, 400.0)),
         }
 
     def _limits_at_first(self) -> Iterator[Table]:

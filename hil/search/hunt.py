@@ -25,7 +25,7 @@ from hil.search.world import World, tell_world
 KEPT = Path("build/search")
 SAID_EVERY_S = 60.0
 LAST_EVENTS = 8
-GUARDED = 4  # of so many seeds one is judged by the guard, too
+GUARDED = 8  # of so many seeds one is judged by the guard, too
 AT_ONCE = 4  # seeds that a process is handed
 AHEAD = 3  # such handfuls that wait for each process
 STUCK_S = 900.0  # a handful takes seconds

@@ -71,6 +71,7 @@ class Judge:
         self._drawn_ma = [0] * len(site.chargers)
         self._index = {charger.id: i for i, charger in enumerate(site.chargers)}
         self._welded_ns = [0] * len(site.chargers)
+        self._moved_ns = [-(1 << 62)] * len(site.chargers)
         self._dead_ns = 0
         self._seen_ns = -1  # the plant's time when last looked at
 
@@ -94,12 +95,23 @@ class Judge:
         self.plant.set_bounds(index, circuit.sum_ma, busbar_ma, circuit.credit_export)
         return busbar_ma is not None or circuit.sum_ma is not None
 
+    def switch(self, site: Site) -> None:
+        """Another document of the same devices."""
+        self.site = site
+        self._bounded = [self._bound(index) for index in range(len(site.circuits))]
+
+    def moved(self, charger: int) -> None:
+        """Its order has changed."""
+        self._moved_ns[charger] = self.now_ns
+
     # What happens
 
     def cause(self, circuit: int, size_ma: Flow = NOTHING, more_ns: int = 0) -> None:
         """Something outside drives a circuit up; its answer may take the declared time."""
         stand, bound = self._stands[circuit], self.bounds[circuit]
         for_ns = bound.react_ns + more_ns
+        if any(self._moved_ns[i] > self.now_ns - bound.react_ns for i in self.tree.below[circuit]):
+            for_ns += bound.react_ns  # what is under way is counted on, and may be less than that
         if any(self._ill_ns[i] > self.now_ns for i in self.tree.below[circuit]):
             for_ns += bound.ill_ns
         if stand.ill_ns > self.now_ns:
@@ -134,6 +146,8 @@ class Judge:
         it draws on those what it was permitted on the others."""
         row = self.site.chargers[charger]
         offered_ma = self.plant.charger(charger).offered_ma
+        if row.watts is not None:
+            offered_ma = row.draw_ma(offered_ma)
         first, second, third = (offered_ma if phase in row.phases else 0 for phase in range(3))
         for index in self.tree.paths[charger]:
             more_ns = row.poll_ns + row.facts.lag_ns
@@ -214,8 +228,9 @@ class Judge:
 
     def _may_draw(self, charger: int) -> int:
         """What a vehicle there draws, or is about to."""
-        state = self.plant.charger(charger)
-        return max(*state.current_ma, state.offered_ma)
+        state, row = self.plant.charger(charger), self.site.chargers[charger]
+        offered_ma = state.offered_ma if row.watts is None else row.draw_ma(state.offered_ma)
+        return max(*state.current_ma, offered_ma)
 
     def watch_ill(self) -> None:
         """What an ill charger does by itself drives its circuits up."""

@@ -71,6 +71,7 @@ class Orders:
         for i, (was, now) in enumerate(zip(before, orders_ma, strict=True)):
             if now is None or was == now:
                 continue
+            self._world.judge.moved(i)
             if was is None:
                 self._check_first(i, now)
             else:

@@ -65,6 +65,20 @@ def read_site(case: Case) -> Site:
     return parse(case.site, CaseProfiles(case))
 
 
+def amended(document: Table, share: Table) -> Table:
+    """The same with lower ratings: `share` of what each circuit in it had."""
+    circuits = [
+        row | {"rating_a": [round(a * share.get(row["id"], 1.0), 1) for a in row["rating_a"]]}
+        for row in document["circuit"]
+    ]
+    ratings = {row["id"]: row["rating_a"] for row in circuits}
+    sources = [
+        row | {"failsafe_a": list(map(min, row["failsafe_a"], ratings[row["circuit"]]))}
+        for row in document["limit_source"]
+    ]
+    return document | {"circuit": circuits, "limit_source": sources}
+
+
 def _tree(rng: random.Random) -> list[int]:
     """Parents; -1 is the root's. At most four levels."""
     parents, levels = [-1], [1]
@@ -87,7 +101,9 @@ def _own(rng: random.Random, below: bool) -> Own:
 def _profile(rng: random.Random) -> Table:
     """What a charger's model is like."""
     falls_back = rng.random() < 0.85
+    watts = _watts(rng) if rng.random() < 0.2 else None
     return {
+        "watts": watts,
         "min_ma": 6_000,
         "max_ma": None,
         "step_ma": rng.choice((1, 100, 100, 1_000)),
@@ -106,16 +122,37 @@ def _profile(rng: random.Random) -> Table:
     }
 
 
+def _watts(rng: random.Random) -> Table:
+    """Commanded in watts: each of its phases, or a rectifier on all; some tell their power."""
+    evenly = rng.random() < 0.6
+    return {
+        "commands_dc": rng.random() < 0.3,
+        "per_phase": not evenly,
+        "evenly": evenly,
+        "efficiency_ppm": rng.choice((900_000, 950_000)),
+        "power_factor_ppm": rng.choice((850_000, 950_000, 1_000_000)),
+        "min_mw": 4_200_000 if evenly else 1_400_000,
+        "max_mw": None,
+        "step_mw": rng.choice((1_000, 100_000)),
+        "writable_mw": None,
+        "pause_mw": rng.choice((0, 1_000_000)),
+        "zero_ends_session": rng.random() < 0.5,
+        "measures": rng.choice((None, "ac", "dc")) if evenly else None,
+    }
+
+
 def _charger(rng: random.Random, index: int, circuit: int, profiles: Table) -> Table:
     profile = rng.choice(list(profiles))
     facts = profiles[profile]
+    watts = facts["watts"]
+    evenly = watts is not None and watts["evenly"]
     entry: Table = {
         "id": f"bay-{index + 1:02}",
         "circuit": _name(circuit),
         "profile": profile,
         "bus": f"tcp://192.0.2.{index + 10}:502",
-        "max_a": rng.choice((16, 16, 32, 32, 63)),
-        "phases": rng.choice(ROTATIONS if rng.random() < 0.7 else SINGLES),
+        "max_a": rng.choice((16, 16, 32, 32, 63) if watts is None else (32, 63, 145)),
+        "phases": rng.choice(ROTATIONS if evenly or rng.random() < 0.7 else SINGLES),
         "poll_s": rng.choice((0.5, 1, 1, 2)),
     }
     if facts["has_fallback"] and rng.random() < 0.9:

@@ -11,17 +11,20 @@ from cext.plant import Car
 from cext.rows import Advice, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
+from controller.guard.gate import MakeJudge
 from controller.guard.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
+from controller.proof import prove
+from controller.site import DocumentError, Site, operated, parse
 from hil.search.ailing import Ailing
-from hil.search.case import Case, Table
+from hil.search.case import Case, CaseProfiles, Table
 from hil.search.cloud import Cloud
 from hil.search.eyes import Eye
 from hil.search.ills import Ills
 from hil.search.judge import Finding, FoundError, Judge
 from hil.search.orders import Orders
-from hil.search.sites import read_site
+from hil.search.sites import amended, read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.story.truth import Truth
 
@@ -38,10 +41,17 @@ def rise(before: Phases, after: Phases) -> Phases:
 class World:
     """One run of a case, from 0 ns to its end."""
 
-    def __init__(self, case: Case, twin: bool = False, guarded: bool = False) -> None:
-        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too."""
+    def __init__(
+        self,
+        case: Case,
+        twin: bool = False,
+        guarded: bool = False,
+        judge: MakeJudge | None = None,
+    ) -> None:
+        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too.
+        `judge`: makes one whose veto holds, as in the product."""
         self.case = case
-        self.site = read_site(case)
+        self.site = self.first = read_site(case)
         self.rows = hardware(self.site)
         self.plant = build_plant(self.site, case.seed, self.rows, case.step_ms * 1_000_000)
         self.truth = Truth(self.site)
@@ -60,6 +70,7 @@ class World:
         self._caps_ma: list[Phases] = []
         self._phases: dict[int, int] = {}  # of the last vehicle at each charger
         self._guarded = guarded
+        self._judge = judge
         self._unheard: dict[int, list[tuple[Eye, int]]] = {}  # circuits, since the start
         self._leases: dict[str, Lease] = {}
         self._cloud = Cloud(self)
@@ -168,6 +179,7 @@ class World:
             "plug": self._plug,
             "unplug": self._unplug,
             "wish": self._wish,
+            "voltage": self._voltage,
             "limit": self._cloud.limit,
             "stall": self._stall,
             "restart": self._restart,
@@ -176,6 +188,7 @@ class World:
             "cloud": self._cloud.lose,
             "flood": self._cloud.flood,
             "latch": self._latch,
+            "document": self._document,
             "advise": self._advise,
         }
         (acts | self.ills.acts).get(event["do"], self.ills.source)(event)
@@ -240,6 +253,13 @@ class World:
     def _unplug(self, event: Table) -> None:
         self.plant.unplug(self.chargers[event["charger"]])
 
+    def _voltage(self, event: Table) -> None:
+        """Who is commanded in watts may draw more: that must fit, but for a step just before."""
+        self.plant.set_voltage(event["percent"] * 10_000)
+        for charger, row in enumerate(self.site.chargers):
+            if row.watts is not None:
+                self.judge.wake(charger, 0)
+
     def _wish(self, event: Table) -> None:
         charger = self.chargers[event["charger"]]
         try:
@@ -262,6 +282,7 @@ class World:
             shows=self.ills.eyes,
             deaf=self.ills.deaf.ids,
             disputed=self._disputed if self._guarded else None,
+            judge=self._judge,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
         self.enforcer.kernel.latch(self.orders.latched)
@@ -351,6 +372,32 @@ class World:
             until_ns=self.now_ns + nanoseconds(event["for_s"]),
         )
         self.enforcer.image.advise(event["charger"], advice)
+
+    def _document(self, event: Table) -> None:
+        """Adopted if it would be by a running enforcer, and rolled back after a while."""
+        if self.enforcer is None or self.stalled.ids:
+            return
+        installed = amended(self.case.site, event["rating_share"])
+        try:
+            site = operated(parse(installed, CaseProfiles(self.case)), event["operation"])
+        except DocumentError:
+            return
+        if prove(site).passed:
+            self._switch(site)
+            self.after(event["for_s"], partial(self._roll_back, site))
+
+    def _roll_back(self, site: Site) -> None:
+        """Unless another one came after it; one that is dead then does so when it starts."""
+        if self.site is site and not self.stalled.ids:
+            self._switch(self.first)
+
+    def _switch(self, site: Site) -> None:
+        self.site = site
+        self.truth.switch(site)
+        self.judge.switch(site)
+        if self.enforcer is not None:
+            self.enforcer.switch(site)
+        self.set_caps()
 
     def _clock(self, event: Table) -> None:
         if self.enforcer is not None:

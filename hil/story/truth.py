@@ -33,6 +33,11 @@ class Truth:
         self._last: dict[str, Published] = {}
         self._contacts: dict[str, Phases | None] = {}
 
+    def switch(self, site: Site) -> None:
+        """Another document: what its sources asked for stands."""
+        self._circuits = site.circuits
+        self._sources = {source.id: source for source in site.limit_sources}
+
     def ask(self, source: str, limit_ma: Phases | None) -> None:
         """The contact that speaks for the source asks for this from now on; None: nothing."""
         self._contacts[source] = limit_ma
@@ -51,7 +56,12 @@ class Truth:
 
     def caps_ma(self, now_ns: int) -> list[Phases]:
         """Per circuit, in the site's order."""
-        caps = {circuit.id: circuit.rating_ma for circuit in self._circuits}
+        caps = {
+            circuit.id: circuit.rating_ma
+            if circuit.limit_ma is None
+            else _least(circuit.rating_ma, circuit.limit_ma)
+            for circuit in self._circuits
+        }
         for source in self._sources.values():
             if source.id in self._contacts:
                 asked = self._contacts[source.id]

@@ -181,6 +181,16 @@ class ChargerBelief:
         drawn = [r.current_ma[phase] for r in self._since(from_ns) if r.current_ma is not None]
         return max(drawn, default=0)
 
+    def most_lately(self, phase: int, now_ns: int) -> int:
+        """The most it can have drawn in the last seconds: by reports without a gap, or at all."""
+        if phase not in self.row.phases:
+            return 0
+        tells = self.row.metered and not self.silent(now_ns) and not self.frozen()
+        if not tells or self.reports[0].at_ns > now_ns - KEPT + 2 * S:
+            return self.told(self.row.max_ma)
+        peak = self.peak(phase, now_ns - KEPT)
+        return peak + (peak - self.surely(peak))
+
     def elsewhere(self, phase: int) -> bool:
         """Its last report shows a car that charges, but not on this phase."""
         amps = self.reports[-1].current_ma if self.reports else None
@@ -259,6 +269,7 @@ class Beliefs:
         self.readings: dict[int, deque[tuple[int, Triple]]] = {}  # by meter, newest last
         self.below = [site.below(c) for c in range(len(site.circuits))]
         self.distrusted: set[int] = set()
+        self._beyond: dict[tuple[int, int], int] = {}  # circuit, phase: see `learn`
         self.meters_of: dict[int, list[int]] = {}
         for index, meter in enumerate(site.meters):
             self.meters_of.setdefault(meter.circuit, []).append(index)
@@ -272,6 +283,23 @@ class Beliefs:
         for slot, limits in zip(self.slots, site.slots, strict=True):
             slot.row = limits
         self.below = [site.below(c) for c in range(len(site.circuits))]
+        self._beyond.clear()
+
+    def learn(self, now_ns: int) -> None:
+        """What readings prove of base load beyond the declared. Where there are none now, what the
+        last ones proved stands: nobody has said that it is over."""
+        for circuit, row in enumerate(self.site.circuits):
+            fresh = self.fresh(circuit, now_ns)
+            if not fresh:
+                continue
+            error = max(self.site.meters[meter].error_ma for meter, _, _ in fresh)
+            for phase in range(3):
+                drawn = sum(
+                    self.chargers[i].most_lately(phase, now_ns) for i in self.below[circuit]
+                )
+                proved = max(amps[phase] for _, _, amps in fresh) - error - drawn
+                more = proved > row.worst_base_ma[phase]
+                self._beyond[circuit, phase] = proved if more else 0
 
     def read(self, meter: int, at_ns: int, current_ma: Triple) -> None:
         if meter in self.distrusted:
@@ -316,7 +344,8 @@ class Beliefs:
         if not ends and row.parent >= 0:
             ends = [self.base_hi(row.parent, phase, now_ns)]
         floor = min(ends) if row.credit_export and ends else max(0, min(ends, default=1 << 40))
-        return min(row.worst_base_ma[phase], floor)
+        beyond = self._beyond.get((circuit, phase), 0)
+        return max(min(row.worst_base_ma[phase], floor), beyond)
 
     def _read_base(self, index: int, phase: int, now_ns: int) -> int:
         """The largest over the window of reading + error - what the chargers drew at least."""

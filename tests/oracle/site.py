@@ -58,6 +58,7 @@ class Charger(NamedTuple):
     resolution_ma: int = 100  # the least change that its reports show
     error_ppm: int = 0  # so much of itself may its report be too high: it tells its power
     watts: bool = False  # commanded in watts: draws all its tolerance at 0.9 of nominal voltage
+    class_wait_ns: int | None = None  # so long it waits behind others for its minimum
 
 
 class Slot(NamedTuple):

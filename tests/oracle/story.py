@@ -20,6 +20,7 @@ from tests.oracle.world import World
 
 PEACE = ("base", "want", "limit", "plug")
 TROUBLE = (*PEACE, "meter", "distrust", "prove", "silence", "power", "restart")
+UNDECLARED = (*PEACE, "more", "more", "meter", "meter", "distrust")
 SWITCHED = (*PEACE, "silence", "stubborn", "squeeze", "squeeze", "squeeze", "weld", "meter")
 FOR_EVER_S = 1e6
 
@@ -107,6 +108,9 @@ def _break(world: World, rng: random.Random, kind: str, charger: int) -> None:
     site = world.site
     if kind == "meter":
         world.cut_meters ^= {rng.randrange(len(site.meters) + 1)}
+    elif kind == "more":
+        circuit = rng.randrange(len(site.circuits))
+        world.lie(circuit, flat(rng.randint(1000, 40_000 + site.circuits[circuit].rating_ma[0])))
     elif kind == "distrust" and site.meters:
         world.distrust(rng.randrange(len(site.meters)))
     elif kind == "worse":

@@ -94,6 +94,17 @@ class World:
     def add_base(self, circuit: int, more_ma: Triple) -> None:
         self.base(circuit, plus(self.depot.own_base[circuit], more_ma))
 
+    def lie(self, circuit: int, own_ma: Triple) -> None:
+        """A base load that need not keep what was declared."""
+        self.base(circuit, own_ma)
+        self.honest = False
+
+    def _hidden(self, circuit: int) -> bool:
+        """It carries more base load than declared, and nobody reads it: it may be over its cap."""
+        base, declared = self.depot.base(circuit), self.site.circuits[circuit].worst_base_ma
+        lies = any(is_ma > said_ma for is_ma, said_ma in zip(base, declared, strict=True))
+        return lies and not self.watch.beliefs.fresh(circuit, self.now_ns)
+
     def plug(self, charger: int, car: Car | None) -> None:
         self.depot.devices[charger].car = car
         self._stir()
@@ -331,6 +342,7 @@ class World:
                 load[phase] <= max(cap, 0)
                 or self.watch.at_floor(circuit, phase)
                 or self.stuck(circuit, phase)
+                or self._hidden(circuit)
             ):
                 self._over_since.pop((circuit, phase), None)
                 continue

@@ -141,9 +141,14 @@ class Circuits:
         return lowered._replace(most=max(lowered.most, min(upper.most, max(worst, error_ma))))
 
     def _upper(self, circuit: int, phase: int, now_ns: int, source: Source) -> Span:
-        """The window goes by the largest lag of the chargers below; each one's own is enough."""
+        """The window goes by the largest lag of the chargers below; each one's own is enough.
+
+        Observed: of several sources the kernel takes the highest of all that they declare.
+        """
         error_ma, newest = source.row.error_ma, source.readings[-1]
-        window_ns = self.window_ns(circuit, source)
+        beside = self.counting(circuit, now_ns)
+        window_ns = max(self.window_ns(circuit, each) for each in beside)
+        worst_ma = max(each.row.error_ma for each in beside)
         from_ns = newest.at_ns - window_ns
         own_ns = newest.at_ns - source.row.lag_ns
         below = [self.chargers[i] for i in self.below[circuit]]
@@ -151,7 +156,7 @@ class Circuits:
         wide = self.draw_lo(circuit, phase, from_ns - BUCKETS_NS, now_ns)
         late = [r.current_ma[phase] for r in source.lately(2 * window_ns + BUCKETS_NS)]
         least = newest.current_ma[phase] + error_ma - narrow.most
-        most = max(late) + error_ma - wide.least
+        most = max(late) + worst_ma - wide.least
         before = source.said.setdefault(phase, [])
         before.append((now_ns, most))
         del before[:-200]

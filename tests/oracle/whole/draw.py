@@ -172,6 +172,15 @@ class ChargerDraw:
         row = self.row
         return Fraction(setpoint_ma * (MILLION + row.tolerance_ppm), MILLION) + row.standby_ma
 
+    def setpoint_of(self, drawn_ma: int) -> int:
+        """The highest setpoint at which it draws no more than that."""
+        row = self.row
+        return (drawn_ma - row.standby_ma) * MILLION // (MILLION + row.tolerance_ppm)
+
+    def phases(self, now_ns: int) -> list[int]:
+        """Where it surely may draw."""
+        return [p for p in range(3) if self.hi_on(p, now_ns).least > 0]
+
     def hi(self, now_ns: int) -> Span:
         """The most that it can be drawing on any of its phases."""
         spans = [self._on(phase, now_ns) for phase in self.row.phases if phase >= 0]
@@ -195,7 +204,17 @@ class ChargerDraw:
         late_ma = self.measured(phase, now_ns - self.window_ns - BUCKETS_NS, now_ns)
         if now_ma > least and not self.silent(now_ns):
             least = now_ma * grown
+        if self.silent(now_ns) and self._disobeyed():
+            most = max(most, self.drawn_at(self.row.max_ma))  # stubborn and stale: its maximum
         return between(least, max(most, late_ma * grown), told.why)
+
+    def _disobeyed(self) -> bool:
+        """It may be stubborn: it drew clearly more than it was told lately."""
+        return any(
+            report.current_ma is not None
+            and max(report.current_ma) * 10 > ((report.in_force_ma or 0) + 500) * 11
+            for report in self.reports[-20:]
+        )
 
     def measured(self, phase: int, from_ns: int, now_ns: int) -> int:
         """The highest there since then, and by the last report before."""
@@ -241,6 +260,14 @@ class ChargerDraw:
             return hi
         return Span(0, hi.most, "may have freed that phase")
 
+    def may_be_frozen(self, from_ns: int) -> bool:
+        """Its reports stand still, although it was told clearly less: they may prove nothing."""
+        told = min((order.ma for order in self.orders[-5:]), default=self.row.max_ma)
+        told = min(told, *(report.in_force_ma or 0 for report in self.since(from_ns)))
+        shown = self.reports[-1].current_ma
+        still = len(self.reports) > 1 and self.reports[-2].current_ma == shown
+        return still and shown is not None and max(shown) > told + 3 * self.row.resolution_ma
+
     # -- the least -----------------------------------------------------------------------------
 
     def lo_on(self, phase: int, from_ns: int, now_ns: int) -> Span:
@@ -253,5 +280,5 @@ class ChargerDraw:
         shown = [r.current_ma[phase] if r.current_ma else 0 for r in self.since(from_ns)]
         least = max(0, min(shown) - self.row.error_ma)
         overdue_ns = self.row.poll_ns + self.row.lag_ns  # the next one stays out
-        late = now_ns - self.reports[-1].at_ns > overdue_ns
+        late = now_ns - self.reports[-1].at_ns > overdue_ns or self.may_be_frozen(from_ns)
         return Span(0 if late or self.reports[0].at_ns >= from_ns else least, least)

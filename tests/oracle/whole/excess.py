@@ -31,10 +31,14 @@ def credit(charger: ChargerDraw, phase: int, source: Source, now_ns: int) -> Spa
 def net_excess(circuits: Circuits, circuit: int, phase: int, cap_ma: int, now_ns: int) -> Span:
     """How much must go there at once, beyond what has been ordered."""
     found = [Span(0, 0, "nothing is read there")]
-    for source in circuits.counting(circuit, now_ns):
+    counting = circuits.counting(circuit, now_ns)
+    # Observed: of several sources the kernel takes the highest reading and the largest error.
+    error_ma = max((source.row.error_ma for source in counting), default=0)
+    for source in counting:
         over_ma = source.readings[-1].current_ma[phase] + source.row.error_ma - cap_ma
         below = [circuits.chargers[i] for i in circuits.below[circuit]]
         credits_ma = sum(credit(charger, phase, source, now_ns).most for charger in below)
-        found.append(Span(over_ma - credits_ma, over_ma, "reading + error - cap - credits"))
+        most_ma = over_ma + error_ma - source.row.error_ma
+        found.append(Span(over_ma - credits_ma, most_ma, "reading + error - cap - credits"))
     least, most = max(s.least for s in found), max(s.most for s in found)
     return Span(least, most, found[-1].why)

@@ -16,7 +16,18 @@ START_NS = 1000 * S
 WRITE_NS = 200 * MS
 FOR_EVER_NS = 10**6 * S
 QUIET = ("base", "want", "limit", "plug", "nothing")
-DOUBT = (*QUIET, "meter", "distrust", "silence", "power", "prove")
+DOUBT = (
+    *QUIET,
+    "meter",
+    "distrust",
+    "silence",
+    "power",
+    "prove",
+    "late",
+    "stick",
+    "latch",
+    "stall",
+)
 
 
 class Both(Protocol):
@@ -27,6 +38,7 @@ class Both(Protocol):
     def report(self, charger: int, report: Report) -> None: ...
     def limit(self, slot: int, ma: Triple | None, until_ns: int, alive_ns: int) -> None: ...
     def prove(self, charger: int, proven: bool | None) -> None: ...
+    def latch(self, on: bool) -> None: ...
     def tick(self, now_ns: int) -> None: ...
     def order(self, charger: int) -> tuple[int, int] | None:
         """The setpoint and the tick that last changed it."""
@@ -47,6 +59,9 @@ class History:
         self._distrusted: set[int] = set()
         self._doubted: set[int] = set()
         self._writing: set[int] = set()
+        self._shown: list[tuple[int, int, Triple]] = []  # what sources showed lately
+        self._latched = False
+        self._stalled_ns = 0
         for index, row in enumerate(site.chargers):
             device = self.depot.devices[index]
             device.offer(self.now_ns, self.rng.choice([0, row.fallback_ma, row.max_ma]))
@@ -118,6 +133,22 @@ class History:
         elif kind == "power":
             device.offer(self.now_ns, device.row.power_on_ma)
             self._say(f"charger {charger} starts anew at {device.row.power_on_ma}")
+        elif kind == "late" and self._shown:
+            index, at_ns, seen = self.rng.choice(self._shown)
+            if any(at_ns < other_ns for other, other_ns, _ in self._shown if other == index):
+                self.both.reading(index, at_ns, plus(seen, flat(-9000)))
+                self._say(f"source {index} repeats what it showed, and less")
+        elif kind == "stick":
+            drawn = max(device.current_ma())
+            device.stuck_ma = None if device.stuck_ma or drawn < 6000 else drawn
+            self._say(f"charger {charger} goes on drawing {device.stuck_ma}")
+        elif kind == "latch":
+            self._latched = not self._latched
+            self.both.latch(self._latched)
+            self._say(f"latched: {self._latched}")
+        elif kind == "stall":
+            self._stalled_ns = self.rng.choice([1, 3]) * S
+            self._say(f"nobody ticks for {self._stalled_ns / S:.0f} s")
         elif kind == "prove":
             self._doubted ^= {charger}
             proven = charger not in self._doubted
@@ -149,15 +180,16 @@ class History:
     def _sampler(self, index: int) -> Callable[[], None]:
         meter = self.site.meters[index]
 
+        def show(seen: Triple) -> None:
+            self._shown = [*self._shown[-9:], (index, self.now_ns, seen)]
+            self.both.reading(index, self.now_ns, seen)
+
         def sample() -> None:
             error = [self.rng.randint(-meter.error_ma, meter.error_ma) for _ in range(3)]
             seen = plus(self.depot.load(meter.circuit), (error[0], error[1], error[2]))
             if index not in self._dead:
                 delay_ns = self.rng.randint(meter.lag_ns // 2, max(1, meter.lag_ns - 2000))
-                self._after(
-                    delay_ns if meter.lag_ns > 4000 else 0,
-                    lambda: self.both.reading(index, self.now_ns, seen),
-                )
+                self._after(delay_ns if meter.lag_ns > 4000 else 0, lambda: show(seen))
             self._after(meter.poll_ns, sample)
 
         return sample
@@ -213,7 +245,8 @@ class History:
 
     def _tick(self) -> None:
         self._left -= 1
-        self._after(self.rng.choice([100, 300, 300, 500, 900]) * MS, self._tick)
+        self._after(self.rng.choice([100, 300, 300, 500, 900]) * MS + self._stalled_ns, self._tick)
+        self._stalled_ns = 0
         self.both.tick(self.now_ns)
         for charger in range(len(self.site.chargers)):
             self._write(charger)

@@ -41,6 +41,8 @@ class WholeTick:
         self._caps: dict[tuple[int, int], int] = {}
         self._blind: set[int] = set()
         self._highs: dict[int, list[Span]] = {}
+        self.latched = False
+        self.closing = False  # since the tick before
         self.ticks = 0
         self.now_ns = 0
 
@@ -61,10 +63,16 @@ class WholeTick:
     def prove(self, charger: int, proven: bool | None) -> None:
         self.chargers[charger].prove(self.now_ns, proven)
 
+    def latch(self, on: bool) -> None:
+        """While it is latched nothing rises; when it closes, all go to fail-safe setpoints."""
+        self.closing = on and not self.latched
+        self.latched = on
+
     # -- a tick --------------------------------------------------------------------------------
 
     def tick(self, now_ns: int, failsafe_ma: list[int]) -> None:
         """Before what was ordered in it is told."""
+        lapsed = self.ticks > 0 and now_ns - self.now_ns >= self.site.pace.dead_man_ns
         self.now_ns, self.ticks = now_ns, self.ticks + 1
         for charger in self.chargers:
             if charger.began_ns is None:
@@ -92,8 +100,13 @@ class WholeTick:
             self.heard,
             self.excess(),
             failsafe_ma,
+            {(circuit, phase): of.draw_hi(circuit, phase, now_ns) for circuit, phase in places},
             self.lowered_ns,
+            lapsed,
+            self.latched,
+            self.closing,
         )
+        self.closing = False
 
     def _taken_back(self) -> set[tuple[int, int]]:
         """Where a vehicle may draw again that had left a phase free, or as much as to be silent."""
@@ -120,8 +133,33 @@ class WholeTick:
                 found[circuit, phase] = Span(least, most, spans[0].why)
         return found
 
-    def ordered(self, charger: int, ma: int) -> None:
+    def ordered(self, charger: int, ma: int, for_a_cap: bool) -> None:
+        """What the controller ordered in this tick; lowered for a cap, it says."""
+        was = self.chargers[charger].ordered_ma
+        if for_a_cap and was is not None and ma < was:
+            self.lowered_ns[charger] = self.now_ns
         self.chargers[charger].order(self.ticks, self.now_ns, ma)
+
+    def counting(self, circuit: int) -> list[Source]:
+        return self.circuits.counting(circuit, self.now_ns)
+
+    def disprove(self, circuit: int, worst_ma: Triple) -> str:
+        """The controller says that more was proved; why that cannot be, or nothing."""
+        for phase in PHASES:
+            was = self.worst_ma[circuit][phase]
+            if worst_ma[phase] == was:
+                continue
+            drawn = self.circuits.draw_hi(circuit, phase, self.now_ns).least
+            shown = [
+                reading.current_ma[phase] - source.row.error_ma - drawn
+                for source in (self.sources[s] for s in self.circuits.measured_by[circuit])
+                for reading in source.readings[-10:]
+            ]
+            above = [ma for ma in shown if ma > was]
+            if worst_ma[phase] < was or len(above) < 3 or worst_ma[phase] > max(above):
+                return f"{was} on phase {phase}: readings show {above} above it"
+        self.worst_ma[circuit] = worst_ma
+        return ""
 
     # -- what the rules say --------------------------------------------------------------------
 

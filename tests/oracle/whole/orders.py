@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tests.oracle.site import S, Site
 from tests.oracle.whole.base import Circuits
@@ -29,7 +30,15 @@ class Orders:
     heard: set[int]  # circuits that were ever read
     excess: dict[tuple[int, int], Span]
     failsafe_ma: list[int]
+    drawn_before: dict[tuple[int, int], Span]  # by what was ordered before
     lowered_ns: dict[int, int] = field(default_factory=dict)  # when last lowered for a cap
+    lapsed: bool = False  # all orders had expired before this tick
+    latched: bool = False
+    closing: bool = False  # the latch has closed since the last tick
+
+    @property
+    def chargers(self) -> list[ChargerDraw]:
+        return self.circuits.chargers
 
     def permitted(self, index: int) -> Span | None:
         """None: nothing may be ordered yet."""
@@ -40,7 +49,12 @@ class Orders:
         if charger.ordered_ma is None:
             return self._first(index, charger, told[-1])
         most = self._most(index, charger)
-        least = charger.ordered_ma if self._stays(index, charger) else 0
+        if self.lapsed or self.closing:
+            safe_ma = on_step(charger.row, min(told[-1], self.failsafe_ma[index]))
+            if self.lapsed:
+                return Span(0, safe_ma, "its order had expired: as at a start")
+            return Span(0, min(safe_ma, most.most), "the latch has closed: as at a start")
+        least = self._least(charger)
         if least == charger.row.max_ma:
             most = most._replace(most=least, why="it has its maximum already")
         return Span(min(least, most.most), most.most, most.why)
@@ -59,27 +73,46 @@ class Orders:
             return Span(was, was, why)
         changed_ns = charger.orders[-1].at_ns
         ramp = self.site.pace.ramp_ma_per_s * (self.now_ns - changed_ns) // S
-        most = min(row.max_ma, max(was, row.min_ma) + ramp + row.step_ma)
-        return Span(was, most, "up by the ramp")
+        steep = min(row.max_ma, max(was, row.min_ma) + ramp + row.step_ma)
+        free, why = self._free(charger)
+        most = on_step(row, min(steep, charger.setpoint_of(charger.hi(self.now_ns).most + free)))
+        return Span(was, max(was, most), "up by the ramp" if most == steep else why)
+
+    def _free(self, charger: ChargerDraw) -> tuple[int, str]:
+        """What every circuit above leaves beside all upper ends; the least, and where."""
+        rooms = [(charger.drawn_at(charger.row.max_ma).__ceil__(), "its maximum")]
+        for circuit in self.site.path(charger.row.circuit):
+            for phase in charger.phases(self.now_ns):
+                base = self.circuits.told_ma[circuit, phase].least
+                drawn = self.drawn_before[circuit, phase].least
+                room = max(self.caps_ma[circuit, phase], 0) - base - drawn
+                rooms.append((max(room, 0), f"slack at {circuit}.{phase}"))
+        return min(rooms)
 
     def blocked(self, index: int, charger: ChargerDraw) -> str:
         """Why it may not be raised; nothing where the rules would let it."""
-        if charger.silent(self.now_ns):
-            return "silent: never raised"
-        if charger.doubted_ns is not None:
-            return "its fallback is not proven"
+        if why := self._doubtful(charger):
+            return why
         lowered_ns = self.lowered_ns.get(index)
         if lowered_ns is not None and self.now_ns - lowered_ns < self.site.pace.dwell_ns:
             return "within the dwell time after it was reduced for a cap"
         for circuit in self.site.path(charger.row.circuit):
             if self.circuits.measured_by[circuit] and circuit not in self.heard:
                 return f"circuit {circuit} was never read"
-            for phase in PHASES:
-                if charger.hi_on(phase, self.now_ns).least == 0:
-                    continue
+            for phase in charger.phases(self.now_ns):
                 if why := self._full(circuit, phase):
                     return why
         return ""
+
+    def _doubtful(self, charger: ChargerDraw) -> str:
+        """What of itself forbids that it is raised."""
+        if charger.silent(self.now_ns):
+            return "silent: never raised"
+        if charger.doubted_ns is not None:
+            return "its fallback is not proven"
+        if charger.reports[-1].vehicle == "A":
+            return "no vehicle: it gives its share back"
+        return "latched: nothing rises" if self.latched else ""
 
     def _full(self, circuit: int, phase: int) -> str:
         """Why nothing below that may rise on that phase."""
@@ -89,18 +122,65 @@ class Orders:
             return f"{circuit}.{phase} reads {reading.least} of {cap}"
         return ""
 
-    def _stays(self, index: int, charger: ChargerDraw) -> bool:
-        """Nothing asks it to come down: neither a cap, nor its vehicle, nor its share."""
-        if self._pressed(charger) or charger.silent(self.now_ns) or charger.doubted_ns is not None:
+    def _least(self, charger: ChargerDraw) -> int:
+        """What it keeps: all where nothing asks it to come down, else all but the net excess."""
+        was, row = charger.ordered_ma or 0, charger.row
+        if not self._keeps(charger):
+            return 0
+        excess = self._asked(charger)
+        if excess is None:
+            return 0
+        left = on_step(row, was - excess) if excess else was
+        return left - row.step_ma if excess and left - row.step_ma >= row.min_ma else left
+
+    def _keeps(self, charger: ChargerDraw) -> bool:
+        """Neither its vehicle nor its share asks it to come down, nor doubt."""
+        if charger.silent(self.now_ns) or charger.doubted_ns is not None or self.latched:
             return False
         if not self._uses(charger) or (charger.ordered_ma or 0) > charger.row.max_ma:
             return False
-        return all(
-            self._abundant(circuit, phase)
-            for circuit in self.site.path(charger.row.circuit)
-            for phase in charger.row.phases
-            if phase >= 0
-        )
+        return charger.drawn_at(charger.ordered_ma or 0) <= self._least_share(charger)
+
+    def _least_share(self, charger: ChargerDraw) -> Fraction:
+        """It has at least that share, whatever the others want: fair under each wall above.
+
+        0 where not even all minima fit, for then turns decide.
+        """
+        levels = [Fraction(charger.drawn_at(charger.row.max_ma))]
+        for circuit in self.site.path(charger.row.circuit):
+            for phase in charger.row.phases:
+                if phase >= 0:
+                    levels.append(self._wall(charger, circuit, phase))
+        return min(levels)
+
+    def _wall(self, charger: ChargerDraw, circuit: int, phase: int) -> Fraction:
+        """Its share if everybody there wanted all that he may have."""
+        room = Fraction(self.caps_ma[circuit, phase] - self.circuits.told_ma[circuit, phase].most)
+        others = []
+        for index in self.circuits.below[circuit]:
+            other = self.circuits.chargers[index]
+            if other is charger or phase not in other.row.phases:
+                continue
+            most = max(other.drawn_at(other.row.max_ma), Fraction(other.hi(self.now_ns).most))
+            room -= most if other.silent(self.now_ns) or other.doubted_ns is not None else 0
+            if not other.silent(self.now_ns) and other.doubted_ns is None:
+                others.append((other.drawn_at(other.row.min_ma), most, other.row.weight))
+        own = charger.row.weight
+        marks = sorted({Fraction(ma) / w for least, most, w in others for ma in (least, most)})
+        if self._taken(others, Fraction(0)) + charger.drawn_at(charger.row.min_ma) > room:
+            return Fraction(0)
+        level = Fraction(0)
+        for mark in [*marks, Fraction(10**9)]:
+            if self._taken(others, mark) + own * mark <= room:
+                level = mark
+                continue
+            rate = own + sum(w for least, most, w in others if least <= w * level < most)
+            level += (room - self._taken(others, level) - own * level) / rate
+            break
+        return max(level * own, Fraction(0))
+
+    def _taken(self, others: list[tuple[Fraction, Fraction, int]], level: Fraction) -> Fraction:
+        return sum((min(most, max(least, w * level)) for least, most, w in others), Fraction(0))
 
     def _uses(self, charger: ChargerDraw) -> bool:
         """It draws what it may, as far as its reports tell, and has for a while."""
@@ -116,22 +196,24 @@ class Orders:
 
     def _pressed(self, charger: ChargerDraw) -> bool:
         """A circuit above may ask it to come down at once."""
-        for circuit in self.site.path(charger.row.circuit):
-            for phase in PHASES:
-                if phase not in charger.row.phases:
-                    continue
-                if self.excess[circuit, phase].most > 0 or (circuit, phase) in self.fell:
-                    return True
-                if not self.circuits.counting(circuit, self.now_ns):
-                    return True
-        return False
+        return self._asked(charger) != 0
 
-    def _abundant(self, circuit: int, phase: int) -> bool:
-        """All below would fit with their maxima: nobody's share is less."""
-        below = [self.circuits.chargers[i] for i in self.circuits.below[circuit]]
-        drawn = sum(c.drawn_at(c.row.max_ma) for c in below if phase in c.row.phases)
-        base = self.circuits.told_ma[circuit, phase].most
-        return base + drawn <= self.caps_ma[circuit, phase]
+    def _asked(self, charger: ChargerDraw) -> int | None:
+        """The largest net excess above it; None: it may have to come down wholly."""
+        asked = 0
+        for circuit in self.site.path(charger.row.circuit):
+            if not self.circuits.counting(circuit, self.now_ns):
+                return None
+            below = [self.circuits.chargers[i] for i in self.circuits.below[circuit]]
+            over = any(self.excess[circuit, phase].most > 0 for phase in PHASES)
+            if over and not all(other.row.metered for other in below):
+                return None
+            for phase in charger.row.phases:
+                if phase >= 0 and (circuit, phase) in self.fell:
+                    return None
+                if phase >= 0:
+                    asked = max(asked, self.excess[circuit, phase].most)
+        return asked
 
     # -- after the orders ----------------------------------------------------------------------
 
@@ -187,6 +269,8 @@ class Orders:
             charger = self.circuits.chargers[index]
             if not charger.ordered_ma or charger.silent(self.now_ns):
                 continue
+            if charger.one_phased_ns(phase) is not None:
+                continue  # it draws elsewhere: to lower it takes nothing off this phase
             if charger.hi_on(phase, self.now_ns).least > charger.row.standby_ma:
                 return False
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.oracle.site import Charger, Circuit, Site, random_site
+from tests.oracle.site import MS, Charger, Circuit, Meter, Site, random_site
 
 
 def random_depot(rng: random.Random) -> Site:
@@ -14,7 +14,15 @@ def random_depot(rng: random.Random) -> Site:
         site = site._replace(chargers=[plain(row) for row in site.chargers])
     if rng.random() < 0.5:
         site = site._replace(circuits=[generous(rng, row) for row in site.circuits])
+    if rng.random() < 0.3:
+        more = [_another(rng, row) for row in site.meters if not row.unsigned]
+        site = site._replace(meters=[*site.meters, *more])
     return site
+
+
+def _another(rng: random.Random, row: Meter) -> Meter:
+    """A second source of the same circuit."""
+    return row._replace(error_ma=rng.choice([0, 300]), lag_ns=rng.choice([50, 1000]) * MS)
 
 
 def plain(row: Charger) -> Charger:

@@ -1,0 +1,161 @@
+"""Base load beyond what was declared: a reading that is lost must not give it back as room."""
+
+from typing import Any
+
+import pytest
+
+from tests.door import Door
+from tests.oracle.site import MS, Charger, Circuit, Meter, Pace, S, Site, flat
+from tests.test_adopt import handed_over
+
+RATING_MA = 200_000
+DECLARED_MA = 60_000
+
+
+class Scene:
+    """One charger that obeys within a tick, one circuit, and whatever reads it."""
+
+    def __init__(self, *meters: Meter, worst_ma: int = DECLARED_MA, **charger: Any) -> None:
+        known = {"settle_ns": S, "lag_ns": 0, "fallback_ma": 32_000, **charger}
+        self.row = Charger(0, (0, 1, 2), **known)
+        rows = [Circuit(-1, flat(RATING_MA), flat(worst_ma))]
+        self.door = Door(Site(rows, list(meters), [self.row], pace=Pace(dwell_ns=2 * S)))
+        self.now_ns = 1000 * S
+        self.base_ma = 0
+        self.reads = set(range(len(meters)))
+        self.orders: list[int] = []
+
+    def run(self, seconds: float) -> int:
+        """Ticks of 100 ms; the last order."""
+        for _ in range(int(seconds * 10)):
+            self.now_ns += 100 * MS
+            out = self.door.output(0)
+            told = 6000 if out.setpoint_ma is None else out.setpoint_ma
+            for meter in self.reads:
+                self.door.reading(meter, self.now_ns, flat(self.base_ma + told))
+            shown = flat(told) if self.row.metered else None
+            self.door.report(0, self.now_ns, told, shown, "C", out.changed_tick)
+            self.door.tick(self.now_ns)
+            self.orders.append(self.door.output(0).setpoint_ma or 0)
+        return self.orders[-1]
+
+    def base_hi(self) -> int:
+        return int(self.door.circuit(0).base_hi_ma[0])
+
+
+def signed(**keys: Any) -> Meter:
+    return Meter(0, 500, 0, S, 100 * MS)._replace(**keys)
+
+
+def clamp(**keys: Any) -> Meter:
+    return signed(unsigned=True, **keys)
+
+
+def over(base_ma: int, *meters: Meter, after_s: float = 20, **keys: Any) -> Scene:
+    """It charges, until there is suddenly that much base load; and a while after."""
+    scene = Scene(*meters, **keys)
+    scene.run(60)
+    scene.base_ma = base_ma
+    scene.run(after_s)
+    scene.orders.clear()
+    return scene
+
+
+@pytest.mark.parametrize(
+    "lost", ["it stops", "somebody distrusts it", "it stops, and another document comes"]
+)
+def test_a_clamp_that_is_lost_gives_back_no_room(lost: str) -> None:
+    """It showed 210 A where 60 A are declared, and the charger was paused for it."""
+    scene = over(210_000, clamp())
+    assert scene.run(1) == 0
+    scene.reads.clear()
+    if lost == "somebody distrusts it":
+        scene.door.distrust(0, True)
+    if "document" in lost:
+        handed_over(scene.door, scene.door.site)
+    assert scene.run(120) == 0 and max(scene.orders) == 0, "it rose because nobody looked any more"
+    scene.reads.add(0)
+    scene.door.distrust(0, False)
+    scene.base_ma = 20_000
+    assert scene.run(30) == 32_000, "read again, it is as it is"
+
+
+def test_a_clamp_alone_below_its_cap_gives_no_more_than_it_leaves() -> None:
+    """190 A of 200 A are base load: 60 A are declared, and no magnitude proves more for good."""
+    scene = over(190_000, clamp())
+    assert scene.run(60) <= 10_000 and max(scene.orders) <= 10_000, "it went over and back"
+    assert scene.base_hi() >= 190_000
+    scene.reads.clear()
+    scene.run(60)
+    assert max(scene.orders) <= 10_000
+
+
+def test_it_is_remembered_from_before_the_reduction_that_it_asked_for() -> None:
+    """The last readings come while the charger's way down still hides how much was base load."""
+    for tenths in range(1, 25):
+        scene = over(185_000, clamp(lag_ns=0), after_s=0)
+        scene.run(tenths / 10)
+        scene.reads.clear()
+        scene.orders.clear()
+        scene.run(20)
+        assert scene.orders[-1] <= 15_000, f"lost {tenths / 10} s after the step"
+
+
+def test_a_meter_lost_before_the_third_reading() -> None:
+    """Two readings disprove nothing for good; what they showed is not forgotten for that."""
+    scene = over(20_000, signed(poll_ns=S, max_age_ns=3 * S))
+    scene.run(40)
+    scene.base_ma = 210_000
+    scene.run(0.2)
+    assert scene.orders[-1] == 0
+    scene.reads.clear()
+    scene.run(60)
+    assert scene.door.circuit(0).worst_base_ma == flat(DECLARED_MA)
+    assert scene.orders[-1] == 0
+
+
+def test_one_glitch_is_not_three_readings_because_another_meter_is_faster() -> None:
+    """A slow meter shows one wrong value; while it is its newest, another is read five times."""
+    slow, fast = signed(poll_ns=S, max_age_ns=3 * S), signed()
+    scene = over(20_000, slow, fast)
+    scene.run(20)
+    scene.door.reading(0, scene.now_ns, flat(300_000))
+    scene.reads = {1}
+    scene.run(1)
+    scene.reads = {0, 1}
+    scene.run(5)
+    assert scene.door.circuit(0).worst_base_ma == flat(DECLARED_MA)
+    scene.base_ma = 100_000
+    scene.run(5)
+    assert scene.door.circuit(0).worst_base_ma > flat(90_000), "three of one meter in a row do"
+
+
+def test_a_worst_case_that_was_proved_never_sinks_by_another_meters_proof() -> None:
+    scene = over(20_000, signed(), signed())
+    scene.run(20)
+    worst = [DECLARED_MA]
+    for first_ma, second_ma in ((110, 0), (110, 80), (110, 80), (80, 80), (80, 80), (80, 80)):
+        scene.now_ns += 100 * MS
+        for meter, base_ma in enumerate((first_ma * 1000, second_ma * 1000)):
+            scene.door.reading(meter, scene.now_ns, flat(base_ma + 32_000))
+        scene.door.tick(scene.now_ns)
+        worst.append(scene.door.circuit(0).worst_base_ma[0])
+    assert worst == sorted(worst) and worst[-1] >= 109_000
+
+
+def test_what_was_declared_holds_where_no_reading_said_otherwise() -> None:
+    """Neither a ramp in the window nor a charger that measures nothing makes base load of draw."""
+    for metered in (True, False):
+        scene = over(50_000, signed(), metered=metered)
+        scene.run(30)
+        scene.reads.clear()
+        scene.run(30)
+        assert (scene.base_hi(), scene.orders[-1]) == (DECLARED_MA, 32_000)
+
+
+def test_with_the_last_meter_gone_from_the_document_the_declaration_holds() -> None:
+    scene = over(210_000, clamp())
+    scene.reads.clear()
+    handed_over(scene.door, scene.door.site._replace(meters=[]))
+    scene.run(30)
+    assert scene.base_hi() == DECLARED_MA
