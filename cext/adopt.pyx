@@ -44,6 +44,7 @@ cdef int take_over(World* world, const World* old, maps) except -1:
     world.unsorted = 1
     world.swing_turn = old.swing_turn
     world.waiting = old.waiting
+    world.shared_at = old.shared_at
     for i, was in circuits.items():
         take_circuit(&world.circuits[<int32_t>i], &old.circuits[<int32_t>was])
         take_breaker(&world.breakers[<int32_t>i], &old.breakers[<int32_t>was])
@@ -93,9 +94,9 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     take_ring(&to.drawn, &circuit.drawn)
     to.fresh = circuit.fresh
     to.reading_at = circuit.reading_at
+    memcpy(to.short_for, circuit.short_for, sizeof(to.short_for))
     if to.imbalance == circuit.imbalance:
         memcpy(to.level, circuit.level, sizeof(to.level))
-    memcpy(to.short_since, circuit.short_since, sizeof(to.short_since))
     for phase in range(ROWS):
         to.cap[phase] = circuit.cap[phase]  # one that is lower now has fallen
         to.cap_slot[phase] = -1
@@ -335,6 +336,7 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     take_turn(to, charger)
     to.arrived_at = charger.arrived_at
     to.own_limit = charger.own_limit
+    to.more_since = charger.more_since
     to.parked = charger.parked
     to.parked_at = charger.parked_at
     to.parked_until = charger.parked_until

@@ -54,6 +54,7 @@ cdef void meet_vehicle(Charger* charger, int64_t at, int32_t vehicle) noexcept n
     charger.idle = 0
     charger.offers = 0
     charger.own_limit = -1
+    charger.more_since = at
 
 
 cdef int32_t peak(Charger* charger, int64_t now) noexcept nogil:
@@ -80,10 +81,10 @@ cdef int32_t wants(Charger* charger, int32_t most, int64_t now) noexcept nogil:
     cdef int64_t known = charger.own_limit
     if known >= 0 and most > known + margin_above(charger, charger.own_limit) // 2:
         charger.own_limit = -1
-    if charger.order - most > margin_above(charger, most) // 2:
-        if charger.order >= charger.minimum:
-            if now - charger.changed_at >= charger.show + PEAK_SPAN:
-                charger.own_limit = most
+    if charger.order < charger.minimum or charger.order - most <= margin_above(charger, most) // 2:
+        charger.more_since = now
+    elif now - charger.more_since >= charger.show + PEAK_SPAN:
+        charger.own_limit = most
     if charger.own_limit < 0:
         return charger.maximum
     known = charger.own_limit + margin_above(charger, charger.own_limit)

@@ -8,7 +8,7 @@ a few times (cext.demand), and later once an hour: offered its minimum for two m
 can use as soon as it draws. It is asked at once when its vehicle does something.
 
 Who may not be paused, or only until he is plugged in anew, keeps his minimum, and so does everybody
-within his minimum time on.
+within his minimum time on; not who is only asked again, and still draws nothing.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -62,7 +62,9 @@ cdef void park_idle(World* world) noexcept nogil:
 cdef bint may_be_parked(const World* world, const Charger* charger) noexcept nogil:
     if not charger.idle or charger.may_pause != PAUSE_YES or charger.demand == 0:
         return False
-    return not charger.on_since or world.now - charger.on_since >= charger.min_on
+    if charger.offers or not charger.on_since:  # what it is asked again with wears nothing out
+        return True
+    return world.now - charger.on_since >= charger.min_on
 
 
 cdef bint stands_in_the_way(const World* world, const Charger* charger) noexcept nogil:
@@ -72,8 +74,8 @@ cdef bint stands_in_the_way(const World* world, const Charger* charger) noexcept
     while node >= 0:
         circuit = &world.circuits[node]
         for phase in range(GRID_PHASES):
-            if charger.uses[phase] and circuit.short_since[phase]:
-                if world.now - circuit.short_since[phase] >= world.pace.calm:
+            if charger.uses[phase] and circuit.short_now[phase]:
+                if circuit.short_for[phase] >= world.pace.calm:
                     return True
         node = circuit.parent
     return False
@@ -89,10 +91,10 @@ cdef bint is_short(const Charger* charger) noexcept nogil:
 
 
 cdef void note_short(World* world) noexcept nogil:
-    """Notes since when shares end where they could be more; the targets stand."""
+    """Notes for how long shares have ended where they could be more; the targets stand."""
     cdef int32_t i, phase
+    cdef int64_t passed = world.now - world.shared_at if world.shared_at else 0
     cdef Charger* charger
-    cdef Circuit* circuit
     for i in range(world.circuits_n):
         for phase in range(GRID_PHASES):
             world.circuits[i].short_now[phase] = 0
@@ -106,9 +108,16 @@ cdef void note_short(World* world) noexcept nogil:
                 if phase == charger.bound.phase or charger.bound.phase >= GRID_PHASES:
                     world.circuits[charger.bound.circuit].short_now[phase] = 1
     for i in range(world.circuits_n):
-        circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
-            if not circuit.short_now[phase]:
-                circuit.short_since[phase] = 0
-            elif not circuit.short_since[phase]:
-                circuit.short_since[phase] = max(world.now, <int64_t>1)  # 0: nobody is
+            count_short(&world.circuits[i], phase, passed, world.pace.calm)
+    world.shared_at = world.now
+
+
+cdef void count_short(
+    Circuit* circuit, int32_t phase, int64_t passed, int64_t most
+) noexcept nogil:
+    """Time in which somebody is short counts, four times as long a time in which nobody is takes
+    it back: which phase ends a share changes with every reading."""
+    cdef int64_t after = circuit.short_for[phase]
+    after += passed if circuit.short_now[phase] else -passed // 4
+    circuit.short_for[phase] = min(max(after, <int64_t>0), most)

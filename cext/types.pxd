@@ -105,8 +105,8 @@ cdef struct Circuit:
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
     int64_t credit[ROWS]
     int64_t excess[ROWS]
-    int64_t short_since[GRID_PHASES]  # somebody would have had more; 0: nobody
-    int32_t short_now[GRID_PHASES]  # scratch
+    int64_t short_for[GRID_PHASES]  # so long somebody would have had more
+    int32_t short_now[GRID_PHASES]  # of the last tick: somebody would
     int64_t left[GRID_PHASES]  # scratch: of the excess, what swing chargers have not given
     int32_t beyond_control
     int32_t hard_cap[ROWS]  # of this tick: the cap without economic limits
@@ -264,6 +264,7 @@ cdef struct Charger:
     int32_t advice_cap  # -1: none
     int64_t advice_until
     int32_t own_limit  # what it drew when it was offered clearly more; -1: it takes all
+    int64_t more_since  # offered clearly more than it draws
     int32_t was_idle  # in the tick before
     int32_t parked  # it gives back what it does not draw
     int64_t parked_at  # since when
@@ -394,6 +395,7 @@ cdef struct World:
     int32_t waiting  # somebody is to rise, and has no room
     int32_t waited  # it was so in the last tick
     int32_t swings  # swing chargers; 0: few charge, and everybody follows his share
+    int64_t shared_at  # the last tick that shared out; 0: none yet
     int64_t swing_turn  # in which swing chargers were chosen anew
     Filler filler
     int64_t began  # the first tick's instant; 0 before it

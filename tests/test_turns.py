@@ -50,21 +50,22 @@ class Row:
     def run(self, seconds: float, step: float = 2) -> None:
         for _ in range(round(seconds / step)):
             self.now_ns += round(step * S)
-            load = self.base_ma
-            for i in range(len(self.rows)):
+            load = [self.base_ma] * 3
+            for i, row in enumerate(self.rows):
                 plugged = self.vehicle[i] is not Vehicle.A
                 drawn = min(self.offered(i), self.wants_ma[i]) if plugged else 0
                 drawn -= drawn > 0 and self.kernel.ticks % 100 == 99  # what never moves is probed
-                load += drawn
+                first, second, third = (drawn * (phase in row.phases) for phase in range(3))
+                load = [load[0] + first, load[1] + second, load[2] + third]
                 self.kernel.post_report(
                     i,
                     self.now_ns,
                     self.offered(i),
-                    (drawn,) * 3,
+                    (first, second, third),
                     self.vehicle[i],
                     self.kernel.ticks,
                 )
-            self.kernel.post_reading(0, self.now_ns, (load,) * 3)
+            self.kernel.post_reading(0, self.now_ns, (load[0], load[1], load[2]))
             self.kernel.tick(self.now_ns)
             for i, offers in enumerate(self.offers):
                 offers.append(self.offered(i))
