@@ -17,14 +17,16 @@ from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
 from controller.guard.account import Maps
+from controller.guard.gate import Gate, MakeJudge
 from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
 from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of
 from controller.site import Site
-from controller.tables import Tables
+from controller.tables import OPERATOR, Tables
 from controller.tap import Tap
 from controller.units import PPM
+from controller.virtual_charger import VirtualCharger
 from controller.watts import Watts
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
@@ -115,7 +117,8 @@ class VirtualEnforcer:
     Writes to chargers in `deaf` get lost. `leases` are the limits saved by
     the enforcer before this one. Threads whose name is in
     `stalled` stand still: the "kernel" that decides, the "io" that talks. `disputed` is told of
-    each decision that a guard disputes: it holds nothing back here, and without this there is none.
+    each decision that a guard disputes. It holds nothing back, and without this there is none; but
+    with `judge`, which makes one, nothing goes out that it has not passed, as in the product.
     """
 
     def __init__(
@@ -129,11 +132,13 @@ class VirtualEnforcer:
         shows: Mapping[str, Callable[[Phases], Phases | None]] | None = None,
         deaf: Set[str] = frozenset(),
         disputed: Callable[[Verdict], None] | None = None,
+        judge: MakeJudge | None = None,
     ) -> None:
         tables = self._tables = Tables.of(site)
+        self._gate = None if judge is None else Gate(tables, judge)
         self.clock = VirtualClock(now_ns)
         self.kernel = tables.build_kernel()
-        self.image = Image(tables, self.kernel, self.clock)
+        self.image = Image(tables, self.kernel, self.clock, self._gate)
         self.limits = Limits(sources_of(site, tables), self.kernel, self.clock, self.clock)
         self.agenda = Errands(
             self.kernel,
@@ -148,12 +153,15 @@ class VirtualEnforcer:
         self.plant = plant
         self.silent = silent
         self.stalled = stalled
+        self.deaf = deaf
         self.shows = {} if shows is None else shows
         self._tap = Tap(self.kernel)
-        self._guard = None if disputed is None else Guard(tables)
+        self._guard = None if disputed is None or self._gate is not None else Guard(tables)
         self._disputed = disputed
         if self._guard is not None:
             self._tap.follow(self._hear)
+        if self._gate is not None:
+            self._keep_gate(self._gate)
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
@@ -182,7 +190,7 @@ class VirtualEnforcer:
         before, self._tables = self._tables, Tables.of(site)
         kernel = self._tables.build_kernel()
         stays = _stays(before, self._tables)
-        if self._guard is not None:
+        if self._gate is not None or self._guard is not None:
             self._tap.drain()  # what the old kernel heard, the old guard hears
         kernel.adopt(self.kernel, **stays._asdict())
         self.kernel = kernel
@@ -195,6 +203,8 @@ class VirtualEnforcer:
             guard.adopt(self._guard, stays)
             self._guard = guard
             self._tap.follow(self._hear)
+        if self._gate is not None:
+            self._keep_gate(self._gate, stays)
         self.tick_early()
 
     @property
@@ -202,6 +212,9 @@ class VirtualEnforcer:
         return self.agenda.setpoint_writes
 
     def _drive(self, charger: Charger, index: int, begin_ns: int) -> None:
+        if self._gate is not None:
+            self.agenda.at(begin_ns, VirtualCharger(self, charger, index, EXCHANGE_NS).poll)
+            return
         self.agenda.drive(
             charger.id,
             charger.phases,
@@ -214,13 +227,26 @@ class VirtualEnforcer:
         )
         self.image.on_change(charger.id, partial(self.agenda.wake, index))
 
+    def _keep_gate(self, gate: Gate, stays: Maps | None = None) -> None:
+        """That of a document before goes on in a new one, with what `stays`."""
+        if stays is not None:
+            before, gate = gate, gate.for_tables(self._tables)
+            gate.adopt(before, stays)
+            self.image.guard_by(gate)
+        self._gate = gate
+        self._tap.follow(gate.take)
+        gate.on_verdict(self._judged)
+
     def _hear(self, records: Sequence[Record]) -> None:
         assert self._guard is not None
-        assert self._disputed is not None
         for record in records:
             verdict = self._guard.hear(record)
-            if verdict is not None and verdict.disputes:
-                self._disputed(verdict)
+            if verdict is not None:
+                self._judged(verdict)
+
+    def _judged(self, verdict: Verdict) -> None:
+        if verdict.disputes and self._disputed is not None:
+            self._disputed(verdict)
 
     def _take(self) -> None:
         """Every decision, whether or not there is something to write."""
@@ -257,7 +283,10 @@ class VirtualEnforcer:
         self._changed = self.kernel.tick(self.clock.at_ns) or self._changed
         if "io" in self.stalled:
             return
-        if self._guard is not None:
+        if self._gate is not None:
+            self.image.announce()  # what fell does not wait
+            self._changed = True
+        if self._gate is not None or self._guard is not None:
             self._tap.drain()
         if self._changed:
             self._changed = False
@@ -327,12 +356,12 @@ class _ContactorLoop:
 
 
 def _stays(before: Tables, after: Tables) -> Maps:
-    """Devices and circuits are the same; the operator's own limits may come and go."""
+    """Devices and circuits are the same; the operator's own limits are as the new one says."""
     same = (
         (before.circuit_index, after.circuit_index),
         (before.source_index, after.source_index),
         (before.charger_index, after.charger_index),
-        (before.slot_index, after.slot_index),
+        ({i: at for i, at in before.slot_index.items() if OPERATOR not in i}, after.slot_index),
         (before.contactor_index, after.contactor_index),
     )
     return Maps(*({now: old[id_] for id_, now in new.items() if id_ in old} for old, new in same))

@@ -77,11 +77,11 @@ def test_what_was_higher_counts_until_it_settled() -> None:
 
 def test_an_acknowledged_order_that_is_not_in_force_counts() -> None:
     it = at_work()
-    it.passes({0: 32_000})  # written; 6 A stay in force
-    it.passes({0: 6000})
-    it.live(0.5)  # now 6 A are confirmed
-    it.reports_of(0, 6000, 6000)
-    it.live(4)
+    it.passes({0: 32_000})
+    it.live(0.5)  # written and acknowledged; 6 A stay in force
+    assert it.disputed({1: 20_000})[0] == "no_slack"  # 10 + 32 + 20
+    it.passes({0: 6000, 1: 6000})
+    it.live(4)  # now 6 A are confirmed
     it.passes({1: 32_000})
 
 
@@ -349,9 +349,12 @@ def test_a_clamp_counts_as_import_and_only_alone() -> None:
 def test_export_is_no_headroom_unless_credited() -> None:
     for credited in (False, True):
         it = at_work(circuits=[GRID._replace(credit_export=credited)])
-        it.shows(0, (-20_000, 22_000, 22_000))
+        it.shows(0, -20_000)
         it.live(3)
-        it.passes({0: 32_000})
+        if credited:  # -32 + 32 + 20 of 50
+            it.passes({0: 32_000, 1: 20_000})
+        else:
+            assert it.disputed({0: 32_000, 1: 20_000})[0] == "no_slack"
 
 
 # --- contactors --------------------------------------------------------------------------------

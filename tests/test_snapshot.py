@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cext.rows import NEVER_NS, Phases, Vehicle
-from cext.snapshot import restore, snapshot
+from cext.rows import NEVER_NS, CircuitRow, Phases, Tuning, Vehicle
+from cext.snapshot import Snapshot, restore, snapshot
 from cext.thread import KernelThread
 from cext.tick import Kernel
 from controller.blackbox.feeding import feed
 from controller.journal import Lost, Record, Tick, decode
 from controller.tables import Tables
 from tests.depots import Depot, document
+from tests.plainrow import PLAIN
 
 S = 1_000_000_000
 SEEDS = range(6)
@@ -133,6 +134,28 @@ def test_a_snapshot_taken_beside_a_thread_is_of_one_instant() -> None:
         other = twin(depot)
         restore(other, state)
         assert replayed(other, records) == records
+
+
+def test_a_large_state_is_of_the_tick_that_its_journal_ends_with() -> None:
+    """To copy it takes so long that ticks come in between: then it is copied once more."""
+    circuit = CircuitRow(-1, (100_000_000,) * 3, (0,) * 3)
+    tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
+    kernel = Kernel([circuit], [], [PLAIN] * 1000, [], tuning)
+    thread = KernelThread(kernel, 5_000_000)
+    thread.start()
+    kept: list[Snapshot] = []
+    try:
+        while len(kept) < 30:
+            kept.append(snapshot(kernel))
+            time.sleep(0.0007 * (len(kept) % 8))
+    finally:
+        thread.stop()
+    last = 0
+    for journal, state in kept:
+        last = max([last, *(each.tick for each in decode(journal) if isinstance(each, Tick))])
+        other = Kernel([circuit], [], [PLAIN] * 1000, [], tuning)
+        restore(other, state)
+        assert other.ticks == last
 
 
 def test_a_snapshot_carries_what_was_not_drained() -> None:

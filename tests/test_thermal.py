@@ -11,6 +11,7 @@ from cext.check import MOST_MA, MOST_STEPS, MOST_TAU_NS
 from cext.rows import CircuitRow, CurveRow, Heat, SourceRow, Tuning
 from cext.tick import Kernel
 from controller.curves import STEPS_MOST, TAU_MOST_NS, trips_after_ns
+from tests.plainrow import PLAIN
 from tests.test_curves import KINDS, made
 
 MS = 1_000_000
@@ -280,6 +281,19 @@ def test_a_blind_circuit_counts_its_upper_end() -> None:
     read(device, 100 * MS, 20_000)
     assert heat(device).current_ma == (20_000, 0, 20_000)
     assert device.circuit(0).trips_ns is None
+
+
+def test_a_blind_circuit_counts_what_its_chargers_may_draw() -> None:
+    """Nothing else flows there, and nobody has heard of the charger."""
+    circuit = CircuitRow(-1, (100_000,) * 3, (0,) * 3, curve=CurveRow(20_000, 600 * S, ()))
+    device = Kernel([circuit], [], [PLAIN], [], TUNING)
+    device.restore_heat(0, COLD)
+    device.tick(0)
+    device.tick(S)
+    parts = heat(device)
+    assert parts.current_ma == (PLAIN.max_ma,) * 3
+    assert parts.image[0] > 0
+    assert device.circuit(0).trips_ns is not None
 
 
 def test_a_reading_counts_for_as_long_as_it_may_be_late_and_so_much_earlier_it_trips() -> None:

@@ -30,6 +30,7 @@ SLOW_CREDITS = (
     "beside a slower source, what a fast one does not show any more is credited once more"
 )
 UNHEARD = "at a start, who was not heard yet is left out when others are lowered"
+BEYOND = "an upper end is above the declared worst case that nothing has disproved yet"
 BLOCK = 10
 SHOWN = 10  # differences in full
 TICKS = 150
@@ -222,6 +223,10 @@ class Pair:
             more = self._rose(circuit, phase, raised)
             base = view.base_hi[phase]
             base = base._replace(most=base.most + more)
+            shown = self.model.circuits.shown_ma.get((circuit, phase), 0) + more
+            if base.most < said.base_hi_ma[phase] <= shown and not view.blind:
+                self.tally.known[BEYOND] += 1
+                base = base._replace(most=shown)
             self._span("base_hi", where, said.base_hi_ma[phase], base)
             both = Span(min(was.least, now.least), now.most, now.why)
             self._span("draw_hi of circuit", where, said.draw_hi_ma[phase], both)

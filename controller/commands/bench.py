@@ -6,11 +6,13 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from cext.rows import (
     ROOT,
     ChargerRow,
     CircuitRow,
+    ContactorRow,
     Demand,
     Kind,
     Phases,
@@ -140,7 +142,22 @@ def _tick_us(size: int) -> float:
     return _median_us(lambda: kernel.tick(now_ns), prepare)
 
 
+class Rows(NamedTuple):
+    """The tables of the depot that is measured with."""
+
+    circuits: list[CircuitRow]
+    sources: list[SourceRow]
+    chargers: list[ChargerRow]
+    slots: list[SlotRow]
+    tuning: Tuning
+    contactors: tuple[ContactorRow, ...] = ()
+
+
 def make_kernel(size: int) -> Kernel:
+    return Kernel(*make_rows(size))
+
+
+def make_rows(size: int) -> Rows:
     tree = _tree(size)
     leaves = len(tree) - max(1, size // 10)
     charger = ChargerRow(
@@ -167,7 +184,7 @@ def make_kernel(size: int) -> Kernel:
     meter = SourceRow(0, 100, SECOND_NS // 5, SECOND_NS, SECOND_NS // 5)
     slot = SlotRow(0, Kind.GRID, tree[0].rating_ma, 0)
     tuning = Tuning(2 * SECOND_NS, 15 * SECOND_NS, 4_000, 10 * SECOND_NS, 900 * SECOND_NS)
-    return Kernel(tree, [meter], chargers, [slot], tuning)
+    return Rows(tree, [meter], chargers, [slot], tuning)
 
 
 def _median_us(work: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> float:

@@ -36,10 +36,13 @@ class Judge(Protocol):
     ) -> None: ...
 
 
+MakeJudge = Callable[[Tables], Judge]
+
+
 class Gate:
     """Of one document. Follows its kernel's tap; used from the I/O thread only."""
 
-    def __init__(self, tables: Tables, make: Callable[[Tables], Judge] = Guard) -> None:
+    def __init__(self, tables: Tables, make: MakeJudge = Guard) -> None:
         self._tables = tables
         self._make = make
         self._judge = make(tables)
@@ -58,6 +61,10 @@ class Gate:
     def on_verdict(self, told: Callable[[Verdict], None]) -> None:
         """`told` hears of every verdict."""
         self._told = told
+
+    def for_tables(self, tables: Tables) -> Gate:
+        """Another document's, with the same kind of guard; it has adopted nothing yet."""
+        return Gate(tables, self._make)
 
     def adopt(self, old: Gate, maps: Maps) -> None:
         """Another document: what stays goes on as it was."""

@@ -16,6 +16,7 @@ Value = float | int | Mapping[str, float | int]
 SUBJECTS = (
     "kernel",
     "peers",
+    "guard",
     "plant",
     "energy",
     "alloc",

@@ -82,6 +82,16 @@ def _bound(site: Site, tree: Tree, index: int) -> Bound:
     )
 
 
+def standby_ma(site: Site, charger: Charger) -> int:
+    """What it draws besides charging, in the plant a part of the load beside it.
+
+    The plant knows no standby: who stands behind a contactor draws none, for with that open he
+    must not.
+    """
+    switched = any(charger.id in each.chargers for each in site.contactors)
+    return 0 if switched else charger.standby_ma
+
+
 def _age_ns(source: Meter | Clamp) -> int:
     return age_ns(source) + EXCHANGE_NS
 

@@ -14,7 +14,7 @@ from cext.plant import Plant
 from cext.rows import Phases
 from controller.site import Site
 from hil.search import flows
-from hil.search.bounds import NS_PER_S, TRUSTED_NS, Tree, bounds
+from hil.search.bounds import NS_PER_S, TRUSTED_NS, Tree, bounds, standby_ma
 from hil.search.flows import ENDLESS, FLOWS, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60
@@ -80,15 +80,16 @@ class Judge:
         circuit = self.site.circuits[index]
         busbar_ma = circuit.busbar_ma
         if busbar_ma is not None:
-            standby_ma = [0, 0, 0]  # in the plant a part of the base load
+            besides_ma = [0, 0, 0]
             for charger in self.tree.below[index]:
-                for phase in self.site.chargers[charger].phases:
+                row = self.site.chargers[charger]
+                for phase in row.phases:
                     if phase >= 0:
-                        standby_ma[phase] += self.site.chargers[charger].standby_ma
+                        besides_ma[phase] += standby_ma(self.site, row)
             first, second, third = (
                 ma - worst - standby
                 for ma, worst, standby in zip(
-                    busbar_ma, circuit.worst_base_ma, standby_ma, strict=True
+                    busbar_ma, circuit.worst_base_ma, besides_ma, strict=True
                 )
             )
             busbar_ma = (first, second, third)

@@ -11,12 +11,14 @@ from cext.plant import Car
 from cext.rows import Advice, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
+from controller.guard.gate import MakeJudge
 from controller.guard.guard import Verdict
 from controller.limits import Lease, RefusedLimitError
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from controller.proof import prove
 from controller.site import DocumentError, Site, operated, parse
 from hil.search.ailing import Ailing
+from hil.search.bounds import standby_ma
 from hil.search.case import Case, CaseProfiles, Table
 from hil.search.cloud import Cloud
 from hil.search.eyes import Eye
@@ -40,8 +42,15 @@ def rise(before: Phases, after: Phases) -> Phases:
 class World:
     """One run of a case, from 0 ns to its end."""
 
-    def __init__(self, case: Case, twin: bool = False, guarded: bool = False) -> None:
-        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too."""
+    def __init__(
+        self,
+        case: Case,
+        twin: bool = False,
+        guarded: bool = False,
+        judge: MakeJudge | None = None,
+    ) -> None:
+        """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too.
+        `judge`: makes one whose veto holds, as in the product."""
         self.case = case
         self.site = self.first = read_site(case)
         self.rows = hardware(self.site)
@@ -62,6 +71,7 @@ class World:
         self._caps_ma: list[Phases] = []
         self._phases: dict[int, int] = {}  # of the last vehicle at each charger
         self._guarded = guarded
+        self._judge = judge
         self._unheard: dict[int, list[tuple[Eye, int]]] = {}  # circuits, since the start
         self._leases: dict[str, Lease] = {}
         self._cloud = Cloud(self)
@@ -211,7 +221,7 @@ class World:
         for charger in self.site.chargers:
             for phase in charger.phases:
                 if phase >= 0:
-                    found[charger.circuit][phase] += charger.standby_ma
+                    found[charger.circuit][phase] += standby_ma(self.site, charger)
         return {circuit: (ma[0], ma[1], ma[2]) for circuit, ma in found.items()}
 
     def _noise_below(self, index: int) -> int:
@@ -273,6 +283,7 @@ class World:
             shows=self.ills.eyes,
             deaf=self.ills.deaf.ids,
             disputed=self._disputed if self._guarded else None,
+            judge=self._judge,
         )
         self.enforcer.limits.open_session(self._cloud.nonce())
         self.enforcer.kernel.latch(self.orders.latched)

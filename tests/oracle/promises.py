@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from tests.oracle import bounds
 from tests.oracle.beliefs import UNPROVEN_AFTER, Beliefs, Report
+from tests.oracle.calm import Parking
 from tests.oracle.site import Port, S, Site, Triple
 from tests.oracle.switches import Switches
 
@@ -26,6 +27,7 @@ class Watch:
         self.port = port
         self.beliefs = Beliefs(site)
         self.switches = Switches(site, self.beliefs)
+        self.parking = Parking()
         self.now_ns = 0
         self.ticks = 0
         self._began_ns = 0
@@ -55,6 +57,7 @@ class Watch:
 
     def report(self, charger: int, report: Report, written_tick: int) -> None:
         self.beliefs.chargers[charger].report(report, written_tick)
+        self.parking.report(charger, report)
         self.port.report(
             charger,
             report.at_ns,
@@ -99,7 +102,6 @@ class Watch:
             for meter, at_ns, _ in self.beliefs.fresh(circuit, now_ns):
                 self._heard.add(circuit)
                 self._used[meter] = at_ns
-        self.beliefs.learn(now_ns)
         self._check_switching(switched)
         raised = [i for i in changed if self._is_rise(i, before[i])]
         for i in raised:
@@ -362,6 +364,8 @@ class Watch:
             self._changed[i] = self.now_ns
             if was is not None and ordered is not None and ordered < was:
                 cause = self.port.output(i).cause
+                if cause.rule.name == "IDLE" and (wrong := self._parked(i)):
+                    self._broken(wrong)
                 if cause.rule.name == "SHED" or cause.circuit in forced:
                     self._lowered[i] = (self.now_ns, cause.rule.name)
         for circuit in range(len(self.site.circuits)):
@@ -372,6 +376,9 @@ class Watch:
                 self._blind.discard(circuit)
             else:
                 self._blind.add(circuit)
+
+    def _parked(self, i: int) -> str:
+        return self.parking.wrong(i, self.site.chargers[i], self.now_ns)
 
     def _forced(self, circuit: int) -> bool:
         """In this tick a cap fell here, or the last reading was lost."""

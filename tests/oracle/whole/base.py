@@ -68,6 +68,7 @@ class Circuits:
     site: Site
     sources: list[Source]
     chargers: list[ChargerDraw]
+    shown_ma: dict[tuple[int, int], int] = field(default_factory=dict)  # without what is declared
     told_ma: dict[tuple[int, int], Span] = field(default_factory=dict)  # upper ends, this tick
 
     def __post_init__(self) -> None:
@@ -136,6 +137,7 @@ class Circuits:
         upper = Span(max(s.least for s in found), max(s.most for s in found), "by its reading")
         if not self.site.circuits[circuit].credit_export:
             upper = upper.raised_to(0, "export gives no headroom")
+        self.shown_ma[circuit, phase] = upper.most
         lowered = upper.lowered_to(worst, "the declared worst case")
         # Observed: the kernel keeps a source's error free where less than that is declared.
         return lowered._replace(most=max(lowered.most, min(upper.most, max(worst, error_ma))))
