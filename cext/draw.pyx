@@ -345,7 +345,8 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += least_draw(charger, lo[phase])
-            circuit.vouched[phase] += more(hi[phase], charger.error_ppm) + charger.error
+            if charger.wired[phase]:
+                circuit.vouched[phase] += more(hi[phase], charger.error_ppm) + charger.error
             circuit.vouched_hi[phase] += charger.draw_hi[phase]
     if not charger.started:
         return
