@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from cext.rows import Rule
+from controller.document.devices import Charger
 from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES
 from hil.search.case import Table, told
 from hil.search.judge import PROVING_NS, Finding, FoundError
@@ -21,6 +23,12 @@ class Doubt(NamedTuple):
     event: Table
     until_ns: int
     orders_ma: list[int]
+    parked: frozenset[int]  # whose vehicles draw nothing: they may be asked again
+
+
+def _asked_ma(charger: Charger) -> int:
+    """Its minimum, in whole steps."""
+    return -(-charger.min_ma // charger.step_ma) * charger.step_ma
 
 
 class Orders:
@@ -141,8 +149,15 @@ class Orders:
         self._doubt = None
         if calm_ns >= CALM_NS and event["do"] in DOUBTS and not lapses and not self._twin:
             orders_ma = [0 if each is None else each for each in self.now_ma]
-            self._doubt = Doubt(event, now_ns + DOUBT_NS, orders_ma)
+            self._doubt = Doubt(event, now_ns + DOUBT_NS, orders_ma, self._parked())
         self._stirred_ns = now_ns
+
+    def _parked(self) -> frozenset[int]:
+        enforcer = self._world.enforcer
+        if enforcer is None:
+            return frozenset()
+        every = range(len(self.now_ma))
+        return frozenset(i for i in every if enforcer.kernel.output(i).why.rule is Rule.IDLE)
 
     def _check_doubt(self, charger: int, order_ma: int, doubt: Doubt) -> None:
         world = self._world
@@ -151,6 +166,8 @@ class Orders:
         name = world.site.chargers[charger].id
         if doubt.event.get("charger", name) != name:
             return  # another one's share, which it has lost, passes on
+        if charger in doubt.parked and order_ma <= _asked_ma(world.site.chargers[charger]):
+            return  # its vehicle drew nothing, did something, and is asked again
         events = [event for event in world.case.events if event is not doubt.event]
         without_ma = world.twin(replace(world.case, events=events)).order_at(charger, world.now_ns)
         if without_ma is not None and order_ma <= without_ma:
