@@ -41,8 +41,9 @@ def test_a_base_step_settles_once_near_the_fair_value(lag_s: float) -> None:
     assert min(after) >= 0.9 * 300  # never far below the fair value
     assert max(after[1:]) <= before[-1]  # never above what it was
     settled = offered_a(trace, 130)
-    assert settled[0] > 0.92 * 300
-    assert max(settled) - min(settled) <= 0.02 * 300
+    assert min(settled) > 0.92 * 300
+    assert settled == sorted(settled, reverse=True)
+    assert len(set(settled)) <= 2, "at the calm pace, once, what is kept above the targets goes"
     least = min(min(sample.offered_ma) for sample in trace.between(100, None))
     assert least >= 13_000  # nobody was stopped
 
