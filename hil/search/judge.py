@@ -147,8 +147,7 @@ class Judge:
         it draws on those what it was permitted on the others."""
         row = self.site.chargers[charger]
         offered_ma = self.plant.charger(charger).offered_ma
-        if row.watts is not None:
-            offered_ma = row.draw_ma(offered_ma)
+        offered_ma = row.draw_ma(offered_ma)
         first, second, third = (offered_ma if phase in row.phases else 0 for phase in range(3))
         for index in self.tree.paths[charger]:
             more_ns = row.poll_ns + row.facts.lag_ns
