@@ -16,7 +16,7 @@ independent sources [2], one [1], common knowledge that was checked nowhere [m]:
   lowest that releases for generators are made with, less 20 % [m]. Calibrated at 40 °C [2].
 - gG fuse (IEC 60269-1): carries 1.25 In for an hour [m]; at 2.06 In not before 10 s, and up to
   5.3 In not before 0.1 s: the least gates from 16 A upwards [m]; below, only its maker knows.
-  Tested at 20 °C [m].
+  Tested at 20 °C; carries its rated current in air of up to 40 °C [m].
 - Electronic release: pickup at 1.05 Ir, t = tr (6 / I)² [1], up to 20 % faster [m], its image too;
   it may be set to trip by a short delay from 1.5 Ir less 10 % [2]. It does not depend on the air
   around it [m].
@@ -54,11 +54,12 @@ class _Body:
     for_ns: int  # for so long
     short_ppm: int  # above `at_ppm` up to here for SHORT_NS; beyond not at all
     calibrated_c: int
+    serves_c: int  # carries its rated current for ever up to here
 
 
-MCB = _Body(1_130_000, 2_550_000, NS_PER_S, 0, 30)
-MCCB = _Body(1_050_000, 2_000_000, 10 * NS_PER_S, 2_400_000, 40)
-FUSE = _Body(1_250_000, 2_060_000, 10 * NS_PER_S, 5_300_000, 20)
+MCB = _Body(1_130_000, 2_550_000, NS_PER_S, 0, 30, 30)
+MCCB = _Body(1_050_000, 2_000_000, 10 * NS_PER_S, 2_400_000, 40, 40)
+FUSE = _Body(1_250_000, 2_060_000, 10 * NS_PER_S, 5_300_000, 20, 40)
 FUSE_GATES_FROM_MA = 16_000
 
 ELECTRONIC_PICKUP_PPM = 1_050_000
@@ -107,8 +108,7 @@ def carries_ma(protection: Protection) -> int:
 
 
 def _bimetal(protection: Fuse | Mcb | Mccb, body: _Body, short_ppm: int, device: str) -> Curve:
-    warmer_k = max(0, protection.ambient_c - body.calibrated_c)
-    derated_ma = protection.carries_ma * (PPM - warmer_k * DERATES_PPM) // PPM
+    derated_ma = _derated_ma(protection, body.calibrated_c)
     at_ppm, for_ns = body.at_ppm, body.for_ns
     if protection.fastest is not None:
         at_ppm, for_ns = protection.fastest.times_ppm, protection.fastest.carries_ns
@@ -119,11 +119,16 @@ def _bimetal(protection: Fuse | Mcb | Mccb, body: _Body, short_ppm: int, device:
     return Curve(
         device=device,
         rated_ma=protection.carries_ma,
-        carried_ma=min(protection.carries_ma, pickup_ma),
+        carried_ma=min(_derated_ma(protection, body.serves_c), pickup_ma),
         pickup_ma=pickup_ma,
         tau_ns=_tau_ns(body, at_ppm, for_ns),
         steps=tuple(steps),
     )
+
+
+def _derated_ma(protection: Fuse | Mcb | Mccb, up_to_c: int) -> int:
+    warmer_k = max(0, protection.ambient_c - up_to_c)
+    return protection.carries_ma * (PPM - warmer_k * DERATES_PPM) // PPM
 
 
 def _electronic(protection: Electronic) -> Curve:

@@ -111,8 +111,11 @@ def test_warm_air_makes_it_carry_less_and_cold_air_no_more() -> None:
         keys = {"kind": "mcb", "in_a": 100, "curve": "C", "ambient_c": ambient_c}
         return carries_ma(PARSE.validate_python(keys))
 
-    assert [carried(t) for t in (-10, 30, 40)] == [100_000] * 3
-    assert [carried(t) for t in (50, 60)] == [90_400, 79_100]
+    assert [carried(t) for t in (-10, 30)] == [100_000] * 2
+    assert [carried(t) for t in (40, 50, 60)] == [90_000, 80_000, 70_000]
+    fuse = {"kind": "fuse", "in_a": 100}
+    served = [carries_ma(PARSE.validate_python(fuse | {"ambient_c": t})) for t in (20, 40, 50)]
+    assert served == [100_000, 100_000, 87_500]
 
 
 @pytest.mark.parametrize("keys", KINDS)

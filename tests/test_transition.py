@@ -58,18 +58,18 @@ def test_a_base_load_above_its_rating_where_no_charger_draws_is_refused_and_not_
 
 
 def test_a_device_that_is_too_fast_fails_and_each_remedy_would_help() -> None:
-    mcb = {"kind": "mcb", "in_a": 100, "curve": "C"}
+    mcb = {"kind": "mcb", "in_a": 100, "curve": "C", "ambient_c": 30}
     found = grid(depot(mcb))
     assert not found.passed
     assert found.trips_ns is not None
-    assert found.trips_ns < 1 * S
+    assert found.trips_ns < 5 * S
     told = [each.action for each in found.remedies]
     assert any("fallback_delay_s" in action for action in told)
     assert any("fastest" in action for action in told)
     (reserve,) = (action for action in told if "reserve_a" in action)
-    assert reserve.endswith("reserve_a = 18.3")  # 120 A less 101.7 A that it carries for ever
-    assert grid(depot(mcb, reserve_a=18.3)).passed
-    assert not grid(depot(mcb, reserve_a=18.2)).passed
+    assert reserve.endswith("reserve_a = 7")  # 120 A less the 113 A that it carries for an hour
+    assert grid(depot(mcb, reserve_a=7)).passed
+    assert not grid(depot(mcb, reserve_a=6.9)).passed
     slow = mcb | {"ambient_c": 30, "fastest": {"times": 2.5, "s": 100}}
     assert grid(depot(slow)).passed
     assert not grid(depot(slow, chargers={"fallback_delay_s": 600})).passed
@@ -125,6 +125,8 @@ def test_credited_export_bounds_nothing() -> None:
 
 
 def test_it_is_derogated_by_excess_and_time() -> None:
+    mcb = {"kind": "mcb", "in_a": 100, "curve": "C", "ambient_c": 30}
+
     def proof(**keys: Any) -> Proof:
         entries = [
             derogation(
@@ -135,7 +137,7 @@ def test_it_is_derogated_by_excess_and_time() -> None:
             else derogation(**({"line": 3, "circuit": "grid", "excess_a": 20} | keys)),
             derogation(line="reaction", circuit="grid", excess_a=20, trips_after_s=60),
         ]
-        return prove(depot({"kind": "mcb", "in_a": 100, "curve": "C"}, derogation=entries))
+        return prove(depot(mcb, derogation=entries))
 
     assert proof().passed
     assert proof().derogated
@@ -160,7 +162,7 @@ def test_the_reaction_is_held_against_the_device_too() -> None:
 def test_a_rating_beyond_what_warm_air_leaves_is_refused() -> None:
     hot = {"kind": "mcb", "in_a": 100, "curve": "C", "ambient_c": 60}
     told = problems(circuit=[circuit("row", protection=hot)], meter=None, limit_source=None)
-    assert "at 60 °C (ambient_c), 79.1 A; found 100" in told["circuit[0].rating_a (row)"]
+    assert "at 60 °C (ambient_c), 70 A; found 100" in told["circuit[0].rating_a (row)"]
 
 
 @pytest.mark.parametrize(
