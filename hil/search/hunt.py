@@ -184,11 +184,11 @@ def _leave_signals() -> None:
 def _end(pool: ProcessPoolExecutor) -> None:
     """Without waiting for what is under way: nobody would count it."""
     processes = list((pool._processes or {}).values())  # it has no other door
-    pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     for process in processes:
         process.join()
+    pool.shutdown(cancel_futures=True)
 
 
 def tell_seeds(seeds: range, guarded: int) -> list[Told]:
