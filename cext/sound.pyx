@@ -240,7 +240,8 @@ cdef bint whole_breaker(const World* world, int32_t i, const char* laid) noexcep
             return False
         if not within(breaker.worn[phase], 0, full_image()):
             return False
-    return within(breaker.at, -1, world.now)
+    # What was saved is told before the first tick; no clock has been heard then.
+    return breaker.at >= -1 and (breaker.at <= world.now or world.tick == 0)
 
 
 cdef bint whole_source(const World* world, int32_t i, const char* laid) noexcept nogil:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cext.rows import NEVER_NS, CircuitRow, Phases, Tuning, Vehicle
+from cext.rows import NEVER_NS, CircuitRow, CurveRow, Heat, Phases, Tuning, Vehicle
 from cext.snapshot import Snapshot, restore, snapshot
 from cext.thread import KernelThread
 from cext.tick import Kernel
@@ -134,6 +134,20 @@ def test_a_snapshot_taken_beside_a_thread_is_of_one_instant() -> None:
         other = twin(depot)
         restore(other, state)
         assert replayed(other, records) == records
+
+
+def test_what_was_restored_before_the_first_tick_is_of_no_later_time() -> None:
+    """A start: the warmth that was saved is told, then the black box begins, then time does."""
+    curve = CurveRow(100_000, 60 * S, ((200_000, 10 * S),))
+    circuit = CircuitRow(-1, (100_000,) * 3, (0,) * 3, curve=curve)
+    tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
+    started = Kernel([circuit], [], [PLAIN], [], tuning)
+    started.restore_heat(0, Heat(54_000 * S, (1,) * 3, (0,) * 3, (50_000,) * 3))
+    other = Kernel([circuit], [], [PLAIN], [], tuning)
+    restore(other, snapshot(started).state)
+    for kernel in (started, other):
+        kernel.tick(54_001 * S)
+    assert other.circuit(0) == started.circuit(0)
 
 
 def test_a_large_state_is_of_the_tick_that_its_journal_ends_with() -> None:
