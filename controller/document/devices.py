@@ -71,10 +71,14 @@ class Charger:
         return self.max_ma if self.fallback_ma is None else self.fallback_ma
 
     @property
+    def least_ma(self) -> int:
+        """Its lowest setpoint that is no pause: the minimum, in whole steps."""
+        return -(-self.min_ma // self.step_ma) * self.step_ma
+
+    @property
     def always_ma(self) -> int:
         """What it is never told to go below."""
-        least_ma = -(-self.min_ma // self.step_ma) * self.step_ma
-        return least_ma if self.may_pause == "never" else 0
+        return self.least_ma if self.may_pause == "never" else 0
 
     @property
     def restart_ma(self) -> int:

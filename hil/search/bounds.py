@@ -9,8 +9,8 @@ from controller.document.devices import Charger, Meter
 from controller.plant import EXCHANGE_NS
 from controller.reaction import age_ns
 from controller.site import Site
+from controller.units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 WRITING_NS = EXCHANGE_NS + 50_000_000  # an order on its way to its charger, and a plant's step
 FOUND_OUT_NS = 8 * NS_PER_S  # until somebody who disobeys is known to, beside what is declared
 TRUSTED_NS = 12 * NS_PER_S  # from a lie's end until its source counts again

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from cext.plant import Plant
 from cext.rows import Phases
 from controller.site import Site
+from controller.units import NS_PER_S
 from hil.search import flows
-from hil.search.bounds import NS_PER_S, TRUSTED_NS, Tree, bounds, standby_ma
+from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma
 from hil.search.flows import ENDLESS, FLOWS, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60

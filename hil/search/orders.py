@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from cext.rows import Rule
-from controller.document.devices import Charger
 from hil.search.ailing import CALM_NS, DOUBT_NS, DOUBTS, LAPSES
 from hil.search.case import Table, told
 from hil.search.judge import PROVING_NS, Finding, FoundError
@@ -24,11 +23,6 @@ class Doubt(NamedTuple):
     until_ns: int
     orders_ma: list[int]
     parked: frozenset[int]  # whose vehicles draw nothing: they may be asked again
-
-
-def _asked_ma(charger: Charger) -> int:
-    """Its minimum, in whole steps."""
-    return -(-charger.min_ma // charger.step_ma) * charger.step_ma
 
 
 class Orders:
@@ -166,7 +160,7 @@ class Orders:
         name = world.site.chargers[charger].id
         if doubt.event.get("charger", name) != name:
             return  # another one's share, which it has lost, passes on
-        if charger in doubt.parked and order_ma <= _asked_ma(world.site.chargers[charger]):
+        if charger in doubt.parked and order_ma <= world.site.chargers[charger].least_ma:
             return  # its vehicle drew nothing, did something, and is asked again
         events = [event for event in world.case.events if event is not doubt.event]
         without_ma = world.twin(replace(world.case, events=events)).order_at(charger, world.now_ns)

@@ -7,9 +7,9 @@ from controller.proof import Finding, prove
 from controller.reaction import Reaction
 from controller.site import parse
 from controller.transition import Transition
+from controller.units import NS_PER_S
 from hil.search.case import Case, CaseProfiles, Table
 
-NS_PER_S = 1_000_000_000
 REPAIRS = 16  # rounds until a site passes the proof
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from controller.site import Site, parse
+from controller.units import NS_PER_S
 from hil.search.case import Case, CaseProfiles, Table
 from hil.search.repair import repair
 
-NS_PER_S = 1_000_000_000
 ROTATIONS = ("L1 L2 L3", "L2 L3 L1", "L3 L1 L2")
 SINGLES = ("L1", "L2", "L3")
 
