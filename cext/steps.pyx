@@ -9,6 +9,7 @@ nothing else moves nothing moves.
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport carry_up
 from cext.draw cimport worst_draw
 from cext.types cimport ROWS, SUM, Charger, World
 
@@ -73,10 +74,8 @@ cdef void count_left(World* world) noexcept nogil:
         drawn = worst_draw(charger, charger.target) - charger.standby
         for row in range(ROWS):
             sum[charger.circuit * ROWS + row] += drawn * times(charger, row)
-    for i in range(world.circuits_n - 1, -1, -1):  # parents stand before their children
-        for row in range(ROWS):
-            if i > 0:
-                sum[world.circuits[i].parent * ROWS + row] += sum[i * ROWS + row]
+    for i in range(world.circuits_n - 1, -1, -1):
+        carry_up(world, i, sum)
     for i in range(world.circuits_n * ROWS):
         sum[i] = world.filler.cap[i] - sum[i]
 

@@ -15,6 +15,7 @@ which phase, there is nobody to spare: everybody follows his share as soon as he
 from libc.stdint cimport int32_t, int64_t
 
 from cext.balance cimport balance
+from cext.bounds cimport carry_up
 from cext.draw cimport obeys, setpoint_for, worst_draw
 from cext.orders cimport shed_to
 from cext.parked cimport note_short, park_idle
@@ -210,9 +211,8 @@ cdef void leave_to_swing(World* world) noexcept nogil:
             at = i * ROWS + row
             if row < GRID_PHASES or world.circuits[i].summed:
                 world.filler.cap[at] = max(world.filler.cap[at] - taken[at], minima[at])
-            if i > 0:
-                taken[world.circuits[i].parent * ROWS + row] += taken[at]
-                minima[world.circuits[i].parent * ROWS + row] += minima[at]
+        carry_up(world, i, taken)
+        carry_up(world, i, minima)
 
 
 # --- what they give first ---------------------------------------------------------------

@@ -8,7 +8,7 @@ out fits; standby currents and the draw of chargers out of reach are taken off f
 from libc.stdint cimport int32_t, int64_t
 
 from cext.advice cimport count_advice
-from cext.bounds cimport on_bar
+from cext.bounds cimport carry_up, on_bar
 from cext.draw cimport obeys, ordered_draw, proving, setpoint_for, worst_draw
 from cext.latch cimport stays_down
 from cext.orders cimport worth_a_write
@@ -109,8 +109,7 @@ cdef void hand_out(World* world, int32_t count) noexcept nogil:
         for row in range(ROWS):
             at = i * ROWS + row
             world.filler.cap[at] = for_chargers(circuit, row) - sum[at]
-            if i > 0:
-                sum[circuit.parent * ROWS + row] += sum[at]
+        carry_up(world, i, sum)
         if not circuit.summed:
             world.filler.cap[i * ROWS + SUM] = NO_SUM
     leave_always(world, count)
@@ -135,8 +134,7 @@ cdef void leave_always(World* world, int32_t count) noexcept nogil:
         for row in range(ROWS):
             at = i * ROWS + row
             world.filler.cap[at] = max(world.filler.cap[at], sum[at])
-            if i > 0:
-                sum[world.circuits[i].parent * ROWS + row] += sum[at]
+        carry_up(world, i, sum)
 
 
 cdef void wish_of(const Charger* charger, Wish* wish, int32_t demand) noexcept nogil:
