@@ -8,7 +8,6 @@ from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order, worth_a_write
 from cext.spare cimport spared
 from cext.sums cimport bears, room_with, worst_of
-from cext.swing cimport arrives
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     AT_BUSBAR,
@@ -98,6 +97,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     cdef int32_t setpoint, most = wanted(world, charger)
     cdef int64_t room = room_above(world, charger, &where)
     cdef int64_t ramp = ramped(world, charger)
+    cdef bint cut
     if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
         charger.why = charger.cause
         charger.why.rule = RULE_DWELL
@@ -113,7 +113,8 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
         charger.why = charger.bound
     if charger.write_gap:
         setpoint = paced(world, charger, setpoint)
-    if ramp < setpoint:
+    cut = ramp < setpoint
+    if cut:
         world.waiting = world.waiting or not charger.swing
         setpoint = to_step(charger, ramp)
         blame(world, &charger.why, RULE_RAMP, -1, -1)
@@ -122,6 +123,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
+        charger.climbs = cut
 
 
 cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:
@@ -211,9 +213,8 @@ cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
     What a rest allows is bounded, but never to less than one change that is worth a write.
     """
     cdef int64_t rested_ms = min((world.now - charger.changed_at) // MILLISECOND, HOUR_MS)
-    cdef int64_t most, span_ms = (RAISE_SPAN + charger.write_gap) // MILLISECOND
-    if world.swings and not charger.swing and not arrives(world, charger):  # it moves once in that time, so all the way
-        span_ms = max(span_ms, charger.calm // MILLISECOND)
+    cdef int64_t most
+    cdef int64_t span_ms = min((RAISE_SPAN + charger.write_gap) // MILLISECOND, HOUR_MS)
     most = max(
         world.pace.ramp_ma_per_s * span_ms // 1000,
         <int64_t>charger.step + worth_a_write(charger),

@@ -3,5 +3,4 @@ from libc.stdint cimport int32_t
 from cext.types cimport Charger, World
 
 cdef void share_out(World* world) noexcept nogil
-cdef bint arrives(const World* world, const Charger* charger) noexcept nogil
 cdef void shed_swing(World* world) noexcept nogil
