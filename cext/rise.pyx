@@ -15,6 +15,7 @@ from cext.types cimport (
     PROOF_MISSING,
     RULE_CALM,
     RULE_DWELL,
+    RULE_FALLBACK,
     RULE_PACED,
     RULE_PROBE,
     RULE_RAMP,
@@ -58,10 +59,12 @@ cdef void rise(World* world) noexcept nogil:
             )
         elif not charger.fresh or not told_since_power(charger):
             blame(world, &charger.why, RULE_SILENT, -1, -1)
-        elif charger.suspect or fell_back(charger):
+        elif charger.suspect:
             blame(
                 world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
             )
+        elif fell_back(charger):
+            blame(world, &charger.why, RULE_FALLBACK, -1, -1)
         elif charger.proof == PROOF_MISSING:
             blame(world, &charger.why, RULE_UNPROVEN, -1, -1)
         elif charger.probing:
@@ -98,6 +101,9 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     cdef int64_t room = room_above(world, charger, &where)
     cdef int64_t ramp = ramped(world, charger)
     cdef bint cut
+    setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
+    if setpoint < most and not charger.swing:  # whatever else keeps it from rising in this tick
+        world.waiting = 1
     if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
         charger.why = charger.cause
         charger.why.rule = RULE_DWELL
@@ -105,12 +111,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if world.now - charger.report_at > charger.lag + charger.poll + LATE:
         blame(world, &charger.why, RULE_SILENT, -1, -1)
         return
-    setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
-    if setpoint < most:
-        charger.why = where
-        world.waiting = world.waiting or not charger.swing
-    else:
-        charger.why = charger.bound
+    charger.why = where if setpoint < most else charger.bound
     if charger.write_gap:
         setpoint = paced(world, charger, setpoint)
     cut = ramp < setpoint
