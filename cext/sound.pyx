@@ -218,8 +218,6 @@ cdef bint whole_circuit(const World* world, int32_t i, const char* laid) noexcep
         and whole_ring(&circuit.drawn, &own.drawn)
         and whole_ring(&circuit.unvouched, &own.unvouched)
         and whole_ring(&circuit.shown, &own.shown)
-        and whole_ring(&circuit.unvouched, &own.unvouched)
-        and whole_ring(&circuit.shown, &own.shown)
     )
 
 
