@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cext.rows import ChargerRow, CircuitRow, Kind, SlotRow, SourceRow, Tuning
+from cext.rows import ChargerRow, CircuitRow, Kind, SlotRow, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
 from tests.test_swing import FINE
 from tests.test_turns import TURN, Row, S
@@ -78,3 +78,28 @@ def test_who_has_arrived_moves_once_in_the_calm_time_again() -> None:
         for offers in held.offers
     )
     assert moves[len(moves) // 2] <= 4, moves
+
+
+@pytest.mark.parametrize("gap_ns", [120 * S, 1 << 56], ids=["two minutes", "years"])
+def test_the_longest_gap_of_writes_overflows_nothing(gap_ns: int) -> None:
+    """With the steepest ramp; both are what tables may say."""
+    kernel = Kernel(
+        [CircuitRow(-1, (100_000,) * 3, (0,) * 3)],
+        [SourceRow(0, 0, 0, 10 * S, S)],
+        [FINE._replace(fallback_ma=6000, write_gap_ns=gap_ns)],
+        [],
+        Tuning(1 << 56, 0, 1 << 27, S, TURN),
+    )
+    now_ns = 0
+
+    def tick(later_ns: int) -> None:
+        nonlocal now_ns
+        now_ns += later_ns
+        told = kernel.output(0).setpoint_ma or 6000
+        kernel.post_reading(0, now_ns, (6000,) * 3)
+        kernel.post_report(0, now_ns, told, (6000,) * 3, Vehicle.C, kernel.ticks)
+        kernel.tick(now_ns)
+
+    for later_ns in (S, S, gap_ns // 2, gap_ns // 2, S, S, S):
+        tick(later_ns)
+    assert kernel.output(0).setpoint_ma == 32_000
