@@ -100,7 +100,6 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     cdef int32_t setpoint, most = wanted(world, charger)
     cdef int64_t room = room_above(world, charger, &where)
     cdef int64_t ramp = ramped(world, charger)
-    cdef bint cut
     setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
     if setpoint < most and not charger.swing:  # whatever else keeps it from rising in this tick
         world.waiting = 1
@@ -114,8 +113,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     charger.why = where if setpoint < most else charger.bound
     if charger.write_gap:
         setpoint = paced(world, charger, setpoint)
-    cut = ramp < setpoint
-    if cut:
+    if ramp < setpoint:
         world.waiting = world.waiting or not charger.swing
         setpoint = to_step(charger, ramp)
         blame(world, &charger.why, RULE_RAMP, -1, -1)
@@ -124,7 +122,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
-        charger.climbs = cut
+        charger.climbs = setpoint < most
 
 
 cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:

@@ -139,7 +139,7 @@ cdef bint arrives(const World* world, const Charger* charger) noexcept nogil:
 
 cdef bint may_move(const World* world, const Charger* charger) noexcept nogil:
     """Whether it may rise now, as far as calm is concerned: swing chargers, who only just began to
-    charge, who is still on its way up the ramp, and who has kept still for the calm time."""
+    charge, who is still on its way up, and who has kept still for the calm time."""
     return (
         charger.swing or not world.swings or charger.climbs or arrives(world, charger)
         or charger.order < charger.minimum or world.now - charger.changed_at >= charger.calm
@@ -154,9 +154,9 @@ cdef int32_t steady_aim(const World* world, const Charger* charger) noexcept nog
         return charger.order
     if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
         return charger.order
-    if not world.swings or charger.climbs or charger.target == charger.maximum:
-        return charger.target
-    return charger.target if charger.target - charger.order >= STEADY_MA else charger.order
+    if world.swings and charger.target - charger.order < STEADY_MA and charger.target < charger.maximum:
+        return charger.order
+    return charger.target
 
 
 cdef void set_aims(World* world) noexcept nogil:

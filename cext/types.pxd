@@ -275,7 +275,7 @@ cdef struct Charger:
     int64_t swung_turn  # in which it was one last
     int32_t aim  # of this tick: what its order is to move to, calm considered
     int64_t arrived_at  # when it last began to charge; 0: never
-    int32_t climbs  # its last change was a rise that the ramp cut: it is on its way
+    int32_t climbs  # its last change was a rise that ended short of what it may have: it is on its way
     int64_t swing_calm  # what calm means for swing chargers, and where there are none
     int64_t calm_since
     int32_t calm_most

@@ -239,6 +239,31 @@ def test_who_is_strictly_first_never_starves_behind_them(late_s: int) -> None:
     assert depot.offered(24) == 32_000
 
 
+@pytest.mark.parametrize(
+    "falls", [False, True], ids=["obeys", "says now and then that it fell back"]
+)
+def test_what_slack_cut_short_goes_on(falls: bool) -> None:
+    """One that is strictly first wants more, beside a base load that wavers. It takes what is free
+    at once, and does not rest for the calm time on a part of its share: else swing chargers had the
+    rest. For a moment, now and then, it may not rise and waits for nobody's room."""
+    rows = [FINE._replace(class_rank=1)] * 24 + [FINE._replace(class_rank=0)]
+    depot = Depot(24 * 15 + 10, rows)
+    depot.base_ma = 10_000
+    depot.kernel.advise(24, Advice(cap_ma=8000, until_ns=600 * S))
+    depot.run(600)
+    for second in range(180):
+        depot.base_ma = depot.draw.randrange(4000, 10_000, 100)
+        depot.run(1, step=1)
+        if falls and second % 10 == 0:
+            told = depot.offered(24)
+            depot.now_ns += S // 10
+            depot.kernel.post_report(
+                24, depot.now_ns, told - 3000, (told,) * 3, Vehicle.C, depot.kernel.ticks
+            )
+            depot.kernel.tick(depot.now_ns)
+    assert depot.offered(24) == 32_000
+
+
 def test_they_keep_what_nobody_waits_for() -> None:
     """Their share is less; what they took beside it, and can use, stays theirs."""
     depot = full(24, 20)
