@@ -7,6 +7,7 @@ the calm pace; everything that should be higher waits for slack (cext.rise).
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.balance cimport note_out
 from cext.contactors cimport give_up_closing, lower_parted
 from cext.draw cimport obeys
 from cext.escalate cimport escalate
@@ -22,6 +23,7 @@ from cext.types cimport (
     RULE_CALM,
     RULE_DEMAND,
     RULE_IDLE,
+    RULE_IMBALANCE,
     RULE_MAXIMUM,
     RULE_NO_VEHICLE,
     Charger,
@@ -106,4 +108,6 @@ cdef void lower_calmly(World* world) noexcept nogil:
         else:
             if charger.bound.circuit >= 0 and not charger.swing:  # for a cap, if calmly
                 charger.shed_at = world.now
+            if least == 0 and charger.bound.rule == RULE_IMBALANCE:
+                note_out(world, charger)
             order(world, charger, least)

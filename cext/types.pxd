@@ -291,6 +291,8 @@ cdef struct Charger:
     int32_t early  # its minimum goes before every class
     int32_t served  # a fair-share run had a wish of it
     int32_t shut_out  # an imbalance limit leaves it nothing: its place is the others'
+    int32_t outs  # so often it was switched off for an imbalance limit
+    int64_t out_turn  # in this turn
     int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws
