@@ -335,6 +335,9 @@ cdef void take_orders(Charger* to, const Charger* charger) noexcept nogil:
     to.offers = charger.offers
     take_turn(to, charger)
     to.arrived_at = charger.arrived_at
+    to.climbs = charger.climbs
+    to.outs = charger.outs
+    to.out_turn = charger.out_turn
     to.own_limit = charger.own_limit
     to.more_since = charger.more_since
     to.parked = charger.parked

@@ -16,7 +16,9 @@ the shares either, so that nobody waits behind one that cannot have what it is o
 What a phase may have follows the low phases down at once, and up only by steps, so that what is
 drawn there may waver without anybody being switched on and off for it. A car that was once seen to
 draw on one phase is one of those until it is unplugged, or seen to draw on another: whether it
-charges or was stopped.
+charges or was stopped. Who stops takes from the room of the other phases, and so may bring back
+another: so who was switched off for a limit twice in a turn stays off until the turn has passed, or
+its vehicle has gone.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -41,6 +43,7 @@ from cext.types cimport (
 
 cdef enum:
     DEAD_BAND_MA = 1_000
+    OUTS = 2  # so often in a turn one is switched off; then it stays so until the turn has passed
     ROUNDS = 3  # so often others have the places of those that the limit leaves nothing
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
@@ -54,25 +57,62 @@ cdef void balance(World* world) noexcept nogil:
         return
     for i in range(world.chargers_n):
         note_alone(&world.chargers[i])
+    if keep_out(world):
+        share_out(world)
     for n in range(ROUNDS):
-        if not is_uneven(world) or not lower_targets(world):
+        if not is_uneven(world, n == 0) or not lower_targets(world):
             return
         share_out(world)
-    if is_uneven(world):
+    if is_uneven(world, False):
         lower_targets(world)
 
 
-cdef bint is_uneven(World* world) noexcept nogil:
-    """Whether what targets permit lifts a phase too far somewhere; counts what may be there."""
+cdef void note_out(const World* world, Charger* charger) noexcept nogil:
+    """It is switched off for an imbalance limit."""
+    if charger.out_turn != world.turn_index:
+        charger.outs = 0
+    charger.out_turn = world.turn_index
+    charger.outs = min(charger.outs + 1, <int32_t>OUTS)
+
+
+cdef bint keep_out(World* world) noexcept nogil:
+    """Shuts out again who came back in this turn, and was switched off once more; whether there is
+    anybody."""
+    cdef int32_t i, node
+    cdef bint some = False
+    cdef Charger* charger
+    for i in range(world.chargers_n):
+        charger = &world.chargers[i]
+        if charger.outs < OUTS or charger.out_turn != world.turn_index or not charger.alone:
+            continue
+        if charger.order > 0 or charger.target == 0 or not listens(world, charger):
+            continue
+        if pause_rank(charger) == ALWAYS:
+            continue
+        node = charger.circuit
+        while node > 0 and world.circuits[node].imbalance < 0:
+            node = world.circuits[node].parent
+        charger.target = 0
+        charger.shut_out = 1
+        some = True
+        blame(world, &charger.bound, RULE_IMBALANCE, node, charger.alone - 1)
+    return some
+
+
+cdef bint is_uneven(World* world, bint first) noexcept nogil:
+    """Whether what targets permit lifts a phase too far somewhere; counts what may be there, and
+    what is known to be once in a tick: who is lowered in this one draws still."""
     cdef int32_t i, phase
     cdef bint over = False
     cdef Circuit* circuit
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
-            circuit.uneven_hi[phase] = circuit.uneven_lo[phase] = circuit.uneven_fixed[phase] = 0
+            circuit.uneven_hi[phase] = circuit.uneven_fixed[phase] = 0
+            if first:
+                circuit.uneven_lo[phase] = 0
     for i in range(world.chargers_n):
-        count_uneven(world, &world.chargers[i])
+        count_uneven(world, &world.chargers[i], first)
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
         if circuit.imbalance >= 0:
@@ -92,9 +132,12 @@ cdef void note_alone(Charger* charger) noexcept nogil:
             last = phase
     if wired == 1 or used == 1:
         charger.alone = last + 1
-        return
     if charger.fresh and charger.vehicle == VEHICLE_A:
-        charger.alone = 0
+        charger.outs = 0
+        if wired > 1 and used > 1:
+            charger.alone = 0
+    if wired == 1 or used == 1:
+        return
     if not charger.alone or not charger.fresh or not charger.current_known:
         return
     for phase in range(GRID_PHASES):
@@ -126,7 +169,7 @@ cdef bint lifts(const Charger* charger, int32_t phase) noexcept nogil:
     return charger.uses[phase] != 0
 
 
-cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
+cdef void count_uneven(World* world, const Charger* charger, bint first) noexcept nogil:
     """Adds what it may lift, and what it is known to, to every circuit above."""
     cdef int32_t phase, node
     cdef int64_t most, least
@@ -142,7 +185,8 @@ cdef void count_uneven(World* world, const Charger* charger) noexcept nogil:
         node = charger.circuit
         while node >= 0:
             world.circuits[node].uneven_hi[phase] += most
-            world.circuits[node].uneven_lo[phase] += least
+            if first:
+                world.circuits[node].uneven_lo[phase] += least
             world.circuits[node].uneven_fixed[phase] += (
                 charger.standby if charger.alone else most
             )

@@ -24,6 +24,7 @@ cdef void order(World* world, Charger* charger, int32_t setpoint) noexcept nogil
     charger.confirmed = 0
     charger.calm_since = world.now
     charger.calm_most = 0
+    charger.climbs = 0
     charger.in_force_hi = max(charger.in_force_hi, setpoint)
     world.changed = 1
 

@@ -8,7 +8,6 @@ from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order, worth_a_write
 from cext.spare cimport spared
 from cext.sums cimport bears, room_with, worst_of
-from cext.swing cimport arrives
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     AT_BUSBAR,
@@ -16,6 +15,7 @@ from cext.types cimport (
     PROOF_MISSING,
     RULE_CALM,
     RULE_DWELL,
+    RULE_FALLBACK,
     RULE_PACED,
     RULE_PROBE,
     RULE_RAMP,
@@ -59,10 +59,12 @@ cdef void rise(World* world) noexcept nogil:
             )
         elif not charger.fresh or not told_since_power(charger):
             blame(world, &charger.why, RULE_SILENT, -1, -1)
-        elif charger.suspect or fell_back(charger):
+        elif charger.suspect:
             blame(
                 world, &charger.why, RULE_STUBBORN if charger.stubborn else RULE_SUSPECT, -1, -1
             )
+        elif fell_back(charger):
+            blame(world, &charger.why, RULE_FALLBACK, -1, -1)
         elif charger.proof == PROOF_MISSING:
             blame(world, &charger.why, RULE_UNPROVEN, -1, -1)
         elif charger.probing:
@@ -98,6 +100,9 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     cdef int32_t setpoint, most = wanted(world, charger)
     cdef int64_t room = room_above(world, charger, &where)
     cdef int64_t ramp = ramped(world, charger)
+    setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
+    if setpoint < most and not charger.swing:  # whatever else keeps it from rising in this tick
+        world.waiting = 1
     if charger.shed_at and world.now - charger.shed_at < world.pace.dwell:
         charger.why = charger.cause
         charger.why.rule = RULE_DWELL
@@ -105,12 +110,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if world.now - charger.report_at > charger.lag + charger.poll + LATE:
         blame(world, &charger.why, RULE_SILENT, -1, -1)
         return
-    setpoint = to_step(charger, min(<int64_t>most, setpoint_for(charger, room)))
-    if setpoint < most:
-        charger.why = where
-        world.waiting = world.waiting or not charger.swing
-    else:
-        charger.why = charger.bound
+    charger.why = where if setpoint < most else charger.bound
     if charger.write_gap:
         setpoint = paced(world, charger, setpoint)
     if ramp < setpoint:
@@ -122,6 +122,7 @@ cdef void rise_one(World* world, Charger* charger) noexcept nogil:
     if setpoint - charger.order >= worth_a_write(charger) or is_last(world, charger, setpoint):
         claim(world, charger, setpoint)
         order(world, charger, setpoint)
+        charger.climbs = setpoint < most
 
 
 cdef bint is_last(World* world, const Charger* charger, int32_t setpoint) noexcept nogil:
@@ -211,9 +212,8 @@ cdef int64_t ramped(World* world, const Charger* charger) noexcept nogil:
     What a rest allows is bounded, but never to less than one change that is worth a write.
     """
     cdef int64_t rested_ms = min((world.now - charger.changed_at) // MILLISECOND, HOUR_MS)
-    cdef int64_t most, span_ms = (RAISE_SPAN + charger.write_gap) // MILLISECOND
-    if world.swings and not charger.swing and not arrives(world, charger):  # it moves once in that time, so all the way
-        span_ms = max(span_ms, charger.calm // MILLISECOND)
+    cdef int64_t most
+    cdef int64_t span_ms = min((RAISE_SPAN + charger.write_gap) // MILLISECOND, HOUR_MS)
     most = max(
         world.pace.ramp_ma_per_s * span_ms // 1000,
         <int64_t>charger.step + worth_a_write(charger),

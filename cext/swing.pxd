@@ -2,6 +2,5 @@ from libc.stdint cimport int32_t
 
 from cext.types cimport Charger, World
 
-cdef void share_out(World* world) noexcept nogil
-cdef bint arrives(const World* world, const Charger* charger) noexcept nogil
+cdef void apportion(World* world) noexcept nogil
 cdef void shed_swing(World* world) noexcept nogil

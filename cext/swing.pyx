@@ -19,6 +19,7 @@ from cext.bounds cimport carry_up
 from cext.draw cimport obeys, setpoint_for, worst_draw
 from cext.orders cimport shed_to
 from cext.parked cimport note_short, park_idle
+from cext.pause cimport least_order
 from cext.shares cimport fill
 from cext.targets cimport at_table, line_up_wish, set_targets, to_step, wish_of
 from cext.types cimport (
@@ -40,7 +41,7 @@ cdef enum:
     STEADY_MA = 1_000  # so much below its share nobody asks the swing chargers for more
 
 
-cdef void share_out(World* world) noexcept nogil:
+cdef void apportion(World* world) noexcept nogil:
     """What each is to have in this tick: its target, and as much of the way there as calm permits."""
     park_idle(world)
     set_targets(world)
@@ -139,9 +140,9 @@ cdef bint arrives(const World* world, const Charger* charger) noexcept nogil:
 
 cdef bint may_move(const World* world, const Charger* charger) noexcept nogil:
     """Whether it may rise now, as far as calm is concerned: swing chargers, who only just began to
-    charge, and who has kept still for the calm time."""
+    charge, who is still on its way up, and who has kept still for the calm time."""
     return (
-        charger.swing or not world.swings or arrives(world, charger)
+        charger.swing or not world.swings or charger.climbs or arrives(world, charger)
         or charger.order < charger.minimum or world.now - charger.changed_at >= charger.calm
     )
 
@@ -254,6 +255,7 @@ cdef void give(World* world, Charger* charger, bint only) noexcept nogil:
             node = world.circuits[node].parent
         if only and on_phase == 0:
             return
+    drawn += least_order(charger)  # what it may not give is no part of what it may
     most = min(most, drawn - charger.minimum)
     if most <= 0:
         return
@@ -262,7 +264,9 @@ cdef void give(World* world, Charger* charger, bint only) noexcept nogil:
     shed_to(world, charger, drawn, RULE_SHED, where, which)
     for phase in range(GRID_PHASES):
         if charger.uses[phase]:
-            charger.may_shed[phase] = min(charger.may_shed[phase], <int64_t>charger.order)
+            charger.may_shed[phase] = min(
+                charger.may_shed[phase], <int64_t>charger.order - least_order(charger)
+            )
             node = charger.circuit
             while node >= 0:
                 world.circuits[node].left[phase] -= most

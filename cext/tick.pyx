@@ -45,7 +45,7 @@ from cext.states cimport (
     charger_state, circuit_state, contactor_state, heat_row, slot_state, source_state
 )
 from cext.sums cimport add_up
-from cext.swing cimport share_out
+from cext.swing cimport apportion
 from cext.targets cimport set_failsafe
 from cext.thermal cimport count_heat, take_heat
 from cext.turns cimport pass_turn
@@ -323,7 +323,7 @@ cdef class Kernel:
         count_base(world)
         add_up(world)
         count_heat(world)
-        share_out(world)
+        apportion(world)
         decide(world)
         changed = world.changed
         note_tick(world)

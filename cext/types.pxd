@@ -275,6 +275,7 @@ cdef struct Charger:
     int64_t swung_turn  # in which it was one last
     int32_t aim  # of this tick: what its order is to move to, calm considered
     int64_t arrived_at  # when it last began to charge; 0: never
+    int32_t climbs  # its last change was a rise that ended short of what it may have: it is on its way
     int64_t swing_calm  # what calm means for swing chargers, and where there are none
     int64_t calm_since
     int32_t calm_most
@@ -290,6 +291,8 @@ cdef struct Charger:
     int32_t early  # its minimum goes before every class
     int32_t served  # a fair-share run had a wish of it
     int32_t shut_out  # an imbalance limit leaves it nothing: its place is the others'
+    int32_t outs  # so often it was switched off for an imbalance limit
+    int64_t out_turn  # in this turn
     int64_t next_step  # what one more step would draw; 0: it can have none
     int64_t draw_hi[GRID_PHASES]
     int64_t may_shed[GRID_PHASES]  # least of what it drew and its order; suspects: what it draws

@@ -22,7 +22,8 @@ _WORDS = {
     Rule.SLACK: "may not rise: no proven slack on {place}",
     Rule.CALM: "changes at the calm pace",
     Rule.SILENT: "silent: not raised",
-    Rule.FALLBACK: "at its fail-safe setpoint, or lower: starts, goes on after a stall, or stops",
+    Rule.FALLBACK: "at its fail-safe setpoint, or lower: starts, stops, goes on after a stall, "
+    "or fell back by itself",
     Rule.SUSPECT: "does not do as told: counted at its worst and not raised",
     Rule.STUBBORN: "stubborn: draws more than it may, counted at that and not raised",
     Rule.PAUSED: "stopped: does not do as told, and {place} is over its cap ({limit})",

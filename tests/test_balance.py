@@ -342,3 +342,56 @@ def test_any_street_keeps_every_limit_and_nobody_gets_more(seed: int) -> None:
             alone = [i for i in below if rows[i].phases == (phase, -1, -1)]
             if limit_ma is not None and amps[phase] - min(amps) > limit_ma:
                 assert [limited.drawn(i)[phase] for i in alone if limited.drawn(i)[phase]] == []
+
+
+def nested(seed: int | None) -> Street:
+    """One-phase chargers of different minima below two limits; None: six whose phases hang together
+    so that each that stops takes room from the others, and each that comes back, too."""
+    rng = random.Random(seed)
+    limits, rows = [10_000, 12_000], []
+    if seed is None:
+        kinds = [(L2, 6000, 1), (L1, 8000, 1), (L1, 10_000, 0)]
+        kinds += [(L1, 14_000, 0), (L3, 8000, 1), (L2, 6000, 0)]
+    else:
+        limits = [rng.choice([5000, 8000, 10_000, 16_000]), rng.choice([7000, 12_000])]
+        kinds = [
+            (rng.choice([L1, L2, L3]), rng.choice([6000, 8000, 10_000, 14_000]), rng.randrange(2))
+            for _ in range(rng.randrange(4, 9))
+        ]
+    for phases, min_ma, circuit in kinds:
+        rows.append(row(phases, min_ma=min_ma, circuit=circuit))
+    circuits = [
+        Circuit(parent, flat(500_000), flat(0), imbalance_ma=limit_ma)
+        for parent, limit_ma in zip((-1, 0), limits, strict=True)
+    ]
+    return Street(circuits, rows)
+
+
+def switched(told: list[int]) -> int:
+    return sum((a > 0) != (b > 0) for a, b in pairwise(told))
+
+
+def test_who_was_switched_off_twice_stays_off_until_the_turn_has_passed() -> None:
+    one = nested(None)
+    one.wavers_ma = 2
+    one.live(60)
+    since, over = len(one.told[0]), 0
+    turns = 1 + 600 * S // one.site.pace.turn_ns
+    for _ in range(600):
+        one.live(1)
+        amps = [sum(one.drawn(i)[phase] for i in range(6)) for phase in range(3)]
+        over += max(amps) - min(amps) > 10_000 + 1000
+    assert max(switched(told[since:]) for told in one.told) <= 4 * turns
+    assert over < 60, "followed at the calm pace, and not again and again"
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_in_any_street_nobody_is_switched_on_and_off(seed: int) -> None:
+    one = nested(seed)
+    one.wavers_ma = 2
+    one.live(60)
+    since = len(one.told[0])
+    one.live(300)
+    turns = 2 + 300 * S // one.site.pace.turn_ns
+    assert max(switched(told[since:]) for told in one.told) <= 4 * turns

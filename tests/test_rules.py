@@ -73,6 +73,8 @@ def test_one_that_fell_back_by_itself_is_not_raised_until_its_order_is_in_force_
             one.door.report(0, one.now_ns, in_force, flat(in_force), vehicle, tick)
             one.door.tick(one.now_ns)
         assert one.orders() == [before if vehicle == "B" else 32_000]
+        why = one.door.output(0).why.rule
+        assert why is (Rule.FALLBACK if vehicle == "B" else Rule.MAXIMUM), "it obeys: no suspect"
 
 
 def test_first_order_meets_the_net_excess_in_its_tick() -> None:

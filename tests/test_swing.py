@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cext.rows import Advice, ChargerRow, CircuitRow, Rule, SourceRow, Tuning
+from cext.rows import Advice, ChargerRow, CircuitRow, Pause, Rule, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
 from tests.test_turns import BAY, TURN, Row, S, bays
 
@@ -89,6 +89,18 @@ def test_a_small_excess_is_theirs_to_give() -> None:
     gave = [a - offers[-1] for a, offers in zip(before, depot.offers, strict=True)]
     assert 0 < sum(each > 0 for each in gave) <= 2, gave
     assert sum(gave) >= 6000 - (depot.cap_ma - sum(before) - (depot.base_ma - 6000))
+
+
+def test_those_that_may_never_be_paused_give_no_more_than_is_asked_for() -> None:
+    gave = []
+    for may_pause in (Pause.YES, Pause.NEVER):
+        depot = full(24, 20, may_pause=may_pause)
+        before = depot.offered_in_all()
+        depot.base_ma += 3000
+        depot.run(2)
+        gave.append(before - depot.offered_in_all())
+    assert gave[0] == gave[1], gave
+    assert 2000 <= gave[1] <= 3100
 
 
 def test_no_swing_charger_gives_below_its_minimum_alone() -> None:
@@ -208,3 +220,75 @@ def test_bays_of_whole_amperes_swing_too() -> None:
     depot.wavers(600, 20_000)
     moves = sorted(depot.moves(since))
     assert moves[len(moves) // 2] <= 10
+
+
+@pytest.mark.parametrize("late_s", [0, 3], ids=["punctual", "late now and then"])
+def test_who_is_strictly_first_never_starves_behind_them(late_s: int) -> None:
+    """A vehicle of the first class comes, and some of its charger's reports are late, never so late
+    that they are over age. Swing chargers took what was free, and can use it."""
+    rows = [FINE._replace(class_rank=1)] * 24 + [FINE._replace(class_rank=0)]
+    depot = Depot(24 * 15 + 10, rows)
+    depot.base_ma = 10_000
+    depot.vehicle[24] = Vehicle.A
+    depot.run(600)
+    assert depot.offered(24) == 0
+    depot.vehicle[24] = Vehicle.C
+    for second in range(180):
+        depot.mute = {24} if second % 12 < late_s else set()
+        depot.run(1, step=1)
+    assert depot.offered(24) == 32_000
+
+
+@pytest.mark.parametrize(
+    "falls", [False, True], ids=["obeys", "says now and then that it fell back"]
+)
+def test_what_slack_cut_short_goes_on(falls: bool) -> None:
+    """One that is strictly first wants more, beside a base load that wavers. It takes what is free
+    at once, and does not rest for the calm time on a part of its share: else swing chargers had the
+    rest. For a moment, now and then, it may not rise and waits for nobody's room."""
+    rows = [FINE._replace(class_rank=1)] * 24 + [FINE._replace(class_rank=0)]
+    depot = Depot(24 * 15 + 10, rows)
+    depot.base_ma = 10_000
+    depot.kernel.advise(24, Advice(cap_ma=8000, until_ns=600 * S))
+    depot.run(600)
+    for second in range(180):
+        depot.base_ma = depot.draw.randrange(4000, 10_000, 100)
+        depot.run(1, step=1)
+        if falls and second % 10 == 0:
+            told = depot.offered(24)
+            depot.now_ns += S // 10
+            depot.kernel.post_report(
+                24, depot.now_ns, told - 3000, (told,) * 3, Vehicle.C, depot.kernel.ticks
+            )
+            depot.kernel.tick(depot.now_ns)
+    assert depot.offered(24) == 32_000
+
+
+def test_they_keep_what_nobody_waits_for() -> None:
+    """Their share is less; what they took beside it, and can use, stays theirs."""
+    depot = full(24, 20)
+    depot.base_ma += 48_000
+    depot.run(2)
+    depot.base_ma -= 48_000
+    depot.run(40)
+    since = depot.ticks()
+    depot.run(16)
+    before = depot.offered_in_all()
+    assert before >= 24 * 20_000 - 10_000
+    assert all(b >= a for offers in depot.offers for a, b in pairwise(offers[since:])), (
+        "nobody fell"
+    )
+
+
+def test_one_that_has_all_it_may_have_above_its_share_says_so() -> None:
+    """Not what moved it long ago, nor the cap that others share: nothing of that keeps it there."""
+    depot, said = full(24, 28), set()
+    for _ in range(150):
+        depot.wavers(2, 40_000)
+        said |= {
+            depot.kernel.output(i).why.rule
+            for i, offers in enumerate(depot.offers)
+            if offers[-2:] == [32_000] * 2
+        }
+    assert Rule.MAXIMUM in said
+    assert said <= {Rule.MAXIMUM, Rule.CALM}

@@ -40,6 +40,7 @@ class Row:
         self.now_ns = 0
         self.wants_ma = [32_000] * len(rows)
         self.vehicle = [Vehicle.C] * len(rows)
+        self.mute: set[int] = set()  # whose reports do not come
         self.offers = [[0] for _ in rows]
         self.base_ma = 0
         self.most_ma = max(cap_a * 1000, 0)
@@ -57,6 +58,8 @@ class Row:
                 drawn -= drawn > 0 and self.kernel.ticks % 100 == 99  # what never moves is probed
                 first, second, third = (drawn * (phase in row.phases) for phase in range(3))
                 load = [load[0] + first, load[1] + second, load[2] + third]
+                if i in self.mute:
+                    continue
                 self.kernel.post_report(
                     i,
                     self.now_ns,
