@@ -120,16 +120,21 @@ cdef void note_draw(Circuit* circuit, int64_t now) noexcept nogil:
 
 
 cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
-    """Lower end and net excess by the reading; without one: nothing known, nothing measured."""
-    cdef int32_t phase
+    """Lower end and net excess by the reading; without one: nothing known, nothing measured.
+
+    The error of what was read counts beside the declared worst case as long as nothing is read,
+    too: losing a reading frees nothing that it held.
+    """
+    cdef int32_t phase, held
     cdef int64_t least
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
     if circuit.fresh:
         note_undeclared(circuit, hi, now)
+    held = circuit.most_error if circuit.heard else 0
     for phase in range(GRID_PHASES):
-        circuit.base_hi[phase] = max(circuit.worst[phase], circuit.undeclared[phase])
+        circuit.base_hi[phase] = max(circuit.worst[phase], max(held, circuit.undeclared[phase]))
         circuit.base_lo[phase] = 0
         circuit.excess[phase] = 0
         if not circuit.fresh:

@@ -209,6 +209,9 @@ cdef int lay_source(World* world, int32_t i, row) except -1:
     source.poll = row.poll_ns
     source.unsigned = row.unsigned
     world.circuits[source.circuit].measured = 1
+    world.circuits[source.circuit].most_error = max(
+        world.circuits[source.circuit].most_error, source.error
+    )
     return 0
 
 

@@ -86,6 +86,7 @@ cdef struct Circuit:
     int32_t fresh
     int32_t reading[ROWS]  # highest of the fresh sources
     int32_t error  # largest of the fresh sources
+    int32_t most_error  # largest of all its sources, fresh or not
     int64_t reading_at
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
