@@ -132,7 +132,10 @@ def test_frozen_it_frees_no_phase_and_gives_back_no_share() -> None:
     assert bay.door.circuit(0).draw_hi_ma[1] >= bay.order
     bay.base_ma = 0
     bay.run(60)
-    assert bay.order == 32_000
+    assert bay.order == 18_000, "and takes no more either, for a report that is wrong"
+    bay.stands, bay.wants = None, flat(17_900)
+    bay.run(60)
+    assert not bay.frozen() and bay.order == 20_000, "it tells again, and draws more"
 
 
 def test_after_five_minutes_it_is_probed_downwards_and_goes_back() -> None:
@@ -196,8 +199,9 @@ def test_what_shows_less_than_it_may_draw_and_cannot_be_tried_is_no_number() -> 
     assert bay.base_hi() == 10_000 and bay.order <= 10_000, "it gives back what it does not use"
     bay.run(250)
     assert bay.base_hi() >= 16_000, "its draw is read as base load"
+    held = bay.order
     bay.run(120)
-    assert bay.order == 32_000, "and what it shows is no reason to take its share"
+    assert bay.order == held, "and what it shows is no reason to take its share, or to give it more"
     bay.wants = (6100, 0, 0)
     bay.run(150)
     assert bay.base_hi() == 10_000 and bay.order <= 10_100
