@@ -23,6 +23,7 @@ class Bay:
         self.wants: Triple = flat(16_000)
         self.stands: Triple | None = None  # what it reports whatever it draws
         self.noise_ma = 0
+        self.holes = 0  # every so many reports tell no current
         self.said: list[tuple[int, int]] = []  # instant and order, at each change
 
     @property
@@ -38,6 +39,10 @@ class Bay:
         load = [self.base_ma + ma for ma in (first, second, third)]
         self.door.reading(0, self.now_ns, (load[0], load[1], load[2]))
         shown = self.stands or (first, second, third)
+        if self.holes and self.now_ns // (100 * MS) % self.holes == 0:
+            self.door.report(0, self.now_ns, told, None, "C", out.changed_tick)
+            self.door.tick(self.now_ns)
+            return
         if self.noise_ma:
             shown = (shown[0] + self.now_ns // (100 * MS) % 2 * self.noise_ma, *shown[1:])
         self.door.report(0, self.now_ns, told, shown, "C", out.changed_tick)
@@ -88,6 +93,16 @@ def test_unchanged_through_a_reduction_it_proves_nothing(
     assert bay.frozen() == frozen, why
     if frozen:
         assert bay.base_hi() >= bay.base_ma + bay.order, "its draw is read as base load"
+
+
+@pytest.mark.parametrize("holes", [2, 8])
+def test_a_report_without_a_current_does_not_make_the_frozen_one_good_again(holes: int) -> None:
+    bay = charging()
+    bay.holes, bay.stands, bay.base_ma = holes, flat(16_000), 90_000
+    bay.run(20)
+    assert bay.order < 15_000 and bay.frozen()
+    bay.run(10)
+    assert bay.frozen()
 
 
 def test_not_yet_while_its_car_may_still_follow() -> None:
