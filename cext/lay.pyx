@@ -5,6 +5,7 @@ from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport NO_STEP
 from cext.breaker cimport Breaker, no_trip
 from cext.filler cimport filler_make, filler_order
 from cext.journal cimport reserve_journal
@@ -125,7 +126,7 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
         circuit.base_step[<int32_t>phase] = (
-            0x7FFFFFFF if row.base_step_ma is None else row.base_step_ma[phase]
+            NO_STEP if row.base_step_ma is None else row.base_step_ma[phase]
         )
         circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]

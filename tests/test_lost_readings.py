@@ -75,7 +75,7 @@ def test_a_meters_error_is_no_room_once_the_meter_is_lost() -> None:
 
 
 def test_a_current_that_is_not_told_any_more_raises_nobody() -> None:
-    """A car that takes 10 A of what it is offered; its charger's reports go on without a current."""
+    """A car takes 10 A of what it is offered; its charger's reports go on without a current."""
     bays = Bays(Circuit(-1, flat(100_000), flat(0)), {})
     bays.wants = lambda bay, told_ma: min(told_ma, 10_000)
     bays.run(400)
