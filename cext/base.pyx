@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.ring cimport ring_push, ring_span
 from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
-from cext.undeclared cimport doubt_proofs, judge_readings, note_lasting, note_undeclared
+from cext.undeclared cimport doubt, judge_readings, note_lasting, note_undeclared
 
 cdef int64_t MOST = 0x7FFFFFFF
 
@@ -33,7 +33,7 @@ cdef void distrust(Source* source, bint distrusted) noexcept nogil:
     source.distrusted = distrusted
     source.known = 0
     source.ring.count = 0
-    doubt_proofs(source)
+    doubt(source)
 
 
 cdef void count_readings(World* world) noexcept nogil:
@@ -104,8 +104,9 @@ cdef void count_base(World* world) noexcept nogil:
         note_draw(&world.circuits[i], world.now)
     judge_readings(world)
     note_lasting(world)
+    note_undeclared(world)
     for i in range(world.circuits_n):
-        count_circuit(&world.circuits[i], world.now)
+        count_circuit(&world.circuits[i])
     bound_by_readings(world)
     bound_blind_parents(world)
 
@@ -119,7 +120,7 @@ cdef void note_draw(Circuit* circuit, int64_t now) noexcept nogil:
     ring_push(&circuit.drawn, now, sum_hi)
 
 
-cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
+cdef void count_circuit(Circuit* circuit) noexcept nogil:
     """Lower end and net excess by the reading; without one: nothing known, nothing measured.
 
     The error of what was read counts beside the declared worst case as long as nothing is read,
@@ -130,8 +131,6 @@ cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
-    if circuit.fresh:
-        note_undeclared(circuit, hi, now)
     held = circuit.most_error if circuit.heard else 0
     for phase in range(GRID_PHASES):
         circuit.base_hi[phase] = max(circuit.worst[phase], max(held, circuit.undeclared[phase]))

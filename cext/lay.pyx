@@ -35,6 +35,7 @@ cdef enum:
     QUEUE_ROWS = 4 * 101 + 3  # with as many classes as there can be
 
 cdef int64_t RING_SPAN_LEAST = 1_000_000
+cdef int64_t SECOND = 1_000_000_000
 cdef int64_t SWING_CALM = 30_000_000_000  # a lift has gone and come back by then
 cdef int64_t LONG_AGO = -1 << 40
 cdef int64_t NO_BUSBAR = 1 << 60
@@ -293,9 +294,12 @@ cdef void lay_windows(World* world) noexcept nogil:
         lay_source_window(world, &world.sources[i])
     for i in range(world.circuits_n):
         world.circuits[i].drawn.span_ns = world.circuits[i].unvouched.span_ns = RING_SPAN_LEAST
-        world.circuits[i].shown.span_ns = RING_SPAN_LEAST
     for i in range(world.sources_n):
         lay_drawn_window(&world.circuits[world.sources[i].circuit], &world.sources[i])
+    for i in range(world.sources_n):
+        for k in range(world.sources_n):
+            if world.sources[i].circuit == world.sources[k].circuit:
+                lay_shown_window(&world.sources[i], &world.sources[k])
     for k in range(world.chargers_n):
         charger = &world.chargers[k]
         charger.ring.span_ns = span_of(charger.window)
@@ -344,6 +348,11 @@ cdef void lay_drawn_window(Circuit* circuit, const Source* source) noexcept nogi
     circuit.unvouched.span_ns = max(
         circuit.unvouched.span_ns, span_of(source.max_age + source.lag + source.charger_lag)
     )
-    circuit.shown.span_ns = max(
-        circuit.shown.span_ns, span_of(2 * (source.max_age + source.lag + source.charger_lag))
+
+
+cdef void lay_shown_window(Source* source, const Source* other) noexcept nogil:
+    """What a source showed counts for twice the longest window of its circuit, and a little."""
+    source.shown.span_ns = source.twice.span_ns = max(
+        source.shown.span_ns,
+        span_of(2 * (other.max_age + other.lag + other.charger_lag) + SECOND),
     )

@@ -216,10 +216,8 @@ cdef bint whole_circuit(const World* world, int32_t i, const char* laid) noexcep
         and circuit.barred == own.barred
         and circuit.imbalance == own.imbalance
         and whole_ring(&circuit.drawn, &own.drawn)
+        and circuit.most_error == own.most_error
         and whole_ring(&circuit.unvouched, &own.unvouched)
-        and whole_ring(&circuit.shown, &own.shown)
-        and whole_ring(&circuit.unvouched, &own.unvouched)
-        and whole_ring(&circuit.shown, &own.shown)
     )
 
 
@@ -256,6 +254,8 @@ cdef bint whole_source(const World* world, int32_t i, const char* laid) noexcept
         and source.unsigned == own.unsigned
         and source.charger_lag == own.charger_lag
         and whole_ring(&source.ring, &own.ring)
+        and whole_ring(&source.shown, &own.shown)
+        and whole_ring(&source.twice, &own.twice)
     )
 
 

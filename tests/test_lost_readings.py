@@ -119,3 +119,50 @@ def test_one_that_tells_no_current_has_its_share_all_the_same(when: str) -> None
             bays.door.tick(bays.now_ns)
     bays.run(120)
     assert bays.order() == 32_000
+
+
+# --- one wrong reading ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("then", ["it dies", "it is distrusted", "it goes on, and dies"])
+@pytest.mark.parametrize("unsigned", [False, True], ids=["a meter", "a clamp"])
+def test_one_wrong_reading_stops_nobody_for_good(then: str, unsigned: bool) -> None:
+    """The last word of a dying meter is often rubbish."""
+    circuit = Circuit(-1, flat(100_000), flat(20_000))
+    bays = Bays(circuit, {}, {}, meter=Meter(0, 100, 0, 3 * S, S, unsigned))
+    bays.base_ma = 10_000
+    bays.run(120)
+    assert bays.orders() == [32_000, 32_000]
+    bays.reads = False
+    bays.step()
+    bays.door.reading(0, bays.now_ns, flat(3_000_000))
+    bays.step()
+    assert max(bays.orders()) == 0, "down at once all the same"
+    if then == "it is distrusted":
+        bays.door.distrust(0, True)
+    if then == "it goes on, and dies":
+        bays.reads = True
+        bays.run(3)
+        bays.reads = False
+    bays.run(300)
+    assert (bays.base_hi(), bays.orders()) == (20_000, [32_000, 32_000])
+
+
+def test_what_one_of_two_sources_showed_is_gone_with_it_and_the_others_word_stays() -> None:
+    for showing, left_ma in ((0, 20_000), (1, 90_100)):
+        circuit = Circuit(-1, flat(100_000), flat(20_000))
+        bays = Bays(circuit, {"max_ma": 10_000}, meter=Meter(0, 100, 0, 3 * S, S, unsigned=True))
+        bays.site.meters.append(bays.site.meters[0])
+        bays.door = Door(bays.site)
+        bays.base_ma = 10_000
+        for _ in range(200):
+            bays.step()
+            bays.door.reading(1, bays.now_ns, flat(10_000 + bays.order()))
+        bays.base_ma = 10_000 if showing else 90_000
+        for _ in range(40):
+            bays.step()
+            bays.door.reading(1, bays.now_ns, flat((90_000 if showing else 10_000) + bays.order()))
+        bays.door.distrust(0, True)
+        bays.reads = False
+        bays.run(60)
+        assert abs(bays.base_hi() - left_ma) <= 1000, showing
