@@ -139,6 +139,7 @@ cdef int take_source(
         return 0
     to.known = source.known
     to.at = source.at
+    to.first_at = source.first_at
     memcpy(to.reading, source.reading, sizeof(to.reading))
     to.fresh = source.fresh
     to.counts = source.counts

@@ -8,6 +8,7 @@ from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
 from cext.undeclared cimport doubt, judge_readings, note_lasting, note_undeclared
 
 cdef int64_t MOST = 0x7FFFFFFF
+cdef int64_t SECOND = 1_000_000_000
 
 
 cdef inline int32_t magnitude(int32_t ma) noexcept nogil:
@@ -19,6 +20,8 @@ cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexc
     cdef int32_t phase
     if source.distrusted or (source.known and at < source.at):
         return
+    if not source.known:
+        source.first_at = at
     source.known = 1
     source.at = at
     for phase in range(GRID_PHASES):
@@ -75,12 +78,17 @@ cdef void hand_over(Circuit* circuit, Source* source) noexcept nogil:
 
 
 cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
-    """One source that counts; of several the worst counts, per phase and per figure."""
+    """One source that counts; of several the worst counts, per phase and per figure.
+
+    A circuit was heard once a source has told it for twice as long as reports below may be late:
+    before that, what nobody declared cannot be told from what chargers draw.
+    """
     cdef int32_t phase
     cdef int64_t oldest = source.at - source.lag
+    if source.at - source.first_at > 2 * (source.lag + source.charger_lag) + SECOND:
+        circuit.heard = 1
     if not circuit.fresh:
         circuit.fresh = 1
-        circuit.heard = 1
         circuit.error = 0
         circuit.reading_at = source.at
         circuit.oldest_ns = oldest
@@ -179,6 +187,8 @@ cdef void bound_by_readings(World* world) noexcept nogil:
         for phase in range(GRID_PHASES):
             if circuit.fresh:
                 most = max(circuit.worst[phase], max(circuit.error, circuit.undeclared[phase]))
+                if not circuit.heard:  # what is undeclared does not show yet
+                    most = circuit.seen[phase]
                 circuit.base_hi[phase] = min(circuit.seen[phase], most)
 
 

@@ -64,7 +64,7 @@ cdef struct Circuit:
     int32_t credit_export
     int64_t clear_within  # of its rating; -1: not stated
     int32_t measured  # some source measures it
-    int32_t heard  # some source has spoken since start
+    int32_t heard  # some source has spoken for long enough since start
     int32_t unsigned  # of this tick: only magnitudes count, as import
     int32_t handing  # of this tick: another source knew more lately than what counts now
     int32_t summed  # what its three phases carry together is bounded, too
@@ -145,6 +145,7 @@ cdef struct Source:
     int64_t counted_at  # arrival of the last reading with which it counted
     int64_t charger_lag  # largest (lag + poll) of a metered charger below
     int64_t at
+    int64_t first_at  # of its readings since start, or since it is trusted again
     int32_t known
     int32_t reading[GRID_PHASES]
     int64_t judged_at  # the last reading held against the declared worst case

@@ -166,3 +166,22 @@ def test_what_one_of_two_sources_showed_is_gone_with_it_and_the_others_word_stay
         bays.reads = False
         bays.run(60)
         assert abs(bays.base_hi() - left_ma) <= 1000, showing
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 3, 4, 6])
+def test_a_meter_lost_right_after_a_start_gives_back_no_room(seconds: float) -> None:
+    """Before its readings reach as far back as reports may be late, nobody knows what they show."""
+    bays = Bays(Circuit(-1, flat(100_000), flat(20_000)), {})
+    bays.base_ma = 92_000
+    bays.run(60)
+    assert bays.order() <= 8000
+    held = bays.order()
+    bays.door = Door(bays.site)
+    bays.wants = lambda bay, told_ma: min(told_ma, held)
+    bays.run(seconds)
+    bays.reads = False
+    assert bays.run(120)[0] <= held
+    bays.reads, bays.base_ma = True, 10_000
+    bays.wants = lambda bay, told_ma: told_ma
+    bays.run(60)
+    assert bays.order() == 32_000, "read again, it is as it is"
