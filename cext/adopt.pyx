@@ -7,7 +7,7 @@ stay, its rings begin anew, and until they reach back far enough it is known to 
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from cext.breaker cimport Breaker
 from cext.orders cimport order
@@ -107,10 +107,11 @@ cdef void take_circuit(Circuit* to, const Circuit* circuit) noexcept nogil:
     for phase in range(GRID_PHASES):
         if to.declared[phase] == circuit.declared[phase]:
             to.worst[phase] = circuit.worst[phase]
-            to.undeclared[phase] = circuit.undeclared[phase] if to.measured else 0
-    if to.measured:  # else nobody could ever say that it is over
+            if to.measured:  # else nobody could ever say that it is over
+                to.inherited[phase] = to.undeclared[phase] = circuit.undeclared[phase]
+    if to.measured:
         take_ring(&to.unvouched, &circuit.unvouched)
-        take_ring(&to.shown, &circuit.shown)
+        to.shown_since = circuit.shown_since
 
 
 cdef void take_breaker(Breaker* to, const Breaker* breaker) noexcept nogil:
@@ -138,6 +139,7 @@ cdef int take_source(
         return 0
     to.known = source.known
     to.at = source.at
+    to.first_at = source.first_at
     memcpy(to.reading, source.reading, sizeof(to.reading))
     to.fresh = source.fresh
     to.counts = source.counts
@@ -148,7 +150,19 @@ cdef int take_source(
             to.disproofs[phase] = source.disproofs[phase]
             to.proved[phase] = source.proved[phase]
     take_ring(&to.ring, &source.ring)
+    if not memcmp(circuit.declared, was.declared, sizeof(was.declared)):
+        take_shown(to, source)
     return 0
+
+
+cdef void take_shown(Source* to, const Source* source) noexcept nogil:
+    to.showed_at = source.showed_at
+    memcpy(to.showed, source.showed, sizeof(to.showed))
+    memcpy(to.showed_most, source.showed_most, sizeof(to.showed_most))
+    memcpy(to.showed_before, source.showed_before, sizeof(to.showed_before))
+    memcpy(to.showed_most_before, source.showed_most_before, sizeof(to.showed_most_before))
+    take_ring(&to.shown, &source.shown)
+    take_ring(&to.twice, &source.twice)
 
 
 cdef int take_slot(World* world, int32_t i, const Slot* slot, now_circuit) except -1:

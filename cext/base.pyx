@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.ring cimport ring_push, ring_span
 from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
-from cext.undeclared cimport doubt_proofs, judge_readings, note_lasting, note_undeclared
+from cext.undeclared cimport doubt, judge_readings, note_lasting, note_undeclared
 
 cdef int64_t MOST = 0x7FFFFFFF
+cdef int64_t SECOND = 1_000_000_000
 
 
 cdef inline int32_t magnitude(int32_t ma) noexcept nogil:
@@ -19,6 +20,8 @@ cdef void take_reading(Source* source, int64_t at, const int32_t* current) noexc
     cdef int32_t phase
     if source.distrusted or (source.known and at < source.at):
         return
+    if not source.known:
+        source.first_at = at
     source.known = 1
     source.at = at
     for phase in range(GRID_PHASES):
@@ -33,7 +36,7 @@ cdef void distrust(Source* source, bint distrusted) noexcept nogil:
     source.distrusted = distrusted
     source.known = 0
     source.ring.count = 0
-    doubt_proofs(source)
+    doubt(source)
 
 
 cdef void count_readings(World* world) noexcept nogil:
@@ -75,12 +78,17 @@ cdef void hand_over(Circuit* circuit, Source* source) noexcept nogil:
 
 
 cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
-    """One source that counts; of several the worst counts, per phase and per figure."""
+    """One source that counts; of several the worst counts, per phase and per figure.
+
+    A circuit was heard once a source has told it for twice as long as reports below may be late:
+    before that, what nobody declared cannot be told from what chargers draw.
+    """
     cdef int32_t phase
     cdef int64_t oldest = source.at - source.lag
+    if source.at - source.first_at > 2 * (source.lag + source.charger_lag) + SECOND:
+        circuit.heard = 1
     if not circuit.fresh:
         circuit.fresh = 1
-        circuit.heard = 1
         circuit.error = 0
         circuit.reading_at = source.at
         circuit.oldest_ns = oldest
@@ -104,8 +112,9 @@ cdef void count_base(World* world) noexcept nogil:
         note_draw(&world.circuits[i], world.now)
     judge_readings(world)
     note_lasting(world)
+    note_undeclared(world)
     for i in range(world.circuits_n):
-        count_circuit(&world.circuits[i], world.now)
+        count_circuit(&world.circuits[i])
     bound_by_readings(world)
     bound_blind_parents(world)
 
@@ -119,17 +128,20 @@ cdef void note_draw(Circuit* circuit, int64_t now) noexcept nogil:
     ring_push(&circuit.drawn, now, sum_hi)
 
 
-cdef void count_circuit(Circuit* circuit, int64_t now) noexcept nogil:
-    """Lower end and net excess by the reading; without one: nothing known, nothing measured."""
-    cdef int32_t phase
+cdef void count_circuit(Circuit* circuit) noexcept nogil:
+    """Lower end and net excess by the reading; without one: nothing known, nothing measured.
+
+    The error of what was read counts beside the declared worst case as long as nothing is read,
+    too: losing a reading frees nothing that it held.
+    """
+    cdef int32_t phase, held
     cdef int64_t least
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     ring_span(&circuit.drawn, circuit.oldest_ns, lo, hi)
-    if circuit.fresh:
-        note_undeclared(circuit, hi, now)
+    held = circuit.most_error if circuit.heard else 0
     for phase in range(GRID_PHASES):
-        circuit.base_hi[phase] = max(circuit.worst[phase], circuit.undeclared[phase])
+        circuit.base_hi[phase] = max(circuit.worst[phase], max(held, circuit.undeclared[phase]))
         circuit.base_lo[phase] = 0
         circuit.excess[phase] = 0
         if not circuit.fresh:
@@ -175,6 +187,8 @@ cdef void bound_by_readings(World* world) noexcept nogil:
         for phase in range(GRID_PHASES):
             if circuit.fresh:
                 most = max(circuit.worst[phase], max(circuit.error, circuit.undeclared[phase]))
+                if not circuit.heard:  # what is undeclared does not show yet
+                    most = circuit.seen[phase]
                 circuit.base_hi[phase] = min(circuit.seen[phase], most)
 
 

@@ -4,6 +4,9 @@ from libc.stdint cimport int32_t, int64_t
 
 from cext.types cimport BOUNDS, GRID_PHASES, ROWS, Circuit, World
 
+cdef enum:
+    NO_STEP = 0x7FFFFFFF  # nobody stated how far the base load steps
+
 
 cdef inline int32_t rows_of(const Circuit* circuit) noexcept nogil:
     """How many rows a circuit bounds: its phases, and perhaps their sum."""
@@ -17,8 +20,11 @@ cdef inline int32_t bounds_of(const Circuit* circuit) noexcept nogil:
 
 cdef inline int64_t on_bar(const Circuit* circuit, int32_t phase) noexcept nogil:
     """What a bus bar leaves to the chargers below. Behind what is fed in nobody sees the base load
-    on it, so that counts at its worst."""
-    return max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase])
+    on it, so that counts at its worst, or at what readings show beyond that."""
+    return max(
+        <int64_t>0,
+        circuit.busbar[phase] - max(circuit.worst[phase], circuit.undeclared[phase]),
+    )
 
 
 cdef inline void carry_up(const World* world, int32_t i, int64_t* sum) noexcept nogil:

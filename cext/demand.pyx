@@ -85,10 +85,23 @@ cdef int32_t wants(Charger* charger, int32_t most, int64_t now) noexcept nogil:
         charger.more_since = now
     elif now - charger.more_since >= charger.show + PEAK_SPAN:
         charger.own_limit = most
+    return as_shown(charger)
+
+
+cdef int32_t as_shown(const Charger* charger) noexcept nogil:
+    """What it wants by what it has shown so far: anything, or so much and a margin."""
+    cdef int64_t known
     if charger.own_limit < 0:
         return charger.maximum
     known = charger.own_limit + margin_above(charger, charger.own_limit)
     return <int32_t>min(<int64_t>charger.maximum, max(<int64_t>charger.minimum, known))
+
+
+cdef int32_t untold(const Charger* charger) noexcept nogil:
+    """What it may have while it does not tell what it draws, or what it tells stands still: what it
+    has, and what this vehicle has shown before that it uses. That is no reason to give its share to
+    others, and none to give it more."""
+    return min(charger.maximum, max(charger.order, as_shown(charger)))
 
 
 cdef bint waits(Charger* charger, int64_t now, int64_t turn) noexcept nogil:
@@ -113,12 +126,11 @@ cdef void count_demand(Charger* charger, int64_t now, int64_t turn) noexcept nog
     charger.demand = 0
     if not charger.fresh or charger.vehicle in (VEHICLE_A, VEHICLE_E, VEHICLE_F):
         return
+    if not tells_draw(charger):
+        charger.demand = untold(charger)
+        charger.idle = charger.idle and not charger.current_known
+        return
     charger.demand = charger.maximum
-    if not charger.current_known:
-        return
-    if not tells_draw(charger):  # what it shows is no reason to give its share to others
-        charger.idle = 0
-        return
     most = peak(charger, now)
     if not waits(charger, now, turn):
         if now < charger.grace_until:

@@ -39,7 +39,6 @@ cdef void take_report(
     """
     cdef int32_t phase
     cdef int32_t[GRID_PHASES] before = charger.current
-    cdef bint known_before = charger.current_known
     cdef bint other_state = not charger.heard or vehicle != charger.vehicle
     if charger.heard and at < charger.report_at:
         return
@@ -57,7 +56,7 @@ cdef void take_report(
         for phase in range(GRID_PHASES):
             charger.current[phase] = current[phase] if charger.wired[phase] else 0
         ring_push(&charger.ring, at, charger.current)
-    note_change(charger, at, before, known_before)
+    note_change(charger, at, before)
     note_phases(charger, at, other_state)
     if in_force >= 0:
         confirm(charger, at, in_force)
@@ -328,6 +327,14 @@ cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:
             circuit.slow_hi[phase] += charger.draw_hi[phase] if slow else charger.standby
 
 
+cdef int64_t most_behind(const Charger* charger, int64_t told) noexcept nogil:
+    """The most that is drawn where it tells so much. Its own consumption may be left out of that, and
+    one commanded in watts may tell what its power is at nominal voltage."""
+    return (
+        more(told, max(charger.error_ppm, charger.tolerance_ppm)) + charger.error + charger.standby
+    )
+
+
 cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
     """A metered charger's least and most draw in the circuit's window, its credit, what may be shed.
 
@@ -346,7 +353,7 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += least_draw(charger, lo[phase])
             if charger.wired[phase]:
-                circuit.vouched[phase] += more(hi[phase], charger.error_ppm) + charger.error
+                circuit.vouched[phase] += most_behind(charger, hi[phase])
             circuit.vouched_hi[phase] += charger.draw_hi[phase]
     if not charger.started:
         return

@@ -8,9 +8,7 @@ cdef enum:
     STOOD_AT_LEAST = 1  # it draws all that it may: its draw is believed, its phases are not free
     STOOD_BELOW = 2  # it may draw more than it shows: nothing is believed
 
-cdef void note_change(
-    Charger* charger, int64_t at, const int32_t* before, bint known_before
-) noexcept nogil
+cdef void note_change(Charger* charger, int64_t at, const int32_t* before) noexcept nogil
 cdef void watch_frozen(Charger* charger, int64_t now) noexcept nogil
 cdef int64_t must_fall_to(const Charger* charger) noexcept nogil
 cdef bint stands_still(const Charger* charger, int64_t now) noexcept nogil

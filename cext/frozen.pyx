@@ -24,12 +24,13 @@ cdef int64_t SECOND = 1_000_000_000
 cdef int64_t STANDS_STILL = 300 * SECOND
 
 
-cdef void note_change(
-    Charger* charger, int64_t at, const int32_t* before, bint known_before
-) noexcept nogil:
-    """A report: since when it shows the same."""
+cdef void note_change(Charger* charger, int64_t at, const int32_t* before) noexcept nogil:
+    """A report: since when it shows the same as the last one that showed a current. One that shows
+    none has not moved."""
     cdef int32_t phase
-    cdef bint same = charger.current_known and known_before
+    cdef bint same = charger.same_since != 0
+    if not charger.current_known:
+        return
     for phase in range(GRID_PHASES):
         same = same and charger.current[phase] == before[phase]
     if not same:

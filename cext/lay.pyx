@@ -5,6 +5,7 @@ from cext.rows import NO_PHASE
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.bounds cimport NO_STEP
 from cext.breaker cimport Breaker, no_trip
 from cext.filler cimport filler_make, filler_order
 from cext.journal cimport reserve_journal
@@ -34,6 +35,7 @@ cdef enum:
     QUEUE_ROWS = 4 * 101 + 3  # with as many classes as there can be
 
 cdef int64_t RING_SPAN_LEAST = 1_000_000
+cdef int64_t SECOND = 1_000_000_000
 cdef int64_t SWING_CALM = 30_000_000_000  # a lift has gone and come back by then
 cdef int64_t LONG_AGO = -1 << 40
 cdef int64_t NO_BUSBAR = 1 << 60
@@ -125,7 +127,7 @@ cdef int lay_circuit(World* world, int32_t i, row) except -1:
         circuit.rating[<int32_t>phase] = row.rating_ma[phase]
         circuit.cap[<int32_t>phase] = row.rating_ma[phase]
         circuit.base_step[<int32_t>phase] = (
-            0x7FFFFFFF if row.base_step_ma is None else row.base_step_ma[phase]
+            NO_STEP if row.base_step_ma is None else row.base_step_ma[phase]
         )
         circuit.declared[<int32_t>phase] = row.worst_base_ma[phase]
         circuit.worst[<int32_t>phase] = row.worst_base_ma[phase]
@@ -209,6 +211,9 @@ cdef int lay_source(World* world, int32_t i, row) except -1:
     source.poll = row.poll_ns
     source.unsigned = row.unsigned
     world.circuits[source.circuit].measured = 1
+    world.circuits[source.circuit].most_error = max(
+        world.circuits[source.circuit].most_error, source.error
+    )
     return 0
 
 
@@ -289,9 +294,12 @@ cdef void lay_windows(World* world) noexcept nogil:
         lay_source_window(world, &world.sources[i])
     for i in range(world.circuits_n):
         world.circuits[i].drawn.span_ns = world.circuits[i].unvouched.span_ns = RING_SPAN_LEAST
-        world.circuits[i].shown.span_ns = RING_SPAN_LEAST
     for i in range(world.sources_n):
         lay_drawn_window(&world.circuits[world.sources[i].circuit], &world.sources[i])
+    for i in range(world.sources_n):
+        for k in range(world.sources_n):
+            if world.sources[i].circuit == world.sources[k].circuit:
+                lay_shown_window(&world.sources[i], &world.sources[k])
     for k in range(world.chargers_n):
         charger = &world.chargers[k]
         charger.ring.span_ns = span_of(charger.window)
@@ -340,6 +348,11 @@ cdef void lay_drawn_window(Circuit* circuit, const Source* source) noexcept nogi
     circuit.unvouched.span_ns = max(
         circuit.unvouched.span_ns, span_of(source.max_age + source.lag + source.charger_lag)
     )
-    circuit.shown.span_ns = max(
-        circuit.shown.span_ns, span_of(2 * (source.max_age + source.lag + source.charger_lag))
+
+
+cdef void lay_shown_window(Source* source, const Source* other) noexcept nogil:
+    """What a source showed counts for twice the longest window of its circuit, and a little."""
+    source.shown.span_ns = source.twice.span_ns = max(
+        source.shown.span_ns,
+        span_of(2 * (other.max_age + other.lag + other.charger_lag) + SECOND),
     )

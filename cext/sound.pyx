@@ -14,6 +14,16 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from cext.breaker cimport PHASES, Breaker, full_image
+from cext.instants cimport (
+    sums_up,
+    times_of_circuit,
+    times_of_contactor,
+    times_of_feedback,
+    times_of_orders,
+    times_of_source,
+    times_of_turns,
+    times_of_world,
+)
 from cext.memory cimport Memory
 from cext.types cimport (
     BY_BUSBAR,
@@ -127,8 +137,7 @@ cdef bint same_world(const World* world, const World* fresh) noexcept nogil:
         and within(world.closing, -1, world.contactors_n - 1)
         and within(world.last_closed, -1, world.contactors_n - 1)
         and within(world.latched, LATCH_OPEN, LATCH_CLOSED)
-        and world.tick >= 0
-        and world.now >= 0
+        and times_of_world(world)
     )
 
 
@@ -216,8 +225,9 @@ cdef bint whole_circuit(const World* world, int32_t i, const char* laid) noexcep
         and circuit.barred == own.barred
         and circuit.imbalance == own.imbalance
         and whole_ring(&circuit.drawn, &own.drawn)
+        and circuit.most_error == own.most_error
+        and times_of_circuit(circuit)
         and whole_ring(&circuit.unvouched, &own.unvouched)
-        and whole_ring(&circuit.shown, &own.shown)
     )
 
 
@@ -254,7 +264,10 @@ cdef bint whole_source(const World* world, int32_t i, const char* laid) noexcept
         and source.poll == own.poll
         and source.unsigned == own.unsigned
         and source.charger_lag == own.charger_lag
+        and times_of_source(source)
         and whole_ring(&source.ring, &own.ring)
+        and whole_ring(&source.shown, &own.shown)
+        and whole_ring(&source.twice, &own.twice)
     )
 
 
@@ -272,6 +285,7 @@ cdef bint whole_slot(const World* world, int32_t i, const char* laid) noexcept n
         and slot.clear_within == own.clear_within
         and slot.hold == own.hold
         and within(slot.state, SLOT_LIVE, SLOT_LOST)
+        and sums_up(slot.over_since)
     )
 
 
@@ -285,7 +299,7 @@ cdef bint whole_contactor(const World* world, int32_t i, const char* laid) noexc
         and contactor.group == own.group
         and contactor.feedback == own.feedback
         and contactor.opens == own.opens
-        and contactor.openings >= 0
+        and times_of_contactor(contactor)
         and whole_why(world, &contactor.why, 0)
         and whole_why(world, &contactor.cause, 0)
     )
@@ -299,6 +313,9 @@ cdef bint whole_charger(const World* world, int32_t i, const char* laid) noexcep
         same_wiring(charger, &own)
         and same_amounts(charger, &own)
         and same_times(charger, &own)
+        and times_of_feedback(charger)
+        and times_of_orders(charger)
+        and times_of_turns(charger)
         and whole_feedback(charger)
         and whole_order(charger)
         and whole_ring(&charger.ring, &own.ring)

@@ -11,7 +11,7 @@ much export is credited to the cap.
 
 from libc.stdint cimport int32_t, int64_t
 
-from cext.bounds cimport on_bar
+from cext.bounds cimport NO_STEP, on_bar
 from cext.types cimport AT_BUSBAR, GRID_PHASES, SUM, Charger, Circuit, World
 
 cdef int64_t NO_CAP = 0x7FFFFFFF
@@ -84,12 +84,18 @@ cdef int64_t worst_of(const Circuit* circuit, int32_t row) noexcept nogil:
 
 
 cdef int64_t stepped(const Circuit* circuit, int32_t row) noexcept nogil:
-    """The upper end of the base load after the largest step, at most the worst case."""
-    cdef int64_t base
+    """The upper end of the base load after the largest step, at most the worst case: as far as that
+    bounds anything, and has not been disproved."""
+    cdef int64_t base, worst
     if row >= GRID_PHASES:
         return stepped(circuit, 0) + stepped(circuit, 1) + stepped(circuit, 2)
-    base = circuit.base_hi[row] + circuit.base_step[row]
-    return max(circuit.base_hi[row], min(base, <int64_t>circuit.worst[row]))
+    worst = circuit.worst[row]
+    if worst <= circuit.declared[row] and not circuit.undeclared[row]:
+        base = circuit.base_hi[row] + circuit.base_step[row]
+        return max(circuit.base_hi[row], min(base, worst))
+    if circuit.base_step[row] == NO_STEP:
+        return max(worst, circuit.base_hi[row] + circuit.declared[row])
+    return circuit.base_hi[row] + circuit.base_step[row]
 
 
 cdef bint bears(const Circuit* circuit, const Charger* charger, int32_t row) noexcept nogil:

@@ -64,7 +64,7 @@ cdef struct Circuit:
     int32_t credit_export
     int64_t clear_within  # of its rating; -1: not stated
     int32_t measured  # some source measures it
-    int32_t heard  # some source has spoken since start
+    int32_t heard  # some source has spoken for long enough since start
     int32_t unsigned  # of this tick: only magnitudes count, as import
     int32_t handing  # of this tick: another source knew more lately than what counts now
     int32_t summed  # what its three phases carry together is bounded, too
@@ -86,6 +86,7 @@ cdef struct Circuit:
     int32_t fresh
     int32_t reading[ROWS]  # highest of the fresh sources
     int32_t error  # largest of the fresh sources
+    int32_t most_error  # largest of all its sources, fresh or not
     int64_t reading_at
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
@@ -98,8 +99,9 @@ cdef struct Circuit:
     int64_t vouched[GRID_PHASES]  # the most that believed reports showed in the window
     int64_t vouched_hi[GRID_PHASES]  # the upper ends of the same chargers
     Ring unvouched  # upper ends of late of the others
-    Ring shown  # base load of late that its readings showed beside them, where that is undeclared
-    int32_t undeclared[GRID_PHASES]  # the most of it, kept while nothing is read; 0: none
+    int64_t shown_since  # what its sources showed since then counts, as of the last tick with a reading
+    int32_t undeclared[GRID_PHASES]  # base load beyond the worst case that they showed; 0: none
+    int32_t inherited[GRID_PHASES]  # what they did before a new document, until something is read
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
@@ -143,12 +145,20 @@ cdef struct Source:
     int64_t counted_at  # arrival of the last reading with which it counted
     int64_t charger_lag  # largest (lag + poll) of a metered charger below
     int64_t at
+    int64_t first_at  # of its readings since start, or since it is trusted again
     int32_t known
     int32_t reading[GRID_PHASES]
     int64_t judged_at  # the last reading held against the declared worst case
     int32_t disproofs[GRID_PHASES]  # how many in a row spoke against it
     int64_t proved[GRID_PHASES]  # the least that they proved
     Ring ring
+    int64_t showed_at  # the last reading that was looked at for undeclared base load
+    int32_t showed[GRID_PHASES]  # so much it showed; 0: none
+    int32_t showed_most[GRID_PHASES]  # and so much it may have been
+    int32_t showed_before[GRID_PHASES]  # the same of the reading before
+    int32_t showed_most_before[GRID_PHASES]
+    Ring shown  # what each reading showed of late
+    Ring twice  # what two in a row did
 
 cdef struct Charger:
     int32_t circuit

@@ -7,16 +7,18 @@ things follow, one at once and one for good.
 At once: where that is clearly more than declared, the declaration bounds nothing, not even by a
 magnitude; what was shown counts, at the upper end of its error. Off a reading goes what all may have drawn; off what
 readings have shown for so long that reports must tell of it, of those whose reports are believed only
-the highest that these told, of others their upper end. It is kept while nothing is
-read any more: losing a reading gives nobody the room that the reading denied. A charger on its way
-down hides as much of it as it still drew when the window began, so the most that was shown counts
-for twice the window.
+the highest that these told, of others their upper end. What two readings of one source showed is
+kept while nothing is read any more: losing a reading gives nobody the room that it denied. A single
+one may be a dying meter's last word. What a source showed that nobody trusts any more counts no more
+than what it never said. A charger on its way down hides as much of it as it still drew when the
+window began, so the most that was shown counts for twice the window.
 
 For good: three readings of one source in a row that show more beside *all* upper ends replace the
 declared worst case by the least of what they proved. A magnitude proves nothing: it may be export.
 """
 
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
 
 from cext.ring cimport ring_push, ring_reaches, ring_span
 from cext.targets cimport set_failsafe
@@ -32,28 +34,80 @@ cdef int64_t SECOND = 1_000_000_000
 # --- at once ----------------------------------------------------------------------------
 
 
-cdef void note_undeclared(Circuit* circuit, const int32_t* drawn, int64_t now) noexcept nogil:
-    """What a circuit that is read shows; `drawn` are the highest upper ends since its reading may
-    date from."""
+cdef void note_undeclared(World* world) noexcept nogil:
+    """What each circuit's sources show, or have shown before they were lost."""
+    cdef int32_t i
+    cdef Circuit* circuit
+    for i in range(world.circuits_n):
+        circuit = &world.circuits[i]
+        memcpy(circuit.undeclared, circuit.inherited, sizeof(circuit.undeclared))
+        if circuit.fresh:
+            begin_to_read(circuit, world.now)
+    for i in range(world.sources_n):
+        note_source(&world.circuits[world.sources[i].circuit], &world.sources[i], world.now)
+
+
+cdef void begin_to_read(Circuit* circuit, int64_t now) noexcept nogil:
+    """Upper ends of those whose reports are not believed; and how far back counts what was shown."""
+    cdef int32_t phase
+    cdef int32_t hi[GRID_PHASES]
+    for phase in range(GRID_PHASES):
+        hi[phase] = <int32_t>min(circuit.draw_hi[phase] - circuit.vouched_hi[phase], MOST)
+        circuit.inherited[phase] = circuit.undeclared[phase] = 0
+    ring_push(&circuit.unvouched, now, hi)
+    circuit.shown_since = 2 * circuit.window_ns - now - SECOND
+
+
+cdef void note_source(Circuit* circuit, Source* source, int64_t now) noexcept nogil:
+    """At once counts what each reading shows. Of one that is lost, what two did."""
+    cdef int32_t phase
+    cdef int32_t lo[GRID_PHASES]
+    cdef int32_t hi[GRID_PHASES]
+    if circuit.fresh:
+        if source.counts:
+            look_at_reading(circuit, source)
+        for phase in range(GRID_PHASES):  # of one that does not count what it showed passes
+            lo[phase] = source.showed[phase] if source.counts else 0
+            hi[phase] = shown_twice(circuit, source, phase) if source.counts else 0
+        ring_push(&source.shown, now, lo)
+        ring_push(&source.twice, now, hi)
+    ring_span(&source.shown if circuit.fresh else &source.twice, circuit.shown_since, lo, hi)
+    for phase in range(GRID_PHASES):
+        circuit.undeclared[phase] = max(circuit.undeclared[phase], hi[phase])
+
+
+cdef void look_at_reading(const Circuit* circuit, Source* source) noexcept nogil:
+    """How much base load its reading shows, where that is more than is declared, and how much it
+    may be at the most."""
     cdef int32_t phase
     cdef int64_t beside
     cdef int32_t lo[GRID_PHASES]
+    cdef int32_t drawn[GRID_PHASES]
     cdef int32_t others[GRID_PHASES]
-    cdef int32_t shown[GRID_PHASES]
-    for phase in range(GRID_PHASES):
-        shown[phase] = <int32_t>min(circuit.draw_hi[phase] - circuit.vouched_hi[phase], MOST)
-    ring_push(&circuit.unvouched, now, shown)
+    if source.at != source.showed_at:
+        source.showed_at = source.at
+        memcpy(source.showed_before, source.showed, sizeof(source.showed))
+        memcpy(source.showed_most_before, source.showed_most, sizeof(source.showed_most))
+    ring_span(&circuit.drawn, circuit.oldest_ns, lo, drawn)
     ring_span(&circuit.unvouched, circuit.window_ns, lo, others)
     for phase in range(GRID_PHASES):
-        beside = circuit.reading[phase] - <int64_t>drawn[phase]
+        beside = source.reading[phase] - <int64_t>drawn[phase]
         beside = max(beside, circuit.lasting[phase] - circuit.vouched[phase] - others[phase])
-        shown[phase] = 0
-        if beside - circuit.error > circuit.worst[phase]:
-            shown[phase] = <int32_t>min(beside + circuit.error, MOST)
-    ring_push(&circuit.shown, now, shown)
-    ring_span(&circuit.shown, 2 * circuit.window_ns - now - SECOND, lo, shown)
-    for phase in range(GRID_PHASES):
-        circuit.undeclared[phase] = shown[phase]
+        source.showed[phase] = 0
+        if beside - source.error > circuit.worst[phase]:
+            source.showed[phase] = <int32_t>min(beside + source.error, MOST)
+        beside = source.reading[phase] - circuit.draw_lo[phase] + source.error
+        source.showed_most[phase] = <int32_t>min(max(beside, <int64_t>0), MOST)
+
+
+cdef int32_t shown_twice(const Circuit* circuit, const Source* source, int32_t phase) noexcept nogil:
+    """What one of its last two readings shows, as far as the other one allows it: a charger on its
+    way down hides in one what the other shows. No more than declared is none."""
+    cdef int32_t both = max(
+        min(source.showed_before[phase], source.showed_most[phase]),
+        min(source.showed[phase], source.showed_most_before[phase]),
+    )
+    return both if both > circuit.worst[phase] else 0
 
 
 cdef void note_lasting(World* world) noexcept nogil:
@@ -119,11 +173,14 @@ cdef bint judge(Circuit* circuit, Source* source) noexcept nogil:
     return disproved
 
 
-cdef void doubt_proofs(Source* source) noexcept nogil:
-    """What it had begun to prove is in doubt with it."""
+cdef void doubt(Source* source) noexcept nogil:
+    """What it showed, and had begun to prove, is in doubt with it."""
     cdef int32_t phase
     for phase in range(GRID_PHASES):
         source.disproofs[phase] = 0
+        source.showed[phase] = source.showed_most[phase] = 0
+    source.shown.count = 0
+    source.twice.count = 0
 
 
 cdef void believe_worst(World* world, Circuit* circuit, const int32_t* worst) noexcept nogil:

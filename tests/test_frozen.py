@@ -23,6 +23,7 @@ class Bay:
         self.wants: Triple = flat(16_000)
         self.stands: Triple | None = None  # what it reports whatever it draws
         self.noise_ma = 0
+        self.holes = 0  # every so many reports tell no current
         self.said: list[tuple[int, int]] = []  # instant and order, at each change
 
     @property
@@ -38,6 +39,10 @@ class Bay:
         load = [self.base_ma + ma for ma in (first, second, third)]
         self.door.reading(0, self.now_ns, (load[0], load[1], load[2]))
         shown = self.stands or (first, second, third)
+        if self.holes and self.now_ns // (100 * MS) % self.holes == 0:
+            self.door.report(0, self.now_ns, told, None, "C", out.changed_tick)
+            self.door.tick(self.now_ns)
+            return
         if self.noise_ma:
             shown = (shown[0] + self.now_ns // (100 * MS) % 2 * self.noise_ma, *shown[1:])
         self.door.report(0, self.now_ns, told, shown, "C", out.changed_tick)
@@ -90,6 +95,16 @@ def test_unchanged_through_a_reduction_it_proves_nothing(
         assert bay.base_hi() >= bay.base_ma + bay.order, "its draw is read as base load"
 
 
+@pytest.mark.parametrize("holes", [2, 8])
+def test_a_report_without_a_current_does_not_make_the_frozen_one_good_again(holes: int) -> None:
+    bay = charging()
+    bay.holes, bay.stands, bay.base_ma = holes, flat(16_000), 90_000
+    bay.run(20)
+    assert bay.order < 15_000 and bay.frozen()
+    bay.run(10)
+    assert bay.frozen()
+
+
 def test_not_yet_while_its_car_may_still_follow() -> None:
     bay = charging(settle_ns=6 * S)
     bay.stands = flat(16_000)
@@ -132,7 +147,10 @@ def test_frozen_it_frees_no_phase_and_gives_back_no_share() -> None:
     assert bay.door.circuit(0).draw_hi_ma[1] >= bay.order
     bay.base_ma = 0
     bay.run(60)
-    assert bay.order == 32_000
+    assert bay.order == 18_000, "and takes no more either, for a report that is wrong"
+    bay.stands, bay.wants = None, flat(17_900)
+    bay.run(60)
+    assert not bay.frozen() and bay.order == 20_000, "it tells again, and draws more"
 
 
 def test_after_five_minutes_it_is_probed_downwards_and_goes_back() -> None:
@@ -196,8 +214,9 @@ def test_what_shows_less_than_it_may_draw_and_cannot_be_tried_is_no_number() -> 
     assert bay.base_hi() == 10_000 and bay.order <= 10_000, "it gives back what it does not use"
     bay.run(250)
     assert bay.base_hi() >= 16_000, "its draw is read as base load"
+    held = bay.order
     bay.run(120)
-    assert bay.order == 32_000, "and what it shows is no reason to take its share"
+    assert bay.order == held, "and what it shows is no reason to take its share, or to give it more"
     bay.wants = (6100, 0, 0)
     bay.run(150)
     assert bay.base_hi() == 10_000 and bay.order <= 10_100

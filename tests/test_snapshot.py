@@ -221,6 +221,33 @@ def test_a_damaged_state_is_refused_or_taken(data: st.DataObject) -> None:
         restore(kernel, bytes(state))
 
 
+def test_a_turn_too_large_for_its_sums_is_refused() -> None:
+    depot = Depot(1, document(1))
+    depot.live(2)
+    state = snapshot(depot.enforcer.kernel).state
+    long_ago = struct.pack("<q", -(2**40))  # who has never been a swing charger
+    words = [state[at : at + 8] for at in range(0, len(state), 8)]
+    assert long_ago in words
+    damaged = b"".join(struct.pack("<q", 2**63 - 1) if w == long_ago else w for w in words)
+    with pytest.raises(ValueError, match="cannot be"):
+        restore(twin(depot), damaged)
+
+
+@given(st.integers(0, 2**31 - 1))
+@settings(derandomize=True, deadline=None, max_examples=40)
+def test_what_is_taken_is_small_enough_to_go_on_with(seed: int) -> None:
+    """One huge number at a random place: refused, or a kernel that ticks on."""
+    depot = Depot(1, document(1))
+    depot.live(2)
+    state = bytearray(snapshot(depot.enforcer.kernel).state)
+    at = random.Random(seed).randrange(len(state) // 8) * 8
+    state[at : at + 8] = struct.pack("<q", 2**63 - 1 - seed)
+    kernel = twin(depot)
+    with suppress(ValueError):
+        restore(kernel, bytes(state))
+        kernel.tick(kernel.now_ns + S)
+
+
 # Whoever gives the kernel another input has to note it (cext/journal.pyx) and feed it again.
 INPUTS = {
     "post_reading", "post_report", "post_contactor", "distrust", "set_fallback", "prove",

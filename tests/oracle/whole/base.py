@@ -174,4 +174,7 @@ class Circuits:
         while parent >= 0:
             least = min(least, self.base_hi(parent, phase, now_ns, worst_ma).least)
             parent = self.site.circuits[parent].parent
-        return Span(min(least, worst), worst, "blind: the declared worst case")
+        errors_ma = [self.sources[s].row.error_ma for s in self.measured_by[circuit]]
+        # Nothing is freed by a reading that is lost: what could be told from nothing still cannot.
+        most = max([worst, *errors_ma])
+        return Span(min(least, worst), most, "blind: the declared worst case")
