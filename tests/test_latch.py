@@ -258,7 +258,9 @@ def test_an_id_that_was_made_up_is_the_same_after_the_next_start(
     shown = []
     for _ in range(3):
         each = made(path)
-        each.hold(row_of(1, base_ma=0, cap_ma=100_000).watch.port.kernel)
+        port = row_of(1, base_ma=0, cap_ma=100_000).watch.port
+        assert isinstance(port, Door)
+        each.hold(port.kernel)
         assert each.report is not None
         shown.append((each.report.id, each.report.cause))
         each.stop()
