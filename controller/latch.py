@@ -67,6 +67,7 @@ class Latch:
         self._wall = wall
         self._saver: Saver | None = None
         self._kernel: Kernel | None = None
+        self._named = True  # its id stands in the file
         self._closed = self._stored()
         self.closings = 0  # how often it was closed, or would have been, in this process
 
@@ -89,6 +90,9 @@ class Latch:
         starts, self._kernel = self._kernel is None, kernel
         kernel.latch(self.closed)
         if self._closed is not None and starts:
+            if not self._named:  # a reset that names it must hold after the next start, too
+                self._named = True
+                self._save()
             self._tell(self._closed)
 
     def close(self, cause: str, why: str) -> None:
@@ -138,8 +142,11 @@ class Latch:
     def _stored(self) -> _Closed | None:
         try:
             file = read_back(self._path, _File, FILE_BYTES)
-            return None if file is None else file.closed
+            closed = None if file is None else file.closed
+            self._named = closed is None or "id" in closed.model_fields_set
+            return closed
         except UnreadableError as error:
+            self._named = False
             said = f"{self._path} cannot be read: {error}. "
             said += "It is only there where it was latched before"
             return _Closed(cause="unreadable", why=said[:WHY_CHARS], since=None)

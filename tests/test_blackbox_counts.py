@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.__main__ import main
-from controller.blackbox.reader import Batch, Segment
+from controller.blackbox.reader import Batch, Segment, SegmentError
 from controller.blackbox.recorder import BlackBox
 from controller.blackbox.replay import find
 from controller.blackbox.segment import FRAME, MAGIC, header_chunk, state_chunk
@@ -179,6 +179,30 @@ def test_what_a_crash_cut_off_is_no_damage(
     status, words, found = answer(capsys, tmp_path)
     assert (status, found["damaged"]) == (0, 0)
     assert words.count("cut off at byte") == 2
+
+
+@pytest.mark.parametrize("length", [0, 1, len(MAGIC) - 1, len(MAGIC), len(MAGIC) + 3])
+def test_a_crash_right_after_a_file_was_begun_is_no_damage(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], length: int
+) -> None:
+    """Its name is there, and nothing or not the whole of its beginning is written."""
+    (tmp_path / "box-0000000001.lkb").write_bytes(whole.read_bytes())
+    begun = tmp_path / "box-0000000002.lkb"
+    begun.write_bytes(whole.read_bytes()[:length])
+    status, _, found = answer(capsys, tmp_path)
+    assert (status, found["damaged"]) == (0, 0)
+    with pytest.raises(SegmentError) as caught:
+        Segment(begun)
+    assert caught.value.cut_off
+
+
+def test_what_was_never_one_is_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "box-0000000001.lkb"
+    for data in (b"x", MAGIC[:-1] + b"x", MAGIC + b"\0" * 400):
+        path.write_bytes(data)
+        with pytest.raises(SegmentError) as caught:
+            Segment(path)
+        assert not caught.value.cut_off
 
 
 def test_a_state_that_is_none_is_said(

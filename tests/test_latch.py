@@ -242,6 +242,38 @@ def test_a_file_that_cannot_be_read_latches(tmp_path: Path) -> None:
     assert made(path).closed
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"format":1,"closed":{"cause":"guard_disputes","why":"w","since":null}}',  # of before
+        "{",
+    ],
+)
+def test_an_id_that_was_made_up_is_the_same_after_the_next_start(
+    tmp_path: Path, content: str
+) -> None:
+    """What resets it from afar names it: signed for the id that is shown, it holds."""
+    path = tmp_path / "latch.json"
+    path.write_text(content)
+    shown = []
+    for _ in range(3):
+        each = made(path)
+        port = row_of(1, base_ma=0, cap_ma=100_000).watch.port
+        assert isinstance(port, Door)
+        each.hold(port.kernel)
+        assert each.report is not None
+        shown.append((each.report.id, each.report.cause))
+        each.stop()
+    assert shown[0] == shown[1] == shown[2]
+
+
+def test_to_look_at_it_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "latch.json"
+    path.write_text("{")
+    assert made(path).closed
+    assert path.read_text() == "{"
+
+
 # -- the process --------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hil import mutants
-from hil.mutants.bed import Outcome
+from hil.mutants.bed import DAYS, TIMEOUT_S, Bed, Outcome, Ran, Took
 from hil.mutants.fault import Fault, UnfitError, faults, unfit
 from hil.mutants.means import (
     CRASH,
@@ -79,7 +79,10 @@ FAILED = "FAILED tests/test_rules.py::test_x - assert 1 == 2\n1 failed"
         (5, "no tests ran", "", True),
         (-11, "", CRASH, False),
         (136, "", CRASH, False),  # a signal, by way of a shell
-        (None, FAILED, ENDLESS, False),
+        (-9, "", "", True),  # no memory left, most likely: that is no word of a test
+        (137, FAILED, "", True),
+        (-15, "", "", True),
+        (None, FAILED, "", True),
     ],
 )
 def test_only_a_test_that_failed_has_caught_something(
@@ -90,6 +93,30 @@ def test_only_a_test_that_failed_has_caught_something(
     if broken:
         assert "BROKE DOWN" in answer.words
         assert Outcome("a fault", answer).survived
+
+
+def test_a_run_that_took_too_long_counts_only_where_it_is_known_what_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five times what the sound kernel took for the very same files: that never ends."""
+    fault = Fault("a fault", "ring.pyx", "", "", ("rules",))
+    assert judged_by_pytest(PROPERTY, None, "", endless=True).by == ENDLESS
+    limits_s: list[float] = []
+
+    def late(_bed: Bed, *_words: str, most_s: float) -> Ran:
+        limits_s.append(most_s)
+        return Ran(None, "", "")
+
+    monkeypatch.setattr(Bed, "_run", late)
+    files = ["tests/test_rules.py", "tests/test_sums.py"]
+    assert Bed(tmp_path, None).tested(PROPERTY, files).broken, "nobody knows what it takes"
+    took_s = {files[0]: 20.0, files[1]: 30.0, DAYS: 40.0}
+    assert Bed(tmp_path, fault, took_s).tested(PROPERTY, files).by == ENDLESS
+    assert Bed(tmp_path, fault, took_s).looked_at().by == ENDLESS
+    assert Bed(tmp_path, None).looked_at().broken
+    assert limits_s == [TIMEOUT_S, 250.0, 200.0, TIMEOUT_S]
+    with pytest.raises(KeyError):  # who was not asked about the sound kernel has no word
+        Bed(tmp_path, fault, took_s).tested(PROPERTY, ["tests/test_shares.py"])
 
 
 def test_the_verdict_stands_in_one_line() -> None:
@@ -128,9 +155,9 @@ def judged(monkeypatch: pytest.MonkeyPatch, *outcomes: Outcome, noticed: str = "
     chosen = [Fault(each.fault, "ring.pyx", "", "", ("rules",)) for each in outcomes]
     monkeypatch.setattr(mutants, "faults", lambda: chosen)
     monkeypatch.setattr(mutants, "unfit", lambda every: [])
-    monkeypatch.setattr(mutants, "_noticed_without", lambda *_: [noticed] if noticed else [])
+    monkeypatch.setattr(mutants, "_noticed_without", lambda *_: ([noticed] if noticed else [], {}))
 
-    def tried(fault: Fault, home: Path, by_all: bool) -> Outcome:
+    def tried(fault: Fault, home: Path, took_s: Took, by_all: bool) -> Outcome:
         return next(each for each in left if each.fault == fault.name)
 
     monkeypatch.setattr(mutants, "tried", tried)

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Timer
 
@@ -225,3 +226,116 @@ def test_eyes_err_and_ail() -> None:
     readings = [told((50, 1000, 1000)) for _ in range(200)]
     assert all(each is not None and 0 <= each[0] <= 150 for each in readings)
     assert len({each[1] for each in readings if each is not None}) > 50
+
+
+def unfed(seed: int) -> World:
+    """All stands still for 80 s; no watchdog of a charger acts, and each has 63 A in force."""
+    stall = {"t_s": 60.0, "do": "stall", "threads": ["kernel", "io"], "for_s": 80.0}
+    case = draw_case(seed)
+    vehicle = {"max_a": 63, "phases": 3, "reaction_s": 0.5, "energy_kwh": 50, "gain_pct": 0}
+    vehicles = [vehicle | {"charger": row["id"]} for row in case.site["charger"]]
+    world = World(replace(case, duration_s=139.0, vehicles=vehicles, events=[stall]))
+
+    def force() -> None:
+        for charger in range(len(world.chargers)):
+            world.plant.set_alone(charger, 63_000, 0)
+            world.plant.write_setpoint(charger, 63_000)
+            world.plant.set_obeys(charger, True)
+
+    world.agenda.at(62_000_000_000, force)
+    return world
+
+
+def note_beyond(world: World, beyond: list[int]) -> None:
+    for i, circuit in enumerate(world.site.circuits):
+        beyond += map(int.__sub__, world.plant.load(i), circuit.rating_ma)
+
+
+def test_a_stall_excuses_no_overload_of_its_own() -> None:
+    """Nobody is there, and chargers do not fall back: what that does to ratings is found."""
+    over = 0
+    for seed in range(1, 13):
+        world = unfed(seed)
+        beyond: list[int] = []
+        world.agenda.at(130_000_000_000, partial(note_beyond, world, beyond))
+        world.judge.look = lambda now_ns: None  # type: ignore[method-assign]
+        world.run()
+        if max(beyond) > 2_000:
+            over += 1
+            finding = unfed(seed).run()
+            assert finding is not None and finding.kind == "over", seed
+    assert over >= 4
+
+
+def test_a_start_excuses_only_what_was_over_before_it() -> None:
+    """Whoever starts and lets chargers draw more than fits is found within the time of a start."""
+
+    class Careless(World):
+        def _start(self) -> None:
+            super()._start()
+            for charger in range(len(self.chargers)):
+                self.plant.write_setpoint(charger, 63_000)
+                self.plant.set_obeys(charger, False)
+
+    found = 0
+    for seed in range(1, 9):
+        world = Careless(replace(unfed(seed).case, duration_s=6.0, events=[]))
+        world.judge.watch_ill = lambda: None  # type: ignore[method-assign]
+        finding = world.run()
+        found += finding is not None and finding.kind == "over"
+    assert found >= 4
+
+
+def test_a_hunt_survives_whatever_one_case_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invariant of the controller, a case that cannot be made: each is one more finding."""
+    case = replace(draw_case(1), duration_s=5.0, events=[])
+    for error in (AssertionError("an invariant"), AttributeError("x"), RuntimeError("y")):
+
+        def broken(_world: World, error: Exception = error) -> None:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(World, "set_caps", broken)
+            finding = tell(case)
+        assert finding is not None and finding.kind == "crash"
+        assert type(error).__name__ in finding.what
+
+    def no_case(seed: int) -> Case:
+        raise RuntimeError(f"{seed} cannot be repaired")
+
+    monkeypatch.setattr("hil.search.hunt.draw_case", no_case)
+    each = tell_seed(7, False)
+    assert each.finding is not None and each.finding.kind == "crash"
+    hunt = Hunt(1.0, 7, 1, 1, tmp_path)
+    hunt._count(each)
+    hunt._keep(each)
+    assert "7 cannot be repaired" in report(hunt)
+
+
+def test_the_share_that_was_judged_blind_is_counted_and_told(tmp_path: Path) -> None:
+    def blind_ns(*events: dict[str, object]) -> tuple[int, int]:
+        site = draw_case(21).site
+        world = World(replace(draw_case(21), site=site, duration_s=120.0, events=list(events)))
+        assert world.run() is None
+        return world.judge.blind_ns, world.judge.judged_ns
+
+    none_ns, judged_ns = blind_ns()
+    assert none_ns == 0 < judged_ns
+    chargers = [row["id"] for row in draw_case(21).site["charger"]]
+    silent = [{"t_s": 60.0, "do": "silent", "charger": c, "for_s": 30.0} for c in chargers]
+    ill_ns, judged_ns = blind_ns(*silent)
+    assert 0.2 * judged_ns < ill_ns < 0.6 * judged_ns
+    hunt = Hunt(1.0, 21, 1, 1, tmp_path)
+    hunt._count(tell_seed(21, False)._replace(judged_ns=1000, blind_ns=125))
+    assert hunt.answer()["blind_percent"] == 12.5
+    assert "12.5 % of all circuits' time was judged blind" in report(hunt)
+
+
+def test_the_calm_time_as_delivered_and_swing_chargers_are_among_the_draws() -> None:
+    cases = [draw_case(seed) for seed in range(60)]
+    calm_s = [case.site["control"].get("calm_s", 60) for case in cases]
+    assert 15 <= calm_s.count(60) <= 45 and {5, 10} <= set(calm_s)
+    vehicles = [len(case.vehicles) for case, s in zip(cases, calm_s, strict=True) if s == 60]
+    assert sum(n > 16 for n in vehicles) >= 3, "swing begins with sixteen that charge"

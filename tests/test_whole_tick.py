@@ -10,7 +10,7 @@ from tests import still
 from tests.door import kernel_of
 from tests.oracle.whole import targets
 from tests.oracle.whole.sites import random_depot
-from tests.whole import DifferentError, Tally, tell
+from tests.whole import BEYOND, DifferentError, Tally, tell
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -18,10 +18,17 @@ def test_the_kernel_decides_within_what_the_rules_permit(block: int) -> None:
     tally = Tally()
     for seed in range(10_000 + block, 10_016, 4):
         tell(seed, tally, ticks=120)
+    assert tally.known.keys() <= {BEYOND}, "no other difference is let pass"
     assert tally.compared["order"] > 500
     least = {"slot": 95, "cap": 99, "fresh": 100, "draw_hi": 70, "excess": 90, "order": 15}
     for kind, percent in least.items():
         assert 100 * tally.pinned[kind] >= percent * tally.compared[kind], kind
+
+
+@pytest.mark.parametrize("seed", [109, 137])
+def test_a_charger_that_falls_silent_before_a_tick_saw_it_settle(seed: int) -> None:
+    """It still counts with what it was told, and a suspected one with what it drew."""
+    tell(seed, Tally())
 
 
 def test_failsafe_setpoints_are_exact_shares() -> None:

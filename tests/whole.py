@@ -26,10 +26,6 @@ from tests.oracle.whole.sites import random_depot
 from tests.oracle.whole.span import Span
 
 # Differences that are known: told with their number, and no reason to stop a history.
-SLOW_CREDITS = (
-    "beside a slower source, what a fast one does not show any more is credited once more"
-)
-UNHEARD = "at a start, who was not heard yet is left out when others are lowered"
 BEYOND = "an upper end is above the declared worst case that nothing has disproved yet"
 BLOCK = 10
 SHOWN = 10  # differences in full
@@ -157,11 +153,7 @@ class Pair:
         orders = self.model.orders
         for words in orders.unjust_rises(raised, self.model.circuits.told_ma):
             self._differ("a rise", words, "nothing is raised there")
-        unheard = [not its.reports and not its.unproven(orders.now_ns) for its in orders.chargers]
         for words in orders.not_shed(self.model.excess()):
-            if any(unheard):
-                self.tally.known[UNHEARD] += 1
-                continue
             self._differ("a reduction", words, "it comes down at once")
 
     # -- one value -----------------------------------------------------------------------------
@@ -230,10 +222,6 @@ class Pair:
             self._span("base_hi", where, said.base_hi_ma[phase], base)
             both = Span(min(was.least, now.least), now.most, now.why)
             self._span("draw_hi of circuit", where, said.draw_hi_ma[phase], both)
-            lags = {source.row.lag_ns for source in self.model.counting(circuit)}
-            if said.excess_ma[phase] < view.excess[phase].least and len(lags) > 1:
-                self.tally.known[SLOW_CREDITS] += 1
-                continue
             self._span("excess", where, said.excess_ma[phase], view.excess[phase])
 
     def _rose(self, circuit: int, phase: int, raised: dict[int, int]) -> int:

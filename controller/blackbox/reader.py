@@ -97,6 +97,8 @@ class Segment:
             data = path.read_bytes()
         except OSError as error:
             raise SegmentError(f"{path}: {error.strerror}") from error
+        if len(data) < len(MAGIC) and MAGIC.startswith(data):
+            raise SegmentError(f"{path}: cut off at byte {len(data)}: it had only been begun", True)
         if not data.startswith(MAGIC):
             raise SegmentError(f"{path}: no black box of Loadkeeper, or of another format")
         self._chunks = self._split(data)
@@ -152,7 +154,7 @@ class Segment:
     def _expected(self, kind: int, what: str) -> bytes:
         found, payload = next(self._chunks, (None, b""))
         if found != kind:
-            cut_off = self.problem is not None and not self.damaged
+            cut_off = found is None and not self.damaged
             raise SegmentError(f"{self.path}: {what} is missing" + self._because(), cut_off)
         try:
             unpacking = zlib.decompressobj()

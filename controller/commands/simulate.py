@@ -241,10 +241,11 @@ def _say(site: Site, course: Course, rows: Sequence[Held], remarks: Sequence[str
         "over s",
         "allowed s",
         "in all s",
+        "unexplained s",
         "",
     )
     table = [header, *(_held_row(each) for each in rows)]
-    for text in columns(table, right=frozenset({1, 2, 3, 5, 6, 7})):
+    for text in columns(table, right=frozenset({1, 2, 3, 5, 6, 7, 8})):
         say(f"   {text}")
     say()
     _say_vehicles(site, course)
@@ -264,6 +265,7 @@ def _held_row(each: Held) -> Sequence[str]:
         f"{each.longest_ns / NS_PER_S:.1f}",
         seconds_text(each.allowed_ns),
         str(each.seconds_over),
+        str(each.unexplained_s),
         "ok" if each.passed else "NOT HELD",
     )
 
@@ -338,7 +340,7 @@ def _answer(
                 "over_s": each.longest_ns / NS_PER_S,
                 "allowed_s": each.allowed_ns / NS_PER_S,
                 "over_in_all_s": each.seconds_over,
-                "causes": each.causes,
+                "unexplained_s": each.unexplained_s,
                 "held": each.passed,
             }
             for each in rows

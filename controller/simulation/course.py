@@ -15,6 +15,7 @@ from controller.limits import Lease
 from controller.plant import VirtualEnforcer, build_plant, let_go
 from controller.reasons import Reasons
 from controller.simulation.day import HOUR_S, BaseLoad, Day, Stay
+from controller.simulation.steps import Steps
 from controller.site import Site
 from controller.tables import Tables
 from controller.units import NS_PER_S
@@ -88,6 +89,7 @@ class Course:
     minutes: list[list[Minute]] = field(default_factory=list)  # by circuit
     over: list[Over] = field(default_factory=list)  # by circuit, over the whole day
     seconds_over: list[int] = field(default_factory=list)  # by circuit: full seconds found so
+    unexplained: list[int] = field(default_factory=list)  # of those: by no step of base load
     offered_ma: list[int] = field(default_factory=list)  # Σ setpoints, each minute
     visits: list[Visit] = field(default_factory=list)  # that began and ended in it
     worst: Worst | None = None
@@ -128,7 +130,9 @@ class _Run:
         tables = Tables.of(site)
         self._reasons = Reasons([each.id for each in site.circuits], list(tables.slot_index))
         self._below = _below(site)
-        self._course = Course(day, [[] for _ in site.circuits], [], [0] * len(site.circuits))
+        none = [0] * len(site.circuits)
+        self._course = Course(day, [[] for _ in none], [], none.copy(), none.copy())
+        self._steps = Steps(site)
         self._there: dict[int, int] = {}  # by charger: its counter when the vehicle arrived
         self._seconds: list[Second] = []  # of this minute
         self._nearest: Worst | None = None  # of this minute
@@ -174,6 +178,7 @@ class _Run:
 
     def _set_base(self, base: BaseLoad) -> None:
         self._plant.set_base(base.circuit, base.load_ma, base.noise_ma)
+        self._steps.take(base, max(base.at_s, self._day.begins_s))
 
     def _arrive(self, stay: Stay) -> None:
         self._plant.plug(stay.charger, stay.car)
@@ -195,8 +200,11 @@ class _Run:
         loads_ma = tuple(self._plant.load(index) for index in range(len(self._site.circuits)))
         self._seconds.append(Second(at_s, loads_ma))
         for index, flows_ma in enumerate(loads_ma):
-            over = any(map(int.__gt__, flows_ma, self._caps_ma[index]))
-            self._course.seconds_over[index] += over
+            first, second, third = map(int.__sub__, flows_ma, self._caps_ma[index])
+            if max(first, second, third) > 0:
+                self._course.seconds_over[index] += 1
+                explained = self._steps.explain(index, (first, second, third), at_s)
+                self._course.unexplained[index] += not explained
         over_ma, circuit, phase = max(
             (load_ma[phase] - cap_ma[phase], index, phase)
             for index, (load_ma, cap_ma) in enumerate(zip(loads_ma, self._caps_ma, strict=True))

@@ -6,14 +6,13 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from os import sched_getaffinity
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from controller.commands.output import FINE, MISUSED, NO, answer_json, complain, say
-from hil.mutants.bed import Bed, Outcome, copied, tried
+from hil.mutants.bed import DAYS, Bed, Outcome, Took, copied, tried
 from hil.mutants.fault import Fault, faults, unfit
 from hil.mutants.means import (
     CRASH,
@@ -23,7 +22,7 @@ from hil.mutants.means import (
     ORACLES,
     PROPERTIES,
     PROPERTY,
-    Answer,
+    SEARCH,
     missing,
     test_files,
 )
@@ -54,13 +53,13 @@ def run(args: Namespace) -> int:
         TemporaryDirectory(prefix="mutants-") as home,
         ThreadPoolExecutor(max(1, args.jobs)) as pool,
     ):
-        wrong = _noticed_without(Path(home), chosen, pool)
+        wrong, took_s = _noticed_without(Path(home), chosen, pool)
         if wrong:
             for each in wrong:
                 say(f"without any fault: {each}")
             return NO
         say(f"without any fault: nobody notices anything ({perf_counter() - began:.0f} s)")
-        asked = [pool.submit(tried, fault, Path(home), args.all_means) for fault in chosen]
+        asked = [pool.submit(tried, fault, Path(home), took_s, args.all_means) for fault in chosen]
         outcomes = []
         for done in as_completed(asked):
             outcomes.append(done.result())
@@ -78,22 +77,25 @@ def _problems(every: list[Fault], chosen: list[Fault], words: list[str]) -> list
     return problems
 
 
-def _noticed_without(home: Path, chosen: list[Fault], pool: ThreadPoolExecutor) -> list[str]:
-    """What somebody notices in the kernel as it is: then nobody's word counts."""
+def _noticed_without(
+    home: Path, chosen: list[Fault], pool: ThreadPoolExecutor
+) -> tuple[list[str], Took]:
+    """What somebody notices in the kernel as it is (then nobody's word counts), and how long each
+    took: every one who is asked about a fault is asked here, too, by himself."""
     named = dict.fromkeys(name for each in chosen for name in each.tests)
     rest = [name for name in dict.fromkeys([*named, *PROPERTIES]) if name not in ORACLES]
+    asks = {
+        DAYS: SEARCH,
+        **dict.fromkeys(test_files(ORACLES), ORACLE),
+        **dict.fromkeys(test_files(tuple(rest)), PROPERTY),
+    }
     try:
         with copied(None, home) as sound:
-            halves = [test_files(tuple(rest[0::2])), test_files(tuple(rest[1::2]))]
-            asks = [
-                sound.looked_at,
-                partial(sound.tested, ORACLE, test_files(ORACLES)),
-                *(partial(sound.tested, PROPERTY, half) for half in halves),
-            ]
-            answers: list[Answer] = list(pool.map(lambda ask: ask(), asks))
+            answers = list(pool.map(sound.timed, asks.values(), asks))
     except RuntimeError as error:
-        return [str(error)]
-    return [each.words for each in answers if each.by or each.broken]
+        return [str(error)], {}
+    wrong = [each.words for each, _ in answers if each.by or each.broken]
+    return wrong, {file: took_s for file, (_, took_s) in zip(asks, answers, strict=True)}
 
 
 def _answered(outcomes: list[Outcome], took_s: float, args: Namespace) -> int:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +18,6 @@ from time import perf_counter
 
 from hil.mutants.fault import ROOT, Fault, UnfitError
 from hil.mutants.means import (
-    CRASH,
-    ENDLESS,
     GUARD,
     ORACLE,
     ORACLES,
@@ -27,12 +25,17 @@ from hil.mutants.means import (
     SEARCH,
     Answer,
     judged_by_pytest,
+    judged_by_status,
     own_and_other,
     test_files,
 )
 
 BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
-TIMEOUT_S = 900  # of one who is asked; a tick that never ends is found by it
+TIMEOUT_S = 900  # of one who is asked about the sound kernel
+TIMES = 5  # so many times what the sound kernel takes, and it never ends
+LEAST_S = 60  # but no sooner
+DAYS = "hil.mutants.trial"
+Took = Mapping[str, float]  # by the sound kernel, in s: each file, and the days
 
 
 @dataclass(slots=True)
@@ -63,9 +66,11 @@ class Ran:
 class Bed:
     """One copy, in `place`."""
 
-    def __init__(self, place: Path, fault: Fault | None) -> None:
+    def __init__(self, place: Path, fault: Fault | None, took_s: Took | None = None) -> None:
+        """`took_s`: what the sound kernel took for each who is asked; None: this one is it."""
         self._place = place
         self._fault = fault
+        self._took_s = took_s
 
     def make(self) -> None:
         """Raises RuntimeError where the copy cannot be built."""
@@ -129,12 +134,24 @@ class Bed:
         return found
 
     def tested(self, by: str, files: list[str]) -> Answer:
-        ran = self._run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
-        return judged_by_pytest(by, ran.status, ran.out)
+        words = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
+        ran = self._run(*words, most_s=self._most_s(*files))
+        return judged_by_pytest(by, ran.status, ran.out, self._took_s is not None)
+
+    def timed(self, by: str, file: str) -> tuple[Answer, float]:
+        """Asks one who may be asked again about a fault, and how long he took; DAYS: the days."""
+        began = perf_counter()
+        answer = self.looked_at() if file == DAYS else self.tested(by, [file])
+        return answer, perf_counter() - began
+
+    def _most_s(self, *asked: str) -> float:
+        if self._took_s is None:
+            return TIMEOUT_S
+        return max(LEAST_S, TIMES * sum(self._took_s[each] for each in asked))
 
     def looked_at(self) -> Answer:
-        ran = self._run("-m", "hil.mutants.trial")
-        answer = _not_looked(ran)
+        ran = self._run("-m", DAYS, most_s=self._most_s(DAYS))
+        answer = _not_looked(ran, self._took_s is not None)
         if answer is not None:
             return answer
         for by, found in json.loads(ran.out.splitlines()[-1]).items():
@@ -142,14 +159,14 @@ class Bed:
         return Answer()
 
     def looked_at_by_both(self) -> dict[str, Answer]:
-        ran = self._run("-m", "hil.mutants.trial", "--all")
-        answer = _not_looked(ran)
+        ran = self._run("-m", DAYS, "--all", most_s=self._most_s(DAYS, DAYS))
+        answer = _not_looked(ran, self._took_s is not None)
         if answer is not None:
             return {GUARD: answer, SEARCH: answer}
         found = json.loads(ran.out.splitlines()[-1])
         return {by: _seen(by, found[by]) if by in found else Answer() for by in (GUARD, SEARCH)}
 
-    def _run(self, *words: str) -> Ran:
+    def _run(self, *words: str, most_s: float = TIMEOUT_S) -> Ran:
         usual = {"CC": "ccache gcc", "CCACHE_NOHASHDIR": "1"} if shutil.which("ccache") else {}
         try:
             done = subprocess.run(
@@ -159,19 +176,18 @@ class Bed:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=TIMEOUT_S,
+                timeout=most_s,
             )
         except subprocess.TimeoutExpired:
             return Ran(None, "", "")
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def _not_looked(ran: Ran) -> Answer | None:
+def _not_looked(ran: Ran, endless: bool) -> Answer | None:
     """Where the days could not be told to their end; None: they were."""
-    if ran.status is None:
-        return Answer(ENDLESS, "asked as search, it was ended after its time")
-    if ran.status < 0 or ran.status >= 128:
-        return Answer(CRASH, f"asked as search, the process died of signal {abs(ran.status) % 128}")
+    answer = judged_by_status(SEARCH, ran.status, endless)
+    if answer is not None:
+        return answer
     if ran.status not in (0, 1) or not ran.out:
         return Answer(broken=f"the search ended with {ran.status}: {ran.err.strip()[-300:]}")
     return None
@@ -182,20 +198,20 @@ def _seen(by: str, found: dict[str, object]) -> Answer:
 
 
 @contextmanager
-def copied(fault: Fault | None, home: Path) -> Iterator[Bed]:
+def copied(fault: Fault | None, home: Path, took_s: Took | None = None) -> Iterator[Bed]:
     """A copy that is gone afterwards."""
     with TemporaryDirectory(prefix="mutant-", dir=home) as place:
-        made = Bed(Path(place), fault)
+        made = Bed(Path(place), fault, took_s)
         made.make()
         yield made
 
 
-def tried(fault: Fault, home: Path, by_all: bool) -> Outcome:
+def tried(fault: Fault, home: Path, took_s: Took, by_all: bool) -> Outcome:
     """One fault, from its copy to its verdict."""
     began = perf_counter()
     outcome = Outcome(fault.name)
     try:
-        with copied(fault, home) as made:
+        with copied(fault, home, took_s) as made:
             if by_all:
                 outcome.all = made.judge_by_all(fault.tests)
                 answers = [outcome.all[by] for by in (PROPERTY, GUARD, SEARCH, ORACLE)]

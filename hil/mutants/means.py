@@ -9,6 +9,7 @@ has not.
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass
 
 from hil.mutants.fault import ROOT
@@ -24,6 +25,8 @@ PROPERTIES = (
     *("frozen", "pacing", "paced", "thermal", "timed_by_curve", "balance", "sums"),
     *("snapshot", "spoilt", "swing", "parked", "pause", "phases", "adopt", "bounds"),
 )
+# What a process does to itself; any other signal came from elsewhere (no memory was left).
+OWN_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 ORACLES = ("shares", "whole_tick", "switched_promises", "promises")
 
 
@@ -51,18 +54,31 @@ def missing(names: tuple[str, ...]) -> list[str]:
     return [file for file in test_files(names) if not (ROOT / file).exists()]
 
 
-def judged_by_pytest(by: str, status: int | None, said: str) -> Answer:
-    """What a run of pytest says; `status` None: it was ended after its time.
+def judged_by_status(by: str, status: int | None, endless: bool) -> Answer | None:
+    """What only the end of a run says; None: what it printed says more. `status` None: it was ended
+    after its time. `endless`: that was several times what the same takes without a fault."""
+    if status is None:
+        if endless:
+            return Answer(ENDLESS, f"asked as {by}, it was ended after its time")
+        return Answer(broken=f"asked as {by}, it took too long, and nobody knows what it takes")
+    if status >= 0 and status < 128:
+        return None
+    number = abs(status) % 128
+    what = f"asked as {by}, the process died of signal {number}"
+    return Answer(CRASH, what) if number in OWN_SIGNALS else Answer(broken=what)
+
+
+def judged_by_pytest(by: str, status: int | None, said: str, endless: bool = False) -> Answer:
+    """What a run of pytest says.
 
     Of a run by several processes (and of one whose process dies) a test that was running is
     reported as crashed; a signal that ends the run itself is a crash, too.
     """
-    if status is None:
-        return Answer(ENDLESS, f"asked as {by}, it was ended after its time")
+    answer = judged_by_status(by, status, endless)
+    if answer is not None:
+        return answer
     if status == 0:
         return Answer()
-    if status < 0 or status >= 128:
-        return Answer(CRASH, f"asked as {by}, the process died of signal {abs(status) % 128}")
     failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
     if status == 1 and failed:
         return Answer(by, failed[1])

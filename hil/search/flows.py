@@ -11,7 +11,6 @@ BUSBAR = 4  # and the two that follow
 FLOWS = 7
 NOTHING: Flow = (0,) * FLOWS
 FOR_EVER_MA = 1 << 40
-ENDLESS: Flow = (FOR_EVER_MA,) * FLOWS
 MISREAD: Flow = (*(FOR_EVER_MA,) * BUSBAR, 0, 0, 0)  # a bus bar is kept without any reading
 
 

@@ -20,7 +20,7 @@ from hil.search.case import Case, told
 from hil.search.days import draw_case
 from hil.search.judge import Finding
 from hil.search.shrink import Shrinker
-from hil.search.world import World, tell_world
+from hil.search.world import World, crashed, tell_world
 
 KEPT = Path("build/search")
 SAID_EVERY_S = 60.0
@@ -38,13 +38,15 @@ class Told(NamedTuple):
     guarded: bool
     ticks: int
     events: dict[str, int]  # by kind
+    judged_ns: int  # of circuits with chargers, added up
+    blind_ns: int  # of that, where the judge would have let anything pass
 
 
 class Found(NamedTuple):
     seed: int
-    case: Case  # cut down
+    case: Case | None  # cut down; None: the seed makes none
     finding: Finding
-    path: Path
+    path: Path | None
 
 
 class StuckError(Exception):
@@ -69,6 +71,8 @@ class Hunt:
     guarded_hours: float = 0.0
     guarded_cases: int = 0
     ticks: int = 0
+    judged_ns: int = 0
+    blind_ns: int = 0
     took_s: float = 0.0
     stopped: str = ""  # why, before it was done
     events: Counter[str] = field(default_factory=Counter)
@@ -122,6 +126,8 @@ class Hunt:
         self.told += 1
         self.told_hours += each.hours
         self.ticks += each.ticks
+        self.judged_ns += each.judged_ns
+        self.blind_ns += each.blind_ns
         self.events.update(each.events)
         if each.guarded:
             self.guarded_cases += 1
@@ -129,8 +135,12 @@ class Hunt:
 
     def _keep(self, each: Told) -> None:
         assert each.finding is not None
-        case = draw_case(each.seed)
         say(f"seed {each.seed}: {each.finding.what}")
+        try:
+            case = draw_case(each.seed)
+        except Exception:  # noqa: BLE001  # said above; there is nothing to cut down
+            self.found.append(Found(each.seed, None, each.finding, None))
+            return
         shrinker = Shrinker(case, each.finding)
         shrinker.shrink()
         self.keep.mkdir(parents=True, exist_ok=True)
@@ -138,6 +148,11 @@ class Hunt:
         replace(shrinker.case, remark=shrinker.finding.what).write(path)
         self.found.append(Found(each.seed, shrinker.case, shrinker.finding, path))
         say(in_words(shrinker.case, shrinker.finding, path))
+
+    @property
+    def blind_percent(self) -> float:
+        """Of the time of all circuits with chargers: anything would have passed there."""
+        return 100 * self.blind_ns / max(self.judged_ns, 1)
 
     @property
     def next_seed(self) -> int:
@@ -156,6 +171,7 @@ class Hunt:
             "guarded_cases": self.guarded_cases,
             "guarded_depot_hours": round(self.guarded_hours, 2),
             "ticks": self.ticks,
+            "blind_percent": round(self.blind_percent, 2),
             "events": dict(self.events.most_common()),
             "seconds": round(self.took_s, 1),
             "depot_hours_per_s": round(self.told_hours / max(self.took_s, 1e-9), 2),
@@ -165,7 +181,7 @@ class Hunt:
                     "kind": each.finding.kind,
                     "t_s": each.finding.t_s,
                     "what": each.finding.what,
-                    "case": str(each.path),
+                    "case": None if each.path is None else str(each.path),
                 }
                 for each in self.found
             ],
@@ -197,11 +213,17 @@ def tell_seeds(seeds: range, guarded: int) -> list[Told]:
 
 
 def tell_seed(seed: int, guarded: bool) -> Told:
-    case = draw_case(seed)
-    world = World(case, guarded=guarded)
+    """Any error is a finding: one seed never ends a hunt."""
+    try:
+        case = draw_case(seed)
+        world = World(case, guarded=guarded)
+    except Exception as error:  # noqa: BLE001
+        return Told(seed, 0.0, crashed(error, 0), guarded, 0, {}, 0, 0)
     finding = tell_world(world)
     told_s = case.duration_s if finding is None else finding.t_s
-    return Told(seed, told_s / 3600, finding, guarded, world.ticks, dict(world.happened))
+    judge, happened = world.judge, dict(world.happened)
+    times_ns = judge.judged_ns, judge.blind_ns
+    return Told(seed, told_s / 3600, finding, guarded, world.ticks, happened, *times_ns)
 
 
 def progress(hunt: Hunt) -> str:
@@ -218,13 +240,19 @@ def report(hunt: Hunt) -> str:
         progress(hunt),
         f"  {hunt.ticks:,} decisions; judged by the guard, too: {hunt.guarded_cases} cases, "
         f"{hunt.guarded_hours:.1f} depot-hours",
+        f"  {hunt.blind_percent:.1f} % of all circuits' time was judged blind: a source lied and "
+        "nothing honest counted there, or every charger below was ill",
         "  events: " + ", ".join(f"{kind} {count}" for kind, count in hunt.events.most_common()),
-        *(f"  found: seed {each.seed}, {each.finding.kind}: {each.path}" for each in hunt.found),
+        *(f"  found: seed {each.seed}, {each.finding.kind}: {_kept(each)}" for each in hunt.found),
         f"  the next seed is {hunt.next_seed}",
     ]
     if hunt.stopped:
         lines.append(f"  STOPPED before {hunt.hours:g} depot-hours: {hunt.stopped}")
     return "\n".join(lines)
+
+
+def _kept(found: Found) -> str:
+    return f"no case; {found.finding.what}" if found.path is None else str(found.path)
 
 
 def in_words(case: Case, finding: Finding, path: Path) -> str:

@@ -16,7 +16,7 @@ from controller.site import Site
 from controller.units import NS_PER_S
 from hil.search import flows
 from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma
-from hil.search.flows import ENDLESS, FLOWS, MISREAD, NOTHING, TOGETHER, Flow
+from hil.search.flows import FLOWS, FOR_EVER_MA, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60
 NOTHING_MA = 500
@@ -27,7 +27,7 @@ PROVING_NS = 10 * NS_PER_S  # a start expects every charger to answer within
 class Finding(NamedTuple):
     """One thing that must not be."""
 
-    kind: str  # over, imbalance, doubt, start, latched, never, crash, taken or guard
+    kind: str  # over, doubt, start, silent, latched, never, crash, taken or guard
     t_s: float
     what: str  # a sentence
 
@@ -49,6 +49,9 @@ class _Stand:
     ill_ns: int = 0  # until then a source here is not what it should be
     stands_ma: list[int] = field(default_factory=lambda: [0] * FLOWS)  # over, nothing to lower
     sizes: list[tuple[int, Flow]] = field(default_factory=list)  # until when, how much explains
+    over_ma: Flow = NOTHING  # at the last look
+    waits_ns: int = 0  # until then nobody answers: threads stand still
+    alone_ns: int = 0  # then its chargers have fallen back by themselves, if nobody is back
 
 
 class Judge:
@@ -75,6 +78,8 @@ class Judge:
         self._moved_ns = [-(1 << 62)] * len(site.chargers)
         self._dead_ns = 0
         self._seen_ns = -1  # the plant's time when last looked at
+        self._stalled_ns = 0
+        self.judged_ns = self.blind_ns = 0  # of all circuits with chargers together
 
     def _bound(self, index: int) -> bool:
         """Tells the plant what a circuit bears beside its caps; whether there is anything."""
@@ -118,11 +123,21 @@ class Judge:
             for_ns += bound.ill_ns
         if stand.ill_ns > self.now_ns:
             for_ns += bound.blind_ns
-        until_ns = self.now_ns + for_ns
+        until_ns = self._answered_ns(stand, for_ns)
         stand.excused_ns = max(stand.excused_ns, until_ns)
         stand.wakes_ns = max(stand.wakes_ns, until_ns + bound.calm_ns)
         if any(size_ma):
-            stand.sizes.append((until_ns + bound.calm_ns, size_ma))
+            calm_ns = 0 if _anything(size_ma) else bound.calm_ns
+            stand.sizes.append((until_ns + calm_ns, size_ma))
+
+    def _answered_ns(self, stand: _Stand, for_ns: int) -> int:
+        """When what happens now is answered, in the time `for_ns`: while threads stand still, when
+        they are back, or when the chargers have fallen back by themselves."""
+        if self.now_ns >= stand.waits_ns:
+            return self.now_ns + for_ns
+        if stand.waits_ns < stand.alone_ns:
+            return stand.waits_ns + for_ns
+        return max(self.now_ns, stand.alone_ns)
 
     def base(self, circuit: str, rise_ma: Phases) -> None:
         """The base load here rose by so much."""
@@ -179,10 +194,45 @@ class Judge:
         lasts_ns = until_ns - self.now_ns if lies and alone else 0
         self.cause(index, MISREAD if lies and alone else NOTHING, lasts_ns)
 
-    def stall(self, until_ns: int, long: bool) -> None:
-        for index in range(len(self.bounds)):
-            more_ns = until_ns - self.now_ns + 2 * NS_PER_S
-            self.cause(index, ENDLESS if long else NOTHING, more_ns + PROVING_NS * long)
+    def stall(self, until_ns: int) -> None:
+        """Threads stand still until then. What had to be answered waits for their return, or until
+        the chargers, which nobody feeds, have fallen back; nothing else is explained by it."""
+        control = self.site.control
+        goes_on = self.now_ns < self._stalled_ns
+        self._stalled_ns = max(self._stalled_ns, until_ns)
+        rows = zip(self._stands, self.bounds, self.tree.below, strict=True)
+        for stand, bound in ((stand, bound) for stand, bound, below in rows if below):
+            if not goes_on or stand.waits_ns < stand.alone_ns:  # else nobody fed them meanwhile
+                stand.alone_ns = self.now_ns + control.dead_man_ns + bound.alone_ns
+            stand.waits_ns = self._stalled_ns
+            if stand.excused_ns > self.now_ns:
+                self._wait(stand, self._answered_ns(stand, stand.excused_ns - self.now_ns))
+
+    def _wait(self, stand: _Stand, until_ns: int) -> None:
+        """What is being answered is so no sooner than then; what has been is forgotten."""
+        stand.excused_ns = max(stand.excused_ns, until_ns)
+        stand.sizes = [
+            (at_ns if _anything(size_ma) else max(at_ns, until_ns), size_ma)
+            for at_ns, size_ma in stand.sizes
+            if at_ns >= self.now_ns
+        ]
+
+    def resumes(self, more_ns: int = 0) -> None:
+        """Somebody is at work again: what is over at that instant is to be answered from now on."""
+        for index, stand in enumerate(self._stands):
+            if stand.waits_ns <= self.now_ns:
+                self._wait(stand, self.now_ns)
+                known = [size_ma for _, size_ma in stand.sizes]
+                left_ma = (
+                    max(0, over_ma - sum(size_ma[flow] for size_ma in known))
+                    for flow, over_ma in enumerate(stand.over_ma)
+                )
+                self.cause(index, tuple(left_ma), more_ns)
+                self._wait(stand, stand.excused_ns)
+
+    def _alone(self, stand: _Stand) -> bool:
+        """Whether its chargers have fallen back, for nobody is there."""
+        return self.dead or stand.alone_ns <= self.now_ns < stand.waits_ns
 
     def died(self) -> None:
         """Nobody is there: what is over must be gone when the chargers have fallen back."""
@@ -193,14 +243,15 @@ class Judge:
         for bound in self.bounds:
             self._dead_ns = max(self._dead_ns, self.now_ns + bound.alone_ns)
         for stand in self._stands:  # what had to be answered is not, until then
-            stand.excused_ns = max(stand.excused_ns, self._dead_ns)
-            stand.sizes = [(max(until_ns, self._dead_ns), size) for until_ns, size in stand.sizes]
+            self._wait(stand, self._dead_ns)
 
     def lives(self) -> None:
-        """Somebody is there again, or for the first time."""
+        """Somebody is there again, or for the first time: he must hear the chargers first."""
         self.dead = False
-        for index in range(len(self.bounds)):
-            self.cause(index, ENDLESS, PROVING_NS)
+        self._stalled_ns = 0
+        for stand in self._stands:
+            stand.waits_ns = 0
+        self.resumes(PROVING_NS)
 
     def _explain(self, circuit: int, until_ns: int, size_ma: Flow) -> None:
         stand = self._stands[circuit]
@@ -220,12 +271,26 @@ class Judge:
             above_ma: Flow = self.plant.above(index)
             if self._bounded[index]:
                 above_ma += self.plant.beyond(index)
+            self._stands[index].over_ma = (*above_ma, *NOTHING[len(above_ma) :])
+            self._count(index, now_ns - before_ns, before_ns)
             if max(above_ma) > self._tolerance_ma[index]:
                 for flow, ma in enumerate(above_ma):
                     self._judge(index, flow, ma, before_ns)
             else:
                 self._stands[index].stands_ma = [0] * FLOWS
         self.plant.mark()
+
+    def _count(self, circuit: int, for_ns: int, since_ns: int) -> None:
+        """How much of the time is judged, and how much of that blindly: anything would do."""
+        below, stand = self.tree.below[circuit], self._stands[circuit]
+        if not below:
+            return
+        self.judged_ns += for_ns
+        anything = since_ns < stand.excused_ns and any(
+            _anything(size_ma) for until_ns, size_ma in stand.sizes if until_ns >= since_ns
+        )
+        if anything or (not self.dead and all(self._ill_ns[i] > since_ns for i in below)):
+            self.blind_ns += for_ns
 
     def _may_draw(self, charger: int) -> int:
         """What a vehicle there draws, or is about to."""
@@ -299,7 +364,7 @@ class Judge:
         """All that does as it should is at its least; or dead, what is over ill ones draw."""
         below = self.tree.below[circuit]
         ill = [i for i in below if self._ill_ns[i] > self.now_ns]
-        if self.dead:
+        if self._alone(self._stands[circuit]):
             more_ma = sum(
                 max(0, max(self.plant.charger(i).current_ma) - self.site.chargers[i].alone_ma)
                 for i in ill
@@ -316,3 +381,7 @@ class Judge:
         wired = self.site.chargers[charger].phases
         drawn_ma = self.plant.charger(charger).current_ma
         return sum(ma for grid, ma in zip(wired, drawn_ma, strict=True) if grid == phase)
+
+
+def _anything(size_ma: Flow) -> bool:
+    return max(size_ma) >= FOR_EVER_MA

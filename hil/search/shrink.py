@@ -7,10 +7,9 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from controller.site import DocumentError
 from hil.search.case import Case, Table
 from hil.search.judge import Finding
-from hil.search.world import tell
+from hil.search.world import World, tell_world
 
 MOST_S = 30.0  # of this machine's time
 AFTER_S = 1.0
@@ -70,9 +69,10 @@ class Shrinker:
         if self._over():
             return False
         try:
-            finding = tell(case, guarded=self.finding.kind == "guard")
-        except (DocumentError, KeyError):
+            world = World(case, guarded=self.finding.kind == "guard")
+        except Exception:  # noqa: BLE001
             return False  # something in it still needs what was left out
+        finding = tell_world(world)
         if finding is None or finding.kind != self.finding.kind:
             return False
         self.case, self.finding = case, finding

@@ -33,13 +33,13 @@ class Drawn(NamedTuple):
 
 
 def draw_site(rng: random.Random) -> Drawn:
-    """A depot of 1 to 24 chargers on 1 to 4 levels of circuits."""
+    """A depot of 1 to 40 chargers on 1 to 4 levels of circuits."""
     parents = _tree(rng)
     own = [_own(rng, bool(index)) for index in range(len(parents))]
     profiles = {f"kind-{n}": _profile(rng) for n in range(rng.choice((1, 1, 2, 3)))}
     chargers = [
         _charger(rng, index, rng.randrange(len(parents)), profiles)
-        for index in range(rng.choice((1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24)))
+        for index in range(rng.choice((1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 24, 32, 40)))
     ]
     circuits = list(_circuits(rng, parents, own, chargers))
     meters, facts, lags = _meters(rng, circuits)
@@ -309,8 +309,8 @@ def _control(rng: random.Random) -> Table:
         "dead_man_s": rng.choice((2.0, 2.0, 3.0)),
         "dwell_s": rng.choice((5, 15, 30)),
         "ramp_a_per_s": rng.choice((1, 4, 10)),
-        "calm_s": rng.choice((5, 10)),
         "turn_s": rng.choice((120, 900)),
+        **rng.choice(({}, {"calm_s": rng.choice((5, 10))})),  # half of all as it is delivered
     }
 
 

@@ -13,7 +13,7 @@ from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.guard.gate import MakeJudge
 from controller.guard.guard import Verdict
-from controller.limits import Lease, RefusedLimitError
+from controller.limits import Lease
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from controller.proof import prove
 from controller.site import DocumentError, Site, operated, parse
@@ -68,7 +68,8 @@ class World:
         self._own_ma: dict[str, Phases] = {}
         self._noise_ma: dict[str, int] = {}
         self._standby_ma = self._standby()
-        self._caps_ma: list[Phases] = []
+        self._caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
+        self._unfed_ns = 0  # of a stall: when its first charger may fall back
         self._phases: dict[int, int] = {}  # of the last vehicle at each charger
         self._guarded = guarded
         self._judge = judge
@@ -155,17 +156,17 @@ class World:
 
     def set_caps(self) -> None:
         """What truly may flow from now on; without anybody alive, the ratings only."""
-        if self.judge.dead:
+        unfed = self.stalled.ids and self.now_ns >= self._unfed_ns
+        if self.judge.dead or unfed:
             caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
         else:
             caps_ma = self.truth.caps_ma(self.now_ns)
         if caps_ma == self._caps_ma:
             return
         for index, cap_ma in enumerate(caps_ma):
-            if self._caps_ma:
-                fall_ma = rise(cap_ma, self._caps_ma[index])
-                if any(fall_ma):
-                    self.judge.cap(index, fall_ma)
+            fall_ma = rise(cap_ma, self._caps_ma[index])
+            if any(fall_ma):
+                self.judge.cap(index, fall_ma)
             self.plant.set_cap(index, cap_ma)
         self._caps_ma = caps_ma
 
@@ -340,10 +341,20 @@ class World:
 
     def _stall(self, event: Table) -> None:
         for_ns = nanoseconds(event["for_s"])
-        self.judge.stall(self.now_ns + for_ns, for_ns >= self.site.control.dead_man_ns // 2)
+        self.judge.stall(self.now_ns + for_ns)
+        if not self.stalled.ids:
+            falls_ns = min((each.fallback_delay_ns or 0 for each in self.site.chargers), default=0)
+            self._unfed_ns = self.now_ns + max(self.site.control.dead_man_ns, falls_ns // 2)
+            self.agenda.at(self._unfed_ns, self.look)
         for thread in event["threads"]:
             self.stalled.begin(thread)
             self.after(event["for_s"], partial(self.stalled.end, thread))
+        self.after(event["for_s"], self._resume)
+
+    def _resume(self) -> None:
+        if self.enforcer is not None:
+            self.judge.resumes()
+        self.set_caps()
 
     def _latch(self, event: Table) -> None:
         """Closed for a while; a restart keeps it."""
@@ -411,9 +422,12 @@ def tell(case: Case, guarded: bool = False) -> Finding | None:
 
 
 def tell_world(world: World) -> Finding | None:
-    """Likewise; an error of the controller is one more thing that must not be."""
+    """Likewise; any error of the controller is one more thing that must not be."""
     try:
         return world.run()
-    except (ValueError, TypeError, LookupError, ArithmeticError, RefusedLimitError) as error:
-        what = f"{type(error).__name__}: {error}"
-        return Finding("crash", world.now_ns / 1e9, what)
+    except Exception as error:  # noqa: BLE001  # of one case; the hunt goes on with the next
+        return crashed(error, world.now_ns)
+
+
+def crashed(error: Exception, at_ns: int) -> Finding:
+    return Finding("crash", at_ns / 1e9, f"{type(error).__name__}: {error}")

@@ -55,6 +55,7 @@ class ChargerDraw:
     confirmed_ns: int | None = None  # when it first confirmed an order
     _possible: list[Possible] = field(default_factory=list)
     _unsettled: frozenset[int] = frozenset()  # all that may have been since it was last settled
+    heard_ns: int = 0  # the last tick at which it was not silent
     news: int = 0  # so often something was learnt
     _known: tuple[int, int] = (0, 0)
     _answers: dict[int, Span] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class ChargerDraw:
             return False
         since_ns = max(self.confirmed_ns, self._possible[-1].from_ns)
         if self.reports and since_ns < self.silent_from_ns:
-            now_ns = min(now_ns, self.silent_from_ns)  # nobody saw it settle
+            now_ns = min(now_ns, self.heard_ns)  # no tick saw it settle
         return now_ns - since_ns >= self.row.settle_ns
 
     def _setpoints(self) -> frozenset[int]:
@@ -114,6 +115,12 @@ class ChargerDraw:
     def _alone(self) -> frozenset[int]:
         """What it may have gone to by itself."""
         return frozenset({self.row.fallback_ma, self.fallback_ma, self.row.power_on_ma})
+
+    def ticked(self, now_ns: int) -> None:
+        if self.began_ns is None:
+            self.began_ns = now_ns
+        if not self.silent(now_ns):
+            self.heard_ns = now_ns
 
     # -- what it is ----------------------------------------------------------------------------
 
@@ -205,7 +212,10 @@ class ChargerDraw:
         if now_ma > least and not self.silent(now_ns):
             least = now_ma * grown
         if self.silent(now_ns) and self._disobeyed():
-            most = max(most, self.drawn_at(self.row.max_ma))  # stubborn and stale: its maximum
+            # Stubborn and stale: its maximum. Suspected: what it drew, and that may be taken for a
+            # setpoint, which counts with tolerance and standby once more.
+            drew_ma = max(self.reports[-1].current_ma or (0,))
+            most = max(most, self.drawn_at(self.row.max_ma), self.drawn_at(drew_ma))
         return between(least, max(most, late_ma * grown), told.why)
 
     def _disobeyed(self) -> bool:

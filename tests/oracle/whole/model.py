@@ -75,8 +75,7 @@ class WholeTick:
         lapsed = self.ticks > 0 and now_ns - self.now_ns >= self.site.pace.dead_man_ns
         self.now_ns, self.ticks = now_ns, self.ticks + 1
         for charger in self.chargers:
-            if charger.began_ns is None:
-                charger.began_ns = now_ns
+            charger.ticked(now_ns)
 
         count = range(len(self.site.circuits))
         places = [(circuit, phase) for circuit in count for phase in PHASES]
