@@ -135,8 +135,8 @@ def test_the_worst_base_load_is_taken_off_the_bus_bar() -> None:
 
 
 def test_a_worst_case_that_was_proved_is_taken_off_the_bus_bar_too() -> None:
-    """50 A are declared, 90 A flow. The bar knows at the first reading that shows it; once the upper
-    ends have followed, three readings prove it for good."""
+    """50 A are declared, 90 A flow. The bar knows at the first reading that shows it; once all
+    upper ends have followed, three readings prove it for good."""
     one = barred()
     one.live(60, flat(10_000))
     one.live(0.1, flat(90_000))
