@@ -51,7 +51,7 @@ def test_there_are_many_in_many_rooms_and_each_has_a_name_of_its_own() -> None:
         *("excess", "demand", "sound", "snapshot", "adopt", "turns", "steps", "base", "slots"),
         *("draw", "shed", "pace", "rise", "spare", "orders", "ring", "contactors", "reclose"),
         *("escalate", "targets", "level", "admit", "shares", "filler", "sort", "bounds"),
-        *("tick", "states", "journal"),
+        *("tick", "states", "journal", "credits", "unheard"),
     }
 
 
