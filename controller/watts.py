@@ -69,8 +69,8 @@ class Watts:
         return min(-(-mw * UW_PER_MW // self.mv), MA_MAX)
 
     def asked_ma(self, mw: int) -> int:
-        """The setpoint in force where a power is read back: the one that is written as just that, in
-        whole steps of a setpoint, or its current rounded up."""
+        """The setpoint in force where a power is read back: the one, in whole steps, that is
+        written as just that; or its current rounded up."""
         ma, step_ma = self.up_ma(mw), self.up_ma(self.step_mw)
         asked_ma = -(-ma // step_ma) * step_ma
         return asked_ma if self.told_mw(asked_ma) == mw else ma
