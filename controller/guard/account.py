@@ -20,13 +20,8 @@ from cext.rows import (
     SourceRow,
     Tuning,
 )
-from controller.guard.beliefs import (
-    UNPROVEN_NS,
-    ChargerBelief,
-    ContactorBelief,
-    SlotBelief,
-    SourceBelief,
-)
+from controller.guard.beliefs import ContactorBelief, SlotBelief, SourceBelief
+from controller.guard.chargers import UNPROVEN_NS, ChargerBelief
 from controller.journal import (
     Contact,
     Distrust,
