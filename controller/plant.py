@@ -20,8 +20,8 @@ from controller.guard.account import Maps
 from controller.guard.gate import Gate, MakeJudge
 from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
-from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of
+from controller.records import Record
 from controller.site import Site
 from controller.tables import OPERATOR, Tables
 from controller.tap import Tap

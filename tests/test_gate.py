@@ -25,8 +25,9 @@ from controller.guard.disputes import (
 )
 from controller.guard.gate import Gate
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Kind, Order, Record, Tick, join
+from controller.journal import Kind, join
 from controller.latch import Latch
+from controller.records import Order, Record, Tick
 from controller.tables import Tables as SiteTables
 from controller.wire import StatusReport
 from tests.guardbench import NOBODY, OPEN, S, rows

@@ -11,7 +11,7 @@ import pytest
 
 from controller.guard.account import Tables
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Lost, Record, Tick
+from controller.records import Lost, Record, Tick
 from hil.search.days import draw_case
 from hil.search.world import World
 

@@ -6,7 +6,7 @@ import pytest
 
 from cext.rows import CircuitRow, Kind, SlotRow
 from controller.guard.account import Maps
-from controller.journal import Contact, Distrust, Fallback, Latch, Leave, Limit, Lost, Proven
+from controller.records import Contact, Distrust, Fallback, Latch, Leave, Limit, Lost, Proven
 from tests.guardbench import (
     BEGIN,
     CHARGER,

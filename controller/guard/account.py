@@ -22,7 +22,7 @@ from cext.rows import (
 )
 from controller.guard.beliefs import ContactorBelief, SlotBelief, SourceBelief
 from controller.guard.chargers import UNPROVEN_NS, ChargerBelief
-from controller.journal import (
+from controller.records import (
     Contact,
     Distrust,
     Fallback,

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from cext.rows import ContactorRow, Phases, SlotRow, SourceRow
-from controller.journal import Limit
+from controller.records import Limit
 from controller.units import NS_PER_S
 
 CONTACT_NS = 5 * NS_PER_S  # for so long an auxiliary contact counts

@@ -9,7 +9,7 @@ from collections import deque
 
 from cext.rows import NO_PHASE, ChargerRow, Pause, Phases, Vehicle
 from controller.guard.beliefs import READINGS, Seen, fresh, worth
-from controller.journal import Report
+from controller.records import Report
 from controller.units import NS_PER_S, PPM
 
 UNPROVEN_NS = 10 * NS_PER_S  # to answer after a start, and to prove a fallback
