@@ -35,11 +35,12 @@ from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
 from controller.running import BrokenInvariantError, Build, Depot, Running
 from controller.server import Server, bound
+from controller.status_report import LinkReport, StatusReport
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.warmth import Warmth, WarmthError
-from controller.wire import Limit, LimitAnswer, LinkReport, ResetAnswer, StatusReport, Welcome
+from controller.wire import Limit, LimitAnswer, ResetAnswer, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

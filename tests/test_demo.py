@@ -9,7 +9,7 @@ from rich.console import Console
 
 from controller.plant import build_plant, hardware
 from controller.site import Site, load
-from controller.wire import (
+from controller.status_report import (
     ChargerReport,
     CircuitReport,
     LimitReport,

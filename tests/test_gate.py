@@ -28,8 +28,8 @@ from controller.guard.guard import Dispute, Guard, Verdict
 from controller.journal import Kind, join
 from controller.latch import Latch
 from controller.records import Order, Record, Tick
+from controller.status_report import StatusReport
 from controller.tables import Tables as SiteTables
-from controller.wire import StatusReport
 from tests.guardbench import NOBODY, OPEN, S, rows
 from tests.linked import BOOT, Wall, World, free_port, make_depot, site, world
 from tests.patience import until

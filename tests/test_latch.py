@@ -14,7 +14,8 @@ from controller.clock import MonotonicClock
 from controller.enforcer import Enforcer
 from controller.events import Events
 from controller.latch import Latch
-from controller.wire import StatusReport, ask_reset
+from controller.status_report import StatusReport
+from controller.wire import ask_reset
 from tests.door import Door, row_of
 from tests.linked import BOOT, Wall, World, free_port, make_depot, world
 from tests.oracle.site import Charger

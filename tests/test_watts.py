@@ -26,10 +26,10 @@ from controller.document.devices import Charger
 from controller.facts import ChargerFacts, WattsFacts
 from controller.plant import VirtualEnforcer, build_plant, hardware
 from controller.site import DocumentError, Site, parse
+from controller.status_report import ChargerReport
 from controller.tables import Tables
 from controller.units import PPM
 from controller.watts import Watts
-from controller.wire import ChargerReport
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.decode import decode, encode
