@@ -41,7 +41,7 @@ from controller.site import Site, parse
 from controller.status_report import StatusReport
 from controller.tables import Tables
 from controller.wire import ask_status
-from drivers.profile import library
+from drivers.library import library
 from hil.broker import find_mosquitto
 from hil.faults.process import Child
 from tests.patience import until

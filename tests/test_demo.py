@@ -16,7 +16,7 @@ from controller.status_report import (
     LinkReport,
     StatusReport,
 )
-from drivers.profile import library
+from drivers.library import library
 from hil.demo.bays import ChargerTruth
 from hil.demo.life import Life
 from hil.demo.view import CircuitTruth, Key, Part, Scene, picture

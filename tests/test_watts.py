@@ -33,8 +33,8 @@ from controller.watts import Watts
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.decode import decode, encode
+from drivers.library import library
 from drivers.modbus import TcpLine
-from drivers.profile import library
 from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from hil.devices.alpitronic import NOMINAL_V, Alpitronic
