@@ -9,6 +9,7 @@ from threading import Timer
 
 import pytest
 
+from controller.plant import VirtualEnforcer
 from hil.search.case import Case, read
 from hil.search.days import draw_case
 from hil.search.eyes import Eye
@@ -281,7 +282,7 @@ def test_a_start_excuses_only_what_was_over_before_it() -> None:
     found = 0
     for seed in range(1, 9):
         world = World(replace(unfed(seed).case, duration_s=6.0, events=[]))
-        world.gateway = Careless(world, guarded=False, judge=None)
+        world.gateway = Careless(world, guarded=False, make=VirtualEnforcer)
         world.judge.watch_ill = lambda: None  # type: ignore[method-assign]
         finding = world.run()
         found += finding is not None and finding.kind == "over"

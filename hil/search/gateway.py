@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cext.rows import Advice
-from controller.guard.gate import MakeJudge
 from controller.guard.guard import Verdict
 from controller.limits import Lease
 from controller.plant import VirtualEnforcer, let_go
@@ -29,11 +28,11 @@ START_NS = 1_000_000_000  # from a process's start until it is at work
 class Gateway:
     """One enforcer after the other, or none."""
 
-    def __init__(self, world: World, guarded: bool, judge: MakeJudge | None) -> None:
+    def __init__(self, world: World, guarded: bool, make: Callable[..., VirtualEnforcer]) -> None:
         self._world = world
         self.first = world.site  # the document it began with
         self._guarded = guarded
-        self._judge = judge
+        self._make = make
         self.enforcer: VirtualEnforcer | None = None
         self.life = self._deaths = 0  # of the enforcer
         self._ticks = 0  # of enforcers that are gone
@@ -69,7 +68,7 @@ class Gateway:
     def start(self) -> None:
         world = self._world
         self.life += 1
-        self.enforcer = VirtualEnforcer(
+        self.enforcer = self._make(
             world.site,
             world.plant,
             world.now_ns,
@@ -79,7 +78,6 @@ class Gateway:
             shows=world.ills.eyes,
             deaf=world.ills.deaf.ids,
             disputed=self._disputed if self._guarded else None,
-            judge=self._judge,
         )
         self.enforcer.limits.open_session(world.cloud.nonce())
         self.enforcer.kernel.latch(world.orders.latched)

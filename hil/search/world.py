@@ -11,8 +11,7 @@ from cext.plant import Car
 from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
-from controller.guard.gate import MakeJudge
-from controller.plant import build_plant, hardware, let_go
+from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
 from controller.site import Site
 from hil.search.bounds import standby_ma
 from hil.search.case import Case, Table
@@ -42,10 +41,10 @@ class World:
         case: Case,
         twin: bool = False,
         guarded: bool = False,
-        judge: MakeJudge | None = None,
+        enforcer: Callable[..., VirtualEnforcer] = VirtualEnforcer,
     ) -> None:
         """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too.
-        `judge`: makes one whose veto holds, as in the product."""
+        `enforcer`: makes one, each time that the gateway starts."""
         self.case = case
         self.site = read_site(case)
         self.rows = hardware(self.site)
@@ -57,7 +56,7 @@ class World:
         self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
         every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
         self.sources = {each.id: each for each in every}
-        self.gateway = Gateway(self, guarded, judge)
+        self.gateway = Gateway(self, guarded, enforcer)
         self.ills = Ills(self)
         self._own_ma: dict[str, Phases] = {}
         self._standby_ma = self._standby()
