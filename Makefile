@@ -55,8 +55,8 @@ searched: build
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)
 
-mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some, ALL_MEANS=1
-	@$(PYTHON) -m hil mutants $(if $(ALL_MEANS),--all-means) $(MUTANTS)
+mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some, ALL_MEANS=1, KEEP=FILE to go on where it stopped
+	@$(PYTHON) -m hil mutants $(if $(ALL_MEANS),--all-means) $(if $(KEEP),--keep $(KEEP)) $(MUTANTS)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

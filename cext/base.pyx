@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.credits cimport count_each_source
 from cext.ring cimport ring_push, ring_span
 from cext.types cimport GRID_PHASES, Circuit, Source, World, in_date
 from cext.undeclared cimport doubt, judge_readings, note_lasting, note_undeclared
@@ -93,14 +94,18 @@ cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
         circuit.reading_at = source.at
         circuit.oldest_ns = oldest
         circuit.window_ns = oldest - source.charger_lag
+        circuit.quick_ns = oldest
         circuit.credit_ns = 0
+        circuit.quick_credit_ns = source.lag + source.poll
         for phase in range(GRID_PHASES):
             circuit.reading[phase] = source.reading[phase]
     circuit.error = max(circuit.error, source.error)
     circuit.reading_at = max(circuit.reading_at, source.at)
     circuit.oldest_ns = min(circuit.oldest_ns, oldest)
     circuit.window_ns = min(circuit.window_ns, oldest - source.charger_lag)
+    circuit.quick_ns = max(circuit.quick_ns, oldest)
     circuit.credit_ns = max(circuit.credit_ns, source.lag + source.poll)
+    circuit.quick_credit_ns = min(circuit.quick_credit_ns, source.lag + source.poll)
     for phase in range(GRID_PHASES):
         circuit.reading[phase] = max(circuit.reading[phase], source.reading[phase])
 
@@ -113,6 +118,7 @@ cdef void count_base(World* world) noexcept nogil:
     judge_readings(world)
     note_lasting(world)
     note_undeclared(world)
+    count_each_source(world)
     for i in range(world.circuits_n):
         count_circuit(&world.circuits[i])
     bound_by_readings(world)

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from cext.credits cimport count_credit, reset_credits
 from cext.demand cimport count_demand, meet_vehicle
 from cext.frozen cimport note_change, tells_draw, watch_frozen
 from cext.pause cimport least_order
@@ -284,13 +285,13 @@ cdef void count_draw(World* world) noexcept nogil:
     cdef Circuit* circuit
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
+        reset_credits(circuit)
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] = 0
             circuit.draw_hi[phase] = 0
             circuit.vouched[phase] = 0
             circuit.vouched_hi[phase] = 0
             circuit.retaken[phase] = 0
-            circuit.credit[phase] = 0
             circuit.may_shed[phase] = 0
             circuit.quick_shed[phase] = 0
             circuit.slow_hi[phase] = 0
@@ -345,9 +346,6 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     cdef int32_t hi[GRID_PHASES]
     cdef int32_t phase
     cdef int64_t stays
-    cdef int64_t recent = highest_order(
-        charger, now - charger.write_gap - charger.settle - circuit.credit_ns
-    )
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
     if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
         for phase in range(GRID_PHASES):
@@ -358,15 +356,14 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     if not charger.started:
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
+    if not charger.suspect:
+        count_credit(charger, circuit, hi, now)
     for phase in range(GRID_PHASES):
         if charger.suspect:
             stays = max(0, charger.current[phase])
             circuit.suspect_draw[phase] += stays
         else:
             stays = min(hi[phase], charger.order)
-            circuit.credit[phase] += surely(
-                charger, max(<int64_t>0, min(<int64_t>hi[phase], recent) - charger.order)
-            )
             if stays < NOTHING_MA:
                 continue
             stays = max(<int64_t>0, stays - least_order(charger))

@@ -1,3 +1,4 @@
+# cython: language_level=3, cdivision=True
 """Whether instants and counts of a state that was read back are small enough for the sums and
 differences that were proved with them. cext.check bounds those that come from outside."""
 

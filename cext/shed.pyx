@@ -18,6 +18,7 @@ from cext.shares cimport fill
 from cext.sums cimport bears
 from cext.swing cimport shed_swing
 from cext.targets cimport blame
+from cext.unheard cimport shed_untold
 from cext.types cimport (
     AT_BUSBAR,
     GRID_PHASES,
@@ -87,9 +88,10 @@ cdef bint excess_above(World* world, const Charger* charger, Why* where) noexcep
 cdef void shed_excess(World* world) noexcept nogil:
     """Lowers what is drawn, fairly, until what is ordered takes every net excess away.
 
-    First swing chargers (cext.swing), then what takes a write at once; then what its own pacing may delay: what was lowered in its
-    place rises again once targets have moved it, calmly. What is left asks suspects, each once
-    in the time it takes to show.
+    First swing chargers (cext.swing), then what takes a write at once; then what its own pacing may
+    delay: what was lowered in its place rises again once targets have moved it, calmly. What is
+    left asks suspects, each once
+    in the time it takes to show. (And right after a start: cext.unheard.)
     """
     cdef int32_t i, row
     cdef bint over = False
@@ -104,6 +106,7 @@ cdef void shed_excess(World* world) noexcept nogil:
     if world.paced:
         shed_seen(world, PACED)
     shed_seen(world, SUSPECTS)
+    shed_untold(world)
 
 
 cdef int64_t keeps(const Charger* charger) noexcept nogil:

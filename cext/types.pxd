@@ -91,6 +91,8 @@ cdef struct Circuit:
     int64_t oldest_ns  # the instant the reading may date from
     int64_t window_ns  # where the draw window begins
     int64_t credit_ns  # how long after the vehicle followed a reading may still hide it
+    int64_t quick_ns  # the same two of the quickest source; where there is one, of the slowest
+    int64_t quick_credit_ns
     int64_t base_hi[ROWS]
     int64_t base_lo[GRID_PHASES]
     int64_t seen[ROWS]  # largest reading in the window less the least draw
@@ -105,7 +107,9 @@ cdef struct Circuit:
     int64_t draw_lo[GRID_PHASES]  # sum over the chargers below
     int64_t draw_hi[ROWS]
     int32_t retaken[ROWS]  # of this tick: a charger below uses the phase again
-    int64_t credit[ROWS]
+    int64_t credit[ROWS]  # what is ordered and does not show in the reading yet
+    int64_t quick_credit[GRID_PHASES]  # in a reading of any but the slowest source
+    int64_t net[GRID_PHASES]  # scratch: the highest reading of any source less its own credit
     int64_t excess[ROWS]
     int64_t short_for[GRID_PHASES]  # so long somebody would have had more
     int32_t short_now[GRID_PHASES]  # of the last tick: somebody would

@@ -137,11 +137,8 @@ def _reaction(
     chargers = [charger for charger in site.chargers if charger.circuit in inside]
     if not chargers:
         return  # nothing that could be lowered
-    # A clamp may be all there is, or all that is left.
-    sources: list[Meter | Clamp] = [*site.meters, *site.clamps]
-    here = (each for each in sources if each.circuit == circuit.id)
-    eye = max(here, key=age_ns, default=None)
-    detect_ns = site.control.tick_ns + (0 if eye is None else age_ns(eye))
+    eye = _eye(site, circuit.id)
+    detect_ns = _detect_ns(site, eye)
     left_ns = allowed_ns - detect_ns
     answers = [_answer(site, charger, source, left_ns) for charger in chargers]
     slowest = max(answers, key=lambda answer: answer.takes_ns)
@@ -176,6 +173,24 @@ def _reaction(
     )
 
 
+def answer_ns(site: Site, circuit: str) -> int:
+    """From an excess to its end by setpoints alone, at the longest: what `takes_ns` is where no
+    contactor opens first."""
+    inside = site.inside(circuit)
+    asked = (_asked(site, each).takes_ns for each in site.chargers if each.circuit in inside)
+    return _detect_ns(site, _eye(site, circuit)) + max(asked, default=0)
+
+
+def _eye(site: Site, circuit: str) -> Meter | Clamp | None:
+    """The slowest that measures a circuit: a clamp may be all there is, or all that is left."""
+    sources: list[Meter | Clamp] = [*site.meters, *site.clamps]
+    return max((each for each in sources if each.circuit == circuit), key=age_ns, default=None)
+
+
+def _detect_ns(site: Site, eye: Meter | Clamp | None) -> int:
+    return site.control.tick_ns + (0 if eye is None else age_ns(eye))
+
+
 def age_ns(source: Meter | Clamp) -> int:
     """How old a rise may be when its reading arrives."""
     return _poll_ns(source) + source.lag_ns
@@ -185,7 +200,7 @@ def _poll_ns(source: Meter | Clamp) -> int:
     return source.period_ns if isinstance(source, Clamp) else source.poll_ns
 
 
-def written_ns(site: Site, charger: Charger) -> int:
+def _written_ns(site: Site, charger: Charger) -> int:
     """Until a decision has reached it: its own pacing, and an exchange with each on its line.
 
     Each takes as long as a reply may; and where others are on the line, one more is under way.
@@ -197,9 +212,13 @@ def written_ns(site: Site, charger: Charger) -> int:
     return charger.facts.write_gap_ns + exchanges * charger.bus.timeout_ns
 
 
+def _asked(site: Site, charger: Charger) -> Answer:
+    return Answer(charger.id, _written_ns(site, charger), charger.settle_ns, None)
+
+
 def _answer(site: Site, charger: Charger, source: str | None, left_ns: int) -> Answer:
     """By its setpoint; where that is too slow, by a contactor, if it may be opened for this."""
-    asked = Answer(charger.id, written_ns(site, charger), charger.settle_ns, None)
+    asked = _asked(site, charger)
     if asked.takes_ns <= left_ns:
         return asked
     if source is not None and _kind(site, source) == "economic":

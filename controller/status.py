@@ -154,7 +154,8 @@ class Reporter:
             overtakes=state.overdue,
             turn_s=_since(state.turn_since_ns, now_ns),
             idle=state.idle,
-            advice=None if state.advice is None else _advice(state.advice, now_ns),
+            advice=None if state.advice is None else _advice(state.advice),
+            advice_s=None if state.advice is None else _seconds(state.advice.until_ns - now_ns),
             frozen=state.frozen,
             cut_off=state.cut_off,
         )
@@ -267,14 +268,14 @@ def _since(since_ns: int, now_ns: int) -> float | None:
     return _seconds(max(0, now_ns - since_ns)) if since_ns else None
 
 
-def _advice(advice: Advice, now_ns: int) -> str:
-    """As "weight 3, floor 10 A, cap 16 A, for 120 s"."""
+def _advice(advice: Advice) -> str:
+    """As "weight 3, floor 10 A, cap 16 A"."""
     parts = [
         *([f"weight {advice.weight}"] if advice.weight is not None else []),
         *([f"floor {amperes_text(advice.floor_ma)} A"] if advice.floor_ma is not None else []),
         *([f"cap {amperes_text(advice.cap_ma)} A"] if advice.cap_ma is not None else []),
     ]
-    return ", ".join((*parts, f"for {(advice.until_ns - now_ns) / NS_PER_S:.0f} s"))
+    return ", ".join(parts)
 
 
 def _seconds(ns: int) -> float:

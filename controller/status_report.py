@@ -82,6 +82,7 @@ class ChargerReport(_Model):
     turn_s: float | None = None  # how long its present turn has lasted; None: it has none
     idle: bool = False  # it draws nothing of what it is offered: its turn has passed
     advice: str | None = None  # that counts now
+    advice_s: float | None = None  # until it ends
     frozen: bool = False  # its reports stand still although it was told to draw less
     cut_off: bool = False  # behind a contactor that is verified open
     setpoint_w: float | None = None  # as it is written; None: commanded in amperes, or not yet

@@ -1,8 +1,9 @@
 """Chargers that are commanded in watts: what a power is as a current, and at the worst.
 
 The kernel's setpoint stays a current: the power's at nominal voltage. What is written is rounded
-down, what is read back is rounded up. The same power is more current while the voltage is lower,
-and by what the device loses on the way: that is in the tolerance. Whole numbers only.
+down to a step of the device's, what is read back is rounded up. The same power is more current
+while the voltage is lower, and by what the device loses on the way: that is in the tolerance. Whole
+numbers only.
 """
 
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ class Watts:
     power_factor_ppm: int  # worst
     measured_ppm: int | None  # of the AC side's power it tells so much; None: it tells currents
     pause_mw: int  # what it is told for 0, and may draw then
+    step_mw: int  # it is told whole ones of these, or the pause
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class Watts:
                 else PPM
             ),
             pause_mw=facts.pause_mw,
+            step_mw=facts.step_mw,
         )
 
     def mw(self, ma: int) -> int:
@@ -59,8 +62,8 @@ class Watts:
         return ma * self.mv // UW_PER_MW
 
     def told_mw(self, ma: int) -> int:
-        """What is written for it: a pause may be a small power."""
-        return told_mw(self.mv, self.pause_mw, ma)
+        """What is written for it."""
+        return told_mw(self.mv, self.pause_mw, self.step_mw, ma)
 
     def up_ma(self, mw: int) -> int:
         return min(-(-mw * UW_PER_MW // self.mv), MA_MAX)
@@ -95,14 +98,17 @@ class Watts:
         of = facts.watts
         assert of is not None
         most_ma = None if of.max_mw is None else self.down_ma(of.max_mw)
+        least_mw = -(-of.min_mw // of.step_mw) * of.step_mw  # as it is told whole steps
         return replace(
             facts,
-            min_ma=self.up_ma(of.min_mw),
+            min_ma=self.up_ma(least_mw),
             max_ma=most_ma,
             step_ma=self.up_ma(of.step_mw),
             writable_ma=None if of.writable_mw is None else self.down_ma(of.writable_mw),
         )
 
 
-def told_mw(mv: int, pause_mw: int, ma: int) -> int:
-    return max(ma * mv // UW_PER_MW, pause_mw)
+def told_mw(mv: int, pause_mw: int, step_mw: int, ma: int) -> int:
+    """The power that is written for a current: whole steps, rounded down. A pause may be a small
+    power, and is written as it is."""
+    return max(ma * mv // UW_PER_MW // step_mw * step_mw, pause_mw)

@@ -77,8 +77,9 @@ class InWatts(Part):
             yield Problem("watts.pause_w", "must be below min_w, or it is no pause")
         told = registers.get(setpoint.register_name)
         steps = told.thousandths if told is not None and told.unit == "W" else 1
-        if (self.pause_w or 0) * MW_PER_W % steps:
-            yield Problem("watts.pause_w", "must be a whole number of its register's steps")
+        for key, watts in (("pause_w", self.pause_w or 0), ("step_w", self.step_w)):
+            if watts * MW_PER_W % steps:
+                yield Problem(f"watts.{key}", "must be a whole number of its register's steps")
         if self.power_factor_ppm < WORST_PPM or self.efficiency_ppm < WORST_PPM:
             yield Problem("watts", "has an efficiency or a power factor below one half")
 

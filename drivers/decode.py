@@ -54,11 +54,13 @@ def decode(register: Register, words: Sequence[int]) -> Value:
 def encode(register: Register, value: int) -> tuple[int, ...]:
     """The words for `value` thousandths of the register's unit; integers are rounded down.
 
-    Raises ValueError for what the register cannot hold.
+    Raises ValueError for what the register cannot hold, and for a power that is only read.
     """
     exact = value / register.thousandths
     if isinstance(register, Power):
-        exact = max(exact, Fraction(register.pause))
+        if register.told is None:
+            raise ValueError("a power that is only read")
+        exact = register.told.told_mw(value) / register.raw_mw
     try:
         if register.type.startswith("float"):
             raw = _FORMS[register.type].pack(exact.numerator / exact.denominator)

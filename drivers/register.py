@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from controller.units import PPM, PPM_PER_PCT, milliamps, nanoseconds, whole
+from controller.watts import Watts
 
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "float32", "float64", "ascii"]
 WordOrder = Literal["high_first", "low_first"]  # which word stands at the lowest address
@@ -104,11 +105,12 @@ class Register(Part):
 class Power(Register):
     """A register in W, told as the current of that power; only made of another (drivers.watts).
 
-    What is read is rounded up. Raw values up to `pause` are a pause, which is written so.
+    What is read is rounded up. Raw values up to `pause` are a pause.
     """
 
     pause: StrictInt = 0
-    watts: Scale = Fraction(1)  # of its raw value
+    raw_mw: Fraction = Fraction(1000)  # what its raw value counts in
+    told: Watts | None = None  # how a current is written there; None: it is only read
 
 
 class Check(Register):

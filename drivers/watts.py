@@ -37,10 +37,10 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
         watchdog.fallback_set,
     ):
         if name is not None:
-            registers[name] = _power(profile.registers[name], watts, watts.pause_mw)
+            registers[name] = _power(profile.registers[name], watts, told=watts)
     if how.power is not None:
         assert watts.measured_ppm is not None
-        drawn = _power(profile.registers[how.power], watts, 0, Fraction(PPM, watts.measured_ppm))
+        drawn = _power(profile.registers[how.power], watts, Fraction(PPM, watts.measured_ppm))
         registers |= dict.fromkeys(CURRENTS, drawn)
     facts = watts.in_amperes(profile.facts)
     bounds = {"min_ma": facts.min_ma, "max_ma": facts.max_ma, "step_ma": facts.step_ma}
@@ -48,13 +48,16 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     return profile.model_copy(update=updated)
 
 
-def _power(register: Register, watts: Watts, pause_mw: int, more: Fraction = Fraction(1)) -> Power:
+def _power(
+    register: Register, watts: Watts, more: Fraction = Fraction(1), told: Watts | None = None
+) -> Power:
     """A register in W as one in A, at nominal voltage."""
     known = {name: getattr(register, name) for name in Register.model_fields}
     amperes_per_watt = Fraction(MV_PER_V, watts.mv) * more
     known |= {"unit": "A", "scale": register.scale * amperes_per_watt}
-    pause = int(pause_mw / (register.scale * MW_PER_W))
-    return Power.model_construct(**known, pause=pause, watts=register.scale)
+    raw_mw = register.scale * MW_PER_W
+    pause = 0 if told is None else int(told.pause_mw / raw_mw)
+    return Power.model_construct(**known, pause=pause, raw_mw=raw_mw, told=told)
 
 
 def _at_connector(profile: ChargerProfile, connector: int) -> ChargerProfile:
@@ -80,6 +83,5 @@ def _at_connector(profile: ChargerProfile, connector: int) -> ChargerProfile:
 def written_w(profile: ChargerProfile, ma: int) -> int:
     """The power that is written for a current; of a seated profile."""
     register = profile.registers[profile.setpoint.register_name]
-    assert isinstance(register, Power)
-    raw = ma // register.thousandths
-    return int(max(raw, register.pause) * register.watts)
+    assert isinstance(register, Power) and register.told is not None
+    return register.told.told_mw(ma) // MW_PER_W

@@ -126,6 +126,8 @@ class FakeDriver:
 class FakeFleet:
     """Depots with fake drivers; those of unchanged devices stay the same objects."""
 
+    metered_ma = 40_000  # on each phase, whatever the charger draws
+
     def __init__(self) -> None:
         self._clock = MonotonicClock()
         self._drivers: dict[object, FakeDriver] = {}
@@ -150,7 +152,7 @@ class FakeFleet:
         clock = self._clock
 
         def post_meter() -> None:
-            image.post_meter(device.id, MeterReading(clock.now_ns(), (40_000, 40_000, 40_000)))
+            image.post_meter(device.id, MeterReading(clock.now_ns(), (self.metered_ma,) * 3))
 
         def post_charger() -> None:
             order = image.order(device.id)

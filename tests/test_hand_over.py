@@ -160,3 +160,12 @@ def test_two_clamps_count_by_the_worse() -> None:
     door.reading(1, S, flat(30_000))
     door.tick(S)
     assert door.circuit(0).reading_ma == flat(30_000)
+
+
+def test_a_reading_that_comes_late_says_nothing_any_more() -> None:
+    """On its way it was overtaken: what was read since then is what flows."""
+    door = Door(Site([Circuit(-1, flat(CAP_MA), flat(60_000))], [Meter(0, 0, 0, S, 100 * MS)], []))
+    door.reading(0, 5 * S, flat(30_000))
+    door.reading(0, 5 * S - 1, flat(10_000))
+    door.tick(5 * S)
+    assert door.circuit(0).reading_ma == flat(30_000)

@@ -2,12 +2,16 @@
 
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hil import mutants
-from hil.mutants.bed import DAYS, TIMEOUT_S, Bed, Outcome, Ran, Took
+from hil.mutants import means, verdicts
+from hil.mutants.bed import DAYS, TIMEOUT_S, Bed, NoticedError, Outcome, Ran, Sound, dependants
 from hil.mutants.fault import Fault, UnfitError, faults, unfit
 from hil.mutants.means import (
     CRASH,
@@ -18,13 +22,14 @@ from hil.mutants.means import (
     PROPERTY,
     SEARCH,
     Answer,
+    in_turn,
     judged_by_pytest,
     missing,
-    own_and_other,
 )
+from hil.mutants.verdicts import Verdicts
 
 EVERY = faults()
-FEWEST = 60
+FEWEST = 200
 
 
 @pytest.mark.parametrize("fault", EVERY, ids=[fault.name for fault in EVERY])
@@ -45,7 +50,8 @@ def test_there_are_many_in_many_rooms_and_each_has_a_name_of_its_own() -> None:
         *("thermal", "latch", "sums", "balance", "phases", "advice", "pause", "frozen", "probe"),
         *("excess", "demand", "sound", "snapshot", "adopt", "turns", "steps", "base", "slots"),
         *("draw", "shed", "pace", "rise", "spare", "orders", "ring", "contactors", "reclose"),
-        *("escalate", "targets", "level", "admit"),
+        *("escalate", "targets", "level", "admit", "shares", "filler", "sort", "bounds"),
+        *("tick", "states", "journal", "credits", "unheard"),
     }
 
 
@@ -126,14 +132,72 @@ def test_the_verdict_stands_in_one_line() -> None:
 
 
 def test_own_tests_come_first_and_none_twice() -> None:
-    own, others = own_and_other(("phases", "rules", "shares"))
-    assert own == ["tests/test_phases.py", "tests/test_rules.py"]
-    assert "tests/test_pause.py" in others
-    assert not set(own) & set(others)
+    turn = in_turn(("phases", "rules", "shares"))
+    assert turn.own == ["tests/test_phases.py", "tests/test_rules.py"]
+    assert turn.own_oracles == ["tests/test_shares.py"]
+    assert "tests/test_pause.py" in turn.slow
+    asked = [file for files in turn for file in files]
+    assert set(asked) == set(means.test_files((*PROPERTIES, *ORACLES)))
+    assert len(set(asked)) == len(asked)
 
 
-def arguments(*words: str) -> Namespace:
-    return Namespace(fault=list(words), jobs=2, all_means=False, json=False)
+def test_nobody_is_asked_about_a_fault_who_was_not_asked_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, by himself; and where he notices something then, nobody's word counts."""
+    asked: list[str] = []
+    found = {DAYS: Answer(GUARD, "seed 7: too much")}
+
+    def timed(_bed: Bed, _by: str, file: str) -> tuple[Answer, float]:
+        asked.append(file)
+        return found.get(file, Answer()), 3.0
+
+    monkeypatch.setattr(Bed, "timed", timed)
+    sound = Sound(Bed(tmp_path, None))
+    assert [sound["tests/test_rules.py"] for _ in range(2)] == [3.0, 3.0]
+    assert asked == ["tests/test_rules.py"]
+    with pytest.raises(NoticedError, match="seed 7"):
+        Bed(tmp_path, EVERY[0], sound).looked_at()
+
+
+def test_verdicts_are_kept_of_what_was_noticed_as_long_as_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "verdicts"
+    one, two = EVERY[:2]
+    kept = Verdicts(path)
+    seen = Outcome(one.name, Answer(PROPERTY, f"tests/test_{one.tests[0]}.py::test_x"), took_s=2.0)
+    kept.add(one, seen)
+    kept.add(two, Outcome(two.name, took_s=1.0))
+    again = Verdicts(path)
+    known = again.of(one)
+    assert known
+    assert (known.words, known.own) == (seen.words, True)
+    assert again.of(two) is None, "what survived is tried again"
+    assert again.of(replace(one, new="another")) is None
+    assert Verdicts(None).of(one) is None
+    monkeypatch.setattr(verdicts, "kernel_digest", lambda: "another")
+    assert Verdicts(path).of(one) is None
+
+
+def test_what_a_changed_file_is_built_into(tmp_path: Path) -> None:
+    rooms = {
+        "low.pxd": "",
+        "low.pyx": "from cext.low cimport x",
+        "high.pxd": "from cext.low cimport x",
+        "high.pyx": "",
+        "roof.pyx": "from cext.high cimport y",
+        "lower.pyx": "from cext.lowest cimport z",
+    }
+    for name, text in rooms.items():
+        (tmp_path / name).write_text(text)
+    assert dependants(tmp_path, "low.pyx") == {"low"}
+    assert dependants(tmp_path, "high.pxd") == {"high", "roof"}
+    assert dependants(tmp_path, "low.pxd") == {"low", "high", "roof"}
+
+
+def arguments(*words: str, keep: Path | None = None) -> Namespace:
+    return Namespace(fault=list(words), jobs=2, all_means=False, json=False, keep=keep)
 
 
 def test_words_that_no_fault_has_are_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,10 +219,17 @@ def judged(monkeypatch: pytest.MonkeyPatch, *outcomes: Outcome, noticed: str = "
     chosen = [Fault(each.fault, "ring.pyx", "", "", ("rules",)) for each in outcomes]
     monkeypatch.setattr(mutants, "faults", lambda: chosen)
     monkeypatch.setattr(mutants, "unfit", lambda every: [])
-    monkeypatch.setattr(mutants, "_noticed_without", lambda *_: ([noticed] if noticed else [], {}))
 
-    def tried(fault: Fault, home: Path, took_s: Took, by_all: bool) -> Outcome:
+    @contextmanager
+    def copied(_fault: None, home: Path) -> Iterator[Bed]:
+        yield Bed(home, None)
+
+    def tried(fault: Fault, home: Path, sound: Sound, by_all: bool) -> Outcome:
+        if noticed:
+            raise NoticedError(noticed)
         return next(each for each in left if each.fault == fault.name)
+
+    monkeypatch.setattr(mutants, "copied", copied)
 
     monkeypatch.setattr(mutants, "tried", tried)
     return mutants.run(arguments())

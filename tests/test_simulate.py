@@ -1,6 +1,7 @@
 """`loadkeeper simulate`: a day on the virtual depot, made up or read from tables."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from cext.plantrows import Over
 from controller.__main__ import main
 from controller.document.problems import DocumentError
+from controller.reaction import answer_ns, reactions
 from controller.simulation.chart import clock, row
 from controller.simulation.course import Course, Minute
 from controller.simulation.day import (
@@ -22,7 +24,7 @@ from controller.simulation.day import (
     made_up_fleet,
     share_at,
 )
-from controller.simulation.steps import Steps, answer_ns
+from controller.simulation.steps import Steps
 from controller.simulation.tables import read_base, read_vehicles, time_of_day
 from controller.simulation.verdict import held
 from controller.site import Site, load
@@ -233,6 +235,16 @@ def test_one_second_that_nothing_explains_is_not_held(site: Site) -> None:
     grid, row_a, row_b = held(site, course)
     assert grid.passed and row_b.passed
     assert not row_a.passed
+
+
+def test_the_time_to_answer_is_line_five_of_the_proof(site: Site) -> None:
+    """Also where a meter below is slower: what is over is seen by the circuit's own."""
+    slow = replace(site.meters[0], id="slow", circuit="row-a", poll_ns=60 * 10**9)
+    for of in (site, replace(site, meters=(*site.meters, slow))):
+        by_setpoints = [each for each in reactions(of) if each.contactor is None]
+        assert {each.circuit for each in by_setpoints} >= {"grid"}
+        for each in by_setpoints:
+            assert answer_ns(of, each.circuit) == each.takes_ns
 
 
 def test_an_excess_is_explained_by_steps_just_before_it_and_no_higher(site: Site) -> None:

@@ -43,7 +43,9 @@ def test_a_base_step_settles_once_near_the_fair_value(lag_s: float) -> None:
     settled = offered_a(trace, 130)
     assert min(settled) > 0.92 * 300
     assert settled == sorted(settled, reverse=True)
-    assert len(set(settled)) <= 2, "at the calm pace, once, what is kept above the targets goes"
+    late = trace.between(130, None)
+    for each in range(20):  # at the calm pace, what is kept above the targets goes
+        assert len({sample.offered_ma[each] for sample in late}) <= 2, "once"
     least = min(min(sample.offered_ma) for sample in trace.between(100, None))
     assert least >= 13_000  # nobody was stopped
 

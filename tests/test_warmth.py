@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from cext.rows import Heat
 from cext.tick import Kernel
+from controller.places import Places
 from controller.site import Site
 from controller.tables import Tables
 from controller.warmth import SAVED_EVERY_NS, Warmth, WarmthError
 from tests.documents import circuit, site, slow_breaker
+from tests.linked import DOCUMENT, FakeFleet, World, free_port, world
+from tests.patience import until
 
 S = 1_000_000_000
 FULL = 2**32
@@ -152,6 +158,34 @@ def test_a_proved_base_load_stands_over_a_reboot_until_it_is_declared_anew(disk:
     kernel, _ = disk.start(depot(worst_a=25), 5 * S)
     kernel.tick(5 * S)
     assert kernel.circuit(0).worst_base_ma == (25_000,) * 3, "declared anew"
+
+
+def test_a_proved_base_load_stands_when_the_process_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proved by the process as it is put together, and known to the next one before any reading."""
+    grid, *rows = DOCUMENT["circuit"]
+    document = DOCUMENT | {"circuit": [grid | {"worst_base_a": 2}, *rows]}
+
+    def worst_ma(made: World) -> int:
+        assert made.depot is not None
+        return made.depot.kernel.circuit(0).worst_base_ma[0]
+
+    async def whole() -> None:
+        async with world(free_port(), "") as made:
+            await made.start_enforcer(document)
+            await until(lambda: worst_ma(made) > 2000 and made.places.bases.exists())
+            proved_ma, left = worst_ma(made), made.places.state.parent / "left"
+            shutil.copytree(made.places.state, left)  # as one that is killed leaves it
+            await made.stop("enforcer")
+            made.places = Places(made.places.runtime, left)
+            monkeypatch.setattr(FakeFleet, "metered_ma", 6_000)  # nothing that would prove it again
+            await made.start_enforcer()
+            assert worst_ma(made) == proved_ma
+            report = await made.report(lambda report: report.circuits[0].load_a is not None)
+            assert max(report.circuits[0].load_a or (0,)) == 6, "it reads, and that proves nothing"
+            assert worst_ma(made) == proved_ma
+
+    with capture_logs():
+        asyncio.run(asyncio.wait_for(whole(), 60))
 
 
 def test_what_is_void_is_taken_out_of_the_file(disk: Disk) -> None:

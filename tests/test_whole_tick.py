@@ -31,6 +31,12 @@ def test_a_charger_that_falls_silent_before_a_tick_saw_it_settle(seed: int) -> N
     tell(seed, Tally())
 
 
+@pytest.mark.parametrize("seed", [1253, 1309, 1352])
+def test_several_sources_and_chargers_that_were_not_heard_yet(seed: int) -> None:
+    """Each source has credits of its own; what is read after a start lowers whoever listens."""
+    tell(seed, Tally())
+
+
 def test_failsafe_setpoints_are_exact_shares() -> None:
     for seed in range(300):
         site = random_depot(random.Random(seed))

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cext.rows import NO_PHASE, ROOT, ChargerState, CircuitState, Output, Phases, Rule, Why
+from cext.rows import ROOT, ChargerState, CircuitState, Output
 from controller.blackbox.moments import Moment, Recorded, moment, survey
+from controller.blackbox.needed import Place, needed
 from controller.blackbox.reader import Batch, Segment, SegmentError
 from controller.blackbox.replay import Play
 from controller.blackbox.segment import Note
-from controller.document.quantities import GRID_PHASES
 from controller.journal import decode
 from controller.reasons import Reasons
 from controller.records import Tick
-from controller.units import NS_PER_S, amperes_text, seconds_text
+from controller.units import NS_PER_S, less
 from controller.watts import told_mw
 
 AROUND_NS = 60 * NS_PER_S  # events of that long before are told
@@ -36,22 +36,6 @@ class Change:
     ago_ns: int
     from_ma: int | None
     known: bool  # False: it was so already when the recording began
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A circuit that a charger draws through, as the kernel believed it."""
-
-    circuit: str
-    cap_ma: Phases
-    bound_by: tuple[str, str, str]
-    reading_ma: Phases | None
-    reading_age_ns: int | None
-    base_ma: Phases  # the most that its base load may be
-    draw_ma: Phases  # the most that its chargers may be drawing
-    free_ma: Phases  # what is proven free for an increase; below 0: nothing may rise here
-    excess_ma: Phases
-    beyond_control: bool
 
 
 @dataclass(slots=True)
@@ -145,7 +129,7 @@ class _Story:
             if self.reported_ns is None
             else max(0, kernel.now_ns - self.reported_ns),
             places=places,
-            needed=self._needed(out, places),
+            needed=self._needed(out, state, places),
             events=list(self._events()),
             doubts=list(self._doubts(play, segment)),
         )
@@ -164,6 +148,7 @@ class _Story:
             circuit = self.header.circuits[circuit].parent
 
     def _place(self, index: int, state: CircuitState, now_ns: int) -> Place:
+        row = self.header.circuits[index]
         l1, l2, l3 = (self.reasons.slot(slot) for slot in state.slot)
         free = [
             cap - base - draw
@@ -182,6 +167,9 @@ class _Story:
             free_ma=(free[0], free[1], free[2]),
             excess_ma=state.excess_ma,
             beyond_control=state.beyond_control,
+            together=state.together,
+            bar_ma=None if row.busbar_ma is None else less(row.busbar_ma, state.worst_base_ma),
+            imbalance_ma=row.imbalance_ma,
         )
 
     # Since when.
@@ -211,40 +199,12 @@ class _Story:
                 return
             yield each
 
-    # What it would have needed.
-
-    def _needed(self, out: Output, places: Sequence[Place]) -> str:
-        why = out.why
+    def _needed(self, out: Output, state: ChargerState, places: Sequence[Place]) -> str:
+        why, header = out.why, self.header
         by_id = {each.circuit: each for each in places}
-        place = by_id.get(self.header.circuit_ids[why.circuit]) if why.circuit >= 0 else None
-        words = _NEEDED.get(why.rule, "")
-        return words.format(
-            room=self._room(why, place),
-            dwell=seconds_text(self.header.tuning.dwell_ns),
-            calm=seconds_text(self.header.tuning.calm_ns),
-            ramp=amperes_text(self.header.tuning.ramp_ma_per_s),
-            minimum=amperes_text(self.header.chargers[self.index].min_ma),
-            maximum=amperes_text(self.header.chargers[self.index].max_ma),
-        )
-
-    def _room(self, why: Why, place: Place | None) -> str:
-        """What there was on the circuit that is to blame, as a sum."""
-        if place is None:
-            return "room on every circuit above it"
-        phase = why.phase if why.phase >= 0 else self._tightest(place)
-        cap, base, draw = place.cap_ma[phase], place.base_ma[phase], place.draw_ma[phase]
-        free = place.free_ma[phase]
-        where = f"{place.circuit} {GRID_PHASES[phase]}"
-        sums = (
-            f"cap {amperes_text(cap)} A - base load up to {amperes_text(base)} A"
-            f" - chargers up to {amperes_text(draw)} A = {amperes_text(free)} A"
-        )
-        return f"more room on {where} ({sums})"
-
-    def _tightest(self, place: Place) -> int:
-        phases = self.header.chargers[self.index].phases
-        wired = [phase for phase in phases if phase != NO_PHASE]
-        return min(wired, key=lambda phase: place.free_ma[phase])
+        place = by_id.get(header.circuit_ids[why.circuit]) if why.circuit >= 0 else None
+        row = header.chargers[self.index]
+        return needed(why, place, row, header.tuning, state.advice, self.then.now_ns)
 
     # What happened around, and what is missing.
 
@@ -292,31 +252,3 @@ def _last_change(recorded: Recorded, charger: str) -> tuple[int, int | None] | N
                     found = record.now_ns, order_ma
                 known, order_ma = True, order.setpoint_ma
     return found
-
-
-_NEEDED = {
-    Rule.STARTING: "To be ordered anything it would have had to tell its setpoint in force.",
-    Rule.CAP: "To have more it would have needed {room}, or others that take less.",
-    Rule.MAXIMUM: "It had its maximum, {maximum} A.",
-    Rule.DEMAND: "It had more than it used: to be given more it would have had to draw more.",
-    Rule.NO_VEHICLE: "A vehicle would have had to be there.",
-    Rule.TURN: "To have its turn it would have needed {room} for its minimum of {minimum} A, or"
-    " the turn of others to end.",
-    Rule.SHED: "To stay higher it would have needed {room}: what was measured there was too much.",
-    Rule.BLIND: "To have more it would have needed a fresh reading there; without one, {room}.",
-    Rule.RAMP: "It was on its way up, {ramp} A in a second: it would have needed time only.",
-    Rule.DWELL: "It would have needed {dwell} s without another reduction since the last one.",
-    Rule.SLACK: "To rise it would have needed {room}.",
-    Rule.CALM: "It would have needed time: changes that no cap asks for wait {calm} s.",
-    Rule.SILENT: "It would have had to answer.",
-    Rule.FALLBACK: "It would have needed proof that there is room: {room}, and time to rise.",
-    Rule.SUSPECT: "It would have had to do as told.",
-    Rule.STUBBORN: "It would have had to draw no more than it was told for 7 s.",
-    Rule.PAUSED: "It would have had to do as told, and {room}.",
-    Rule.OPENED: "Its contactor would have had to stay closed: that needs {room}.",
-    Rule.RECLOSING: "Its power-on current would have needed {room}.",
-    Rule.PACED: "It takes no second write so soon: to rise it would have needed {room}, so that"
-    " the next step of the base load fits, too.",
-    Rule.UNPROVEN: "It would have had to answer, and to show its fallback.",
-    Rule.LATCHED: "Somebody would have had to reset the latch: sudo loadkeeper reset.",
-}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cext.rows import Phases
-from controller.blackbox.explain import Explanation, Place
+from controller.blackbox.explain import Explanation
+from controller.blackbox.needed import Place
 from controller.units import NS_PER_S, amperes_text
 
 
@@ -84,6 +85,11 @@ def _circuit(place: Place) -> Iterator[str]:
         yield f"    measured {measured} A, {age} old; base load up to {base} A"
     draw, free = _three(place.draw_ma), _three(place.free_ma)
     yield f"    its chargers up to {draw} A; free for more {free} A"
+    if (both := place.together) is not None:
+        cap, base, draw = map(amperes_text, (both.cap_ma, both.base_hi_ma, both.draw_hi_ma))
+        yield f"    three phases together: cap {cap} A; base load up to {base} A, chargers {draw} A"
+    if place.bar_ma is not None:
+        yield f"    its bus bar leaves its chargers {_three(place.bar_ma)} A"
     if any(place.excess_ma):
         yield f"    too much by {_three(place.excess_ma)} A"
     if place.beyond_control:

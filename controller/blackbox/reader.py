@@ -69,8 +69,9 @@ class Header(BaseModel):
     charger_ids: tuple[str, ...]
     slot_ids: tuple[str, ...]
     contactor_ids: tuple[str, ...]
-    # Of chargers commanded in watts: the volts of an ampere in mV, and mW written for a pause.
-    powers: tuple[tuple[int, int] | None, ...] = ()
+    # Of chargers commanded in watts: the volts of an ampere in mV, mW written for a pause, and of a
+    # step.
+    powers: tuple[tuple[int, int, int] | None, ...] = ()
 
     @property
     def stamp(self) -> Stamp:

@@ -364,7 +364,9 @@ class BlackBox:
             "circuit_ids": list(tables.circuit_index),
             "source_ids": list(tables.source_index),
             "charger_ids": list(tables.charger_index),
-            "powers": [each and (each.mv, each.pause_mw) for each in tables.charger_watts],
+            "powers": [
+                each and (each.mv, each.pause_mw, each.step_mw) for each in tables.charger_watts
+            ],
             "slot_ids": list(tables.slot_index),
             "contactor_ids": list(tables.contactor_index),
         }

@@ -79,6 +79,10 @@ def _as_json(answer: Explanation) -> dict[str, Any]:
         "at": answer.at.isoformat(),
         "change": asdict(answer.change) | {"at": answer.change.at.isoformat()},
         "state": answer.state._asdict(),
+        "places": [
+            asdict(each) | {"together": each.together and each.together._asdict()}
+            for each in answer.places
+        ],
     }
 
 

@@ -95,6 +95,9 @@ def screen(report: StatusReport) -> Iterator[str]:
     yield from _table(
         ["charger", "set A", "draws A", "vehicle", "why"], map(_charger, report.chargers)
     )
+    yield from _table(["turn", "", "for", ""], _turns(report.chargers))
+    advised = [each for each in report.chargers if each.advice is not None]
+    yield from _table(["advice", "", "still for"], map(_advice, advised))
     yield from _table(["pin", "", "for", "state", "why"], map(_pin, report.pins))
     yield from _table(["limit", "circuit", "cap A", "left", ""], map(_limit, report.limits))
     ill = [each for each in report.devices if each.error or each.suspected or not each.online]
@@ -215,6 +218,26 @@ def _charger(charger: ChargerReport) -> list[str]:
         charger.vehicle,
         charger.reason if charger.online else f"OFFLINE; {charger.reason}",
     ]
+
+
+def _turns(chargers: Sequence[ChargerReport]) -> Iterator[list[str]]:
+    """Who waits for its minimum, the next ones first, and who has one meanwhile, the longest first.
+    Nobody where nobody waits."""
+    waiting = [(each, each.waits_s) for each in chargers if each.waits_s is not None]
+    if not waiting:
+        return
+    for each, for_s in sorted(waiting, key=lambda one: (not one[0].overtakes, -one[1])):
+        remark = "longer than its class waits: goes before all others" if each.overtakes else ""
+        yield [each.id, "waits", _time(for_s), remark]
+    having = [(each, each.turn_s) for each in chargers if each.turn_s is not None]
+    for each, for_s in sorted(having, key=lambda one: -one[1]):
+        remark = "draws nothing of what it is offered: its turn passes" if each.idle else ""
+        yield [each.id, "has its turn", _time(for_s), remark]
+
+
+def _advice(charger: ChargerReport) -> list[str]:
+    left = "" if charger.advice_s is None else _time(max(0.0, charger.advice_s))
+    return [charger.id, charger.advice or "", left]
 
 
 def _setpoint(charger: ChargerReport) -> str:

@@ -8,26 +8,12 @@ from __future__ import annotations
 from collections import deque
 
 from cext.rows import Phases
-from controller.document.clamps import Clamp
-from controller.document.devices import Meter
-from controller.reaction import age_ns, written_ns
+from controller.reaction import answer_ns
 from controller.simulation.day import BaseLoad
 from controller.site import Site
 from controller.units import NS_PER_S
 
 Step = tuple[float, Phases]  # when, and by how much each phase rose
-
-
-def answer_ns(site: Site, circuit: str) -> int:
-    """From an excess to its end, at the longest: a reading that just missed it, its lag, a tick,
-    and of the chargers below the slowest to be written and to follow."""
-    inside = site.inside(circuit)
-    eyes: list[Meter | Clamp] = [*site.meters, *site.clamps]
-    eyes_ns = [age_ns(each) for each in eyes if each.circuit in inside]
-    hands_ns = [
-        written_ns(site, each) + each.settle_ns for each in site.chargers if each.circuit in inside
-    ]
-    return site.control.tick_ns + max(eyes_ns, default=0) + max(hands_ns, default=0)
 
 
 class Steps:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.reaction import answer_ns
 from controller.simulation.course import Course
-from controller.simulation.steps import answer_ns
 from controller.site import Site
 
 

@@ -12,20 +12,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from controller.commands.output import FINE, MISUSED, NO, answer_json, complain, say
-from hil.mutants.bed import DAYS, Bed, Outcome, Took, copied, tried
+from hil.mutants.bed import Bed, NoticedError, Outcome, Sound, copied, tried
 from hil.mutants.fault import Fault, faults, unfit
-from hil.mutants.means import (
-    CRASH,
-    ENDLESS,
-    MEANS,
-    ORACLE,
-    ORACLES,
-    PROPERTIES,
-    PROPERTY,
-    SEARCH,
-    missing,
-    test_files,
-)
+from hil.mutants.means import CRASH, ENDLESS, MEANS, ORACLES, PROPERTIES, missing
+from hil.mutants.verdicts import Verdicts, kernel_digest
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -34,6 +24,12 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument("--jobs", type=int, default=len(sched_getaffinity(0)))
     parser.add_argument(
         "--all-means", action="store_true", help="ask everybody, whoever has noticed before"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="file of verdicts: each is added to it, and what it knows to be noticed is not tried "
+        "again as long as kernel and fault are the same",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
@@ -49,22 +45,44 @@ def run(args: Namespace) -> int:
             complain(problem)
         return MISUSED
     began = perf_counter()
+    kept = Verdicts(None if args.all_means else args.keep)
+    outcomes = [known for each in chosen if (known := kept.of(each))]
+    left = [each for each in chosen if kept.of(each) is None]
+    say(f"kernel {kernel_digest()}: {len(left)} faults to try")
+    if outcomes:
+        say(f"{len(outcomes)} were noticed before, as {args.keep} tells")
+    try:
+        for fault, outcome in _tried(left, args):
+            kept.add(fault, outcome)
+            outcomes.append(outcome)
+            say(outcome.words)
+    except NoticedError as error:
+        say(f"without any fault: {error}")
+        return NO
+    return _answered(outcomes, perf_counter() - began, args)
+
+
+def _tried(left: list[Fault], args: Namespace) -> Iterator[tuple[Fault, Outcome]]:
+    """Each with its outcome, as they come. Raises NoticedError."""
+    if not left:
+        return
     with (
         TemporaryDirectory(prefix="mutants-") as home,
         ThreadPoolExecutor(max(1, args.jobs)) as pool,
     ):
-        wrong, took_s = _noticed_without(Path(home), chosen, pool)
-        if wrong:
-            for each in wrong:
-                say(f"without any fault: {each}")
-            return NO
-        say(f"without any fault: nobody notices anything ({perf_counter() - began:.0f} s)")
-        asked = [pool.submit(tried, fault, Path(home), took_s, args.all_means) for fault in chosen]
-        outcomes = []
-        for done in as_completed(asked):
-            outcomes.append(done.result())
-            say(outcomes[-1].words)
-    return _answered(outcomes, perf_counter() - began, args)
+        try:
+            with copied(None, Path(home)) as bed:
+                sound = Sound(bed)
+                asked = {
+                    pool.submit(tried, each, Path(home), sound, args.all_means): each
+                    for each in left
+                }
+                for done in as_completed(asked):
+                    yield asked[done], done.result()
+        except RuntimeError as error:
+            raise NoticedError(str(error)) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _problems(every: list[Fault], chosen: list[Fault], words: list[str]) -> list[str]:
@@ -77,32 +95,15 @@ def _problems(every: list[Fault], chosen: list[Fault], words: list[str]) -> list
     return problems
 
 
-def _noticed_without(
-    home: Path, chosen: list[Fault], pool: ThreadPoolExecutor
-) -> tuple[list[str], Took]:
-    """What somebody notices in the kernel as it is (then nobody's word counts), and how long each
-    took: every one who is asked about a fault is asked here, too, by himself."""
-    named = dict.fromkeys(name for each in chosen for name in each.tests)
-    rest = [name for name in dict.fromkeys([*named, *PROPERTIES]) if name not in ORACLES]
-    asks = {
-        DAYS: SEARCH,
-        **dict.fromkeys(test_files(ORACLES), ORACLE),
-        **dict.fromkeys(test_files(tuple(rest)), PROPERTY),
-    }
-    try:
-        with copied(None, home) as sound:
-            answers = list(pool.map(sound.timed, asks.values(), asks))
-    except RuntimeError as error:
-        return [str(error)], {}
-    wrong = [each.words for each, _ in answers if each.by or each.broken]
-    return wrong, {file: took_s for file, (_, took_s) in zip(asks, answers, strict=True)}
-
-
 def _answered(outcomes: list[Outcome], took_s: float, args: Namespace) -> int:
     survived = [each.fault for each in outcomes if each.survived]
     for line in _table(outcomes, args.all_means):
         say(line)
-    say(f"{len(outcomes)} faults in {took_s:.0f} s, {len(survived)} not noticed")
+    tried_s = sum(each.took_s for each in outcomes)
+    say(
+        f"{len(outcomes)} faults, {len(survived)} not noticed; {tried_s:.0f} s of trials, "
+        f"this run took {took_s:.0f} s"
+    )
     for name in survived:
         say(f"  not noticed: {name}")
     if args.json:
@@ -128,6 +129,7 @@ def _table(outcomes: list[Outcome], by_all: bool) -> Iterator[str]:
     if not by_all:
         first = Counter(each.first.by for each in outcomes)
         yield "caught first by " + ", ".join(f"{by}: {first[by]}" for by in kinds if first[by])
+        yield f"by the tests of their own rooms: {sum(each.own for each in outcomes)}"
         return
     for each in sorted(outcomes, key=lambda each: each.fault):
         marks = (f"{by} {'yes' if each.all[by].by else '-'}" for by in MEANS if by in each.all)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from time import perf_counter
 
 from hil.mutants.fault import ROOT, Fault, UnfitError
@@ -24,9 +25,11 @@ from hil.mutants.means import (
     PROPERTY,
     SEARCH,
     Answer,
+    Turn,
+    by_own,
+    in_turn,
     judged_by_pytest,
     judged_by_status,
-    own_and_other,
     test_files,
 )
 
@@ -46,6 +49,7 @@ class Outcome:
     first: Answer = field(default_factory=Answer)
     all: dict[str, Answer] = field(default_factory=dict)  # by means, where all were asked
     took_s: float = 0.0
+    own: bool = False  # noticed by the tests of its room
 
     @property
     def survived(self) -> bool:
@@ -68,72 +72,82 @@ class Bed:
 
     def __init__(self, place: Path, fault: Fault | None, took_s: Took | None = None) -> None:
         """`took_s`: what the sound kernel took for each who is asked; None: this one is it."""
-        self._place = place
+        self.place = place
         self._fault = fault
         self._took_s = took_s
 
-    def make(self) -> None:
-        """Raises RuntimeError where the copy cannot be built."""
-        shutil.copytree(ROOT / "cext", self._place / "cext")
-        for built in [*(ROOT / "build").glob("lib.*"), *(ROOT / "build").glob("temp.*")]:
-            shutil.copytree(built, self._place / "build" / built.name)
-        for name in BESIDE:
-            (self._place / name).symlink_to(ROOT / name)
-        if self._fault is not None:
-            text = self._fault.patched_source()
-            (self._place / "cext" / self._fault.file).write_text(text, encoding="utf-8")
-            self._touch_dependants(self._fault.file)
+    def make(self, of: Path = ROOT) -> None:
+        """Of what stands in that folder, which is left alone. Without a fault all of it is copied
+        and built; with one only what the fault changes, beside the modules of a copy without.
+        Raises RuntimeError where it cannot be built, UnfitError."""
+        if self._fault is None:
+            self._copy_all(of)
+        else:
+            self._lay_beside(of, self._fault)
         ran = self._run("setup.py", "--quiet", "build_ext", "--inplace")
         if ran.status != 0:
             name = self._fault.name if self._fault else "the kernel as it is"
             raise RuntimeError(f"{name} does not build: {ran.err[-2000:]}")
+        for path in (of / "cext").glob("*.pyx"):  # for whoever reads the sources
+            if not (self.place / "cext" / path.name).exists():
+                (self.place / "cext" / path.name).symlink_to(path)
 
-    def _touch_dependants(self, file: str) -> None:
-        """What cimports a changed .pxd, by whatever way, is to be built anew."""
-        if not file.endswith(".pxd"):
-            return
-        cext = self._place / "cext"
-        changed, found = {file.removesuffix(".pxd")}, {""}
-        while found:
-            found = {
-                path.stem
-                for path in cext.glob("*.px[dy]")
-                if path.stem not in changed
-                and any(
-                    re.search(rf"^from cext\.{stem} cimport", path.read_text(), re.MULTILINE)
-                    for stem in changed
-                )
-            }
-            changed |= found
-        for stem in changed:
-            if (cext / f"{stem}.pyx").exists():
-                (cext / f"{stem}.pyx").touch()
+    def _copy_all(self, of: Path) -> None:
+        """So that whoever works on in `of` meanwhile changes nothing here."""
+        for name in ("cext", *BESIDE):
+            if (of / name).is_dir():
+                shutil.copytree(of / name, self.place / name)
+            else:
+                shutil.copy2(of / name, self.place / name)
+        for built in [*(of / "build").glob("lib.*"), *(of / "build").glob("temp.*")]:
+            shutil.copytree(built, self.place / "build" / built.name)
+
+    def _lay_beside(self, of: Path, fault: Fault) -> None:
+        """Sources only of what is to be built; all other modules are those of `of`."""
+        (self.place / "cext").mkdir()
+        for name in BESIDE:
+            (self.place / name).symlink_to(of / name)
+        changed = dependants(of / "cext", fault.file)
+        for path in (of / "cext").iterdir():
+            stem = path.name.partition(".")[0]
+            to = self.place / "cext" / path.name
+            if path.suffix == ".so" and stem not in changed:
+                to.symlink_to(path)
+            elif path.suffix in (".pxd", ".py", ".pyi", ".typed") or (
+                path.suffix == ".pyx" and stem in changed
+            ):
+                shutil.copy2(path, to)
+        faulty = fault.patched((of / "cext" / fault.file).read_text(encoding="utf-8"))
+        (self.place / "cext" / fault.file).write_text(faulty, encoding="utf-8")
 
     def judge(self, own: tuple[str, ...]) -> Answer:
-        """Stops at the first who notices; the cheapest first."""
-        mine, others = own_and_other(own)
-        asks: list[Callable[[], Answer]] = [
-            self.looked_at,
-            partial(self.tested, PROPERTY, others),
-            partial(self.tested, ORACLE, test_files(ORACLES)),
-        ]
-        if mine:
-            asks.insert(0, partial(self.tested, PROPERTY, mine))
-        for ask in asks:
+        """Stops at the first who notices: the tests of its room, then the cheapest."""
+        for ask in self._asks(in_turn(own)):
             answer = ask()
             if answer.by or answer.broken:
                 return answer
         return Answer()
 
+    def _asks(self, turn: Turn) -> Iterator[Callable[[], Answer]]:
+        yield partial(self.tested, PROPERTY, turn.own)
+        yield partial(self.tested, ORACLE, turn.own_oracles)
+        yield self.looked_at
+        yield partial(self.tested, PROPERTY, turn.quick)
+        yield partial(self.tested, PROPERTY, turn.slow)
+        yield partial(self.tested, ORACLE, turn.oracles)
+
     def judge_by_all(self, own: tuple[str, ...]) -> dict[str, Answer]:
         """Each means by itself, whoever has noticed before."""
-        mine, others = own_and_other(own)
+        turn = in_turn(own)
         found = self.looked_at_by_both()
-        found[PROPERTY] = self.tested(PROPERTY, [*mine, *others])
-        found[ORACLE] = self.tested(ORACLE, test_files(ORACLES))
+        found[PROPERTY] = self.tested(PROPERTY, [*turn.own, *turn.quick, *turn.slow])
+        found[ORACLE] = self.tested(ORACLE, [*turn.own_oracles, *turn.oracles])
         return found
 
     def tested(self, by: str, files: list[str]) -> Answer:
+        """By nobody, if that are no files."""
+        if not files:
+            return Answer()
         words = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
         ran = self._run(*words, most_s=self._most_s(*files))
         return judged_by_pytest(by, ran.status, ran.out, self._took_s is not None)
@@ -171,7 +185,7 @@ class Bed:
         try:
             done = subprocess.run(
                 [sys.executable, *words],
-                cwd=self._place,
+                cwd=self.place,
                 env={**usual, **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 capture_output=True,
                 text=True,
@@ -197,21 +211,70 @@ def _seen(by: str, found: dict[str, object]) -> Answer:
     return Answer(by, f"seed {found['seed']}: {found['what']}")
 
 
+class NoticedError(Exception):
+    """Somebody notices something in the kernel as it is: then nobody's word counts."""
+
+
+class Sound(dict[str, float]):
+    """The kernel without a fault, and what each took who was asked about it, in s.
+
+    Whoever is asked about a fault is asked about this one before, once, by himself. Several may be
+    asked at once.
+    """
+
+    def __init__(self, bed: Bed) -> None:
+        super().__init__()
+        self.bed = bed
+        self._lock = Lock()
+
+    def __missing__(self, asked: str) -> float:
+        """A file of tests, or the days. Raises NoticedError."""
+        with self._lock:
+            if asked not in self:
+                oracle = asked in test_files(ORACLES)
+                answer, took_s = self.bed.timed(ORACLE if oracle else PROPERTY, asked)
+                if answer.by or answer.broken:
+                    raise NoticedError(f"asked {asked}: {answer.words}")
+                self[asked] = took_s
+        return self[asked]
+
+
+def dependants(cext: Path, file: str) -> set[str]:
+    """The rooms that are to be built anew when that file has changed: of a .pxd all that cimport
+    it, by whatever way."""
+    changed = {file.partition(".")[0]}
+    if not file.endswith(".pxd"):
+        return changed
+    found = changed
+    while found:
+        words = "|".join(sorted(changed))
+        cimports = re.compile(rf"^from cext\.({words}) cimport", re.MULTILINE)
+        found = {
+            path.stem
+            for path in cext.glob("*.p[xy][dx]")
+            if path.stem not in changed and cimports.search(path.read_text(encoding="utf-8"))
+        }
+        changed |= found
+    return changed
+
+
 @contextmanager
-def copied(fault: Fault | None, home: Path, took_s: Took | None = None) -> Iterator[Bed]:
+def copied(
+    fault: Fault | None, home: Path, took_s: Took | None = None, of: Path = ROOT
+) -> Iterator[Bed]:
     """A copy that is gone afterwards."""
     with TemporaryDirectory(prefix="mutant-", dir=home) as place:
         made = Bed(Path(place), fault, took_s)
-        made.make()
+        made.make(of)
         yield made
 
 
-def tried(fault: Fault, home: Path, took_s: Took, by_all: bool) -> Outcome:
-    """One fault, from its copy to its verdict."""
+def tried(fault: Fault, home: Path, sound: Sound, by_all: bool) -> Outcome:
+    """One fault, from its copy to its verdict. Raises NoticedError."""
     began = perf_counter()
     outcome = Outcome(fault.name)
     try:
-        with copied(fault, home, took_s) as made:
+        with copied(fault, home, sound, sound.bed.place) as made:
             if by_all:
                 outcome.all = made.judge_by_all(fault.tests)
                 answers = [outcome.all[by] for by in (PROPERTY, GUARD, SEARCH, ORACLE)]
@@ -222,5 +285,6 @@ def tried(fault: Fault, home: Path, took_s: Took, by_all: bool) -> Outcome:
                 outcome.first = made.judge(fault.tests)
     except (RuntimeError, UnfitError) as error:
         outcome.first = Answer(broken=str(error))
+    outcome.own = by_own(fault.tests, outcome.first)
     outcome.took_s = perf_counter() - began
     return outcome

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import signal
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hil.mutants.fault import ROOT
 
@@ -18,13 +19,25 @@ PROPERTY, GUARD, SEARCH, ORACLE = "property", "guard", "search", "oracle"
 CRASH, ENDLESS = "crash", "never ended"
 MEANS = (PROPERTY, GUARD, SEARCH, ORACLE)
 
-# Tests of single rooms and of all of them together, the quick ones first.
-PROPERTIES = (
-    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "latch", "contactors"),
-    *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "advice", "limits"),
-    *("frozen", "pacing", "paced", "thermal", "timed_by_curve", "balance", "sums"),
-    *("snapshot", "spoilt", "swing", "parked", "pause", "phases", "adopt", "bounds"),
+# Tests of single rooms and of all of them together: a few seconds each, and longer.
+QUICK = (
+    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "contactors", "export", "ramp"),
+    *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "advice", "undeclared"),
+    *("frozen", "thermal", "timed_by_curve", "sums", "parked", "bounds", "limits", "swing"),
+    *("journal", "edge_reports", "unseen_silence", "lost_readings", "pacing", "paced"),
 )
+SLOW = (
+    "doubt_stories",
+    "one_sick",
+    "snapshot",
+    "latch",
+    "balance",
+    "pause",
+    "adopt",
+    "spoilt",
+    "phases",
+)
+PROPERTIES = (*QUICK, *SLOW)
 # What a process does to itself; any other signal came from elsewhere (no memory was left).
 OWN_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 ORACLES = ("shares", "whole_tick", "switched_promises", "promises")
@@ -85,9 +98,31 @@ def judged_by_pytest(by: str, status: int | None, said: str, endless: bool = Fal
     return Answer(broken=f"pytest ended with {status}: {said.strip()[-300:]}")
 
 
-def own_and_other(own: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The files to ask first, and then: no file twice, the oracles apart."""
-    first = [name for name in own if name not in ORACLES]
-    return test_files(tuple(first)), test_files(
-        tuple(name for name in PROPERTIES if name not in first)
+class Turn(NamedTuple):
+    """Files, in the order in which they are asked; none twice."""
+
+    own: list[str]
+    own_oracles: list[str]
+    quick: list[str]
+    slow: list[str]
+    oracles: list[str]
+
+
+def in_turn(own: tuple[str, ...]) -> Turn:
+    """Those of the room itself before all others, oracles apart."""
+
+    def others(names: tuple[str, ...]) -> list[str]:
+        return test_files(tuple(name for name in names if name not in own))
+
+    return Turn(
+        test_files(tuple(name for name in own if name not in ORACLES)),
+        test_files(tuple(name for name in own if name in ORACLES)),
+        others(QUICK),
+        others(SLOW),
+        others(ORACLES),
     )
+
+
+def by_own(own: tuple[str, ...], answer: Answer) -> bool:
+    """Whether a test of the room itself has noticed."""
+    return answer.how.partition("::")[0] in test_files(own)

@@ -1,0 +1,3 @@
+from cext.types cimport World
+
+cdef void shed_untold(World* world) noexcept nogil
