@@ -80,7 +80,7 @@ def test_another_segment_goes_on_where_the_one_before_ended(tmp_path: Path) -> N
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """One segment, and how many ticks are in it."""
     directory = tmp_path_factory.mktemp("box")
-    box = recorded(directory, seconds=40)
+    box = recorded(directory, seconds=120)  # so that its beginning is a small part of it
     (path,) = segments_in(directory)
     return path, box.depot.enforcer.kernel.ticks
 

@@ -45,7 +45,16 @@ def test_whole_steps_are_written_and_people_are_told_what_is_written(
             continue
         assert raw_w % 100 == 0, "step_w of its profile"
         assert 0 <= watts.mw(ma) - raw_w * MW < 100 * MW, "down, by less than a step"
-        assert ma - seat.setpoint.step_ma <= as_written_ma(seat, ma) <= ma
+        assert abs(ma - as_written_ma(seat, ma)) <= seat.setpoint.step_ma
+
+
+def test_a_setpoint_of_the_kernel_is_read_back_as_itself() -> None:
+    """A depot that starts again goes on with it: at the minimum, a step less would be a pause."""
+    seat = seated(library().charger_profile(HYC))
+    step_ma = seat.setpoint.step_ma
+    least_ma = -(-seat.setpoint.min_ma // step_ma) * step_ma
+    for ma in range(least_ma, 200_000, step_ma):
+        assert as_written_ma(seat, ma) == ma
 
 
 def test_its_least_power_is_a_whole_step_and_is_written() -> None:
