@@ -22,7 +22,8 @@ from cext.plant import Plant, PlantCharger
 from controller.document.buses import Bus, SerialAddress
 from controller.document.patterns import expand
 from controller.site import Charger, Meter, Site
-from controller.wire import FrameError, StatusReport, ask_status
+from controller.status_report import StatusReport
+from controller.wire import FrameError, ask_status
 from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen

@@ -25,9 +25,10 @@ from controller.blackbox.segment import (
 from controller.blackbox.shelf import Shelf
 from controller.commands.status import screen
 from controller.events import Event, Events
-from controller.journal import Fallback, Lost, Reading, Record, Tick, decode, encode
+from controller.journal import decode, encode
+from controller.records import Fallback, Lost, Reading, Record, Tick
+from controller.status_report import RecordingReport
 from controller.tap import Tap
-from controller.wire import RecordingReport
 from tests.depots import Depot, document
 from tests.recorded import BOOT, Recorded
 from tests.test_wire import REPORT

@@ -11,10 +11,10 @@ from drivers.charger import ChargerDriver
 from drivers.modbus import TcpLine
 from hil.devices.alpitronic import NOMINAL_V, Alpitronic, Hypercharger
 from hil.devices.pdu import Code, Manner, RefusalError
+from tests.inwatts import PROFILE, charger_of
 from tests.modbus_wire import Board
 from tests.patience import until
 from tests.test_rules import bench
-from tests.test_watts import PROFILE, charger_of
 
 S = 1_000_000_000
 FIRST, SECOND = 0, 1

@@ -7,14 +7,15 @@ import pytest
 from cext.rows import Rule
 from controller.watts import Watts
 from drivers.decode import encode
-from drivers.profile import ChargerProfile, library, parse
+from drivers.library import library, parse
+from drivers.profile import ChargerProfile
 from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from tests.documents import PLAIN
+from tests.inwatts import FAST, HYC, WALL
 from tests.oracle.site import MS, flat
 from tests.test_profiles import change, load, said
 from tests.test_rules import bench
-from tests.test_watts import FAST, HYC, WALL
 
 MW = 1_000
 STEP_MA = 1_400  # a coarse one, of a kilowatt on three phases
