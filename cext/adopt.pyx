@@ -190,6 +190,8 @@ cdef int take_charger(
     take_feedback(to, charger)
     if to.observed == charger.observed:
         take_orders(to, charger)
+        if not same_limits(world, to.circuit, old, charger.circuit):
+            to.outs = 0
         to.bound = charger.bound
         to.why = charger.why
         to.cause = charger.cause
@@ -201,6 +203,18 @@ cdef int take_charger(
     if moved or rewired(to, charger):
         start_rings_anew(to, charger)
     return 0
+
+
+cdef bint same_limits(
+    const World* world, int32_t node, const World* old, int32_t was
+) noexcept nogil:
+    """Whether the imbalance limits above a charger are what they were."""
+    while node >= 0 and was >= 0:
+        if world.circuits[node].imbalance != old.circuits[was].imbalance:
+            return False
+        node = world.circuits[node].parent
+        was = old.circuits[was].parent
+    return node < 0 and was < 0
 
 
 cdef int take_contactors(
@@ -308,6 +322,8 @@ cdef void take_feedback(Charger* to, const Charger* charger) noexcept nogil:
     to.vehicle = charger.vehicle
     to.written_tick = charger.written_tick
     take_ring(&to.ring, &charger.ring)
+    to.told_at = charger.told_at
+    to.told_since = charger.told_since
     to.same_since = charger.same_since
     to.frozen = charger.frozen
     to.probing = charger.probing

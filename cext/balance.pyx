@@ -92,6 +92,8 @@ cdef bint keep_out(World* world) noexcept nogil:
         node = charger.circuit
         while node > 0 and world.circuits[node].imbalance < 0:
             node = world.circuits[node].parent
+        if world.circuits[node].imbalance < 0:
+            continue  # a document has taken its limit away
         charger.target = 0
         charger.shut_out = 1
         some = True

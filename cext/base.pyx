@@ -67,6 +67,7 @@ cdef void count_readings(World* world) noexcept nogil:
             count_source(circuit, source)
     for i in range(world.sources_n):
         hand_over(&world.circuits[world.sources[i].circuit], &world.sources[i])
+        keep_error(&world.circuits[world.sources[i].circuit], &world.sources[i])
 
 
 cdef void hand_over(Circuit* circuit, Source* source) noexcept nogil:
@@ -76,6 +77,12 @@ cdef void hand_over(Circuit* circuit, Source* source) noexcept nogil:
         source.counted_at = source.at
     elif circuit.fresh and source.counted_at > circuit.oldest_ns:
         circuit.handing = 1
+
+
+cdef void keep_error(Circuit* circuit, const Source* source) noexcept nogil:
+    """Of a source that counted before, beside those that do: losing it frees nothing that it held."""
+    if circuit.fresh and source.counted_at and (circuit.unsigned or not source.unsigned):
+        circuit.error = max(circuit.error, source.error)
 
 
 cdef void count_source(Circuit* circuit, const Source* source) noexcept nogil:
@@ -186,15 +193,13 @@ cdef void bound_by_readings(World* world) noexcept nogil:
             continue
         ring_span(&source.ring, circuit.window_ns, lo, hi)
         for phase in range(GRID_PHASES):
-            seen = <int64_t>hi[phase] + source.error - circuit.draw_lo[phase]
+            seen = <int64_t>hi[phase] + circuit.error - circuit.draw_lo[phase]
             circuit.seen[phase] = max(circuit.seen[phase], seen)
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             if circuit.fresh:
                 most = max(circuit.worst[phase], max(circuit.error, circuit.undeclared[phase]))
-                if not circuit.heard:  # what is undeclared does not show yet
-                    most = circuit.seen[phase]
                 circuit.base_hi[phase] = min(circuit.seen[phase], most)
 
 

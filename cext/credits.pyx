@@ -26,8 +26,8 @@ cdef void reset_credits(Circuit* circuit) noexcept nogil:
 cdef void count_credit(
     const Charger* charger, Circuit* circuit, const int32_t* drew, int64_t now
 ) noexcept nogil:
-    """What an obedient metered charger still has to give up in the sight of the slowest source, which
-    may show what it drew of late, and of the others."""
+    """What an obedient charger, which has told its draw for as long, still has to give up in the sight
+    of the slowest source, which may show what it drew of late, and of the others."""
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     add_credit(charger, circuit.credit, drew, now - circuit.credit_ns)

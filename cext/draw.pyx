@@ -2,6 +2,7 @@
 """Each charger's draw as an interval: what it can be drawing, now and until told otherwise."""
 
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
 
 from cext.credits cimport count_credit, reset_credits
 from cext.demand cimport count_demand, meet_vehicle
@@ -57,6 +58,9 @@ cdef void take_report(
         for phase in range(GRID_PHASES):
             charger.current[phase] = current[phase] if charger.wired[phase] else 0
         ring_push(&charger.ring, at, charger.current)
+        if charger.told_at == 0 or at - charger.told_at > charger.max_age:
+            charger.told_since = at  # what it drew before is anybody's guess
+        charger.told_at = at
     note_change(charger, at, before)
     note_phases(charger, at, other_state)
     if in_force >= 0:
@@ -328,6 +332,11 @@ cdef void count_slow(const Charger* charger, Circuit* circuit) noexcept nogil:
             circuit.slow_hi[phase] += charger.draw_hi[phase] if slow else charger.standby
 
 
+cdef bint tells_since(const Charger* charger, int64_t since) noexcept nogil:
+    """Whether its reports reach back to then, without a gap."""
+    return charger.told_since <= since and ring_reaches(&charger.ring, since)
+
+
 cdef int64_t most_behind(const Charger* charger, int64_t told) noexcept nogil:
     """The most that is drawn where it tells so much. Its own consumption may be left out of that, and
     one commanded in watts may tell what its power is at nominal voltage."""
@@ -339,15 +348,15 @@ cdef int64_t most_behind(const Charger* charger, int64_t told) noexcept nogil:
 cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexcept nogil:
     """A metered charger's least and most draw in the circuit's window, its credit, what may be shed.
 
-    Nothing is known to be drawn where no report lies inside the window, or none before it: what
-    it drew when the window began is anybody's guess then.
+    Nothing is known to be drawn where no report lies inside the window, or none before it, or where
+    none came for too long since: what it drew meanwhile is anybody's guess.
     """
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     cdef int32_t phase
     cdef int64_t stays
     ring_span(&charger.ring, circuit.window_ns, lo, hi)
-    if charger.report_at >= circuit.window_ns and ring_reaches(&charger.ring, circuit.window_ns):
+    if charger.report_at >= circuit.window_ns and tells_since(charger, circuit.window_ns):
         for phase in range(GRID_PHASES):
             circuit.draw_lo[phase] += least_draw(charger, lo[phase])
             if charger.wired[phase]:
@@ -356,7 +365,9 @@ cdef void count_measured(Charger* charger, Circuit* circuit, int64_t now) noexce
     if not charger.started:
         return
     ring_span(&charger.ring, circuit.oldest_ns, lo, hi)
-    if not charger.suspect:
+    if charger.told_since > circuit.oldest_ns:
+        memcpy(hi, charger.current, sizeof(charger.current))
+    elif not charger.suspect:
         count_credit(charger, circuit, hi, now)
     for phase in range(GRID_PHASES):
         if charger.suspect:

@@ -4,7 +4,7 @@ differences that were proved with them. cext.check bounds those that come from o
 
 from libc.stdint cimport int64_t
 
-from cext.types cimport GRID_PHASES, Charger, Circuit, Contactor, Source, World
+from cext.types cimport GRID_PHASES, ROWS, Charger, Circuit, Contactor, Source, World
 
 cdef enum:
     MOST_OFFERS = 1 << 30
@@ -38,8 +38,12 @@ cdef inline bint times_of_circuit(const Circuit* circuit) noexcept nogil:
     for phase in range(GRID_PHASES):
         if not 0 <= circuit.short_for[phase] <= 2 * most_now():
             return False
+    for phase in range(ROWS):  # of a row that nothing bounds it is never counted anew
+        if not sums_up(circuit.base_hi[phase]):
+            return False
     return (
         sums_up(circuit.reading_at)
+        and sums_up(circuit.least_over)
         and sums_up(circuit.oldest_ns)
         and sums_up(circuit.window_ns)
         and sums_up(circuit.shown_since)
@@ -52,6 +56,10 @@ cdef inline bint times_of_circuit(const Circuit* circuit) noexcept nogil:
 
 
 cdef inline bint times_of_source(const Source* source) noexcept nogil:
+    cdef int phase
+    for phase in range(GRID_PHASES):
+        if not 0 <= source.disproofs[phase] <= MOST_OFFERS:
+            return False
     return (
         sums_up(source.at)
         and sums_up(source.first_at)
@@ -84,6 +92,8 @@ cdef inline bint times_of_feedback(const Charger* charger) noexcept nogil:
         and sums_up(charger.within_at)
         and sums_up(charger.proof_at)
         and sums_up(charger.doubted_at)
+        and sums_up(charger.told_at)
+        and sums_up(charger.told_since)
         and sums_up(charger.same_since)
         and sums_up(charger.peak_since)
         and sums_up(charger.more_since)
@@ -106,6 +116,7 @@ cdef inline bint times_of_turns(const Charger* charger) noexcept nogil:
         0 <= charger.idle <= 1
         and 0 <= charger.was_idle <= 1
         and 0 <= charger.offers <= MOST_OFFERS
+        and 0 <= charger.outs <= MOST_OFFERS
         and sums_up(charger.idle_turn)
         and sums_up(charger.swung_turn)
         and sums_up(charger.on_since)

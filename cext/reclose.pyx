@@ -21,6 +21,7 @@ from cext.contactors cimport (
 )
 from cext.draw cimport obeys, wakes_at, worst_draw
 from cext.rise cimport closed_to_rises
+from cext.sums cimport beneath_rises
 from cext.targets cimport blame
 from cext.types cimport (
     AT_BUSBAR,
@@ -166,7 +167,7 @@ cdef int64_t beneath(const World* world, int32_t i, int32_t row) noexcept nogil:
     cdef int32_t node = i
     if circuit.fresh:
         return max(
-            circuit.base_hi[row], min(circuit.base_hi[row] + hidden, circuit.seen[row])
+            beneath_rises(circuit, row), min(circuit.base_hi[row] + hidden, circuit.seen[row])
         )
     while node >= 0 and not (
         world.circuits[node].fresh and row < rows_of(&world.circuits[node])

@@ -7,7 +7,7 @@ from cext.bounds cimport bounds_of, on_bar
 from cext.draw cimport setpoint_for, told_since_power, worst_draw
 from cext.orders cimport order, worth_a_write
 from cext.spare cimport spared
-from cext.sums cimport bears, room_with, worst_of
+from cext.sums cimport bears, beneath_rises, room_with, worst_of
 from cext.targets cimport blame, to_step
 from cext.types cimport (
     AT_BUSBAR,
@@ -172,7 +172,7 @@ cdef int64_t slack_for(
     if row >= AT_BUSBAR:
         return on_bar(circuit, row - AT_BUSBAR) - circuit.draw_hi[row - AT_BUSBAR]
     free = circuit.cap[row] - circuit.draw_hi[row]
-    slack = free - circuit.base_hi[row]
+    slack = free - beneath_rises(circuit, row)
     covered = min(slack, free - worst_of(circuit, row))
     if charger.metered or slack <= 0:
         return slack

@@ -90,8 +90,8 @@ cdef void shed_excess(World* world) noexcept nogil:
 
     First swing chargers (cext.swing), then what takes a write at once; then what its own pacing may
     delay: what was lowered in its place rises again once targets have moved it, calmly. What is
-    left asks suspects, each once
-    in the time it takes to show. (And right after a start: cext.unheard.)
+    left asks suspects, each once in the time it takes to show. (And right after a start:
+    cext.unheard.)
     """
     cdef int32_t i, row
     cdef bint over = False

@@ -189,6 +189,10 @@ cdef bint whole_why(const World* world, const Why* why, int32_t least_rule) noex
 
 
 cdef bint whole_ring(const Ring* ring, const Ring* laid) noexcept nogil:
+    cdef int32_t i
+    for i in range(RING):
+        if not sums_up(ring.bucket[i].first_ns) or not sums_up(ring.bucket[i].last_ns):
+            return False
     return (
         within(ring.count, 0, RING) and within(ring.newest, 0, RING - 1)
         and ring.span_ns == laid.span_ns
@@ -285,6 +289,8 @@ cdef bint whole_slot(const World* world, int32_t i, const char* laid) noexcept n
         and slot.clear_within == own.clear_within
         and slot.hold == own.hold
         and within(slot.state, SLOT_LIVE, SLOT_LOST)
+        and slot.limit_until >= 0
+        and slot.alive_until >= 0
         and sums_up(slot.over_since)
     )
 

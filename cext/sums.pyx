@@ -83,6 +83,14 @@ cdef int64_t worst_of(const Circuit* circuit, int32_t row) noexcept nogil:
     return <int64_t>circuit.worst[0] + circuit.worst[1] + circuit.worst[2]
 
 
+cdef int64_t beneath_rises(const Circuit* circuit, int32_t row) noexcept nogil:
+    """The base load beside which something may rise. Until readings reach far enough back after a
+    start, what is undeclared does not show yet: all that is read and nobody told to draw counts."""
+    if circuit.fresh and not circuit.heard:
+        return max(circuit.base_hi[row], circuit.seen[row])
+    return circuit.base_hi[row]
+
+
 cdef int64_t stepped(const Circuit* circuit, int32_t row) noexcept nogil:
     """The upper end of the base load after the largest step, at most the worst case: as far as that
     bounds anything, and has not been disproved."""
@@ -92,7 +100,7 @@ cdef int64_t stepped(const Circuit* circuit, int32_t row) noexcept nogil:
     worst = circuit.worst[row]
     if worst <= circuit.declared[row] and not circuit.undeclared[row]:
         base = circuit.base_hi[row] + circuit.base_step[row]
-        return max(circuit.base_hi[row], min(base, worst))
+        return max(beneath_rises(circuit, row), min(base, worst))
     if circuit.base_step[row] == NO_STEP:
         return max(worst, circuit.base_hi[row] + circuit.declared[row])
     return circuit.base_hi[row] + circuit.base_step[row]

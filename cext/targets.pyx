@@ -283,7 +283,8 @@ cdef void set_failsafe(World* world) noexcept nogil:
         circuit = &world.circuits[i]
         for phase in range(GRID_PHASES):
             cap[i * ROWS + phase] = min(
-                cap[i * ROWS + phase] - circuit.worst[phase], on_bar(circuit, phase)
+                cap[i * ROWS + phase] - circuit.worst[phase],
+                max(<int64_t>0, circuit.busbar[phase] - circuit.worst[phase]),
             )
     for i in range(world.chargers_n):
         count += wish_failsafe(world, world.by_class[i], count, True)

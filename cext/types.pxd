@@ -206,6 +206,8 @@ cdef struct Charger:
     int32_t vehicle
     int64_t written_tick
     Ring ring
+    int64_t told_at  # when it last told what it draws
+    int64_t told_since  # since then it has told that without a gap longer than max_age
     # what is ordered and what may be in force
     int32_t started
     int32_t order

@@ -5,13 +5,13 @@ What a reading shows beside the most that the chargers below can have drawn then
 things follow, one at once and one for good.
 
 At once: where that is clearly more than declared, the declaration bounds nothing, not even by a
-magnitude; what was shown counts, at the upper end of its error. Off a reading goes what all may have drawn; off what
-readings have shown for so long that reports must tell of it, of those whose reports are believed only
-the highest that these told, of others their upper end. What two readings of one source showed is
-kept while nothing is read any more: losing a reading gives nobody the room that it denied. A single
-one may be a dying meter's last word. What a source showed that nobody trusts any more counts no more
-than what it never said. A charger on its way down hides as much of it as it still drew when the
-window began, so the most that was shown counts for twice the window.
+magnitude; what was shown counts, at the upper end of its error. Off a reading goes what all may have
+drawn; off what readings have shown for so long that reports must tell of it, of those whose reports
+are believed only the highest that these told, of others their upper end. What two readings of one
+source showed is kept while nothing is read any more, or nothing that is trusted: neither loss nor
+doubt gives anybody the room that it denied. A single one may be a dying meter's last word. A charger
+on its way down hides as much of it as it still drew when the window began, so the most that was shown
+counts for twice the window.
 
 For good: three readings of one source in a row that show more beside *all* upper ends replace the
 declared worst case by the least of what they proved. A magnitude proves nothing: it may be export.
@@ -174,13 +174,13 @@ cdef bint judge(Circuit* circuit, Source* source) noexcept nogil:
 
 
 cdef void doubt(Source* source) noexcept nogil:
-    """What it showed, and had begun to prove, is in doubt with it."""
+    """What it had begun to prove, and its last reading, are in doubt with it. What two showed is not
+    forgotten: doubt gives nobody the room that it denied."""
     cdef int32_t phase
     for phase in range(GRID_PHASES):
         source.disproofs[phase] = 0
         source.showed[phase] = source.showed_most[phase] = 0
     source.shown.count = 0
-    source.twice.count = 0
 
 
 cdef void believe_worst(World* world, Circuit* circuit, const int32_t* worst) noexcept nogil:

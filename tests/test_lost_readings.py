@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.door import Door
-from tests.oracle.site import NEVER_PAUSED, Charger, Circuit, Meter, Pace, S, Site, flat
+from tests.oracle.site import MS, NEVER_PAUSED, Charger, Circuit, Meter, Pace, S, Site, flat
 
 
 class Bays:
@@ -164,6 +164,9 @@ def test_what_one_of_two_sources_showed_is_gone_with_it_and_the_others_word_stay
             bays.door.reading(1, bays.now_ns, flat((90_000 if showing else 10_000) + bays.order()))
         bays.door.distrust(0, True)
         bays.reads = False
+        for _ in range(120):  # the other one goes on, and tells what there is
+            bays.step()
+            bays.door.reading(1, bays.now_ns, flat((90_000 if showing else 10_000) + bays.order()))
         bays.run(60)
         assert abs(bays.base_hi() - left_ma) <= 1000, showing
 
@@ -185,3 +188,28 @@ def test_a_meter_lost_right_after_a_start_gives_back_no_room(seconds: float) -> 
     bays.wants = lambda bay, told_ma: told_ma
     bays.run(60)
     assert bays.order() == 32_000, "read again, it is as it is"
+
+
+def test_what_a_charger_drew_while_it_told_nothing_is_not_known() -> None:
+    """It drew nothing for ten seconds, behind an open contactor say, and tells 16 A again: a slow
+    meter shows the time in between, and nothing of that is the charger's."""
+    charger = Charger(0, (0, 1, 2), max_ma=16_000, settle_ns=0, lag_ns=0, power_on_ma=16_000)
+    site = Site(
+        [Circuit(-1, flat(200_000), flat(100_000))],
+        [Meter(0, 0, 2 * S, 3 * S, 100 * MS)],
+        [charger],
+    )
+    door = Door(site)
+    now_ns, flowed = 1000 * S, [0]
+    for tick in range(1200):
+        now_ns += 100 * MS
+        out, gone = door.output(0), 700 <= tick < 800
+        drawn = 0 if gone else min(16_000, out.setpoint_ma or 16_000)
+        flowed.append(40_000 + drawn)
+        door.reading(0, now_ns, flat(flowed[max(0, len(flowed) - 20)]))
+        if not gone and tick % 5 == 0:
+            door.report(0, now_ns, drawn, flat(drawn), "C", out.changed_tick)
+        door.tick(now_ns)
+        if tick > 100:
+            assert door.circuit(0).base_hi_ma[0] >= 40_000, f"tick {tick}"
+    assert door.circuit(0).base_hi_ma[0] == 40_000

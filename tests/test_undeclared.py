@@ -76,12 +76,15 @@ def test_a_clamp_that_is_lost_gives_back_no_room(lost: str) -> None:
     assert scene.run(30) == 32_000, "read again, it is as it is"
 
 
-def test_what_nobody_trusts_costs_no_more_than_no_reading() -> None:
-    """A clamp shows 210 A where 60 A are declared, until somebody finds that it cannot be."""
+def test_what_nobody_trusts_any_more_gives_back_no_room_either() -> None:
+    """A clamp shows 210 A where 60 A are declared, and freezes: that may be so still."""
     scene = over(210_000, clamp())
     assert scene.run(1) == 0
     scene.door.distrust(0, True)
-    assert (scene.run(60), scene.base_hi()) == (32_000, DECLARED_MA)
+    assert scene.run(60) == 0 and max(scene.orders) == 0
+    scene.base_ma = 20_000
+    scene.door.distrust(0, False)
+    assert scene.run(30) == 32_000, "trusted and read again, it is as it is"
 
 
 def test_a_clamp_alone_below_its_cap_gives_no_more_than_it_leaves() -> None:

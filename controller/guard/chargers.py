@@ -204,11 +204,15 @@ class ChargerBelief:
         return self.always_ma if (self.order_ma or 0) >= self.always_ma else 0
 
     def draw_lo_ma(self, since_ns: int, now_ns: int) -> Phases | None:
-        """Per grid phase, the least it told since then, and just before. None: nothing."""
+        """Per grid phase, the least it told since then, and just before. None: nothing; it has not
+        told it all the time."""
         if not self.row.metered or not self.seen or self.silent(now_ns):
             return None
-        one, two, three = self.seen[-1].current_ma
+        after_ns, (one, two, three) = self.seen[-1]
         for at_ns, (first, second, third) in reversed(self.seen):
+            if after_ns - at_ns > self.row.max_age_ns:
+                return None
+            after_ns = at_ns
             one = min(one, first)
             two = min(two, second)
             three = min(three, third)

@@ -23,6 +23,7 @@ class Doubt(NamedTuple):
     until_ns: int
     orders_ma: list[int]
     parked: frozenset[int]  # whose vehicles draw nothing: they may be asked again
+    paused: set[int]  # since then
 
 
 class Orders:
@@ -83,6 +84,8 @@ class Orders:
                     self._check_rise(i, was, now)
             self._check_never(i, now, was)
             if self._doubt is not None:
+                if now == 0:
+                    self._doubt.paused.add(i)
                 self._check_doubt(i, now, self._doubt)
 
     # A start
@@ -143,7 +146,7 @@ class Orders:
         self._doubt = None
         if calm_ns >= CALM_NS and event["do"] in DOUBTS and not lapses and not self._twin:
             orders_ma = [0 if each is None else each for each in self.now_ma]
-            self._doubt = Doubt(event, now_ns + DOUBT_NS, orders_ma, self._parked())
+            self._doubt = Doubt(event, now_ns + DOUBT_NS, orders_ma, self._parked(), set())
         self._stirred_ns = now_ns
 
     def _parked(self) -> frozenset[int]:
@@ -162,6 +165,8 @@ class Orders:
             return  # another one's share, which it has lost, passes on
         if charger in doubt.parked and order_ma <= world.site.chargers[charger].least_ma:
             return  # its vehicle drew nothing, did something, and is asked again
+        if charger in doubt.paused:
+            return  # let go again, it is to show anew what it can use
         events = [event for event in world.case.events if event is not doubt.event]
         without_ma = world.twin(replace(world.case, events=events)).order_at(charger, world.now_ns)
         if without_ma is not None and order_ma <= without_ma:

@@ -107,6 +107,10 @@ class Circuits:
         shown = [source.readings[-1].current_ma[phase] for source in self.counting(circuit, now_ns)]
         return Span(min(shown), max(shown)) if shown else None
 
+    def most_error(self, circuit: int) -> int:
+        """The largest error of its sources, whether they count now or not."""
+        return max((self.sources[s].row.error_ma for s in self.measured_by[circuit]), default=0)
+
     # -- chargers below ------------------------------------------------------------------------
 
     def draw_hi(self, circuit: int, phase: int, now_ns: int) -> Span:
@@ -133,7 +137,7 @@ class Circuits:
         ]
         if not found:
             return self._blind(circuit, phase, now_ns, worst_ma)
-        error_ma = max(source.row.error_ma for source in self.counting(circuit, now_ns))
+        error_ma = self.most_error(circuit)
         upper = Span(max(s.least for s in found), max(s.most for s in found), "by its reading")
         if not self.site.circuits[circuit].credit_export:
             upper = upper.raised_to(0, "export gives no headroom")
@@ -145,17 +149,20 @@ class Circuits:
     def _upper(self, circuit: int, phase: int, now_ns: int, source: Source) -> Span:
         """The window goes by the largest lag of the chargers below; each one's own is enough.
 
-        Observed: of several sources the kernel takes the highest of all that they declare.
+        Observed: of several sources the kernel takes the highest of all that they declare, and goes
+        on with the error of one that is lost: that frees nothing.
         """
         error_ma, newest = source.row.error_ma, source.readings[-1]
         beside = self.counting(circuit, now_ns)
         window_ns = max(self.window_ns(circuit, each) for each in beside)
-        worst_ma = max(each.row.error_ma for each in beside)
+        worst_ma = self.most_error(circuit)
         from_ns = newest.at_ns - window_ns
         own_ns = newest.at_ns - source.row.lag_ns
         below = [self.chargers[i] for i in self.below[circuit]]
         narrow = total([c.lo_on(phase, own_ns - c.row.lag_ns, now_ns) for c in below])
-        wide = self.draw_lo(circuit, phase, from_ns - BUCKETS_NS, now_ns)
+        # Its poll: the kernel goes by the charger's, for what it drew may be told so much later.
+        poll_ns = max((c.row.poll_ns for c in below if c.row.metered), default=0)
+        wide = self.draw_lo(circuit, phase, from_ns - poll_ns - BUCKETS_NS, now_ns)
         late = [r.current_ma[phase] for r in source.lately(2 * window_ns + BUCKETS_NS)]
         least = newest.current_ma[phase] + error_ma - narrow.most
         most = max(late) + worst_ma - wide.least
@@ -174,7 +181,6 @@ class Circuits:
         while parent >= 0:
             least = min(least, self.base_hi(parent, phase, now_ns, worst_ma).least)
             parent = self.site.circuits[parent].parent
-        errors_ma = [self.sources[s].row.error_ma for s in self.measured_by[circuit]]
         # Nothing is freed by a reading that is lost: what could be told from nothing still cannot.
-        most = max([worst, *errors_ma])
+        most = max(worst, self.most_error(circuit))
         return Span(min(least, worst), most, "blind: the declared worst case")

@@ -32,8 +32,9 @@ def net_excess(circuits: Circuits, circuit: int, phase: int, cap_ma: int, now_ns
     """How much must go there at once, beyond what has been ordered."""
     found = [Span(0, 0, "nothing is read there")]
     counting = circuits.counting(circuit, now_ns)
-    # Observed: of several sources the kernel takes the highest reading and the largest error.
-    error_ma = max((source.row.error_ma for source in counting), default=0)
+    # Observed: of several sources the kernel takes the highest reading and the largest error, also
+    # that of a lost one.
+    error_ma = circuits.most_error(circuit)
     for source in counting:
         over_ma = source.readings[-1].current_ma[phase] + source.row.error_ma - cap_ma
         below = [circuits.chargers[i] for i in circuits.below[circuit]]
