@@ -210,7 +210,7 @@ class ChargerBelief:
             return None
         after_ns, (one, two, three) = self.seen[-1]
         for at_ns, (first, second, third) in reversed(self.seen):
-            if after_ns - at_ns > self.row.max_age_ns:
+            if after_ns > since_ns and after_ns - at_ns > self.row.max_age_ns:
                 return None
             after_ns = at_ns
             one = min(one, first)
