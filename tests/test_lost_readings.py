@@ -213,3 +213,24 @@ def test_what_a_charger_drew_while_it_told_nothing_is_not_known() -> None:
         if tick > 100:
             assert door.circuit(0).base_hi_ma[0] >= 40_000, f"tick {tick}"
     assert door.circuit(0).base_hi_ma[0] == 40_000
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_one_of_two_meters_that_is_lost_frees_nothing_of_its_error(lost: int) -> None:
+    """6 A and 0.1 A of error: with both read, 54 A of 60 fit."""
+    charger = Charger(0, (0, 1, 2), max_ma=80_000, settle_ns=0, lag_ns=0, fallback_ma=16_000)
+    meters = [Meter(0, error_ma, 0, S, 100 * MS) for error_ma in (6_000, 100)]
+    door = Door(Site([Circuit(-1, flat(60_000), flat(60_000))], meters, [charger]))
+    now_ns, orders = 1000 * S, []
+    for tick in range(1200):
+        now_ns += 100 * MS
+        out = door.output(0)
+        drawn = out.setpoint_ma or 0
+        for meter in range(2):
+            if tick < 900 or meter != lost:
+                door.reading(meter, now_ns, flat(drawn))
+        door.report(0, now_ns, drawn, flat(drawn), "C", out.changed_tick)
+        door.tick(now_ns)
+        orders.append(drawn)
+    assert orders[899] > 50_000
+    assert max(orders[900:]) <= orders[899]
