@@ -99,6 +99,8 @@ def test_who_listens_makes_room_for_what_comes_back() -> None:
         depot.step()
         assert depot.load() <= 36_000
         assert depot.now_ns < BEGIN + 120 * S
+    then = depot.kernel.circuit(0)
+    assert then.base_hi_ma[0] + then.draw_hi_ma[0] <= 36_000, "it waits until the room is made"
     depot.run(5)
     assert depot.load() <= 36_000
 
