@@ -53,9 +53,10 @@ def test_a_drop_at_one_opening_proves_nothing_about_the_next() -> None:
     assert depot.contactor().closed
     depot.now_ns += TUNING.dead_man_ns  # all orders expire; this contactor welded meanwhile
     depot.welded = {0}
-    depot.step()
-    assert not depot.contactor().closed
-    assert not depot.kernel.charger(0).cut_off
+    for _ in range(10):  # its reports show nothing, as before: nothing has dropped
+        depot.step()
+        assert not depot.contactor().closed
+        assert not depot.kernel.charger(0).cut_off
 
 
 def test_what_the_group_no_longer_holds_back_has_room_before_its_own_contactor_closes() -> None:
