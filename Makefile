@@ -50,7 +50,7 @@ HOURS ?= 50
 SEED ?= 1
 JOBS ?= $(shell nproc)
 searched: build
-	@$(PYTHON) -m hil search --hours 50 --seed 1 --guarded 1
+	@$(PYTHON) -m hil search --hours 50 --seed 1 --guarded 2
 
 search: build ## random depots, days and faults, judged by what truly flows; HOURS=… SEED=… JOBS=…
 	@$(PYTHON) -m hil search --hours $(HOURS) --seed $(SEED) --jobs $(JOBS)

@@ -20,6 +20,7 @@ from controller.blackbox.recorder import BlackBox
 from controller.blackbox.shelf import Shelf
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
+from controller.depot import Build, Depot
 from controller.events import Events
 from controller.guard.account import Tables
 from controller.guard.gate import Judge
@@ -33,13 +34,14 @@ from controller.notify import Notifier
 from controller.places import PlaceError, Places
 from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
-from controller.running import BrokenInvariantError, Build, Depot, Running
+from controller.running import BrokenInvariantError, Running
 from controller.server import Server, bound
+from controller.status_report import LinkReport, StatusReport
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.warmth import Warmth, WarmthError
-from controller.wire import Limit, LimitAnswer, LinkReport, ResetAnswer, StatusReport, Welcome
+from controller.wire import Limit, LimitAnswer, ResetAnswer, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -32,16 +32,33 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
-from typing import NamedTuple
 
 from cext.rows import Advice, Heat, Phases, Rule, Vehicle, Why
+from controller.records import (
+    Advised,
+    Contact,
+    Distrust,
+    Fallback,
+    Latch,
+    Leave,
+    Limit,
+    Lost,
+    Order,
+    Proven,
+    Reading,
+    Record,
+    Report,
+    RestoredHeat,
+    RestoredWorst,
+    Switch,
+    Tick,
+)
 
 UNKNOWN = -1
 _HEAD = struct.Struct("<iI")
 _TICK_WORDS = 4
 _ORDER_WORDS = 10
 _SWITCH_WORDS = 6
-_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 class Kind(IntEnum):
@@ -66,111 +83,6 @@ class Kind(IntEnum):
 class JournalError(ValueError):
     """Bytes that are no journal: what is wrong, and at which byte."""
 
-
-class Reading(NamedTuple):
-    """A meter's or clamp's, per grid phase."""
-
-    source: int
-    at_ns: int
-    current_ma: Phases
-
-
-class Distrust(NamedTuple):
-    source: int
-    distrusted: bool
-
-
-class Report(NamedTuple):
-    """A charger's own."""
-
-    charger: int
-    at_ns: int
-    in_force_ma: int | None
-    current_ma: Phases | None
-    vehicle: Vehicle
-    written_tick: int
-
-
-class Fallback(NamedTuple):
-    charger: int
-    fallback_ma: int
-
-
-class Proven(NamedTuple):
-    charger: int
-    proven: bool | None
-
-
-class Contact(NamedTuple):
-    contactor: int
-    at_ns: int
-    closed: bool
-
-
-class Limit(NamedTuple):
-    slot: int
-    limit_ma: Phases | None  # None: "unlimited"
-    limit_until_ns: int
-    alive_until_ns: int
-
-
-class Advised(NamedTuple):
-    charger: int
-    advice: Advice
-
-
-class Leave(NamedTuple):
-    """The depot is to be left to itself."""
-
-
-class Latch(NamedTuple):
-    latched: bool
-
-
-class Order(NamedTuple):
-    charger: int
-    setpoint_ma: int | None  # None while STARTING
-    why: Why
-    cause: Why
-
-
-class Switch(NamedTuple):
-    contactor: int
-    closed: bool
-    why: Why
-
-
-class Tick(NamedTuple):
-    """A decision, with each output that is not as it was told before."""
-
-    tick: int
-    now_ns: int
-    orders: tuple[Order, ...]
-    contactors: tuple[Switch, ...]
-
-
-class Lost(NamedTuple):
-    """So many records are missing here."""
-
-    lost: int
-
-
-class RestoredHeat(NamedTuple):
-    """How warm a circuit's protection was, as saved by the process before."""
-
-    circuit: int
-    heat: Heat
-
-
-class RestoredWorst(NamedTuple):
-    """The worst-case base load that the process before had proved."""
-
-    circuit: int
-    worst_ma: Phases
-
-
-Input = Reading | Distrust | Report | Fallback | Proven | Contact | Limit | Advised | Leave | Latch
-Record = Input | RestoredHeat | RestoredWorst | Tick | Lost
 
 # --- reading -----------------------------------------------------------------------------------
 

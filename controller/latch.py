@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from controller.clock import WallClock
 from controller.events import Events
 from controller.saver import Saver, UnreadableError, read_back
+from controller.status_report import LatchReport
 from controller.units import NS_PER_S
-from controller.wire import LatchReport
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -17,16 +17,14 @@ from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
 from controller.guard.account import Maps
-from controller.guard.gate import Gate, MakeJudge
 from controller.guard.guard import Guard, Verdict
 from controller.image import Image, MeterReading
-from controller.journal import Record
 from controller.limits import Lease, Limits, sources_of
+from controller.records import Record
 from controller.site import Site
 from controller.tables import OPERATOR, Tables
 from controller.tap import Tap
 from controller.units import PPM
-from controller.virtual_charger import VirtualCharger
 from controller.watts import Watts
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
@@ -117,8 +115,7 @@ class VirtualEnforcer:
     Writes to chargers in `deaf` get lost. `leases` are the limits saved by
     the enforcer before this one. Threads whose name is in
     `stalled` stand still: the "kernel" that decides, the "io" that talks. `disputed` is told of
-    each decision that a guard disputes. It holds nothing back, and without this there is none; but
-    with `judge`, which makes one, nothing goes out that it has not passed, as in the product.
+    each decision that a guard disputes. It holds nothing back, and without this there is none.
     """
 
     def __init__(
@@ -132,13 +129,11 @@ class VirtualEnforcer:
         shows: Mapping[str, Callable[[Phases], Phases | None]] | None = None,
         deaf: Set[str] = frozenset(),
         disputed: Callable[[Verdict], None] | None = None,
-        judge: MakeJudge | None = None,
     ) -> None:
         tables = self._tables = Tables.of(site)
-        self._gate = None if judge is None else Gate(tables, judge)
         self.clock = VirtualClock(now_ns)
         self.kernel = tables.build_kernel()
-        self.image = Image(tables, self.kernel, self.clock, self._gate)
+        self.image = Image(tables, self.kernel, self.clock)
         self.limits = Limits(sources_of(site, tables), self.kernel, self.clock, self.clock)
         self.agenda = Errands(
             self.kernel,
@@ -156,12 +151,10 @@ class VirtualEnforcer:
         self.deaf = deaf
         self.shows = {} if shows is None else shows
         self._tap = Tap(self.kernel)
-        self._guard = None if disputed is None or self._gate is not None else Guard(tables)
+        self._guard = None if disputed is None else Guard(tables)
         self._disputed = disputed
         if self._guard is not None:
             self._tap.follow(self._hear)
-        if self._gate is not None:
-            self._keep_gate(self._gate)
         self._tick_ns = tables.tick_ns
         self._ticked_ns = now_ns - EARLY_NS
         self._early = False  # an early tick is due
@@ -189,8 +182,8 @@ class VirtualEnforcer:
         """Another document of the very same devices: what it says of them goes on in its kernel."""
         before, self._tables = self._tables, Tables.of(site)
         kernel = self._tables.build_kernel()
-        stays = _stays(before, self._tables)
-        if self._gate is not None or self._guard is not None:
+        stays = same_devices(before, self._tables)
+        if self._guard is not None:
             self._tap.drain()  # what the old kernel heard, the old guard hears
         kernel.adopt(self.kernel, **stays._asdict())
         self.kernel = kernel
@@ -203,8 +196,6 @@ class VirtualEnforcer:
             guard.adopt(self._guard, stays)
             self._guard = guard
             self._tap.follow(self._hear)
-        if self._gate is not None:
-            self._keep_gate(self._gate, stays)
         self.tick_early()
 
     @property
@@ -212,9 +203,6 @@ class VirtualEnforcer:
         return self.agenda.setpoint_writes
 
     def _drive(self, charger: Charger, index: int, begin_ns: int) -> None:
-        if self._gate is not None:
-            self.agenda.at(begin_ns, VirtualCharger(self, charger, index, EXCHANGE_NS).poll)
-            return
         self.agenda.drive(
             charger.id,
             charger.phases,
@@ -226,16 +214,6 @@ class VirtualEnforcer:
             begin_ns,
         )
         self.image.on_change(charger.id, partial(self.agenda.wake, index))
-
-    def _keep_gate(self, gate: Gate, stays: Maps | None = None) -> None:
-        """That of a document before goes on in a new one, with what `stays`."""
-        if stays is not None:
-            before, gate = gate, gate.for_tables(self._tables)
-            gate.adopt(before, stays)
-            self.image.guard_by(gate)
-        self._gate = gate
-        self._tap.follow(gate.take)
-        gate.on_verdict(self._judged)
 
     def _hear(self, records: Sequence[Record]) -> None:
         assert self._guard is not None
@@ -283,15 +261,16 @@ class VirtualEnforcer:
         self._changed = self.kernel.tick(self.clock.at_ns) or self._changed
         if "io" in self.stalled:
             return
-        if self._gate is not None:
-            self.image.announce()  # what fell does not wait
-            self._changed = True
-        if self._gate is not None or self._guard is not None:
+        self._hand_out()
+        self.image.turn.decided(self.kernel.ticks, self.clock.at_ns)
+
+    def _hand_out(self) -> None:
+        """What was decided, to the drivers."""
+        if self._guard is not None:
             self._tap.drain()
         if self._changed:
             self._changed = False
             self.image.announce()
-        self.image.turn.decided(self.kernel.ticks, self.clock.at_ns)
 
 
 class _MeterLoop:
@@ -355,7 +334,7 @@ class _ContactorLoop:
         self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
 
 
-def _stays(before: Tables, after: Tables) -> Maps:
+def same_devices(before: Tables, after: Tables) -> Maps:
     """Devices and circuits are the same; the operator's own limits are as the new one says."""
     same = (
         (before.circuit_index, after.circuit_index),

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,8 +18,7 @@ from controller.advice import DocumentAdvice
 from controller.blackbox.recorder import BlackBox
 from controller.clock import WallClock
 from controller.configuration import NotBuiltError
-from controller.document.clamps import Clamp
-from controller.document.devices import Meter
+from controller.depot import Build, Depot, take_over
 from controller.document.problems import Problem
 from controller.driver import Driver
 from controller.events import Events
@@ -30,16 +28,15 @@ from controller.guard.disputes import Disputes
 from controller.guard.duty import Duty
 from controller.guard.gate import Gate, Judge
 from controller.guard.guard import Guard
-from controller.image import Clock, Image
+from controller.image import Clock
 from controller.latch import Latch
 from controller.limit_file import LimitFile
 from controller.limits import Limits, sources_of
 from controller.notify import Notifier
-from controller.realtime import Ticker, in_words
+from controller.realtime import in_words
 from controller.reasons import Reasons
 from controller.site import Site
 from controller.status import Reporter
-from controller.tables import Tables
 from controller.tap import Tap
 from controller.threads import Signal
 from controller.units import NS_PER_S, whole_ms
@@ -49,7 +46,6 @@ from controller.watch import Watch
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from cext.tick import Kernel
 
 END_WITHIN_S = 5.0  # a driver that was told to end
 DRAIN_EVERY_S = 0.25  # the kernel's journal, when no order changes
@@ -59,29 +55,6 @@ log: FilteringBoundLogger = structlog.get_logger()
 
 class BrokenInvariantError(Exception):
     """Something of ours is not as it must be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Depot:
-    """One site with everything that runs it."""
-
-    site: Site
-    tables: Tables
-    kernel: Kernel
-    ticker: Ticker
-    image: Image
-    drivers: Sequence[Driver]
-    mode: Literal["control", "observe"]
-
-
-class Build(Protocol):
-    """Makes the depot of another document, around the same image; changes nothing yet.
-
-    Called in a thread of its own, one call at a time.
-    """
-
-    def __call__(self, site: Site, image: Image) -> Depot:
-        """Drivers of unchanged devices are the same objects. Raises ValueError, KeyError."""
 
 
 class Running:
@@ -211,7 +184,7 @@ class Running:
         before.ticker.stop()
         self.tap.drain()  # what the old kernel heard, the old guard hears
         self.gate.finish()
-        stays = _take_over(before, after)
+        stays = take_over(before, after)
         self.depot = after
         after.image.switch(after.tables, after.kernel, stays.sources)
         self.limits.switch(sources_of(after.site, after.tables), after.kernel)
@@ -359,44 +332,3 @@ class Running:
             blackbox=self.blackbox,
             started_ns=self._started_ns,
         )
-
-
-def _take_over(before: Depot, after: Depot) -> Maps:
-    """The kernel goes on with what means the same in both documents; what does."""
-    old, new = before.tables, after.tables
-    measured = _measuring(before.site)
-    wired = {charger.id: charger for charger in before.site.chargers}
-    limited = {source.id: source.circuit for source in before.site.limit_sources}
-    sources = {
-        new.source_index[id_]: old.source_index[id_]
-        for id_, each in _measuring(after.site).items()
-        if measured.get(id_) == each
-    }
-    stays = Maps(
-        circuits=_same(new.circuit_index, old.circuit_index),
-        sources=sources,
-        chargers={
-            new.charger_index[each.id]: old.charger_index[each.id]
-            for each in after.site.chargers
-            if each.id in wired
-            and (each.bus, each.unit, each.phases)
-            == (wired[each.id].bus, wired[each.id].unit, wired[each.id].phases)
-        },
-        slots={
-            new.slot_index[each.id]: old.slot_index[each.id]
-            for each in after.site.limit_sources
-            if limited.get(each.id) == each.circuit
-        },
-        contactors=_same(new.contactor_index, old.contactor_index),
-    )
-    after.kernel.adopt(before.kernel, **stays._asdict())
-    return stays
-
-
-def _measuring(site: Site) -> dict[str, Meter | Clamp]:
-    found: dict[str, Meter | Clamp] = {meter.id: meter for meter in site.meters}
-    return found | {clamp.id: clamp for clamp in site.clamps}
-
-
-def _same(new: dict[str, int], old: dict[str, int]) -> dict[int, int]:
-    return {index: old[id_] for id_, index in new.items() if id_ in old}

@@ -20,6 +20,7 @@ from controller.events import Event as Happening
 from controller.events import Events as Ring
 from controller.places import PlaceError, Places
 from controller.reported import Confirmed, Desired, Reported
+from controller.status_report import StatusReport
 from controller.units import NS_PER_S
 from controller.wire import (
     FRAME_BYTES,
@@ -39,7 +40,6 @@ from controller.wire import (
     ResetAnswer,
     Session,
     State,
-    StatusReport,
     StatusRequest,
     Welcome,
     encode,

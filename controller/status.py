@@ -17,9 +17,7 @@ from controller.limits import Limits
 from controller.realtime import Ticker, in_words
 from controller.reasons import Reasons
 from controller.site import Charger, Circuit, Contactor, DimInput, HealthRelay, LimitSource, Site
-from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text, less
-from controller.version import VERSION
-from controller.wire import (
+from controller.status_report import (
     ChargerReport,
     CircuitReport,
     DerogationReport,
@@ -33,6 +31,8 @@ from controller.wire import (
     Three,
     TogetherReport,
 )
+from controller.units import MA_PER_A, NS_PER_S, PPM_PER_PCT, amperes_text, less
+from controller.version import VERSION
 
 if TYPE_CHECKING:
     from cext.tick import Kernel

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from controller.journal import Record, decode
+from controller.journal import decode
+from controller.records import Record
 
 if TYPE_CHECKING:
     from cext.tick import Kernel

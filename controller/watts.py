@@ -68,6 +68,13 @@ class Watts:
     def up_ma(self, mw: int) -> int:
         return min(-(-mw * UW_PER_MW // self.mv), MA_MAX)
 
+    def asked_ma(self, mw: int) -> int:
+        """The setpoint in force where a power is read back: the one, in whole steps, that is
+        written as just that; or its current rounded up."""
+        ma, step_ma = self.up_ma(mw), self.up_ma(self.step_mw)
+        asked_ma = -(-ma // step_ma) * step_ma
+        return asked_ma if self.told_mw(asked_ma) == mw else ma
+
     def down_ma(self, mw: int) -> int:
         return min(mw * UW_PER_MW // self.mv, MA_MAX)
 

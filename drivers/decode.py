@@ -83,8 +83,13 @@ def greatest(register: Register) -> int | None:
 
 
 def _power(raw: float, register: Power) -> int:
-    """Whole mA of a power, rounded up: it draws no less."""
-    return 0 if 0 <= raw <= register.pause else ceil(Fraction(raw) * register.thousandths)
+    """Whole mA of a power: the setpoint that is written so, or rounded up, for it draws no less."""
+    if 0 <= raw <= register.pause:
+        return 0
+    mw = Fraction(raw) * register.raw_mw
+    if register.told is not None and mw.denominator == 1:
+        return register.told.asked_ma(mw.numerator)
+    return ceil(Fraction(raw) * register.thousandths)
 
 
 def _thousandths(raw: float, scale: Fraction) -> int:

@@ -21,9 +21,9 @@ from drivers.contact import Contact
 from drivers.contactor import DEBOUNCE_NS, ContactorDriver, OutputPin
 from drivers.device import ProcessImage
 from drivers.dim import DimDriver
+from drivers.library import library
 from drivers.lines import line_at
 from drivers.meter import MeterDriver
-from drivers.profile import library
 from drivers.relay import HealthRelayDriver
 
 Made = TypeVar("Made", Bus, Driver)

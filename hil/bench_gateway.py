@@ -32,7 +32,7 @@ from hil.gateway.rig import RIG, SETUP, Gateway, Installed
 from hil.making import roots
 from hil.rig import Depot, RigError
 from hil.stage import Outcome, Stage
-from hil.story.happenings import (
+from hil.story.gateway_events import (
     Command,
     CrashLoop,
     Install,

@@ -19,6 +19,7 @@ from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
 from hil.faults.view import View, view
 from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
+from hil.story.gateway_events import CrashLoop, Kill, Leave, Stall, Stop
 from hil.story.happenings import (
     ChargerBack,
     ChargerSilent,
@@ -31,15 +32,10 @@ from hil.story.happenings import (
     CloudBack,
     CloudCut,
     Contact,
-    CrashLoop,
-    Kill,
-    Leave,
     Limit,
     MeterBack,
     MeterShows,
     MeterSilent,
-    Stall,
-    Stop,
     Weld,
     WireBroken,
     WireMended,

@@ -26,6 +26,7 @@ from hil.faults.thread import ThreadFault
 from hil.faults.view import view
 from hil.rig import Depot, Rig, RigError
 from hil.stage import NS_PER_S, Outcome, Stage
+from hil.story.gateway_events import CrashLoop, Kill, Leave, Stall, Stop
 from hil.story.happenings import (
     ChargerBack,
     ChargerSilent,
@@ -38,17 +39,12 @@ from hil.story.happenings import (
     CloudBack,
     CloudCut,
     Contact,
-    CrashLoop,
     Desired,
-    Kill,
-    Leave,
     Limit,
     MeterBack,
     MeterShows,
     MeterSilent,
     PowerCycle,
-    Stall,
-    Stop,
     Voltage,
     Weld,
     WireBroken,

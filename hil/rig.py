@@ -21,12 +21,13 @@ from typing import Any, Protocol, Self
 from cext.plant import Plant, PlantCharger
 from controller.document.buses import Bus, SerialAddress
 from controller.document.patterns import expand
-from controller.site import Meter, Site
-from controller.wire import FrameError, StatusReport, ask_status
+from controller.site import Charger, Meter, Site
+from controller.status_report import StatusReport
+from controller.wire import FrameError, ask_status
 from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alfen import Alfen
-from hil.devices.alpitronic import Alpitronic
+from hil.devices.alpitronic import Alpitronic, Connector, Hypercharger
 from hil.devices.clamp import Clamp
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
@@ -113,7 +114,8 @@ class Rig:
         self.state = directory / "s"
         self.lines: dict[str, Rs485] = {}  # serial ones, by the bus's URL in the site
         self.sockets: dict[str, Station] = {}
-        self.chargers: dict[str, Server | Slave] = {}
+        self.chargers: dict[str, Server | Slave | Connector] = {}
+        self._stations: dict[tuple[str, int], Hypercharger] = {}  # by bus and unit
         self.meters: dict[str, Server | Slave] = {}
         self.meter_devices = {meter.id: self._meter(meter) for meter in depot.site.meters}
         for meter in depot.site.meters:
@@ -128,7 +130,9 @@ class Rig:
                 depot.plant, index, row, self.present, charger.unit
             )
             self.sockets[charger.id] = device
-            self.chargers[charger.id] = self._served(device, charger.bus)
+            self.chargers[charger.id] = self._connector(charger, device) or self._served(
+                device, charger.bus
+            )
         self.proxies: dict[str, Proxy] = {}
         self._proxied = proxied
         self.broker = Broker(directory, broker)
@@ -266,6 +270,15 @@ class Rig:
         paths = (str(_ROOT), str(plugins or ""), os.environ.get("PYTHONPATH"))
         env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         return Child(name, words, self.directory / f"{name}.log", env)
+
+    def _connector(self, charger: Charger, device: Device) -> Connector | None:
+        """Its place in a station that has several; None: it is alone at its address."""
+        at = charger.bus.url, charger.unit
+        alike = [each for each in self.depot.site.chargers if (each.bus.url, each.unit) == at]
+        if len(alike) == 1 or not isinstance(device, Alpitronic):
+            return None
+        station = self._stations.setdefault(at, Hypercharger(charger.unit))
+        return station.add(charger.connector, device)
 
     def _served(self, device: Device, bus: Bus) -> Server | Slave:
         """What carries requests to it: a port of its own, or its place on the line."""

@@ -17,9 +17,9 @@ from controller.image import ChargerReport, MeterReading, Order
 from controller.units import NS_PER_S
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
+from drivers.library import library
 from drivers.meter import MeterDriver
 from drivers.modbus import TcpLine
-from drivers.profile import library
 from tests.encode import alfen_control, alfen_measured, em24_block
 from tests.modbus_wire import Asked, Board, Wire, serving
 from tests.patience import until

@@ -17,13 +17,7 @@ from cext.rows import (
     Why,
 )
 from controller.guard.guard import Guard, Verdict
-from controller.journal import (
-    Order,
-    Reading,
-    Report,
-    Switch,
-    Tick,
-)
+from controller.records import Order, Reading, Report, Switch, Tick
 from tests.plainrow import PLAIN
 
 MS = 1_000_000

@@ -38,9 +38,10 @@ from controller.permits import lacking
 from controller.places import Places
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, parse
+from controller.status_report import StatusReport
 from controller.tables import Tables
-from controller.wire import StatusReport, ask_status
-from drivers.profile import library
+from controller.wire import ask_status
+from drivers.library import library
 from hil.broker import find_mosquitto
 from hil.faults.process import Child
 from tests.patience import until

@@ -14,8 +14,8 @@ from controller.units import NS_PER_S
 from drivers.arming import IN_A_ROW
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
+from drivers.library import library
 from drivers.modbus import TcpLine
-from drivers.profile import library
 from tests.driven import charger
 from tests.modbus_wire import Asked, Board, serving
 from tests.patience import until

@@ -25,9 +25,10 @@ from controller.blackbox.segment import (
 from controller.blackbox.shelf import Shelf
 from controller.commands.status import screen
 from controller.events import Event, Events
-from controller.journal import Fallback, Lost, Reading, Record, Tick, decode, encode
+from controller.journal import decode, encode
+from controller.records import Fallback, Lost, Reading, Record, Tick
+from controller.status_report import RecordingReport
 from controller.tap import Tap
-from controller.wire import RecordingReport
 from tests.depots import Depot, document
 from tests.recorded import BOOT, Recorded
 from tests.test_wire import REPORT
@@ -79,7 +80,7 @@ def test_another_segment_goes_on_where_the_one_before_ended(tmp_path: Path) -> N
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """One segment, and how many ticks are in it."""
     directory = tmp_path_factory.mktemp("box")
-    box = recorded(directory, seconds=40)
+    box = recorded(directory, seconds=120)  # so that its beginning is a small part of it
     (path,) = segments_in(directory)
     return path, box.depot.enforcer.kernel.ticks
 

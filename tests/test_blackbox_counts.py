@@ -13,7 +13,8 @@ from controller.blackbox.recorder import BlackBox
 from controller.blackbox.replay import find
 from controller.blackbox.segment import FRAME, MAGIC, header_chunk, state_chunk
 from controller.blackbox.shelf import Shelf
-from controller.journal import Fallback, Lost, decode, encode
+from controller.journal import decode, encode
+from controller.records import Fallback, Lost
 from controller.tap import Tap
 from tests.depots import Depot, document
 from tests.recorded import BOOT, Recorded

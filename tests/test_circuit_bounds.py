@@ -11,9 +11,9 @@ from controller.commands.status import screen
 from controller.proof import Line, prove
 from controller.reasons import Reasons
 from controller.site import Site, load
+from controller.status_report import CircuitReport, TogetherReport
 from controller.tables import Tables
-from controller.wire import CircuitReport, TogetherReport
-from drivers.profile import library
+from drivers.library import library
 from tests.documents import charger, circuit, problems, site
 from tests.test_proof import found
 from tests.test_wire import REPORT

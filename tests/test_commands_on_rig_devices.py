@@ -16,8 +16,8 @@ from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.units import NS_PER_S
 from drivers.bus import Bus
+from drivers.library import library
 from drivers.modbus import TcpLine
-from drivers.profile import library
 from drivers.trial import Trial
 from hil.devices import keba
 from hil.devices.heidelberg import Heidelberg

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller import configuration, saver, trust
 from controller import running as running_module
+from controller.depot import Depot
 from controller.document.text import BYTES_MAX
 from controller.revisions import pack, unpack
-from controller.running import Depot, Running
+from controller.running import Running
 from tests.linked import DOCUMENT, Cloud, World, free_port, world
 from tests.patience import until
 
@@ -486,7 +487,7 @@ def test_what_fails_in_the_midst_of_a_change_ends_the_process(
 
     async def story(made: World, cloud: Cloud) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(running_module, "_take_over", broken)
+            patched.setattr(running_module, "take_over", broken)
             cloud.desire(message(1, {"site": {"name": "A"}}, key=None))
             with pytest.raises(ExceptionGroup) as ended:
                 await made.end_of("enforcer")

@@ -9,14 +9,14 @@ from rich.console import Console
 
 from controller.plant import build_plant, hardware
 from controller.site import Site, load
-from controller.wire import (
+from controller.status_report import (
     ChargerReport,
     CircuitReport,
     LimitReport,
     LinkReport,
     StatusReport,
 )
-from drivers.profile import library
+from drivers.library import library
 from hil.demo.bays import ChargerTruth
 from hil.demo.life import Life
 from hil.demo.view import CircuitTruth, Key, Part, Scene, picture

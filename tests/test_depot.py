@@ -14,7 +14,7 @@ from controller.driver import Driver
 from controller.facts import ChargerFacts, MeterFacts
 from controller.site import DocumentError, Site, parse
 from drivers.depot import build
-from drivers.profile import library
+from drivers.library import library
 from drivers.register import Register
 from tests.documents import circuit
 from tests.driven import Alfen, Devices, Em24

@@ -14,8 +14,8 @@ from controller.limits import Limits, sources_of
 from controller.proof import Line, Proof, prove
 from controller.remedies import Cost
 from controller.site import Site
+from controller.status_report import DerogationReport
 from controller.tables import Tables
-from controller.wire import DerogationReport
 from tests.documents import (
     CHARGERS,
     Table,

@@ -9,7 +9,7 @@ import pytest
 from controller.guard.account import Tables
 from controller.guard.duty import LEAD_S, PIECE_S, Duty
 from controller.guard.guard import Verdict
-from controller.journal import Record
+from controller.records import Record
 from controller.tap import Tap
 from tests.guardbench import S
 from tests.patience import until

@@ -14,7 +14,8 @@ from controller.blackbox.moments import MomentError, Recorded, moment
 from controller.blackbox.reader import Batch, Segment
 from controller.blackbox.replay import Play, find
 from controller.blackbox.segment import Stamp
-from controller.journal import Tick, decode
+from controller.journal import decode
+from controller.records import Tick
 from hil.story.replayed import unlike
 from tests import recorded
 from tests.depots import Depot, document

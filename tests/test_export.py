@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from controller.tables import Wiring
+from drivers.library import library
 from drivers.meter import needed, signed_ma
-from drivers.profile import MeterProfile, library
+from drivers.profile import MeterProfile
 from drivers.reader import Sample
 from tests.documents import SHELF, Shelf, circuit, document, problems
 from tests.oracle.site import Circuit, flat

@@ -11,8 +11,9 @@ import pytest
 from controller.proof import prove
 from controller.site import parse
 from drivers.decode import decode
-from drivers.profile import MeterProfile, library
-from drivers.profile import read as read_profile
+from drivers.library import library
+from drivers.library import read as read_profile
+from drivers.profile import MeterProfile
 from hil.faults.process import resident_mb
 from hil.figures import CannotMeasureError, memory, overload, polling, start
 from hil.figures.crowd import Crowd, cpu_s

@@ -7,7 +7,7 @@ from typing import Any
 from controller.driver import Driver
 from controller.site import Site, operated, parse
 from drivers.depot import Fleet
-from drivers.profile import library
+from drivers.library import library
 from tests.driven import Alfen, Devices, Em24
 from tests.modbus_wire import Board, serving
 from tests.patience import until

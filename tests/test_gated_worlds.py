@@ -6,14 +6,16 @@ its order. Whatever it makes of that, what truly flows is judged as ever.
 
 import random
 from collections.abc import Generator
+from functools import partial
 
 import pytest
 
 from controller.guard.account import Tables
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Lost, Record, Tick
+from controller.records import Lost, Record, Tick
 from hil.search.days import draw_case
 from hil.search.world import World
+from tests.gated import GatedEnforcer
 
 SEEDS = (3, 11, 21, 34, 42, 50)
 WHY = "as if that were wrong"
@@ -60,7 +62,7 @@ class Capricious(Guard):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_the_gate_lets_out_keeps_the_depot(seed: int) -> None:
     """The real guard disputes nothing, and holds nothing back for long."""
-    world = World(draw_case(seed), guarded=True, judge=Guard)
+    world = World(draw_case(seed), guarded=True, enforcer=partial(GatedEnforcer, judge=Guard))
     assert world.run() is None
     assert sum(world.plant.charger(i).energy_mwh for i in range(len(world.rows))) > 0
 
@@ -70,7 +72,7 @@ def test_a_veto_without_reason_endangers_nobody(seed: int) -> None:
     class Whims(Capricious):
         made = vetoes = 0
 
-    world = World(draw_case(seed), judge=Whims)
+    world = World(draw_case(seed), enforcer=partial(GatedEnforcer, judge=Whims))
     assert world.run() is None
     assert Whims.vetoes > 10
     assert Whims.made > 1

@@ -14,6 +14,7 @@ from tests.door import Door, FalseVetoError, Rows, rows_of
 from tests.oracle.depot import Car
 from tests.oracle.promises import Watch
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Slot, flat
+from tests.oracle.truth import Truth
 from tests.oracle.world import World
 
 Bend = Callable[[Rows], Rows]
@@ -84,8 +85,8 @@ def live(world: World) -> None:
 @pytest.fixture
 def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watch, "_broken", lambda self, what: None)
-    monkeypatch.setattr(World, "_judge", lambda self, circuit: None)
-    monkeypatch.setattr(World, "_untrue", lambda self, *what: None)
+    monkeypatch.setattr(Truth, "circuit", lambda self, circuit: None)
+    monkeypatch.setattr(Truth, "_untrue", lambda self, *what: None)
 
 
 def run(bend: Bend, metered: bool = True) -> None:

@@ -20,12 +20,12 @@ from cext.rows import (
     Why,
 )
 from cext.tick import Kernel
-from controller.journal import (
+from controller.journal import JournalError, decode, encode
+from controller.records import (
     Advised,
     Contact,
     Distrust,
     Fallback,
-    JournalError,
     Latch,
     Leave,
     Limit,
@@ -37,8 +37,6 @@ from controller.journal import (
     Report,
     Switch,
     Tick,
-    decode,
-    encode,
 )
 from tests.plainrow import PLAIN
 

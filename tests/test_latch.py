@@ -14,7 +14,9 @@ from controller.clock import MonotonicClock
 from controller.enforcer import Enforcer
 from controller.events import Events
 from controller.latch import Latch
-from controller.wire import StatusReport, ask_reset
+from controller.status_report import StatusReport
+from controller.wire import ask_reset
+from tests.bays import Row, S, bays
 from tests.door import Door, row_of
 from tests.linked import BOOT, Wall, World, free_port, make_depot, world
 from tests.oracle.site import Charger
@@ -23,7 +25,6 @@ from tests.oracle.world import World as Oracle
 from tests.patience import until
 from tests.switched import CHARGER, OWN, Depot
 from tests.test_adopt import handed_over
-from tests.test_turns import Row, S, bays
 
 WHY = "the guard disputed three decisions in a row"
 

@@ -18,8 +18,9 @@ from controller.clock import MonotonicClock
 from controller.events import Events
 from controller.latch import Latch
 from controller.places import Places
+from controller.status_report import StatusReport
 from controller.units import NS_PER_S
-from controller.wire import StatusReport, ask_status
+from controller.wire import ask_status
 from hil.devices.alfen import Alfen
 from hil.devices.em24 import Em24
 from tests.aside import aside

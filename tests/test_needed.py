@@ -20,6 +20,7 @@ from controller.blackbox.explain import explain
 from controller.blackbox.explained import lines
 from controller.blackbox.needed import Place, needed
 from controller.blackbox.replay import find
+from controller.reasons import Reasons
 from controller.tables import Tables
 from tests.depots import Depot, document
 from tests.recorded import Recorded
@@ -53,6 +54,16 @@ def test_every_reason_says_what_was_needed(rule: Rule) -> None:
                     assert words == ""
                 else:
                     assert words.endswith(".") and not {"{", "}"} & set(words)
+
+
+@pytest.mark.parametrize("rule", Rule, ids=lambda rule: rule.name)
+def test_every_reason_has_its_own_words(rule: Rule) -> None:
+    reasons = Reasons(["grid"], ["cloud"])
+    for why in (Why(rule, -1, -1, -1), Why(rule, 0, ALL_PHASES, BY_BUSBAR), Why(rule, 0, 2, 0)):
+        words = reasons.words(why)
+        assert words and not {"{", "}"} & set(words)
+        others = [reasons.words(why._replace(rule=each)) for each in Rule if each is not rule]
+        assert words not in others
 
 
 def test_the_sum_is_that_of_what_was_to_blame() -> None:

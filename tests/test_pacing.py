@@ -17,8 +17,9 @@ from controller.site import DocumentError, Site, parse
 from controller.units import NS_PER_S
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
+from drivers.library import library
 from drivers.modbus import TcpLine
-from drivers.profile import Pacing, library
+from drivers.profile import Pacing
 from tests.documents import charger as entry
 from tests.documents import document
 from tests.driven import charger

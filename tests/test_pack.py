@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cext.rows import Vehicle
 from controller.blackbox.pack import Packer, PackError, Unpacker
-from controller.journal import Lost, Reading, Record, Report, Tick, encode, join
+from controller.journal import encode, join
+from controller.records import Lost, Reading, Record, Report, Tick
 from tests.depots import Depot, document
 from tests.test_journal import RECORDS
 

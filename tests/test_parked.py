@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cext.rows import Advice, ChargerRow, Pause, Rule, Vehicle
-from tests.test_turns import BAY, TURN, Row, S, bays
+from tests.bays import BAY, TURN, Row, S, bays
 
 FULL, OTHER = 0, 1
 

@@ -18,8 +18,8 @@ from controller.site import Site, parse
 from controller.tables import Tables
 from drivers.depot import build
 from drivers.device import PinError
+from drivers.library import library
 from drivers.pins import pins_of
-from drivers.profile import library
 from drivers.relay import HealthRelayDriver
 from tests.documents import circuit
 from tests.linked import DOCUMENT

@@ -202,14 +202,14 @@ def test_second_step_finds_no_credit_in_the_tolerance() -> None:
     world.base(0, flat(90_000))
     world.run(4)
     world.base(0, flat(130_000))
-    world.run(world.reaction_ns(0) / S)
+    world.run(world.truth.reaction_ns(0) / S)
     assert max(world.depot.load(0)) <= 400_000
 
 
 @pytest.mark.parametrize("lag_ms", [200, 1000, 2000])
 @pytest.mark.parametrize("cause", ["base", "cap", "both", "wake", "lie"])
 def test_unmetered_cars_that_wake_together(lag_ms: int, cause: str) -> None:
-    """20 cars draw 10 A of 32 A; `_judge` in the world holds the reaction time."""
+    """20 cars draw 10 A of 32 A; `Truth.circuit()` of the world holds the reaction time."""
     world = row_of(
         20,
         base_ma=0,

@@ -132,7 +132,8 @@ def test_a_kernels_thread_that_allocates_is_seen() -> None:
     found = count(2000, spill_bytes=48)
     assert found["threads"] == 40
     assert found["calls"] >= found["ticks"] * 0.9  # those under way at either end
-    assert found["bytes"] == found["calls"] * 48
+    under_way = found["calls"] - found["bytes"] / 48  # one is counted, its bytes are not yet
+    assert abs(under_way) <= found["threads"]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from cext.rows import ChargerRow, CircuitRow, Kind, SlotRow, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
+from tests.bays import TURN, Row, S
 from tests.test_swing import FINE
-from tests.test_turns import TURN, Row, S
 
 RAMP = 400  # mA/s
 SPAN_S = 2  # of the ramp, that one write uses at the most

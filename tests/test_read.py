@@ -13,7 +13,7 @@ import pytest
 
 from controller.__main__ import main
 from controller.document.clamps import FORMATS
-from drivers.profile import library
+from drivers.library import library
 from tests.aside import aside
 from tests.clamp_lines import rpict7v1
 from tests.driven import Alfen, Devices, Em24

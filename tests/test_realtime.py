@@ -21,7 +21,7 @@ import pytest
 
 from controller.commands.status import screen
 from controller.realtime import STACK_BYTES, in_words
-from controller.wire import RealTimeReport
+from controller.status_report import RealTimeReport
 from tests.linked import DOCUMENT
 from tests.patience import wait_for
 from tests.test_wire import REPORT

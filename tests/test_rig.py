@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from controller.plant import build_plant, hardware
 from controller.site import parse
-from drivers.profile import library
+from drivers.library import library
 from hil import broker
 from hil.broker import KINDS, Broker, BrokerError, Kind, find_mosquitto
 from hil.cloud import Ask, Cloud

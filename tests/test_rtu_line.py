@@ -28,8 +28,8 @@ from drivers.device import (
     ShortReplyError,
     WrongUnitError,
 )
+from drivers.library import library
 from drivers.pauses import MAX_S
-from drivers.profile import library
 from drivers.rtuline import RtuLine
 from tests.documents import circuit
 from tests.encode import floats

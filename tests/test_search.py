@@ -9,9 +9,11 @@ from threading import Timer
 
 import pytest
 
+from controller.plant import VirtualEnforcer
 from hil.search.case import Case, read
 from hil.search.days import draw_case
 from hil.search.eyes import Eye
+from hil.search.gateway import Gateway
 from hil.search.hunt import Hunt, in_words, report, tell_seed
 from hil.search.judge import FoundError
 from hil.search.shrink import Shrinker
@@ -95,7 +97,7 @@ def begun(seed: int, **charger: object) -> World:
     rows = [row | charger if i == 0 else row for i, row in enumerate(case.site["charger"])]
     world = World(replace(case, site=case.site | {"charger": rows}, events=[]))
     world.orders.start()
-    world._unheard = {i: [] for i in range(len(world.site.circuits))}
+    world.gateway._unheard = {i: [] for i in range(len(world.site.circuits))}
     return world
 
 
@@ -123,7 +125,7 @@ def test_what_rises_while_latched_silent_or_unread_is_found() -> None:
     world.ills.silent.end(silent)
     assert ordered(world, [6300, *rest]) == []
     eye = Eye(1, 0, signed=True)
-    world._unheard[world.judge.tree.paths[0][-1]] = [(eye, eye.shown)]
+    world.gateway._unheard[world.judge.tree.paths[0][-1]] = [(eye, eye.shown)]
     assert ordered(world, [6400, *rest]) == ["start"]
     eye((0, 0, 0))
     assert ordered(world, [6500, *rest]) == []
@@ -180,7 +182,7 @@ def test_a_document_in_the_midst_of_it_counts_and_is_rolled_back() -> None:
     refused = {"rating_share": {"grid": 0.01}, "operation": {"circuit": [], "charger": []}}
     world = World(replace(case, duration_s=70.0, events=[event | {"for_s": 90.0} | refused]))
     assert world.run() is None
-    assert world.site is world.first, "it would not pass the proof"
+    assert world.site is world.gateway.first, "it would not pass the proof"
 
 
 def test_a_hunt_says_what_it_told_and_goes_on_from_any_seed(tmp_path: Path) -> None:
@@ -268,21 +270,28 @@ def test_a_stall_excuses_no_overload_of_its_own() -> None:
 
 
 def test_a_start_excuses_only_what_was_over_before_it() -> None:
-    """Whoever starts and lets chargers draw more than fits is found within the time of a start."""
+    """Whoever starts anew and lets chargers draw more than fits is found within a start's time."""
 
-    class Careless(World):
-        def _start(self) -> None:
-            super()._start()
-            for charger in range(len(self.chargers)):
-                self.plant.write_setpoint(charger, 63_000)
-                self.plant.set_obeys(charger, False)
+    class Careless(Gateway):
+        def start(self) -> None:
+            super().start()
+            if self._world.now_ns == 0:
+                return
+            for charger in range(len(self._world.chargers)):
+                self._world.plant.write_setpoint(charger, 63_000)
+                self._world.plant.set_obeys(charger, False)
 
     found = 0
-    for seed in range(1, 9):
-        world = Careless(replace(unfed(seed).case, duration_s=6.0, events=[]))
+    for seed in range(1, 15):
+        restart = {"t_s": 150.0, "do": "restart", "for_s": 1.0}
+        world = World(replace(unfed(seed).case, duration_s=156.0, events=[restart]))
+        world.gateway = Careless(world, guarded=False, make=VirtualEnforcer)
         world.judge.watch_ill = lambda: None  # type: ignore[method-assign]
         finding = world.run()
-        found += finding is not None and finding.kind == "over"
+        beyond: list[int] = []
+        note_beyond(world, beyond)
+        assert max(beyond) <= 2_000 or (finding is not None and finding.kind == "over"), seed
+        found += finding is not None
     assert found >= 4
 
 

@@ -21,7 +21,7 @@ from cext.rows import ROOT
 from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.units import NS_PER_S
-from drivers.profile import library
+from drivers.library import library
 from hil.devices.alfen import Alfen as Simulated
 from tests.aside import aside
 from tests.driven import Alfen, Devices

@@ -20,7 +20,7 @@ from drivers.device import (
     Request,
 )
 from drivers.health import DeviceHealth, Health
-from drivers.profile import library
+from drivers.library import library
 from drivers.rtuline import RtuLine
 from drivers.silence import Silence
 from tests.driven import MS_NS, Alfen, Devices, Em24, Scene, charger, told

@@ -28,7 +28,7 @@ from controller.simulation.steps import Steps
 from controller.simulation.tables import read_base, read_vehicles, time_of_day
 from controller.simulation.verdict import held
 from controller.site import Site, load
-from drivers.profile import library
+from drivers.library import library
 
 EXAMPLE = Path(__file__).parents[1] / "docs/examples/north-depot.toml"
 

@@ -12,7 +12,7 @@ from cext.rows import NO_PHASE
 from controller.document.text import read_toml
 from controller.site import Charger, json_schema, load
 from controller.tables import Tables
-from drivers.profile import library
+from drivers.library import library
 from tests.documents import (
     CHARGERS,
     GRID,

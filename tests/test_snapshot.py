@@ -14,7 +14,8 @@ from cext.snapshot import Snapshot, restore, snapshot
 from cext.thread import KernelThread
 from cext.tick import Kernel
 from controller.blackbox.feeding import feed
-from controller.journal import Lost, Record, Tick, decode
+from controller.journal import decode
+from controller.records import Lost, Record, Tick
 from controller.tables import Tables
 from tests.depots import Depot, document
 from tests.plainrow import PLAIN

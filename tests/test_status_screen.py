@@ -12,8 +12,8 @@ from cext.rows import Advice
 from controller.__main__ import main
 from controller.clock import MonotonicClock
 from controller.commands.status import screen
+from controller.status_report import ChargerReport
 from controller.units import NS_PER_S
-from controller.wire import ChargerReport
 from tests.linked import DOCUMENT, free_port, world
 from tests.test_wire import REPORT
 

@@ -10,7 +10,7 @@ import pytest
 
 from cext.rows import Advice, ChargerRow, CircuitRow, Pause, Rule, SourceRow, Tuning, Vehicle
 from cext.tick import Kernel
-from tests.test_turns import BAY, TURN, Row, S, bays
+from tests.bays import BAY, TURN, Row, S, bays
 
 FINE = BAY._replace(step_ma=100)
 

@@ -89,7 +89,7 @@ def held_up(world: World) -> list[tuple[int, int, int]]:
                 continue
             found += [
                 (circuit, phase, charger)
-                for charger in world.stuck(circuit, phase)
+                for charger in world.truth.stuck(circuit, phase)
                 for i, row in enumerate(world.site.contactors)
                 if row.chargers == (charger,) and i not in world.welded
                 if world.site.chargers[charger].metered

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from cext.rows import CircuitRow, SourceRow, Tuning
 from cext.tick import Kernel
-from controller.journal import Reading, Record, Tick, decode
+from controller.journal import decode
+from controller.records import Reading, Record, Tick
 from controller.tap import Tap
 
 S = 1_000_000_000

@@ -16,7 +16,7 @@ from controller.credentials import context
 from controller.document.link import Tls
 from controller.link.mqtt import account
 from controller.site import load
-from drivers.profile import library
+from drivers.library import library
 from tests.certificates import Authority
 from tests.linked import DOCUMENT, Cloud, World, free_port, world
 from tests.patience import until

@@ -10,7 +10,7 @@ import pytest
 from controller.__main__ import main
 from controller.permits import VARIABLE, lacking, needs
 from controller.site import Site, parse
-from drivers.profile import library
+from drivers.library import library
 
 METER = {"id": "meter", "circuit": "grid", "profile": "carlo_gavazzi_em24_ethernet"}
 BASE: dict[str, Any] = {

@@ -7,14 +7,15 @@ import pytest
 from cext.rows import Rule
 from controller.watts import Watts
 from drivers.decode import encode
-from drivers.profile import ChargerProfile, library, parse
+from drivers.library import library, parse
+from drivers.profile import ChargerProfile
 from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from tests.documents import PLAIN
+from tests.inwatts import FAST, HYC, WALL
 from tests.oracle.site import MS, flat
 from tests.test_profiles import change, load, said
 from tests.test_rules import bench
-from tests.test_watts import FAST, HYC, WALL
 
 MW = 1_000
 STEP_MA = 1_400  # a coarse one, of a kilowatt on three phases
@@ -44,7 +45,16 @@ def test_whole_steps_are_written_and_people_are_told_what_is_written(
             continue
         assert raw_w % 100 == 0, "step_w of its profile"
         assert 0 <= watts.mw(ma) - raw_w * MW < 100 * MW, "down, by less than a step"
-        assert ma - seat.setpoint.step_ma <= as_written_ma(seat, ma) <= ma
+        assert abs(ma - as_written_ma(seat, ma)) <= seat.setpoint.step_ma
+
+
+def test_a_setpoint_of_the_kernel_is_read_back_as_itself() -> None:
+    """A depot that starts again goes on with it: at the minimum, a step less would be a pause."""
+    seat = seated(library().charger_profile(HYC))
+    step_ma = seat.setpoint.step_ma
+    least_ma = -(-seat.setpoint.min_ma // step_ma) * step_ma
+    for ma in range(least_ma, 200_000, step_ma):
+        assert as_written_ma(seat, ma) == ma
 
 
 def test_its_least_power_is_a_whole_step_and_is_written() -> None:

@@ -12,8 +12,8 @@ STEP_NS = 100 * MS
 @pytest.mark.parametrize("lag_ns", [0, S, 2 * S, 7 * S])
 @pytest.mark.parametrize("steps", range(60, 85))
 def test_the_largest_reading_counts_until_the_window_has_passed_it(lag_ns: int, steps: int) -> None:
-    """One reading is higher than all others; for as long as a later one may show that instant, or an
-    earlier one, the base load may be as high."""
+    """One reading is higher than all others; for as long as a later one may show that instant, or
+    an earlier one, the base load may be as high."""
     meter = Meter(0, 0, lag_ns, S, STEP_NS)
     door = Door(Site([Circuit(-1, flat(100_000), flat(90_000))], [meter], []))
     high_ns = steps * STEP_NS

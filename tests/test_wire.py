@@ -21,6 +21,7 @@ from controller.events import Events
 from controller.places import PlaceError, Places, places, trusted_owners
 from controller.reported import Confirmed, Desired
 from controller.server import Server, bound
+from controller.status_report import LinkReport, StatusReport
 from controller.strictjson import JsonError, loads
 from controller.wire import (
     FRAME_BYTES,
@@ -31,12 +32,10 @@ from controller.wire import (
     Hello,
     Limit,
     LimitAnswer,
-    LinkReport,
     Refused,
     ResetAnswer,
     Session,
     State,
-    StatusReport,
     StatusRequest,
     Welcome,
     ask_reset,

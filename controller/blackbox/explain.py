@@ -17,8 +17,9 @@ from controller.blackbox.needed import Place, needed
 from controller.blackbox.reader import Batch, Segment, SegmentError
 from controller.blackbox.replay import Play
 from controller.blackbox.segment import Note
-from controller.journal import Tick, decode
+from controller.journal import decode
 from controller.reasons import Reasons
+from controller.records import Tick
 from controller.units import NS_PER_S, less
 from controller.watts import told_mw
 

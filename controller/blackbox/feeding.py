@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from controller.journal import (
+from controller.records import (
     Advised,
     Contact,
     Distrust,

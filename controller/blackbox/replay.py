@@ -13,19 +13,9 @@ from cext.tick import Kernel
 from controller.blackbox.feeding import feed
 from controller.blackbox.reader import Batch, Header, Segment, SegmentError
 from controller.blackbox.segment import Note, Stamp, segments_in
-from controller.journal import (
-    JournalError,
-    Lost,
-    Order,
-    Record,
-    Switch,
-    Tick,
-    decode,
-    join,
-    record,
-    split,
-)
+from controller.journal import JournalError, decode, join, record, split
 from controller.reasons import Reasons
+from controller.records import Lost, Order, Record, Switch, Tick
 from controller.units import amperes_text
 
 

@@ -36,7 +36,7 @@ from controller.relays import Relay, Unsafe
 from controller.saved import Saved, saved
 from controller.site import Site, load, read
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
-from drivers.profile import library
+from drivers.library import library
 
 
 def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:

@@ -12,8 +12,8 @@ from controller.commands.output import MISUSED, complain
 from controller.document.buses import Address, bus_address
 from drivers.bus import Bus
 from drivers.decode import Value
+from drivers.library import AnyProfile, library
 from drivers.lines import line_at
-from drivers.profile import AnyProfile, library
 
 THOUSANDTHS = 1000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from controller.places import Places, places
 from controller.site import DocumentError, Site, load
-from drivers.profile import library
+from drivers.library import library
 
 
 def add_options(parser: ArgumentParser) -> None:

@@ -19,8 +19,9 @@ from controller.commands.output import (
 from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.device import DeviceError, Rank
+from drivers.library import AnyProfile
 from drivers.meter import TERMINALS, signed_ma
-from drivers.profile import AnyProfile, MeterProfile
+from drivers.profile import MeterProfile
 from drivers.reader import Reader, Sample, patiently
 from drivers.register import Register
 from drivers.report import in_force_ma, vehicle

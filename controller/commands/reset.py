@@ -16,7 +16,8 @@ from pathlib import Path
 from controller.commands import supervisor
 from controller.commands.output import FINE, NO, add_json_option, answer_json, complain, say
 from controller.places import SOCKET, runtime_to_ask
-from controller.wire import FrameError, LatchReport, ask_reset
+from controller.status_report import LatchReport
+from controller.wire import FrameError, ask_reset
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:

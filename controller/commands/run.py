@@ -24,7 +24,7 @@ from controller.site import Site, read
 from controller.tables import Tables
 from drivers.depot import Fleet
 from drivers.device import PinError
-from drivers.profile import library
+from drivers.library import library
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:

@@ -23,7 +23,7 @@ from controller.commands.output import (
 from controller.document.problems import DocumentError, Problem
 from controller.proof import prove
 from controller.site import Site, operated, parse, read
-from drivers.profile import library
+from drivers.library import library
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:

@@ -35,7 +35,7 @@ from controller.simulation.tables import read_base, read_vehicles, time_of_day
 from controller.simulation.verdict import Held, held
 from controller.site import Site, load
 from controller.units import MA_PER_A, NS_PER_S, amperes_text, seconds_text
-from drivers.profile import library
+from drivers.library import library
 
 MAX_HOURS = 7 * 24
 KWH_MWH = 1_000_000

@@ -18,20 +18,19 @@ from controller.commands.output import (
     say,
 )
 from controller.places import SOCKET, places, runtime_to_ask
-from controller.wire import (
+from controller.status_report import (
     ChargerReport,
     CircuitReport,
     DerogationReport,
     DeviceReport,
-    FrameError,
     LatchReport,
     LimitReport,
     PinReport,
     StatusReport,
     Three,
     TogetherReport,
-    ask_status,
 )
+from controller.wire import FrameError, ask_status
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:

@@ -25,7 +25,7 @@ from controller.commands.output import (
 from controller.document.problems import DocumentError, Problem
 from controller.permits import PIN_FACTORY, PINS, VARIABLE, Needs, is_loopback, needs
 from controller.site import Link, Site, load
-from drivers.profile import library
+from drivers.library import library
 
 SYSTEM = Path("/etc/systemd/system")
 A_LINE = 8  # addresses

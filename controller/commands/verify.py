@@ -22,7 +22,7 @@ from controller.desired import Base, RefusedDocumentError, judge, read_message, 
 from controller.document.problems import DocumentError
 from controller.document.text import BYTES_MAX
 from controller.site import parse, read
-from drivers.profile import library
+from drivers.library import library
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:

@@ -20,14 +20,9 @@ from cext.rows import (
     SourceRow,
     Tuning,
 )
-from controller.guard.beliefs import (
-    UNPROVEN_NS,
-    ChargerBelief,
-    ContactorBelief,
-    SlotBelief,
-    SourceBelief,
-)
-from controller.journal import (
+from controller.guard.beliefs import ContactorBelief, SlotBelief, SourceBelief
+from controller.guard.chargers import UNPROVEN_NS, ChargerBelief
+from controller.records import (
     Contact,
     Distrust,
     Fallback,

@@ -20,7 +20,8 @@ from typing import Protocol
 from cext.rows import Output
 from controller.guard.account import Maps, Orders, Tables
 from controller.guard.guard import Dispute, Guard, Verdict
-from controller.journal import Record, Tick, decode, ticks_in
+from controller.journal import decode, ticks_in
+from controller.records import Record, Tick
 
 AT_ONCE = 16  # records that are no decision, in one piece
 

@@ -31,9 +31,9 @@ from typing import NamedTuple
 
 from cext.rows import ChargerRow
 from controller.guard.account import Account, Maps, Orders, Tables
-from controller.guard.beliefs import ChargerBelief
+from controller.guard.chargers import ChargerBelief
 from controller.guard.sums import BAR, SUM, Sums
-from controller.journal import Record, Tick
+from controller.records import Record, Tick
 from controller.units import amperes_text
 
 CIRCUITS = 8  # looked at in one piece

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from cext.rows import ROOT
 from controller.guard.account import Account
-from controller.guard.beliefs import UNPROVEN_NS, ChargerBelief, SourceBelief
+from controller.guard.beliefs import SourceBelief
+from controller.guard.chargers import UNPROVEN_NS, ChargerBelief
 from controller.units import NS_PER_S
 
 SLOW_NS = 2 * NS_PER_S  # a credit may last this much longer than what it waits for

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 from controller.clock import WallClock
+from controller.status_report import StatusReport
 from controller.units import NS_PER_S
 from controller.version import VERSION
-from controller.wire import StatusReport, Welcome
+from controller.wire import Welcome
 
 OFFLINE: dict[str, object] = {"online": False}
 REFUSALS = 32  # sources whose last refusal is remembered

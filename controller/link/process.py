@@ -42,6 +42,7 @@ from controller.link.rounds import Rounds
 from controller.link.topics import Topics
 from controller.notify import Notifier
 from controller.reported import Confirmed, Desired, Reported
+from controller.status_report import StatusReport
 from controller.threads import first_death, log_what_nobody_awaits
 from controller.version import VERSION
 from controller.wire import (
@@ -56,7 +57,6 @@ from controller.wire import (
     Refused,
     Session,
     State,
-    StatusReport,
     Welcome,
     connect,
 )

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.wire import ChargerReport
+from controller.status_report import ChargerReport
 
 TRUTH, BELIEF, QUIET = "bold", "cyan", "bright_black"
 LOST = "bold magenta"

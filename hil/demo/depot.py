@@ -22,7 +22,7 @@ from rich.live import Live
 from controller import site as sites
 from controller.commands.output import answer_json, complain, say
 from controller.plant import build_plant, hardware
-from drivers.profile import library
+from drivers.library import library
 from hil.broker import KINDS, BrokerError, Kind, choose
 from hil.demo.life import Life
 from hil.demo.scene import BASE_KEY, QUIT_KEY, scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cext.rows import Vehicle
-from controller.wire import LimitReport, StatusReport
+from controller.status_report import LimitReport, StatusReport
 from hil.rig import Rig
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cext.rows import Phases
-from controller.wire import LinkReport
+from controller.status_report import LinkReport
 from hil.demo.bays import ChargerTruth
 from hil.demo.show import Show
 from hil.demo.view import CircuitTruth, Key, Part, Scene

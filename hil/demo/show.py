@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from controller.wire import StatusReport
+from controller.status_report import StatusReport
 from hil.cloud import Ask
 from hil.demo.life import Life
 from hil.demo.narrator import Narrator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from controller.wire import StatusReport
+from controller.status_report import StatusReport
 from hil.devices.pdu import Manner
 from hil.devices.rs485 import Rs485
 from hil.faults import Fault

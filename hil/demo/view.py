@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.wire import CircuitReport, LimitReport, StatusReport
+from controller.status_report import CircuitReport, LimitReport, StatusReport
 from hil.demo.bays import BELIEF, QUIET, TRUTH, Bay, ChargerTruth, bays, lines_of
 
 _EVENTS_AT_LEAST = 2

@@ -36,6 +36,10 @@ class Server:
     def url(self) -> str:
         return f"tcp://{self.place.host}:{self.port}"
 
+    @property
+    def listens(self) -> bool:
+        return self._listener is not None
+
     async def open(self) -> None:
         """Listens; the first time on a port of the system's choice."""
         loop = asyncio.get_running_loop()
@@ -50,7 +54,7 @@ class Server:
         self.manner, self.delay_s = manner, delay_s
         if manner is Manner.GONE:
             await self.close()
-        elif self._listener is None:
+        elif not self.listens:
             await self.open()
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from controller.facts import ChargerFacts, MeterFacts
-from drivers.profile import library
+from drivers.library import library
 
 HOME = Path(__file__).parent
 

@@ -9,15 +9,18 @@ from controller.document.devices import Charger, Meter
 from controller.plant import EXCHANGE_NS
 from controller.reaction import age_ns
 from controller.site import Site
-from controller.units import NS_PER_S
+from controller.units import NS_PER_S, PPM
+from hil.search import flows
+from hil.search.flows import Flow
 
 WRITING_NS = EXCHANGE_NS + 50_000_000  # an order on its way to its charger, and a plant's step
 FOUND_OUT_NS = 8 * NS_PER_S  # until somebody who disobeys is known to, beside what is declared
+WORTH_MA, PACED_WORTH_MA = 500, 2000  # a smaller change of a setpoint waits for more
 TRUSTED_NS = 12 * NS_PER_S  # from a lie's end until its source counts again
 
 
 class Bound(NamedTuple):
-    """Of one circuit, all in ns."""
+    """Of one circuit."""
 
     react_ns: int  # one cause, answered
     calm_ns: int  # until what is permitted and not drawn has been taken back
@@ -25,6 +28,7 @@ class Bound(NamedTuple):
     blind_ns: int  # more of that while a source here is not what it should be
     alone_ns: int  # until the chargers below are at what they do alone
     measured: bool
+    kept_ma: Flow  # what may stay permitted, and not drawn, beside what fits: not worth a write
 
 
 class Tree:
@@ -79,7 +83,20 @@ def _bound(site: Site, tree: Tree, index: int) -> Bound:
         blind_ns=lost_ns + slowest_ns - seen_ns + reports_ns,
         alone_ns=max((_alone_ns(each) for each in chargers), default=0),
         measured=bool(every),
+        kept_ma=_kept_ma(chargers),
     )
+
+
+def _kept_ma(chargers: list[Charger]) -> Flow:
+    """A setpoint that is less than that above its share stays; a bus bar knows no such."""
+    phases_ma = [0, 0, 0]
+    for charger in chargers:
+        worth_ma = PACED_WORTH_MA if charger.facts.write_gap_ns else WORTH_MA
+        for phase in charger.phases:
+            if phase >= 0:
+                phases_ma[phase] += worth_ma + worth_ma * charger.facts.tolerance_ppm // PPM
+    first, second, third = phases_ma
+    return flows.load((first, second, third))
 
 
 def standby_ma(site: Site, charger: Charger) -> int:

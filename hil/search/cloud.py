@@ -49,8 +49,8 @@ class Cloud:
 
     def _send(self, event: Table) -> None:
         """To the link that is there, or to nobody."""
-        enforcer = self._world.enforcer
-        if enforcer is None or self._offline or self._world.stalled.ids:
+        enforcer = self._world.gateway.enforcer
+        if enforcer is None or self._offline or self._world.gateway.stalled.ids:
             return
         self._sequence += 1
         until_s = None if enforcer.clock.ahead_ns else event["until_s"]
@@ -59,7 +59,7 @@ class Cloud:
             if until_s <= 0.001:
                 return
         enforcer.limits.receive(event["source"], self._message(event, until_s))
-        self._heard.add((event["source"], self._world.life))
+        self._heard.add((event["source"], self._world.gateway.life))
         until_ns = NEVER_NS if until_s is None else self._world.now_ns + nanoseconds(until_s)
         limit_ma = None if event["limit_a"] is None else milliamps(event["limit_a"])
         ttl_ns = nanoseconds(event["ttl_s"])
@@ -93,7 +93,7 @@ class Cloud:
         return json.dumps(message | changes)
 
     def nonce(self) -> str:
-        return f"session {self._world.life}"
+        return f"session {self._world.gateway.life}"
 
     def lose(self, event: Table) -> None:
         self._offline += 1
@@ -105,7 +105,7 @@ class Cloud:
 
     def flood(self, event: Table) -> None:
         """All of it is late, repeated, from elsewhere, for another circuit, or no limit at all."""
-        enforcer = self._world.enforcer
+        enforcer = self._world.gateway.enforcer
         if enforcer is None:
             return
         asks = {"source": event["source"], "limit_a": None, "ttl_s": 86_400.0}
@@ -118,7 +118,7 @@ class Cloud:
             {"amps": 1e9},
             {"until": "2001-01-01T00:00:00+00:00"},
         ]
-        if (event["source"], self._world.life) in self._heard:
+        if (event["source"], self._world.gateway.life) in self._heard:
             wrong += [{"sequence": 0}, {"epoch": 0}]
         for number in range(event["count"]):
             changes = wrong[number % len(wrong)]

@@ -223,7 +223,7 @@ def tell_seed(seed: int, guarded: bool) -> Told:
     told_s = case.duration_s if finding is None else finding.t_s
     judge, happened = world.judge, dict(world.happened)
     times_ns = judge.judged_ns, judge.blind_ns
-    return Told(seed, told_s / 3600, finding, guarded, world.ticks, happened, *times_ns)
+    return Told(seed, told_s / 3600, finding, guarded, world.gateway.ticks, happened, *times_ns)
 
 
 def progress(hunt: Hunt) -> str:

@@ -16,6 +16,7 @@ from controller.site import Site
 from controller.units import NS_PER_S
 from hil.search import flows
 from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma
+from hil.search.draws import Draws
 from hil.search.flows import FLOWS, FOR_EVER_MA, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60
@@ -46,6 +47,7 @@ class _Stand:
 
     excused_ns: int = 0  # until then an excess is the answer under way
     wakes_ns: int = 0  # until then what is permitted may be more than fits
+    fallen_ma: Flow = NOTHING  # while nobody feeds chargers: some fall back to more than they had
     ill_ns: int = 0  # until then a source here is not what it should be
     stands_ma: list[int] = field(default_factory=lambda: [0] * FLOWS)  # over, nothing to lower
     sizes: list[tuple[int, Flow]] = field(default_factory=list)  # until when, how much explains
@@ -64,6 +66,7 @@ class Judge:
         self.bounds = bounds(site, self.tree)
         self.now_ns = 0
         self.dead = False
+        self._draws = Draws(site, plant, self.tree)
         self._tolerance_ma = [each + ROUNDING_MA for each in tolerance_ma]
         self._bounded = [self._bound(index) for index in range(len(site.circuits))]
         self._floor_ma = [
@@ -104,7 +107,7 @@ class Judge:
 
     def switch(self, site: Site) -> None:
         """Another document of the same devices."""
-        self.site = site
+        self.site = self._draws.site = site
         self._bounded = [self._bound(index) for index in range(len(site.circuits))]
 
     def moved(self, charger: int) -> None:
@@ -153,10 +156,16 @@ class Judge:
         self.cause(circuit, flows.cap(fall_ma))
 
     def wake(self, charger: int, reaction_ns: int) -> None:
-        """A vehicle may draw more; what it is permitted must fit, unless a step was just before."""
+        """A vehicle may draw more; what it is permitted must fit, but for what is worth no write,
+        unless a step was just before."""
         for index in self.tree.paths[charger]:
-            if self.now_ns < self._stands[index].wakes_ns:
+            stand, bound = self._stands[index], self.bounds[index]
+            if self.now_ns < stand.wakes_ns:
                 self.cause(index, more_ns=reaction_ns)
+            elif bound.measured:  # elsewhere all that is permitted fits at once
+                until_ns = self._answered_ns(stand, bound.react_ns + reaction_ns)
+                stand.sizes = [each for each in stand.sizes if each[1] is not bound.kept_ma]
+                self._explain(index, until_ns, bound.kept_ma)
 
     def takes_back(self, charger: int) -> None:
         """A vehicle that uses more phases stands where one with fewer did: until that is noticed,
@@ -173,7 +182,7 @@ class Judge:
         """It does not do as it should until then, and is given time to come round."""
         bound = self.bounds[self.tree.paths[charger][0]]
         if self._ill_ns[charger] <= self.now_ns:
-            self._drawn_ma[charger] = self._may_draw(charger)
+            self._drawn_ma[charger] = self._draws.may_be(charger)
         until_ns += bound.react_ns + bound.ill_ns
         self._ill_ns[charger] = max(self._ill_ns[charger], until_ns)
         for index in self.tree.paths[charger]:
@@ -196,15 +205,21 @@ class Judge:
 
     def stall(self, until_ns: int) -> None:
         """Threads stand still until then. What had to be answered waits for their return, or until
-        the chargers, which nobody feeds, have fallen back; nothing else is explained by it."""
+        the chargers, which nobody feeds, have fallen back: some perhaps to more than they had, and
+        before the others come down. Nothing else is explained by it."""
         control = self.site.control
         goes_on = self.now_ns < self._stalled_ns
         self._stalled_ns = max(self._stalled_ns, until_ns)
-        rows = zip(self._stands, self.bounds, self.tree.below, strict=True)
-        for stand, bound in ((stand, bound) for stand, bound, below in rows if below):
+        rows = zip(self._stands, self.bounds, strict=True)
+        for index, (stand, bound) in enumerate(rows):
+            if not self.tree.below[index]:
+                continue
             if not goes_on or stand.waits_ns < stand.alone_ns:  # else nobody fed them meanwhile
                 stand.alone_ns = self.now_ns + control.dead_man_ns + bound.alone_ns
             stand.waits_ns = self._stalled_ns
+            stand.fallen_ma = self._draws.fallen_back(index, self._stalled_ns - self.now_ns)
+            if any(stand.fallen_ma):
+                stand.excused_ns = max(stand.excused_ns, self._answered_ns(stand, bound.react_ns))
             if stand.excused_ns > self.now_ns:
                 self._wait(stand, self._answered_ns(stand, stand.excused_ns - self.now_ns))
 
@@ -217,18 +232,25 @@ class Judge:
             if at_ns >= self.now_ns
         ]
 
-    def resumes(self, more_ns: int = 0) -> None:
-        """Somebody is at work again: what is over at that instant is to be answered from now on."""
+    def resumes(self, more_ns: int = 0, starts: bool = False) -> None:
+        """Somebody is at work again: what is over at that instant is to be answered from now on.
+        After a start, or where chargers have fallen back, so is what vehicles are about to draw."""
         for index, stand in enumerate(self._stands):
-            if stand.waits_ns <= self.now_ns:
-                self._wait(stand, self.now_ns)
-                known = [size_ma for _, size_ma in stand.sizes]
-                left_ma = (
-                    max(0, over_ma - sum(size_ma[flow] for size_ma in known))
-                    for flow, over_ma in enumerate(stand.over_ma)
-                )
-                self.cause(index, tuple(left_ma), more_ns)
-                self._wait(stand, stand.excused_ns)
+            if stand.waits_ns > self.now_ns:
+                continue
+            self._wait(stand, self.now_ns)
+            about_to_ma = NOTHING
+            if starts or any(stand.fallen_ma):
+                about_to_ma = self._draws.about_to(index)
+            stand.fallen_ma = NOTHING
+            known = [size_ma for _, size_ma in stand.sizes]
+            left_ma = (
+                max(0, over_ma - sum(size_ma[flow] for size_ma in known))
+                for flow, over_ma in enumerate(stand.over_ma)
+            )
+            self.cause(index, tuple(left_ma), more_ns)
+            self._explain(index, stand.excused_ns, about_to_ma)
+            self._wait(stand, stand.excused_ns)
 
     def _alone(self, stand: _Stand) -> bool:
         """Whether its chargers have fallen back, for nobody is there."""
@@ -242,8 +264,9 @@ class Judge:
                 self.charger_ill(charger, until_ns)
         for bound in self.bounds:
             self._dead_ns = max(self._dead_ns, self.now_ns + bound.alone_ns)
-        for stand in self._stands:  # what had to be answered is not, until then
+        for index, stand in enumerate(self._stands):  # what had to be answered is not, until then
             self._wait(stand, self._dead_ns)
+            stand.fallen_ma = self._draws.fallen_back(index)
 
     def lives(self) -> None:
         """Somebody is there again, or for the first time: he must hear the chargers first."""
@@ -251,7 +274,7 @@ class Judge:
         self._stalled_ns = 0
         for stand in self._stands:
             stand.waits_ns = 0
-        self.resumes(PROVING_NS)
+        self.resumes(PROVING_NS, starts=True)
 
     def _explain(self, circuit: int, until_ns: int, size_ma: Flow) -> None:
         stand = self._stands[circuit]
@@ -292,18 +315,12 @@ class Judge:
         if anything or (not self.dead and all(self._ill_ns[i] > since_ns for i in below)):
             self.blind_ns += for_ns
 
-    def _may_draw(self, charger: int) -> int:
-        """What a vehicle there draws, or is about to."""
-        state, row = self.plant.charger(charger), self.site.chargers[charger]
-        offered_ma = state.offered_ma if row.watts is None else row.draw_ma(state.offered_ma)
-        return max(*state.current_ma, offered_ma)
-
     def watch_ill(self) -> None:
         """What an ill charger does by itself drives its circuits up."""
         for charger, until_ns in enumerate(self._ill_ns):
             if until_ns <= self.now_ns:
                 continue
-            drawn_ma = self._may_draw(charger)
+            drawn_ma = self._draws.may_be(charger)
             rise_ma = drawn_ma - self._drawn_ma[charger]
             self._drawn_ma[charger] = drawn_ma
             if rise_ma > RISES_MA:
@@ -326,12 +343,13 @@ class Judge:
         if self._beyond_control(circuit, flow, above_ma, tolerance_ma):
             stand.stands_ma[flow] = above_ma
             return
-        explained_ma = stand.stands_ma[flow] + sum(size_ma[flow] for _, size_ma in stand.sizes)
+        explained_ma = stand.stands_ma[flow] + stand.fallen_ma[flow]
+        explained_ma += sum(size_ma[flow] for _, size_ma in stand.sizes)
         excused = before_ns < stand.excused_ns
         if excused and above_ma <= explained_ma + tolerance_ma:
             return
         once_more = before_ns < stand.excused_ns + self.bounds[circuit].react_ns
-        if once_more and above_ma <= self._inexact_ma(circuit, flow) + tolerance_ma:
+        if once_more and above_ma <= self._draws.inexact_ma(circuit, flow) + tolerance_ma:
             return
         where = (
             f"{flows.place(flow, self.site.circuits[circuit].id)} carried "
@@ -342,17 +360,6 @@ class Judge:
         else:
             why = f", {(self.now_ns - stand.excused_ns) / 1e9:.1f} s after it had to be answered"
         raise FoundError(Finding("over", self.now_ns / 1e9, where + why))
-
-    def _inexact_ma(self, circuit: int, flow: int) -> int:
-        """What vehicles may draw beyond their setpoints: what is lowered falls short by no more,
-        and the rest is lowered when that has shown."""
-        found_ma = 0
-        for charger in self.tree.below[circuit]:
-            row = self.site.chargers[charger]
-            offered_ma = self.plant.charger(charger).offered_ma
-            on = sum(phase in flows.phases(flow) for phase in row.phases)
-            found_ma += on * (row.draw_ma(offered_ma) - row.standby_ma - offered_ma)
-        return found_ma
 
     def _now(self, circuit: int, flow: int) -> str:
         if flow >= TOGETHER:
@@ -371,16 +378,11 @@ class Judge:
             )
             return above_ma <= more_ma * len(flows.phases(flow)) + tolerance_ma
         return all(
-            self._on(i, phase) < self._floor_ma[i]
+            self._draws.on(i, phase) < self._floor_ma[i]
             for i in below
             if i not in ill
             for phase in flows.phases(flow)
         )
-
-    def _on(self, charger: int, phase: int) -> int:
-        wired = self.site.chargers[charger].phases
-        drawn_ma = self.plant.charger(charger).current_ma
-        return sum(ma for grid, ma in zip(wired, drawn_ma, strict=True) if grid == phase)
 
 
 def _anything(size_ma: Flow) -> bool:

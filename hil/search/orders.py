@@ -110,7 +110,7 @@ class Orders:
         if silent_ns > row.max_age_ns + SILENT_NS:
             self._found("silent", f"{rise}, silent for {silent_ns / 1e9:.1f} s")
         for circuit in world.judge.tree.paths[charger]:
-            if world.unheard(circuit):
+            if world.gateway.unheard(circuit):
                 name = world.site.circuits[circuit].id
                 self._found("start", f"{rise} although nothing has been read of {name} yet")
 
@@ -147,7 +147,7 @@ class Orders:
         self._stirred_ns = now_ns
 
     def _parked(self) -> frozenset[int]:
-        enforcer = self._world.enforcer
+        enforcer = self._world.gateway.enforcer
         if enforcer is None:
             return frozenset()
         every = range(len(self.now_ma))

@@ -8,29 +8,23 @@ from functools import partial
 
 from cext.errands import Agenda
 from cext.plant import Car
-from cext.rows import Advice, Phases
+from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
-from controller.guard.gate import MakeJudge
-from controller.guard.guard import Verdict
-from controller.limits import Lease
 from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
-from controller.proof import prove
-from controller.site import DocumentError, Site, operated, parse
-from hil.search.ailing import Ailing
+from controller.site import Site
 from hil.search.bounds import standby_ma
-from hil.search.case import Case, CaseProfiles, Table
+from hil.search.case import Case, Table
 from hil.search.cloud import Cloud
-from hil.search.eyes import Eye
+from hil.search.gateway import Gateway
 from hil.search.ills import Ills
 from hil.search.judge import Finding, FoundError, Judge
 from hil.search.orders import Orders
-from hil.search.sites import amended, read_site
+from hil.search.sites import read_site
 from hil.search.units import milliamps, nanoseconds
 from hil.story.truth import Truth
 
 LOOK_NS = 500_000_000
-START_NS = 1_000_000_000  # from a process's start until it is at work
 
 
 def rise(before: Phases, after: Phases) -> Phases:
@@ -47,41 +41,32 @@ class World:
         case: Case,
         twin: bool = False,
         guarded: bool = False,
-        judge: MakeJudge | None = None,
+        enforcer: Callable[..., VirtualEnforcer] = VirtualEnforcer,
     ) -> None:
         """`twin`: only to be compared with. `guarded`: what the guard disputes is found, too.
-        `judge`: makes one whose veto holds, as in the product."""
+        `enforcer`: makes one, each time that the gateway starts."""
         self.case = case
-        self.site = self.first = read_site(case)
+        self.site = read_site(case)
         self.rows = hardware(self.site)
         self.plant = build_plant(self.site, case.seed, self.rows, case.step_ms * 1_000_000)
         self.truth = Truth(self.site)
         self.now_ns = 0
         self.agenda = Agenda(self._go_on)
-        self.enforcer: VirtualEnforcer | None = None
         self.circuits = {circuit.id: i for i, circuit in enumerate(self.site.circuits)}
         self.chargers = {charger.id: i for i, charger in enumerate(self.site.chargers)}
         every: list[Meter | Clamp] = [*self.site.meters, *self.site.clamps]
         self.sources = {each.id: each for each in every}
-        self.stalled, self._latches = Ailing(), Ailing()
+        self.gateway = Gateway(self, guarded, enforcer)
         self.ills = Ills(self)
         self._own_ma: dict[str, Phases] = {}
-        self._noise_ma: dict[str, int] = {}
         self._standby_ma = self._standby()
         self._caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
-        self._unfed_ns = 0  # of a stall: when its first charger may fall back
         self._phases: dict[int, int] = {}  # of the last vehicle at each charger
-        self._guarded = guarded
-        self._judge = judge
-        self._unheard: dict[int, list[tuple[Eye, int]]] = {}  # circuits, since the start
-        self._leases: dict[str, Lease] = {}
-        self._cloud = Cloud(self)
-        self.life = self._deaths = 0  # of the enforcer
+        self.cloud = Cloud(self)
         noise = [self._noise_below(index) for index in range(len(self.circuits))]
         self.judge = Judge(self.site, self.plant, noise)
         self.orders = Orders(self, twin)
         self.happened: Counter[str] = Counter()
-        self._ticks = 0  # of enforcers that are gone
 
     def run(self) -> Finding | None:
         """What was found, or None."""
@@ -97,8 +82,8 @@ class World:
 
     def _go_on(self, now_ns: int) -> None:
         self.now_ns = now_ns
-        if self.enforcer is not None:
-            self.enforcer.run_until(now_ns)
+        if self.gateway.enforcer is not None:
+            self.gateway.enforcer.run_until(now_ns)
         self.plant.advance(now_ns)
 
     def _begin(self) -> None:
@@ -111,7 +96,7 @@ class World:
         for meter in self.site.meters:
             lag_ns = nanoseconds(self.case.lags.get(meter.id, 0.0))
             self.plant.set_meter(self.circuits[meter.circuit], lag_ns, 0)
-        self._start()
+        self.gateway.start()
         for event in self.case.events:
             self.agenda.at(nanoseconds(event["t_s"]), partial(self._happens, event))
         self.agenda.at(LOOK_NS, self._look_again)
@@ -123,26 +108,16 @@ class World:
     def look(self) -> None:
         self.judge.look(self.now_ns)
         self.set_caps()
-        if self.enforcer is None:
+        if self.gateway.enforcer is None:
             return
-        self.orders.look(self.enforcer.kernel.setpoints())
+        self.orders.look(self.gateway.enforcer.kernel.setpoints())
 
-    def _look_closely(self) -> None:
+    def look_closely(self) -> None:
         """Each inner step of the plant, while chargers are to get their first order."""
         self.look()
-        if self.enforcer is not None and self.orders.starting:
+        if self.gateway.enforcer is not None and self.orders.starting:
             step_ns = self.case.step_ms * 1_000_000
-            self.agenda.at(self.now_ns - self.now_ns % step_ns + step_ns, self._look_closely)
-
-    def unheard(self, circuit: int) -> bool:
-        """Whether somebody measures it, and nothing of that came since the start."""
-        sources = self._unheard[circuit]
-        return bool(sources) and all(eye.shown == before for eye, before in sources)
-
-    @property
-    def ticks(self) -> int:
-        """Decisions so far."""
-        return self._ticks + (0 if self.enforcer is None else self.enforcer.kernel.ticks)
+            self.agenda.at(self.now_ns - self.now_ns % step_ns + step_ns, self.look_closely)
 
     def twin(self, case: Case) -> World:
         """Another world to be compared with."""
@@ -152,12 +127,12 @@ class World:
         """What a charger is told then, in a world that nothing is found in."""
         self._begin()
         self.agenda.run_until(at_ns)
-        return None if self.enforcer is None else self.enforcer.kernel.setpoints()[charger]
+        enforcer = self.gateway.enforcer
+        return None if enforcer is None else enforcer.kernel.setpoints()[charger]
 
     def set_caps(self) -> None:
         """What truly may flow from now on; without anybody alive, the ratings only."""
-        unfed = self.stalled.ids and self.now_ns >= self._unfed_ns
-        if self.judge.dead or unfed:
+        if self.judge.dead or self.gateway.unfed:
             caps_ma = [circuit.rating_ma for circuit in self.site.circuits]
         else:
             caps_ma = self.truth.caps_ma(self.now_ns)
@@ -182,18 +157,11 @@ class World:
             "unplug": self._unplug,
             "wish": self._wish,
             "voltage": self._voltage,
-            "limit": self._cloud.limit,
-            "stall": self._stall,
-            "restart": self._restart,
-            "power_cut": self._power_cut,
-            "clock": self._clock,
-            "cloud": self._cloud.lose,
-            "flood": self._cloud.flood,
-            "latch": self._latch,
-            "document": self._document,
-            "advise": self._advise,
+            "limit": self.cloud.limit,
+            "cloud": self.cloud.lose,
+            "flood": self.cloud.flood,
         }
-        (acts | self.ills.acts).get(event["do"], self.ills.source)(event)
+        (acts | self.gateway.acts | self.ills.acts).get(event["do"], self.ills.source)(event)
         self.judge.watch_ill()
         self.set_caps()
 
@@ -203,6 +171,15 @@ class World:
             act()
 
         self.agenda.at(self.now_ns + nanoseconds(for_s), then)
+
+    def switch(self, site: Site) -> None:
+        """Another document holds."""
+        self.site = site
+        self.truth.switch(site)
+        self.judge.switch(site)
+        if self.gateway.enforcer is not None:
+            self.gateway.enforcer.switch(site)
+        self.set_caps()
 
     # The depot
 
@@ -269,151 +246,6 @@ class World:
         except ValueError:
             return  # nobody is plugged in
         self.judge.wake(charger, 5_000_000_000)
-
-    # The gateway
-
-    def _start(self) -> None:
-        self.life += 1
-        self.enforcer = VirtualEnforcer(
-            self.site,
-            self.plant,
-            self.now_ns,
-            self.ills.silent.ids,
-            self._leases,
-            self.stalled.ids,
-            shows=self.ills.eyes,
-            deaf=self.ills.deaf.ids,
-            disputed=self._disputed if self._guarded else None,
-            judge=self._judge,
-        )
-        self.enforcer.limits.open_session(self._cloud.nonce())
-        self.enforcer.kernel.latch(self.orders.latched)
-        self._unheard = {
-            i: [
-                (self.ills.eyes[each.id], self.ills.eyes[each.id].shown)
-                for each in self.sources.values()
-                if each.circuit == circuit.id
-            ]
-            for i, circuit in enumerate(self.site.circuits)
-        }
-        self.orders.start()
-        self._look_closely()
-        self.judge.lives()
-        self.set_caps()
-        self._cloud.renew()
-
-    def _disputed(self, verdict: Verdict) -> None:
-        what = "; ".join(f"{each.rule}: {each.why}" for each in verdict.disputes[:3])
-        raise FoundError(Finding("guard", self.now_ns / 1e9, what))
-
-    def _die(self) -> None:
-        self._deaths += 1
-        if self.enforcer is not None:
-            self._leases = self.enforcer.limits.leases
-            self._ticks += self.enforcer.kernel.ticks
-            self.enforcer = None
-            let_go(self.site, self.plant)
-        self.judge.died()
-        self.set_caps()
-
-    def _restart(self, event: Table) -> None:
-        self._die()
-        deaths = self._deaths
-
-        def again() -> None:
-            if self._deaths == deaths:  # it did not die once more meanwhile
-                self._start()
-
-        self.after(event["for_s"] + START_NS / 1e9, again)
-
-    def _power_cut(self, event: Table) -> None:
-        for index in range(len(self.chargers)):
-            self.plant.set_supply(index, False)
-        self.after(event["for_s"], self._power_back)
-        self._restart(event)
-
-    def _power_back(self) -> None:
-        """An enforcer that is there already finds them at their power-on currents."""
-        for index in range(len(self.chargers)):
-            self.plant.set_supply(index, True)
-            if self.enforcer is not None:
-                self.judge.charger_ill(index, self.now_ns)
-
-    def _stall(self, event: Table) -> None:
-        for_ns = nanoseconds(event["for_s"])
-        self.judge.stall(self.now_ns + for_ns)
-        if not self.stalled.ids:
-            falls_ns = min((each.fallback_delay_ns or 0 for each in self.site.chargers), default=0)
-            self._unfed_ns = self.now_ns + max(self.site.control.dead_man_ns, falls_ns // 2)
-            self.agenda.at(self._unfed_ns, self.look)
-        for thread in event["threads"]:
-            self.stalled.begin(thread)
-            self.after(event["for_s"], partial(self.stalled.end, thread))
-        self.after(event["for_s"], self._resume)
-
-    def _resume(self) -> None:
-        if self.enforcer is not None:
-            self.judge.resumes()
-        self.set_caps()
-
-    def _latch(self, event: Table) -> None:
-        """Closed for a while; a restart keeps it."""
-        self._latches.begin("latch")
-        self._hold()
-
-        def reset() -> None:
-            self._latches.end("latch")
-            self._hold()
-
-        self.after(event["for_s"], reset)
-
-    def _hold(self) -> None:
-        self.orders.latch(bool(self._latches.ids))
-        if self.enforcer is not None:
-            self.enforcer.kernel.latch(self.orders.latched)
-
-    def _advise(self, event: Table) -> None:
-        """A planner's wish; a restart forgets it."""
-        if self.enforcer is None:
-            return
-        floor_a, cap_a = event["floor_a"], event["cap_a"]
-        advice = Advice(
-            weight=event["weight"],
-            floor_ma=None if floor_a is None else round(floor_a * 1000),
-            cap_ma=None if cap_a is None else round(cap_a * 1000),
-            until_ns=self.now_ns + nanoseconds(event["for_s"]),
-        )
-        self.enforcer.image.advise(event["charger"], advice)
-
-    def _document(self, event: Table) -> None:
-        """Adopted if it would be by a running enforcer, and rolled back after a while."""
-        if self.enforcer is None or self.stalled.ids:
-            return
-        installed = amended(self.case.site, event["rating_share"])
-        try:
-            site = operated(parse(installed, CaseProfiles(self.case)), event["operation"])
-        except DocumentError:
-            return
-        if prove(site).passed:
-            self._switch(site)
-            self.after(event["for_s"], partial(self._roll_back, site))
-
-    def _roll_back(self, site: Site) -> None:
-        """Unless another one came after it; one that is dead then does so when it starts."""
-        if self.site is site and not self.stalled.ids:
-            self._switch(self.first)
-
-    def _switch(self, site: Site) -> None:
-        self.site = site
-        self.truth.switch(site)
-        self.judge.switch(site)
-        if self.enforcer is not None:
-            self.enforcer.switch(site)
-        self.set_caps()
-
-    def _clock(self, event: Table) -> None:
-        if self.enforcer is not None:
-            self.enforcer.clock.ahead_ns += nanoseconds(event["ahead_s"])
 
 
 def tell(case: Case, guarded: bool = False) -> Finding | None:

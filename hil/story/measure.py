@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from cext.rows import Phases
 from hil.story.expect import Sample, Trace
-from hil.story.happenings import CrashLoop, Kill, Leave, SetBase, Stall, Stop
+from hil.story.gateway_events import CrashLoop, Kill, Leave, Stall, Stop
+from hil.story.happenings import SetBase
 from hil.story.script import Story
 from hil.story.words import Event
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controller.blackbox.recorder import WRITE_EVERY_S
 from controller.blackbox.replay import NotReplayableError, find, replay
-from hil.story.happenings import CrashLoop, Kill, Leave, Stall, Stop
+from hil.story.gateway_events import CrashLoop, Kill, Leave, Stall, Stop
 from hil.story.script import Story
 
 BLACKBOX = "blackbox"  # in an enforcer's state directory

@@ -354,8 +354,8 @@ class Beliefs:
         if not ends and row.parent >= 0:
             ends = [self.base_hi(row.parent, phase, now_ns)]
         floor = min(ends) if row.credit_export and ends else max(0, min(ends, default=1 << 40))
-        beyond = self._beyond.get((circuit, phase), 0)
-        return max(min(row.worst_base_ma[phase], floor), beyond)
+        base, beyond = min(row.worst_base_ma[phase], floor), self._beyond.get((circuit, phase), 0)
+        return max(base, beyond) if beyond else base  # credited export may leave less than nothing
 
     def _read_base(self, index: int, phase: int, now_ns: int) -> int:
         """The largest over the window of reading + error - what the chargers drew at least."""

@@ -8,16 +8,13 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from typing import NoReturn
 
-from tests.oracle import bounds
 from tests.oracle.beliefs import DOUBT_SETTLES, Report
 from tests.oracle.depot import Car, Depot, Device
-from tests.oracle.promises import BrokenPromiseError, Watch
+from tests.oracle.promises import Watch
 from tests.oracle.site import MS, Port, S, Site, Triple, plus
+from tests.oracle.truth import TICK, WRITE_AT_MOST, Truth
 
-TICK = 100 * MS
-WRITE_AT_MOST = 200 * MS
 EARLY_GAP = 5 * MS
 WATCHDOG = 10 * S
 LOOK = 500 * MS  # between two looks at an auxiliary contact
@@ -46,12 +43,11 @@ class World:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._writing: set[int] = set()
-        self._over_since: dict[tuple[int, int], int] = {}
-        self._beyond_since: dict[tuple[int, str], int] = {}
+        self.truth = Truth(self)
         self._last_tick = 0
         self._next_meter = [0] * len(site.meters)
         self._lag = [meter.lag_ns for meter in site.meters]
-        self._base_then: dict[int, Triple] = {}  # the truth behind each meter's newest reading
+        self.base_then: dict[int, Triple] = {}  # the truth behind each meter's newest reading
         for meter in range(len(site.meters)):
             self.after(self._share(site.meters[meter].poll_ns), self._sampler(meter))
         for charger in range(len(site.chargers)):
@@ -98,12 +94,6 @@ class World:
         """A base load that need not keep what was declared."""
         self.base(circuit, own_ma)
         self.honest = False
-
-    def _hidden(self, circuit: int) -> bool:
-        """It carries more base load than declared, and nobody reads it: it may be over its cap."""
-        base, declared = self.depot.base(circuit), self.site.circuits[circuit].worst_base_ma
-        lies = any(is_ma > said_ma for is_ma, said_ma in zip(base, declared, strict=True))
-        return lies and not self.watch.beliefs.fresh(circuit, self.now_ns)
 
     def plug(self, charger: int, car: Car | None) -> None:
         self.depot.devices[charger].car = car
@@ -163,7 +153,7 @@ class World:
         for contactor in range(len(self.closed)):
             self._asked[contactor] = False
             self._move(contactor, False)
-        self._base_then.clear()
+        self.base_then.clear()
         self._stir()
         self.honest = False
 
@@ -207,7 +197,7 @@ class World:
             nonlocal newest
             if index not in self.cut_meters and number > newest:
                 newest = number
-                self._base_then[index] = base
+                self.base_then[index] = base
                 self.watch.reading(index, self.now_ns, seen)
                 if self.now_ns - self._last_tick >= EARLY_GAP:
                     self._tick()
@@ -329,92 +319,6 @@ class World:
         for contactor in range(len(self.closed)):
             self._switch(contactor)
         for circuit in range(len(self.site.circuits)):
-            self._judge(circuit)
+            self.truth.circuit(circuit)
         if self.honest:
-            self._judge_beliefs()
-
-    def _judge(self, circuit: int) -> None:
-        """No circuit is truly over its cap for longer than one reaction to what caused it."""
-        load = self.depot.load(circuit)
-        for phase in range(3):
-            cap = self.watch.beliefs.cap(circuit, phase, self.now_ns)
-            if (
-                load[phase] <= max(cap, 0)
-                or self.watch.at_floor(circuit, phase)
-                or self.stuck(circuit, phase)
-                or self._hidden(circuit)
-            ):
-                self._over_since.pop((circuit, phase), None)
-                continue
-            since = self._over_since.setdefault((circuit, phase), self.now_ns)
-            late = self.now_ns - max(since, self.cause_ns)
-            if late > self.steps * self.reaction_ns(circuit):
-                raise BrokenPromiseError(
-                    f"at {self.now_ns / S:.3f} s: {circuit}.{phase} truly carries {load[phase]}"
-                    f" of {cap} for {late / S:.2f} s"
-                )
-        self._judge_bounds(circuit, load)
-
-    def _judge_bounds(self, circuit: int, load: Triple) -> None:
-        """The same of what its phases carry together, and of its bus bar."""
-        row, drawn = self.site.circuits[circuit], self.depot.drawn(circuit)
-        over = {
-            name: (carries, most)
-            for name, phases, carries, most in bounds.overloads(row, load, drawn)
-            if not all(self.watch.at_floor(circuit, phase) for phase in phases)
-            and not any(self.stuck(circuit, phase) for phase in phases)
-        }
-        for name in [name for at, name in self._beyond_since if at == circuit and name not in over]:
-            del self._beyond_since[circuit, name]
-        for name, (carries, most) in over.items():
-            since = self._beyond_since.setdefault((circuit, name), self.now_ns)
-            late = self.now_ns - max(since, self.cause_ns)
-            if late > self.steps * self.reaction_ns(circuit):
-                raise BrokenPromiseError(
-                    f"at {self.now_ns / S:.3f} s: {name} of {circuit} truly carries {carries}"
-                    f" of {most} for {late / S:.2f} s"
-                )
-
-    def stuck(self, circuit: int, phase: int) -> list[int]:
-        """Who draws there whatever it is told."""
-        devices = self.depot.devices
-        below = self.watch.beliefs.below[circuit]
-        return [i for i in below if devices[i].stuck_ma and devices[i].current_ma()[phase] > 500]
-
-    def _judge_beliefs(self) -> None:
-        """What is true lies inside the intervals: the oracle's own and the controller's."""
-        beliefs, port = self.watch.beliefs, self.watch.port
-        for index, device in enumerate(self.depot.devices):
-            drawn, state = device.current_ma(), port.charger(index)
-            for phase in range(3):
-                most = beliefs.chargers[index].draw_hi(phase, self.now_ns)
-                if drawn[phase] > most or drawn[phase] > state.draw_hi_ma:
-                    self._untrue(f"charger {index} draws {drawn}", most, state.draw_hi_ma)
-        for index, base in self._base_then.items():
-            circuit = self.site.meters[index].circuit
-            if index not in [meter for meter, _, _ in beliefs.fresh(circuit, self.now_ns)]:
-                continue
-            said, row = port.circuit(circuit), self.site.circuits[circuit]
-            if said.worst_base_ma != row.worst_base_ma:
-                self._untrue(f"worst base of {circuit}", row.worst_base_ma, said.worst_base_ma)
-            load = plus(base, self.depot.drawn(circuit))
-            for phase in range(3):
-                most = beliefs.base_hi(circuit, phase, self.now_ns)
-                most += beliefs.draw_hi(circuit, phase, self.now_ns)
-                told = said.base_hi_ma[phase] + said.draw_hi_ma[phase]
-                if load[phase] > most or load[phase] > told:
-                    self._untrue(f"load of {circuit}.{phase} is {load[phase]}", most, told)
-
-    def _untrue(self, truth: str, oracle_ma: object, said_ma: object) -> NoReturn:
-        raise BrokenPromiseError(
-            f"at {self.now_ns / S:.3f} s: {truth}, at most {oracle_ma} by the oracle's own"
-            f" model, {said_ma} by the controller's"
-        )
-
-    def reaction_ns(self, circuit: int) -> int:
-        """Tick + what a meter needs to show it + what chargers and cars need to obey."""
-        rows = [self.site.chargers[i] for i in self.watch.beliefs.below[circuit]]
-        meters = [m for m in self.site.meters if m.circuit in self.site.path(circuit)]
-        seen = max((max(m.poll_ns + m.lag_ns, m.max_age_ns) for m in meters), default=0)
-        obeyed = max((row.write_gap_ns + row.settle_ns for row in rows), default=0)
-        return 2 * TICK + seen + WRITE_AT_MOST + obeyed
+            self.truth.beliefs()

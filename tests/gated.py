@@ -1,52 +1,72 @@
-"""A charger's driver on the virtual depot, behind a gate: only what the guard passed is written.
+"""The enforcer on the virtual depot behind its gate: only what the guard passed is written.
 
-cext.errands drives a hundred of them without Python, and by what the kernel orders. This one asks
-the image for each order, as the real driver does, and posts its reports there.
+cext.errands drives a hundred chargers without Python, and by what the kernel orders. These drivers
+ask the image for each order, as the real ones do, and post their reports there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
-from controller.image import ChargerReport, Image, Order
-
-if TYPE_CHECKING:
-    from collections.abc import Set
-
-    from cext.errands import Agenda
-    from cext.plant import Plant
-    from controller.document.devices import Charger
-    from controller.plant import VirtualClock
+from controller.document.devices import Charger
+from controller.guard.gate import Gate, MakeJudge
+from controller.guard.guard import Verdict
+from controller.image import ChargerReport, Order
+from controller.plant import EXCHANGE_NS, VirtualEnforcer, same_devices
+from controller.site import Site
 
 REFRESHES = 3  # writes within a charger's own watchdog time
 FOR_EVER_NS = 1 << 62
 
 
-class House(Protocol):
-    """What it stands in."""
+class GatedEnforcer(VirtualEnforcer):
+    """With `judge`, which makes one, nothing goes out that it has not passed, as in the product."""
 
-    @property
-    def image(self) -> Image: ...
-    @property
-    def agenda(self) -> Agenda: ...
-    @property
-    def plant(self) -> Plant: ...
-    @property
-    def clock(self) -> VirtualClock: ...
-    @property
-    def silent(self) -> Set[str]: ...
-    @property
-    def stalled(self) -> Set[str]: ...
-    @property
-    def deaf(self) -> Set[str]: ...
+    def __init__(
+        self,
+        site: Site,
+        *args: Any,
+        judge: MakeJudge,
+        disputed: Callable[[Verdict], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(site, *args, **kwargs)
+        self._disputed = disputed
+        self._gate = Gate(self._tables, judge)
+        self.image.guard_by(self._gate)
+        self._follow()
+
+    def switch(self, site: Site) -> None:
+        before = self._tables
+        self._tap.drain()  # what the old kernel heard, the old guard hears
+        super().switch(site)
+        stays = same_devices(before, self._tables)
+        old, self._gate = self._gate, self._gate.for_tables(self._tables)
+        self._gate.adopt(old, stays)
+        self.image.guard_by(self._gate)
+        self._follow()
+
+    def _follow(self) -> None:
+        self._tap.follow(self._gate.take)
+        self._gate.on_verdict(self._judged)
+
+    def _drive(self, charger: Charger, index: int, begin_ns: int) -> None:
+        self.agenda.at(begin_ns, VirtualCharger(self, charger, index, EXCHANGE_NS).poll)
+
+    def _hand_out(self) -> None:
+        self.image.announce()  # what fell does not wait
+        self._tap.drain()
+        self.image.announce()
 
 
 class VirtualCharger:
     """Reports each poll; writes what is new, was lost, or must be renewed."""
 
-    def __init__(self, house: House, charger: Charger, index: int, exchange_ns: int) -> None:
+    def __init__(
+        self, house: GatedEnforcer, charger: Charger, index: int, exchange_ns: int
+    ) -> None:
         self._house = house
         self._id = charger.id
         self._index = index
