@@ -89,6 +89,16 @@ def test_no_advice_lifts_a_cap_or_a_maximum(advice: Advice) -> None:
     assert row.offered(0) == 12_000
 
 
+def test_a_floor_above_the_cap_that_is_advised_with_it_is_no_more_than_the_cap() -> None:
+    """The base load steps up before the cap was followed: both come down alike."""
+    row = Row(60, bays(2))
+    row.run(60)
+    row.kernel.advise(0, Advice(floor_ma=25_000, cap_ma=10_000, until_ns=10**18))
+    row.base_ma = 30_000
+    row.run(2)
+    assert [row.offered(0), row.offered(1)] == [15_000, 15_000]
+
+
 def test_advice_of_zero_is_a_cap_and_none_is_none() -> None:
     row = Row(20, bays(1))
     row.kernel.advise(0, Advice(until_ns=10**18))

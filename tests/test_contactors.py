@@ -1,6 +1,7 @@
 """Contactors: what is cut off, what only should be, and how power comes back."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,8 @@ def test_who_listens_makes_room_for_what_comes_back() -> None:
         depot.step()
         assert depot.load() <= 36_000
         assert depot.now_ns < BEGIN + 120 * S
+    then = depot.kernel.circuit(0)
+    assert then.base_hi_ma[0] + then.draw_hi_ma[0] <= 36_000, "it waits until the room is made"
     depot.run(5)
     assert depot.load() <= 36_000
 
@@ -136,6 +139,16 @@ def test_an_unread_contact_proves_nothing() -> None:
     assert not depot.contactor().verified_open
     assert depot.contactor().contact is None
     assert depot.kernel.charger(0).draw_hi_ma >= 16_000
+
+
+@pytest.mark.parametrize("said", [None, 1, "open", 0])
+def test_a_contact_that_does_not_clearly_say_open_is_not(said: Any) -> None:
+    depot = Depot([OWN])
+    depot.mute = {0}
+    depot.kernel.post_contactor(0, BEGIN, said)
+    depot.step()
+    state = depot.contactor()
+    assert (state.closed, state.contact, state.verified_open) == (False, True, False)
 
 
 def test_where_nothing_is_written_contactors_are_somebody_elses() -> None:

@@ -169,3 +169,16 @@ def test_a_reading_that_comes_late_says_nothing_any_more() -> None:
     door.reading(0, 5 * S - 1, flat(10_000))
     door.tick(5 * S)
     assert door.circuit(0).reading_ma == flat(30_000)
+
+
+@pytest.mark.parametrize(("unsigned", "left_ma"), [(False, 30_000), (True, 10_000)])
+def test_what_flows_below_counts_above_where_it_surely_is_import(
+    unsigned: bool, left_ma: int
+) -> None:
+    """Nothing measures the root. A meter below shows import; a clamp may be showing export."""
+    circuits = [Circuit(-1, flat(CAP_MA), flat(10_000)), Circuit(0, flat(CAP_MA), flat(0))]
+    door = Door(Site(circuits, [Meter(1, 0, 0, S, 100 * MS, unsigned)], []))
+    for step in range(1, 40):
+        door.reading(0, step * 100 * MS, flat(30_000))
+        door.tick(step * 100 * MS)
+    assert door.circuit(0).base_hi_ma == flat(left_ma)

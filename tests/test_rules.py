@@ -214,6 +214,15 @@ def test_a_fallback_that_the_charger_tells_counts_where_it_is_higher() -> None:
         assert one.door.failsafe_ma(0) == 8000
 
 
+def test_a_fallback_that_the_charger_tells_never_counts_for_less_than_was_declared() -> None:
+    one = bench(1, cap_ma=7000, worst_ma=0, fallback_ma=10_000, power_on_ma=6000)
+    one.door.kernel.set_fallback(0, 6000)
+    one.steps(30, 0, [0])
+    assert one.orders() == [7000]
+    one.steps(10, 0, [0], reported=False)
+    assert one.door.charger(0).draw_hi_ma == 10_000
+
+
 def test_stale_reading_is_the_worst_case_and_not_zero() -> None:
     two = bench(2, cap_ma=60_000, worst_ma=40_000)
     two.steps(60, 10_000, [20_000] * 2)

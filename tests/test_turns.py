@@ -31,6 +31,17 @@ def test_absent_neighbours_take_no_turns() -> None:
     assert max(times) - min(times) <= 930, times
 
 
+def test_who_came_late_in_a_turn_has_the_next_one_whole() -> None:
+    row = Row(7, bays(2))
+    row.vehicle = [Vehicle.A] * 2
+    row.run(600)
+    row.vehicle = [Vehicle.C] * 2
+    row.run(600)
+    assert row.on() == [0] and row.switched(0) == 1
+    row.run(900)
+    assert row.on() == [1]
+
+
 def test_where_all_fit_nobody_is_switched() -> None:
     row = Row(20, bays(3, min_on_ns=300 * S))
     row.run(3 * 900, step=3)

@@ -138,11 +138,15 @@ def test_one_glitch_is_not_three_readings_because_another_meter_is_faster() -> N
     assert scene.door.circuit(0).worst_base_ma > flat(90_000), "three of one meter in a row do"
 
 
-def test_a_worst_case_that_was_proved_never_sinks_by_another_meters_proof() -> None:
+@pytest.mark.parametrize("second", [(0, 80, 80, 80, 80, 80), (80, 80, 120, 80, 80, 80)])
+def test_a_worst_case_that_was_proved_never_sinks_by_another_meters_proof(
+    second: tuple[int, ...],
+) -> None:
+    """Nor where what it had begun to prove was less."""
     scene = over(20_000, signed(), signed())
     scene.run(20)
     worst = [DECLARED_MA]
-    for first_ma, second_ma in ((110, 0), (110, 80), (110, 80), (80, 80), (80, 80), (80, 80)):
+    for first_ma, second_ma in zip((110, 110, 110, 80, 80, 80), second, strict=True):
         scene.now_ns += 100 * MS
         for meter, base_ma in enumerate((first_ma * 1000, second_ma * 1000)):
             scene.door.reading(meter, scene.now_ns, flat(base_ma + 32_000))
@@ -213,3 +217,23 @@ def test_what_reports_may_leave_out_is_no_base_load(keys: dict[str, int]) -> Non
     bays.run(600)
     assert bays.door.circuit(0).worst_base_ma == flat(0)
     assert bays.base_hi() == 100, "the meter's error"
+
+
+def test_what_a_car_has_begun_to_draw_is_no_base_load() -> None:
+    """The meter shows it a second and a half before its charger tells."""
+    bays = Bays(Circuit(-1, flat(100_000), flat(0)), {"lag_ns": 2 * S})
+    bays.wants = lambda bay, told_ma: 0
+    bays.run(60)
+    drew = [0, 0, 0]
+
+    def told_late(_bay: int, drawn_ma: int) -> int:
+        drew.append(drawn_ma)
+        return drew[-4]
+
+    bays.wants = lambda bay, told_ma: told_ma
+    bays.tells = told_late
+    shown = [0]
+    for _ in range(60):
+        bays.step()
+        shown.append(bays.base_hi())
+    assert bays.order() > 20_000 and max(shown) == 100, "the meter's error"
