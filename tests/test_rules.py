@@ -378,30 +378,6 @@ def test_orders_expire_with_the_dead_man() -> None:
         assert (out.tick, out.expires_ns) == (tick, one.now_ns + 3 * S)
 
 
-def test_orders_that_expired_do_not_come_to_life_again() -> None:
-    """The depot went on at its fallbacks meanwhile; from there it begins."""
-    one = bench(1, cap_ma=60_000, worst_ma=50_000)
-    one.steps(60, 0, [32_000])
-    assert one.orders() == [32_000]
-    one.steps(1.8, 0, [32_000], decides=False)
-    one.step(0, [32_000])
-    assert one.orders() == [32_000], "not yet"
-    one.steps(1.9, 0, [32_000], decides=False)
-    one.step(0, [32_000])
-    assert one.orders() == [10_000]
-
-
-def test_nothing_rises_in_the_tick_that_finds_orders_expired() -> None:
-    one = bench(1, cap_ma=60_000, worst_ma=54_000)
-    one.steps(60, 54_000, [32_000])
-    assert one.orders() == [6000]
-    one.steps(1.9, 0, [32_000], decides=False)
-    one.step(0, [32_000])
-    assert one.orders() == [6000]
-    one.steps(2, 0, [32_000])
-    assert (one.orders()[0] or 0) > 6000
-
-
 def test_deep_tree_binds_at_its_narrowest() -> None:
     circuits = [Circuit(level - 1, flat(90_000 - 5000 * level), flat(0)) for level in range(10)]
     site = Site(circuits, [Meter(0, 0, 0, S, 100 * MS)], [Charger(9, (0, 1, 2), max_ma=80_000)])

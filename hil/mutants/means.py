@@ -24,7 +24,7 @@ QUICK = (
     *("kernel_edges", "rules", "bears", "unproven", "hand_over", "contactors", "export", "ramp"),
     *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "undeclared"),
     *("frozen", "thermal", "timed_by_curve", "sums", "parked", "bounds", "limits", "swing"),
-    *("advised", "left_over", "claims", "window", "credits", "unheard"),
+    *("advised", "expired", "left_over", "claims", "window", "credits", "unheard"),
     *("journal", "edge_reports", "unseen_silence", "lost_readings", "pacing", "paced"),
 )
 SLOW = (
