@@ -23,12 +23,19 @@ class Row:
         rows: list[ChargerRow],
         turn_ns: int = TURN,
         base_step_ma: int | None = None,
+        below: int = 0,
+        together_ma: int | None = None,
     ) -> None:
+        """`below`: so many wide circuits between the one with that cap and the chargers."""
         step = None if base_step_ma is None else (base_step_ma,) * 3
+        root = CircuitRow(
+            -1, (cap_a * 1000,) * 3, (20_000,) * 3, base_step_ma=step, sum_ma=together_ma
+        )
+        wide = [CircuitRow(i, (200_000,) * 3, (0,) * 3) for i in range(below)]
         self.kernel = Kernel(
-            [CircuitRow(-1, (cap_a * 1000,) * 3, (20_000,) * 3, base_step_ma=step)],
+            [root, *wide],
             [SourceRow(0, 0, 0, 10 * S, S)],
-            rows,
+            [row._replace(circuit=below) for row in rows],
             [],
             Tuning(20 * S, 0, 100_000, 10 * S, turn_ns),
         )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from tests.bays import BAY, Row, S, bays
 
 
-def test_left_over_steps_are_used_and_go_round() -> None:
-    row = Row(44, bays(4, step_ma=4000, min_ma=8000))
+@pytest.mark.parametrize(
+    ("cap_a", "keys"),
+    [(44, {}), (44, {"below": 2}), (100, {"together_ma": 3 * 44_000})],
+    ids=["one circuit", "two circuits above", "three phases together"],
+)
+def test_left_over_steps_are_used_and_go_round(cap_a: int, keys: dict[str, int]) -> None:
+    row = Row(cap_a, bays(4, step_ma=4000, min_ma=8000), **keys)
     row.run(60)
     first = [row.offered(i) for i in range(4)]
     assert sorted(first) == [8000, 12_000, 12_000, 12_000]

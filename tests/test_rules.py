@@ -21,7 +21,12 @@ class Bench:
         self.now_ns = 1000 * S
 
     def step(
-        self, base_ma: int, drawn: list[int], read: bool = True, reported: bool = True
+        self,
+        base_ma: int,
+        drawn: list[int],
+        read: bool = True,
+        reported: bool = True,
+        decides: bool = True,
     ) -> None:
         """100 ms later: every charger does as it was told, and draws at most `drawn`."""
         self.now_ns += 100 * MS
@@ -33,7 +38,8 @@ class Bench:
         for index, ma in enumerate(drawn if reported else ()):
             tick = outs[index].changed_tick
             self.door.report(index, self.now_ns, told[index], flat(ma), "C", tick)
-        self.door.tick(self.now_ns)
+        if decides:
+            self.door.tick(self.now_ns)
 
     def steps(self, seconds: float, base_ma: int, drawn: list[int], **how: bool) -> None:
         for _ in range(int(seconds * 10)):
@@ -52,6 +58,16 @@ def bench(count: int, cap_ma: int, worst_ma: int, *slots: Slot, **charger: Any) 
 def test_idle_chargers_come_down_under_a_net_excess() -> None:
     """Nothing can be shed but what may wake: it must not keep its setpoint for the calm pace."""
     one = bench(1, cap_ma=20_000, worst_ma=40_000)
+    one.steps(40, 0, [0])
+    assert one.orders() == [20_000]
+    one.step(30_000, [0])
+    assert one.orders() == [0]
+
+
+def test_what_is_permitted_and_not_drawn_comes_down_for_an_excess_two_levels_above() -> None:
+    row = Charger(2, (0, 1, 2), settle_ns=S, lag_ns=0, fallback_ma=16_000)
+    circuits = [Circuit(i - 1, flat(20_000), flat(40_000 if i == 0 else 0)) for i in range(3)]
+    one = Bench(Site(circuits, [Meter(0, 0, 0, S, 100 * MS)], [row]))
     one.steps(40, 0, [0])
     assert one.orders() == [20_000]
     one.step(30_000, [0])

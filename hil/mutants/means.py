@@ -21,10 +21,10 @@ MEANS = (PROPERTY, GUARD, SEARCH, ORACLE)
 
 # Tests of single rooms and of all of them together: a few seconds each, and longer.
 QUICK = (
-    *("kernel_edges", "rules", "lapse", "unproven", "hand_over", "contactors", "export", "ramp"),
+    *("kernel_edges", "rules", "bears", "unproven", "hand_over", "contactors", "export", "ramp"),
     *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "undeclared"),
     *("frozen", "thermal", "timed_by_curve", "sums", "parked", "bounds", "limits", "swing"),
-    *("advised", "left_over", "claims", "window", "credits", "unheard"),
+    *("advised", "expired", "left_over", "claims", "window", "credits", "unheard"),
     *("journal", "edge_reports", "unseen_silence", "lost_readings", "pacing", "paced"),
 )
 SLOW = (
