@@ -348,3 +348,15 @@ def test_the_calm_time_as_delivered_and_swing_chargers_are_among_the_draws() -> 
     assert 15 <= calm_s.count(60) <= 45 and {5, 10} <= set(calm_s)
     vehicles = [len(case.vehicles) for case, s in zip(cases, calm_s, strict=True) if s == 60]
     assert sum(n > 16 for n in vehicles) >= 3, "swing begins with sixteen that charge"
+
+
+def test_base_load_that_swings_explains_its_height_and_not_the_sum_of_its_steps() -> None:
+    """Ten times up and down by 8 A, each answered before the next: 8 A, not 80."""
+    world = World(draw_case(2))
+    name = world.site.circuits[0].id
+    for _ in range(10):
+        world.judge.base(name, (8_000, 8_000, 0))
+        world.judge.base(name, (0, 0, 0), (8_000, 8_000, 0))
+    world.judge.base(name, (8_000, 0, 0))
+    explained = [it.size_ma for it in world.judge.stands[0].causes if it.is_base]
+    assert [sum(each[flow] for each in explained) for flow in range(4)] == [8_000, 0, 0, 8_000]

@@ -7,7 +7,6 @@ such times nothing may be over. Where all that could be lowered is at 0, nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cext.plant import Plant
@@ -16,8 +15,9 @@ from controller.site import Site
 from controller.units import NS_PER_S
 from hil.search import flows
 from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma
+from hil.search.causes import Cause, Stand, explains_all, less
 from hil.search.draws import Draws
-from hil.search.flows import FLOWS, FOR_EVER_MA, MISREAD, NOTHING, TOGETHER, Flow
+from hil.search.flows import FLOWS, MISREAD, NOTHING, TOGETHER, Flow
 
 ROUNDING_MA = 60
 NOTHING_MA = 500
@@ -41,21 +41,6 @@ class FoundError(Exception):
         self.finding = finding
 
 
-@dataclass(slots=True)
-class _Stand:
-    """How one circuit stands."""
-
-    excused_ns: int = 0  # until then an excess is the answer under way
-    wakes_ns: int = 0  # until then what is permitted may be more than fits
-    fallen_ma: Flow = NOTHING  # while nobody feeds chargers: some fall back to more than they had
-    ill_ns: int = 0  # until then a source here is not what it should be
-    stands_ma: list[int] = field(default_factory=lambda: [0] * FLOWS)  # over, nothing to lower
-    sizes: list[tuple[int, Flow]] = field(default_factory=list)  # until when, how much explains
-    over_ma: Flow = NOTHING  # at the last look
-    waits_ns: int = 0  # until then nobody answers: threads stand still
-    alone_ns: int = 0  # then its chargers have fallen back by themselves, if nobody is back
-
-
 class Judge:
     """Told of all that happens, by whoever makes it happen; looks at the plant."""
 
@@ -73,7 +58,7 @@ class Judge:
             NOTHING_MA + (each.draw_ma(each.always_ma) if each.always_ma else 0)
             for each in site.chargers
         ]
-        self._stands = [_Stand() for _ in site.circuits]
+        self.stands = [Stand() for _ in site.circuits]
         self._ill_ns = [0] * len(site.chargers)
         self._drawn_ma = [0] * len(site.chargers)
         self._index = {charger.id: i for i, charger in enumerate(site.chargers)}
@@ -116,9 +101,11 @@ class Judge:
 
     # What happens
 
-    def cause(self, circuit: int, size_ma: Flow = NOTHING, more_ns: int = 0) -> None:
+    def cause(
+        self, circuit: int, size_ma: Flow = NOTHING, more_ns: int = 0, is_base: bool = False
+    ) -> None:
         """Something outside drives a circuit up; its answer may take the declared time."""
-        stand, bound = self._stands[circuit], self.bounds[circuit]
+        stand, bound = self.stands[circuit], self.bounds[circuit]
         for_ns = bound.react_ns + more_ns
         if any(self._moved_ns[i] > self.now_ns - bound.react_ns for i in self.tree.below[circuit]):
             for_ns += bound.react_ns  # what is under way is counted on, and may be less than that
@@ -130,10 +117,10 @@ class Judge:
         stand.excused_ns = max(stand.excused_ns, until_ns)
         stand.wakes_ns = max(stand.wakes_ns, until_ns + bound.calm_ns)
         if any(size_ma):
-            calm_ns = 0 if _anything(size_ma) else bound.calm_ns
-            stand.sizes.append((until_ns + calm_ns, size_ma))
+            calm_ns = 0 if explains_all(size_ma) else bound.calm_ns
+            stand.causes.append(Cause(until_ns + calm_ns, size_ma, is_base))
 
-    def _answered_ns(self, stand: _Stand, for_ns: int) -> int:
+    def _answered_ns(self, stand: Stand, for_ns: int) -> int:
         """When what happens now is answered, in the time `for_ns`: while threads stand still, when
         they are back, or when the chargers have fallen back by themselves."""
         if self.now_ns >= stand.waits_ns:
@@ -142,15 +129,18 @@ class Judge:
             return stand.waits_ns + for_ns
         return max(self.now_ns, stand.alone_ns)
 
-    def base(self, circuit: str, rise_ma: Phases) -> None:
-        """The base load here rose by so much."""
-        if not any(rise_ma):
-            return
+    def base(self, circuit: str, rise_ma: Phases, fall_ma: Phases = (0, 0, 0)) -> None:
+        """The base load here rose, or fell, by so much on each phase."""
         for index in self.tree.above(circuit):
+            if any(fall_ma):
+                stand = self.stands[index]
+                stand.causes = list(less(stand.causes, fall_ma))
+            if not any(rise_ma):
+                continue
             if self.dead:
-                self._explain(index, self._dead_ns, flows.load(rise_ma))
+                self._explain(index, self._dead_ns, flows.load(rise_ma), is_base=True)
             elif self.bounds[index].measured:  # elsewhere all of it is counted all the time
-                self.cause(index, flows.load(rise_ma))
+                self.cause(index, flows.load(rise_ma), is_base=True)
 
     def cap(self, circuit: int, fall_ma: Phases) -> None:
         self.cause(circuit, flows.cap(fall_ma))
@@ -159,12 +149,12 @@ class Judge:
         """A vehicle may draw more; what it is permitted must fit, but for what is worth no write,
         unless a step was just before."""
         for index in self.tree.paths[charger]:
-            stand, bound = self._stands[index], self.bounds[index]
+            stand, bound = self.stands[index], self.bounds[index]
             if self.now_ns < stand.wakes_ns:
                 self.cause(index, more_ns=reaction_ns)
             elif bound.measured:  # elsewhere all that is permitted fits at once
                 until_ns = self._answered_ns(stand, bound.react_ns + reaction_ns)
-                stand.sizes = [each for each in stand.sizes if each[1] is not bound.kept_ma]
+                stand.causes = [it for it in stand.causes if it.size_ma is not bound.kept_ma]
                 self._explain(index, until_ns, bound.kept_ma)
 
     def takes_back(self, charger: int) -> None:
@@ -197,7 +187,7 @@ class Judge:
     def source_ill(self, circuit: str, until_ns: int, lies: bool, alone: bool) -> None:
         """A source is lost, or lies. `alone`: nothing honest that counts there contradicts it."""
         index = self.tree.index[circuit]
-        stand, bound = self._stands[index], self.bounds[index]
+        stand, bound = self.stands[index], self.bounds[index]
         until_ns += TRUSTED_NS if lies else 0
         stand.ill_ns = max(stand.ill_ns, until_ns + bound.blind_ns)
         lasts_ns = until_ns - self.now_ns if lies and alone else 0
@@ -210,7 +200,7 @@ class Judge:
         control = self.site.control
         goes_on = self.now_ns < self._stalled_ns
         self._stalled_ns = max(self._stalled_ns, until_ns)
-        rows = zip(self._stands, self.bounds, strict=True)
+        rows = zip(self.stands, self.bounds, strict=True)
         for index, (stand, bound) in enumerate(rows):
             if not self.tree.below[index]:
                 continue
@@ -223,19 +213,19 @@ class Judge:
             if stand.excused_ns > self.now_ns:
                 self._wait(stand, self._answered_ns(stand, stand.excused_ns - self.now_ns))
 
-    def _wait(self, stand: _Stand, until_ns: int) -> None:
+    def _wait(self, stand: Stand, until_ns: int) -> None:
         """What is being answered is so no sooner than then; what has been is forgotten."""
         stand.excused_ns = max(stand.excused_ns, until_ns)
-        stand.sizes = [
-            (at_ns if _anything(size_ma) else max(at_ns, until_ns), size_ma)
-            for at_ns, size_ma in stand.sizes
-            if at_ns >= self.now_ns
+        stand.causes = [
+            it if explains_all(it.size_ma) else it._replace(until_ns=max(it.until_ns, until_ns))
+            for it in stand.causes
+            if it.until_ns >= self.now_ns
         ]
 
     def resumes(self, more_ns: int = 0, starts: bool = False) -> None:
         """Somebody is at work again: what is over at that instant is to be answered from now on.
         After a start, or where chargers have fallen back, so is what vehicles are about to draw."""
-        for index, stand in enumerate(self._stands):
+        for index, stand in enumerate(self.stands):
             if stand.waits_ns > self.now_ns:
                 continue
             self._wait(stand, self.now_ns)
@@ -243,16 +233,15 @@ class Judge:
             if starts or any(stand.fallen_ma):
                 about_to_ma = self._draws.about_to(index)
             stand.fallen_ma = NOTHING
-            known = [size_ma for _, size_ma in stand.sizes]
             left_ma = (
-                max(0, over_ma - sum(size_ma[flow] for size_ma in known))
+                max(0, over_ma - sum(it.size_ma[flow] for it in stand.causes))
                 for flow, over_ma in enumerate(stand.over_ma)
             )
             self.cause(index, tuple(left_ma), more_ns)
             self._explain(index, stand.excused_ns, about_to_ma)
             self._wait(stand, stand.excused_ns)
 
-    def _alone(self, stand: _Stand) -> bool:
+    def _alone(self, stand: Stand) -> bool:
         """Whether its chargers have fallen back, for nobody is there."""
         return self.dead or stand.alone_ns <= self.now_ns < stand.waits_ns
 
@@ -264,7 +253,7 @@ class Judge:
                 self.charger_ill(charger, until_ns)
         for bound in self.bounds:
             self._dead_ns = max(self._dead_ns, self.now_ns + bound.alone_ns)
-        for index, stand in enumerate(self._stands):  # what had to be answered is not, until then
+        for index, stand in enumerate(self.stands):  # what had to be answered is not, until then
             self._wait(stand, self._dead_ns)
             stand.fallen_ma = self._draws.fallen_back(index)
 
@@ -272,14 +261,14 @@ class Judge:
         """Somebody is there again, or for the first time: he must hear the chargers first."""
         self.dead = False
         self._stalled_ns = 0
-        for stand in self._stands:
+        for stand in self.stands:
             stand.waits_ns = 0
         self.resumes(PROVING_NS, starts=True)
 
-    def _explain(self, circuit: int, until_ns: int, size_ma: Flow) -> None:
-        stand = self._stands[circuit]
+    def _explain(self, circuit: int, until_ns: int, size_ma: Flow, is_base: bool = False) -> None:
+        stand = self.stands[circuit]
         stand.excused_ns = max(stand.excused_ns, until_ns)
-        stand.sizes.append((until_ns, size_ma))
+        stand.causes.append(Cause(until_ns, size_ma, is_base))
 
     # What is
 
@@ -294,23 +283,23 @@ class Judge:
             above_ma: Flow = self.plant.above(index)
             if self._bounded[index]:
                 above_ma += self.plant.beyond(index)
-            self._stands[index].over_ma = (*above_ma, *NOTHING[len(above_ma) :])
+            self.stands[index].over_ma = (*above_ma, *NOTHING[len(above_ma) :])
             self._count(index, now_ns - before_ns, before_ns)
             if max(above_ma) > self._tolerance_ma[index]:
                 for flow, ma in enumerate(above_ma):
                     self._judge(index, flow, ma, before_ns)
             else:
-                self._stands[index].stands_ma = [0] * FLOWS
+                self.stands[index].stands_ma = [0] * FLOWS
         self.plant.mark()
 
     def _count(self, circuit: int, for_ns: int, since_ns: int) -> None:
         """How much of the time is judged, and how much of that blindly: anything would do."""
-        below, stand = self.tree.below[circuit], self._stands[circuit]
+        below, stand = self.tree.below[circuit], self.stands[circuit]
         if not below:
             return
         self.judged_ns += for_ns
         anything = since_ns < stand.excused_ns and any(
-            _anything(size_ma) for until_ns, size_ma in stand.sizes if until_ns >= since_ns
+            explains_all(it.size_ma) for it in stand.causes if it.until_ns >= since_ns
         )
         if anything or (not self.dead and all(self._ill_ns[i] > since_ns for i in below)):
             self.blind_ns += for_ns
@@ -334,8 +323,8 @@ class Judge:
                         self.cause(index, size_ma)
 
     def _judge(self, circuit: int, flow: int, above_ma: int, before_ns: int) -> None:
-        stand = self._stands[circuit]
-        stand.sizes = [each for each in stand.sizes if each[0] >= before_ns]
+        stand = self.stands[circuit]
+        stand.causes = [it for it in stand.causes if it.until_ns >= before_ns]
         tolerance_ma = self._tolerance_ma[circuit] * len(flows.phases(flow))
         if above_ma <= tolerance_ma:
             stand.stands_ma[flow] = 0
@@ -344,7 +333,7 @@ class Judge:
             stand.stands_ma[flow] = above_ma
             return
         explained_ma = stand.stands_ma[flow] + stand.fallen_ma[flow]
-        explained_ma += sum(size_ma[flow] for _, size_ma in stand.sizes)
+        explained_ma += sum(it.size_ma[flow] for it in stand.causes)
         excused = before_ns < stand.excused_ns
         if excused and above_ma <= explained_ma + tolerance_ma:
             return
@@ -371,7 +360,7 @@ class Judge:
         """All that does as it should is at its least; or dead, what is over ill ones draw."""
         below = self.tree.below[circuit]
         ill = [i for i in below if self._ill_ns[i] > self.now_ns]
-        if self._alone(self._stands[circuit]):
+        if self._alone(self.stands[circuit]):
             more_ma = sum(
                 max(0, max(self.plant.charger(i).current_ma) - self.site.chargers[i].alone_ma)
                 for i in ill
@@ -383,7 +372,3 @@ class Judge:
             if i not in ill
             for phase in flows.phases(flow)
         )
-
-
-def _anything(size_ma: Flow) -> bool:
-    return max(size_ma) >= FOR_EVER_MA

@@ -191,7 +191,7 @@ class World:
         standby_ma = self._standby_ma[circuit]
         first, second, third = map(int.__add__, own_ma, standby_ma)
         self.plant.set_base(self.circuits[circuit], (first, second, third), noise_ma)
-        self.judge.base(circuit, rise(before_ma, own_ma))
+        self.judge.base(circuit, rise(before_ma, own_ma), rise(own_ma, before_ma))
 
     def _standby(self) -> dict[str, Phases]:
         """What chargers draw besides charging, as part of the load beside them."""
