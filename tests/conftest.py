@@ -14,6 +14,7 @@ settings.register_profile("loadkeeper", deadline=None)  # how fast, the bench me
 settings.load_profile("loadkeeper")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What `-n auto` means here."""
     return WORKERS_PER_CORE * len(os.sched_getaffinity(0))

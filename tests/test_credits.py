@@ -51,3 +51,28 @@ def test_nothing_goes_twice_while_the_slow_meter_shows_the_old_flow() -> None:
     one.live(60, 30_000)
     orders = [one.live(0.1, 50_000) for _ in range(30)]
     assert set(orders) == {50_000}
+
+
+def test_an_order_that_does_not_show_in_time_is_credited_no_longer() -> None:
+    """One of two does not obey, and its reports are too slow to tell: the meter is not."""
+    row = Charger(0, (0, 1, 2), max_ma=80_000, settle_ns=S, lag_ns=0, fallback_ma=16_000)
+    slow = row._replace(lag_ns=5 * S, poll_ns=5 * S, max_age_ns=20 * S)
+    circuit, meter = Circuit(-1, flat(60_000), flat(60_000)), Meter(0, 0, 0, S, 100 * MS)
+    door = Door(Site([circuit], [meter], [slow, row], pace=Pace(dwell_ns=0)))
+    draws, base_ma, orders = [16_000, 16_000], 0, [0, 0]
+    for tenth in range(1, 640):
+        now_ns = 1000 * S + tenth * 100 * MS
+        base_ma = 10_000 if tenth > 600 else 0
+        outs = [door.output(bay) for bay in range(2)]
+        told = [16_000 if out.setpoint_ma is None else out.setpoint_ma for out in outs]
+        draws = [draws[0] if base_ma else told[0], told[1]]
+        door.reading(0, now_ns, flat(base_ma + sum(draws)))
+        for bay in range(2):
+            if bay or tenth % 50 == 0:
+                door.report(bay, now_ns, told[bay], flat(draws[bay]), "C", outs[bay].changed_tick)
+        door.tick(now_ns)
+        orders = [door.output(bay).setpoint_ma or 0 for bay in range(2)]
+        if tenth == 602:
+            assert 49_000 <= sum(orders) <= 50_000, "what the step asks for"
+        if tenth == 620:
+            assert sum(orders) < 46_000, "two seconds later others have come down in its place"

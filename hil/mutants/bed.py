@@ -34,6 +34,8 @@ from hil.mutants.means import (
 )
 
 BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
+# No plugin of pytest's is needed, and each copy would load them anew.
+PLAIN = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 TIMEOUT_S = 900  # of one who is asked about the sound kernel
 TIMES = 5  # so many times what the sound kernel takes, and it never ends
 LEAST_S = 60  # but no sooner
@@ -186,7 +188,7 @@ class Bed:
             done = subprocess.run(
                 [sys.executable, *words],
                 cwd=self.place,
-                env={**usual, **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**usual, **os.environ, **PLAIN},
                 capture_output=True,
                 text=True,
                 check=False,
