@@ -174,6 +174,21 @@ def test_only_as_many_as_are_needed() -> None:
     assert depot.load() <= 36_000
 
 
+def test_only_as_many_as_are_needed_of_all_that_were_told_to_stop() -> None:
+    rows = [OWN._replace(chargers=(i,)) for i in range(3)]
+    depot = charging(Depot(rows, count=3, slots=[GRID]))
+    depot.stuck_ma = dict.fromkeys(range(3), 16_000)
+    limit(depot, 10_000)
+    for _ in range(100):
+        depot.step()
+        if not any(depot.order(i) for i in range(3)):
+            break
+    limit(depot, 36_000)  # 12 A too much is left of 38 A: one of them is enough
+    depot.run(20)
+    assert sum(depot.contactor(i).closed for i in range(3)) == 2
+    assert depot.load() <= 36_000
+
+
 def test_a_silent_charger_is_cut_off_where_that_is_needed() -> None:
     depot = charging(Depot([OWN], count=2, slots=[GRID]))
     depot.silent = {0}

@@ -86,6 +86,16 @@ def test_who_may_not_be_paused_keeps_its_minimum(may: Pause) -> None:
     assert row.switched(FULL) == 1
 
 
+def test_who_draws_now_and_then_is_not_taken_for_full() -> None:
+    """Six seconds of every fourteen: its share is its own."""
+    row = short()
+    for second in range(0, 400, 2):
+        row.wants_ma[FULL] = 32_000 if second % 14 < 6 else 0
+        row.run(2)
+        assert not row.kernel.charger(FULL).idle
+    assert row.offered(FULL) >= 11_000
+
+
 def test_where_nobody_is_short_nobody_is_parked() -> None:
     row = Row(70, bays(2))
     row.wants_ma[FULL] = 0
