@@ -30,10 +30,13 @@ cdef void count_credit(
     of the slowest source, which may show what it drew of late, and of the others."""
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
-    add_credit(charger, circuit.credit, drew, now - circuit.credit_ns)
+    add_credit(charger, circuit.credit, drew, max(now - circuit.credit_ns, circuit.oldest_ns))
     if circuit.quick_ns > circuit.oldest_ns:
         ring_span(&charger.ring, circuit.quick_ns, lo, hi)
-        add_credit(charger, circuit.quick_credit, hi, now - circuit.quick_credit_ns)
+        add_credit(
+            charger, circuit.quick_credit, hi,
+            max(now - circuit.quick_credit_ns, circuit.quick_ns),
+        )
 
 
 cdef void add_credit(

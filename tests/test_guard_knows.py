@@ -151,6 +151,24 @@ def test_after_lost_records_nothing_rises_and_nothing_is_disputed() -> None:
     assert verdict.bound_ma == (20_000, 10_000)
 
 
+def test_contactors_that_were_to_close_while_it_learned_do_so_one_by_one() -> None:
+    """Their kernel closed them one after the other; together they would never be let."""
+    both = [OPEN._replace(chargers=(index,), feedback=False) for index in range(2)]
+    it = at_work(contactors=both)
+    it.passes({0: 0, 1: 0}, switches=[(0, False), (1, False)])
+    it.live(5)
+    it.tell(Lost(7))
+    assert it.passes({}, switches=[(0, True)]).learns
+    assert it.passes({}, switches=[(1, True)]).closed == (False, False)
+    closed: list[tuple[bool, ...]] = []
+    for _ in range(600):
+        verdict = it.step()
+        if verdict is not None and not verdict.learns:
+            assert not verdict.disputes
+            closed.append(verdict.closed)
+    assert sum(closed[0]) == 1 and closed[-1] == (True, True)
+
+
 def test_observing_disputes_nothing() -> None:
     it = at_work(tuning=rows().tuning._replace(observe=True))
     it.passes({0: 32_000, 1: 32_000})

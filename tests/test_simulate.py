@@ -259,9 +259,15 @@ def test_an_excess_is_explained_by_steps_just_before_it_and_no_higher(site: Site
     assert not steps.explain(grid, (0, 0, 1), 101.0), "another phase"
     assert not steps.explain(row_b, (1, 0, 0), 101.0), "beside it, not below"
     steps.take(BaseLoad(0.0, row_a, (20_000, 0, 0), noise_ma=300), 102.0)
-    assert steps.explain(grid, (20_600, 0, 0), 102.0), "it fell, and is noisy"
-    assert steps.explain(grid, (20_000, 0, 0), 100.0 + answer_s)
-    assert not steps.explain(grid, (1, 0, 0), 100.1 + answer_s), "it had to be answered by then"
+    assert steps.explain(grid, (15_600, 0, 0), 102.0), "it fell by 5 A, and is noisy"
+    assert not steps.explain(grid, (15_601, 0, 0), 102.0)
+    assert steps.explain(grid, (15_600, 0, 0), 100.0 + answer_s)
+    assert not steps.explain(grid, (601, 0, 0), 100.1 + answer_s), "to be answered by then"
+    for second in range(103, 300):
+        swings = (20_000 + 5_000 * (second % 2), 0, 0)
+        steps.take(BaseLoad(0.0, row_a, swings, noise_ma=300), second)
+    assert steps.explain(grid, (5_600, 0, 0), 300.0)
+    assert not steps.explain(grid, (5_601, 0, 0), 300.0), "its height, not the sum of its steps"
 
 
 def test_a_row_of_letters() -> None:

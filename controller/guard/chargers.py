@@ -133,7 +133,7 @@ class ChargerBelief:
         self.missing_ns = None
         self._sent, self._settling = self._sent[-1:], []
         self.seen.clear()
-        self._idle_ns, self._above_ns = [None, None, None], None
+        self._above_ns = None  # phases that were free are until it is seen to draw there
 
     def adopt(self, old: ChargerBelief) -> None:
         """It is the same charger, with another row perhaps."""

@@ -81,6 +81,7 @@ class Guard:
         self._fell: set[tuple[int, int]] = set()  # caps, since the last verdict
         self._passed: list[int | None] = [None] * len(tables.chargers)
         self._passed_closed = [each.closed for each in self._it.contactors]
+        self._late: set[int] = set()  # contactors that were to close while it learned
 
     def hear(self, record: Record) -> Verdict | None:
         """Takes one record in. A verdict on ticks that change something, and now and then."""
@@ -142,6 +143,10 @@ class Guard:
         found: list[Dispute] = []
         closed = [each.closed for each in self._it.contactors]
         learns = now_ns < self._it.learns_until_ns
+        if learns:
+            self._late = {k for k, now in enumerate(closed) if now and not self._passed_closed[k]}
+        else:
+            closed = self._one_by_one(closed)
         if not (self._observe or learns):
             yield from self._rises(bound, found)
             found += self._closings(closed)
@@ -265,6 +270,12 @@ class Guard:
             f"{amperes_text(cap_ma)} A{_of(row)}"
         )
         return "no_slack", *place, why
+
+    def _one_by_one(self, closed: list[bool]) -> list[bool]:
+        """Contactors that were to close while it learned do so now, one in a tick."""
+        waits = [k for k in self._late if closed[k] and not self._passed_closed[k]]
+        self._late = set(waits[1:])
+        return [now and k not in self._late for k, now in enumerate(closed)]
 
     def _closings(self, closed: list[bool]) -> Iterator[Dispute]:
         news = [k for k, now in enumerate(closed) if now and not self._passed_closed[k]]

@@ -165,6 +165,8 @@ class Orders:
             return  # another one's share, which it has lost, passes on
         if charger in doubt.parked and order_ma <= world.site.chargers[charger].least_ma:
             return  # its vehicle drew nothing, did something, and is asked again
+        if sum(each or 0 for each in self.now_ma) <= sum(doubt.orders_ma):
+            return  # what others have lost passes on
         if charger in doubt.paused:
             return  # let go again, it is to show anew what it can use
         events = [event for event in world.case.events if event is not doubt.event]
