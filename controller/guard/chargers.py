@@ -203,6 +203,14 @@ class ChargerBelief:
         """Its order is never lowered below that."""
         return self.always_ma if (self.order_ma or 0) >= self.always_ma else 0
 
+    def at_least(self) -> bool:
+        """Its order is as low as it may be, or above that by less than it draws less and is worth a
+        write."""
+        order_ma, least_ma = self.order_ma or 0, self.least_ma
+        if order_ma <= least_ma or not (self._metered and self.seen):
+            return order_ma <= least_ma
+        return order_ma - least_ma <= NOTHING_MA and max(self.seen[-1].current_ma) < order_ma
+
     def draw_lo_ma(self, since_ns: int, now_ns: int) -> Phases | None:
         """Per grid phase, the least it told since then, and just before. None: nothing; it has not
         told it all the time."""

@@ -212,7 +212,7 @@ class Sums:
     def can_be_shed(self, index: int, row: int) -> bool:
         """Whether to lower it would help. Of who disobeys nobody knows: he is escalated against."""
         charger = self._it.chargers[index]
-        if (charger.order_ma or 0) <= charger.least_ma or charger.silent(self._it.now_ns):
+        if charger.at_least() or charger.silent(self._it.now_ns):
             return False
         if self._disobeyed_ma(charger):
             return False

@@ -12,6 +12,7 @@ from hil.search.case import Case, CaseProfiles, Table
 from hil.search.repair import repair
 
 ROTATIONS = ("L1 L2 L3", "L2 L3 L1", "L3 L1 L2")
+LAGS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 SINGLES = ("L1", "L2", "L3")
 
 
@@ -231,27 +232,36 @@ def _meters(rng: random.Random, circuits: list[Table]) -> tuple[list[Table], Tab
         if rng.random() > (0.9 if index == 0 else 0.35):
             continue
         name = f"meter-{index}"
-        lag_s = rng.choice((0.05, 0.2, 0.5, 1.0, 2.0))
-        facts[name] = {
-            "phases": 3,
-            "error_ma": rng.choice((0, 100, 500)),
-            "lag_ns": round(lag_s * NS_PER_S),
-        }
+        lag_s = rng.choice(LAGS_S)
         lags[name] = rng.choice((0.0, 0.0, round(lag_s / 2, 2)))
-        entries.append(
-            {
-                "id": name,
-                "circuit": circuit["id"],
-                "profile": name,
-                "bus": f"tcp://192.0.2.{index + 200}:502",
-                "poll_s": rng.choice((0.2, 0.5, 0.5, 1.0, 2.0)),
-                "ct": {
-                    "phases": rng.choice(ROTATIONS),
-                    "reversed": rng.random() < 0.2,
-                },
-            }
-        )
+        entries.append(_meter(rng, name, circuit["id"], f"tcp://192.0.2.{index + 200}:502"))
+        facts[name] = _meter_facts(rng, lag_s)
+        if rng.random() < 0.15:  # another one, on the same wires
+            second = f"meter-{index}-too"
+            entries.append(_meter(rng, second, circuit["id"], f"tcp://192.0.2.{index + 230}:502"))
+            lag_s = rng.choice([each for each in LAGS_S if each >= lags[name]])
+            facts[second] = _meter_facts(rng, lag_s)
+            lags[second] = lags[name]  # both show the same instant, whatever they declare
     return entries, facts, lags
+
+
+def _meter(rng: random.Random, name: str, circuit: str, bus: str) -> Table:
+    return {
+        "id": name,
+        "circuit": circuit,
+        "profile": name,
+        "bus": bus,
+        "poll_s": rng.choice((0.2, 0.5, 0.5, 1.0, 2.0)),
+        "ct": {"phases": rng.choice(ROTATIONS), "reversed": rng.random() < 0.2},
+    }
+
+
+def _meter_facts(rng: random.Random, lag_s: float) -> Table:
+    return {
+        "phases": 3,
+        "error_ma": rng.choice((0, 100, 500)),
+        "lag_ns": round(lag_s * NS_PER_S),
+    }
 
 
 def _clamps(rng: random.Random, circuits: list[Table]) -> Iterator[Table]:
