@@ -189,6 +189,9 @@ class Account:
         now_ns = tick.now_ns
         first = self.began_ns == 0
         self.lapsed = not first and now_ns - self.now_ns >= self.tuning.dead_man_ns
+        if self.lapsed:
+            for charger in self.chargers:
+                charger.nobody_decided()
         if first:
             self.began_ns = now_ns
             for charger in self.chargers:

@@ -114,6 +114,10 @@ class ChargerBelief:
         if self.missing_ns is not None:
             self.missing_ns = now_ns
 
+    def nobody_decided(self) -> None:
+        """For so long that all orders expired: what it drew meanwhile is held against nobody."""
+        self._above_ns = None
+
     def part(self, parted: bool, cut: bool, now_ns: int) -> None:
         """Where its contactors stand. With power again, one that was cut off begins anew, and has
         its time to prove its fallback."""

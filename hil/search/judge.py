@@ -207,7 +207,8 @@ class Judge:
             if not goes_on or stand.waits_ns < stand.alone_ns:  # else nobody fed them meanwhile
                 stand.alone_ns = self.now_ns + control.dead_man_ns + bound.alone_ns
             stand.waits_ns = self._stalled_ns
-            stand.fallen_ma = self._draws.fallen_back(index, self._stalled_ns - self.now_ns)
+            if not self.dead:
+                stand.fallen_ma = self._draws.fallen_back(index, self._stalled_ns - self.now_ns)
             if any(stand.fallen_ma):
                 stand.excused_ns = max(stand.excused_ns, self._answered_ns(stand, bound.react_ns))
             if stand.excused_ns > self.now_ns:
