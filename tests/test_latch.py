@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,9 +18,9 @@ from controller.latch import Latch
 from controller.status_report import StatusReport
 from controller.wire import ask_reset
 from tests.bays import Row, S, bays
-from tests.door import Door, row_of
+from tests.door import Door, kernel_of, row_of
 from tests.linked import BOOT, Wall, World, free_port, make_depot, world
-from tests.oracle.site import Charger
+from tests.oracle.site import Charger, Circuit, Site, flat
 from tests.oracle.story import TROUBLE, tell
 from tests.oracle.world import World as Oracle
 from tests.patience import until
@@ -30,6 +31,16 @@ WHY = "the guard disputed three decisions in a row"
 
 
 # -- the kernel ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", [True, None, 0, "off"])
+def test_only_a_clear_off_opens_it(word: Any) -> None:
+    kernel = kernel_of(Site([Circuit(-1, flat(63_000), flat(0))], [], [Charger(0, (0, 1, 2))]))
+    kernel.latch(True)
+    kernel.latch(word)
+    assert kernel.latched
+    kernel.latch(False)
+    assert not kernel.latched
 
 
 def latch(oracle: Oracle, on: bool) -> None:

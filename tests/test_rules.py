@@ -384,3 +384,18 @@ def test_deep_tree_binds_at_its_narrowest() -> None:
     deep = Bench(site)
     deep.steps(60, 0, [32_000])
     assert deep.orders() == [45_000]
+
+
+# -- what is shown ---------------------------------------------------------------------------
+
+
+def test_a_current_is_shown_while_it_is_told_and_no_longer() -> None:
+    one = bench(1, cap_ma=100_000, worst_ma=0)
+    one.steps(30, 0, [16_000])
+    assert one.door.kernel.charger(0).current_ma == flat(16_000)
+    one.door.report(0, one.now_ns, 16_000, None, "C", one.door.output(0).changed_tick)
+    one.door.tick(one.now_ns)
+    assert one.door.kernel.charger(0).current_ma is None, "not told any more"
+    one.steps(1, 0, [16_000])
+    one.steps(10, 0, [16_000], reported=False)
+    assert one.door.kernel.charger(0).current_ma is None, "silent"

@@ -262,6 +262,14 @@ def test_order_matters_only_for_admission(depot: Case, rng: random.Random) -> No
     assert all(abs(straight[i] - share) <= 1 for i, share in zip(order, shuffled, strict=True))
 
 
+@pytest.mark.parametrize("cap_ma", [70_000, 200_000, 500_000])
+def test_many_between_two_that_want_the_same(cap_ma: int) -> None:
+    """Levels are sorted digit by digit: the first and the last do not say where they differ."""
+    middle = [Want(0, THREE, 0, 30_000 - 613 * i) for i in range(40)]
+    same = Want(0, THREE, 0, 17_000)
+    check([-1], [flat(cap_ma)], [same, *middle, same])
+
+
 # -- edges ------------------------------------------------------------------------------------
 
 

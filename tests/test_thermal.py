@@ -273,6 +273,20 @@ def test_it_begins_full_and_without_a_statement_there_is_none() -> None:
     assert (unknown.circuit(0).heat_ppm, unknown.circuit(0).trips_ns) == (None, None)
 
 
+def test_what_a_fast_curve_has_used_up_is_shown_as_warmth() -> None:
+    """100 A for half of the second that it bears them: hardly warm, and half used up."""
+    source = SourceRow(0, 0, 0, S, 100 * MS)
+    device = kernel(CurveRow(20_000, 3600 * S, ((100_000, S),)), source=source)
+    device.restore_heat(0, COLD)
+    device.tick(0)
+    for tenth in range(1, 7):
+        read(device, tenth * 100 * MS, 100_000)
+    parts = heat(device)
+    assert parts.worn[0] > FULL * 4 // 10 > parts.image[0]
+    shown = device.circuit(0).heat_ppm
+    assert shown is not None and shown[0] == 1_000_000 * parts.worn[0] // FULL
+
+
 def test_a_blind_circuit_counts_its_upper_end() -> None:
     device = kernel(ROWS[0], worst_ma=70_000)
     device.tick(0)
