@@ -28,6 +28,7 @@ class Bound(NamedTuple):
     blind_ns: int  # more of that while a source here is not what it should be
     alone_ns: int  # until the chargers below are at what they do alone
     measured: bool
+    error_ma: int  # largest of its sources
     kept_ma: Flow  # what may stay permitted, and not drawn, beside what fits: not worth a write
 
 
@@ -83,6 +84,7 @@ def _bound(site: Site, tree: Tree, index: int) -> Bound:
         blind_ns=lost_ns + slowest_ns - seen_ns + reports_ns,
         alone_ns=max((_alone_ns(each) for each in chargers), default=0),
         measured=bool(every),
+        error_ma=max((each.error_ma for each in every), default=0),
         kept_ma=_kept_ma(chargers),
     )
 

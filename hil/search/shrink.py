@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+from controller.proof import prove
 from hil.search.case import Case, Table
 from hil.search.judge import Finding
 from hil.search.world import World, tell_world
@@ -72,6 +73,8 @@ class Shrinker:
             world = World(case, guarded=self.finding.kind == "guard")
         except Exception:  # noqa: BLE001
             return False  # something in it still needs what was left out
+        if not prove(world.site).passed:
+            return False  # nobody could commission that
         finding = tell_world(world)
         if finding is None or finding.kind != self.finding.kind:
             return False
