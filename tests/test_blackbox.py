@@ -14,6 +14,7 @@ from controller.blackbox.reader import Batch, Segment
 from controller.blackbox.recorder import BlackBox
 from controller.blackbox.replay import NotReplayableError, find, replay
 from controller.blackbox.segment import (
+    FRAME,
     MAGIC,
     Note,
     header_chunk,
@@ -96,6 +97,23 @@ def test_what_was_written_before_a_crash_is_used(
     assert outcome.difference is None
     assert 0 < outcome.ticks < whole[1]
     assert "cut off" in outcome.gaps[0]
+
+
+@pytest.mark.parametrize("byte", range(12))
+def test_no_byte_before_a_chunk_may_be_another(
+    whole: tuple[Path, int], tmp_path: Path, byte: int
+) -> None:
+    """A longer last one may be a crash's; every other change is damage."""
+    data = bytearray(whole[0].read_bytes())
+    places = [len(MAGIC)]
+    while places[-1] < len(data):
+        _, _, length, _ = FRAME.unpack_from(data, places[-1])
+        places.append(places[-1] + FRAME.size + length)
+    data[places[-2] + byte] ^= 0x10
+    hurt = tmp_path / "box-0000000001.lkb"
+    hurt.write_bytes(data)
+    outcome = replay([hurt])
+    assert (outcome.ticks < whole[1], len(outcome.gaps)) == (True, 1)
 
 
 @pytest.mark.parametrize("place", [0.6, 0.8, 0.999])

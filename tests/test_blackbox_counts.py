@@ -127,7 +127,7 @@ def answer(capsys: pytest.CaptureFixture[str], path: Path) -> tuple[int, str, di
 def first_chunk_of_journal(data: bytes) -> int:
     at = len(MAGIC)
     for _ in range(2):  # the header, the state
-        at += FRAME.size + FRAME.unpack_from(data, at)[1]
+        at += FRAME.size + FRAME.unpack_from(data, at)[2]
     return at
 
 

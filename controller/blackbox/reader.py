@@ -141,12 +141,12 @@ class Segment:
             if len(data) - at < FRAME.size:
                 self.problem = f"cut off at byte {at}: what was written last is not whole"
                 return
-            kind, length, checksum = FRAME.unpack_from(data, at)
+            kind, rest, length, checksum = FRAME.unpack_from(data, at)
             payload = data[at + FRAME.size : at + FRAME.size + length]
             if len(payload) < length:
                 self.problem = f"cut off at byte {at}: what was written last is not whole"
                 return
-            if checksum_of(kind, payload) != checksum:
+            if any(rest) or checksum_of(kind, payload) != checksum:
                 self.fail(f"damaged at byte {at}: nothing from there on can be trusted")
                 return
             yield kind, payload

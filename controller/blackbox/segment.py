@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 MAGIC = b"loadkeeper black box 1\n"
 SUFFIX = ".lkb"
 HEADER, STATE, JOURNAL, NOTE = 1, 2, 3, 4
-FRAME = struct.Struct("<BxxxII")
+FRAME = struct.Struct("<B3sII")  # kind, three bytes of 0, length, checksum
 STAMP = struct.Struct("<qq?")
 
 
@@ -43,7 +43,7 @@ class Note(NamedTuple):
 
 
 def chunk(kind: int, payload: bytes) -> bytes:
-    return FRAME.pack(kind, len(payload), checksum_of(kind, payload)) + payload
+    return FRAME.pack(kind, bytes(3), len(payload), checksum_of(kind, payload)) + payload
 
 
 def header_chunk(header: dict[str, Any]) -> bytes:
