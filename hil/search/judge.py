@@ -179,10 +179,14 @@ class Judge:
             self.cause(index, more_ns=max(0, until_ns - self.now_ns))
 
     def weld(self, contactor: int, until_ns: int) -> None:
-        """While it cannot open, what is behind it does not lose its power when nobody is there."""
-        for charger in self.site.contactors[contactor].chargers:
+        """While it cannot open, what is behind it does not lose its power when nobody is there; nor
+        when it is told to, which without an auxiliary contact nobody sees."""
+        row = self.site.contactors[contactor]
+        for charger in row.chargers:
             index = self._index[charger]
             self._welded_ns[index] = max(self._welded_ns[index], until_ns)
+            if row.feedback is None:
+                self.charger_ill(index, until_ns)
 
     def source_ill(self, circuit: str, until_ns: int, lies: bool, alone: bool) -> None:
         """A source is lost, or lies. `alone`: nothing honest that counts there contradicts it."""
