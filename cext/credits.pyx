@@ -23,6 +23,11 @@ cdef void reset_credits(Circuit* circuit) noexcept nogil:
         circuit.quick_credit[phase] = 0
 
 
+cdef inline bint apart(const Circuit* circuit) noexcept nogil:
+    """Whether its sources' readings date from different instants."""
+    return circuit.fresh and circuit.quick_ns > circuit.oldest_ns
+
+
 cdef void count_credit(
     const Charger* charger, Circuit* circuit, const int32_t* drew, int64_t now
 ) noexcept nogil:
@@ -31,7 +36,7 @@ cdef void count_credit(
     cdef int32_t lo[GRID_PHASES]
     cdef int32_t hi[GRID_PHASES]
     add_credit(charger, circuit.credit, drew, max(now - circuit.credit_ns, circuit.oldest_ns))
-    if circuit.quick_ns > circuit.oldest_ns:
+    if apart(circuit):
         ring_span(&charger.ring, circuit.quick_ns, lo, hi)
         add_credit(
             charger, circuit.quick_credit, hi,
@@ -60,12 +65,13 @@ cdef void count_each_source(World* world) noexcept nogil:
     cdef Source* source
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
-        for phase in range(GRID_PHASES):
-            circuit.net[phase] = NONE
+        if apart(circuit):
+            for phase in range(GRID_PHASES):
+                circuit.net[phase] = NONE
     for i in range(world.sources_n):
         source = &world.sources[i]
         circuit = &world.circuits[source.circuit]
-        if not source.counts or circuit.quick_ns <= circuit.oldest_ns:
+        if not source.counts or not apart(circuit):
             continue
         for phase in range(GRID_PHASES):
             net = source.reading[phase]
@@ -76,6 +82,6 @@ cdef void count_each_source(World* world) noexcept nogil:
             circuit.net[phase] = max(circuit.net[phase], net)
     for i in range(world.circuits_n):
         circuit = &world.circuits[i]
-        if circuit.fresh and circuit.quick_ns > circuit.oldest_ns:
+        if apart(circuit):
             for phase in range(GRID_PHASES):
                 circuit.credit[phase] = circuit.reading[phase] - circuit.net[phase]

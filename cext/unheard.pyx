@@ -54,7 +54,7 @@ cdef bint is_asked(const Charger* charger) noexcept nogil:
     return obeys(charger) and not tells_draw(charger) and charger.order > least_order(charger)
 
 
-cdef bint exceeds(const Circuit* circuit, int32_t row) noexcept nogil:
+cdef bint lacks_more(const Circuit* circuit, int32_t row) noexcept nogil:
     """By more than those who tell their draw were asked for, with somebody below unheard."""
     return (
         circuit.asked
@@ -76,14 +76,15 @@ cdef bint someone_asks(World* world) noexcept nogil:
             node = world.circuits[node].parent
     for i in range(world.circuits_n):
         for row in range(rows_of(&world.circuits[i])):
-            some = some or exceeds(&world.circuits[i], row)
+            some = some or lacks_more(&world.circuits[i], row)
     return some
 
 
 cdef void leave_room(World* world) noexcept nogil:
     """What each circuit that asks leaves to those asked, beside all others at their worst."""
     cdef int32_t i, row, at, phase
-    cdef int64_t draw
+    cdef bint told, asked
+    cdef int64_t draw, once_told
     cdef int64_t* sum = world.filler.least  # scratch until the run begins
     cdef Charger* charger
     cdef Circuit* circuit
@@ -91,12 +92,12 @@ cdef void leave_room(World* world) noexcept nogil:
         sum[i] = 0
     for i in range(world.chargers_n):
         charger = &world.chargers[i]
+        told, asked = obeys(charger), is_asked(charger)
+        once_told = charger.standby if asked else worst_draw(charger, charger.order)
         for phase in range(GRID_PHASES):
             draw = charger.draw_hi[phase]
-            if obeys(charger) and charger.uses[phase]:
-                draw = worst_draw(charger, charger.order)
-                if is_asked(charger):
-                    draw = charger.standby
+            if told and charger.uses[phase]:
+                draw = once_told
             sum[charger.circuit * ROWS + phase] += draw
             sum[charger.circuit * ROWS + SUM] += draw
     for i in range(world.circuits_n - 1, -1, -1):  # parents stand before their children
@@ -104,6 +105,6 @@ cdef void leave_room(World* world) noexcept nogil:
         for row in range(ROWS):
             at = i * ROWS + row
             world.filler.cap[at] = NO_CAP
-            if row < rows_of(circuit) and exceeds(circuit, row):
+            if row < rows_of(circuit) and lacks_more(circuit, row):
                 world.filler.cap[at] = circuit.cap[row] - circuit.base_hi[row] - sum[at]
         carry_up(world, i, sum)

@@ -107,8 +107,12 @@ def standby_ma(site: Site, charger: Charger) -> int:
     The plant knows no standby: who stands behind a contactor draws none, for with that open he
     must not.
     """
-    switched = any(charger.id in each.chargers for each in site.contactors)
-    return 0 if switched else charger.standby_ma
+    return 0 if switched(site, charger) else charger.standby_ma
+
+
+def switched(site: Site, charger: Charger) -> bool:
+    """Whether it stands behind a contactor, or a relay that drops without us."""
+    return any(charger.id in each.chargers for each in site.contactors)
 
 
 def _age_ns(source: Meter | Clamp) -> int:

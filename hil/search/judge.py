@@ -14,7 +14,7 @@ from cext.rows import Phases
 from controller.site import Site
 from controller.units import NS_PER_S
 from hil.search import flows
-from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma
+from hil.search.bounds import TRUSTED_NS, Tree, bounds, standby_ma, switched
 from hil.search.causes import Cause, Stand, explains_all, less
 from hil.search.draws import Draws
 from hil.search.flows import FLOWS, MISREAD, NOTHING, TOGETHER, Flow
@@ -357,11 +357,6 @@ class Judge:
             why = f", {(self.now_ns - stand.excused_ns) / 1e9:.1f} s after it had to be answered"
         raise FoundError(Finding("over", self.now_ns / 1e9, where + why))
 
-    def _held(self, below: list[int]) -> list[int]:
-        """Whose power a relay cuts when its process dies: the proof counts on that."""
-        held = {id_ for each in self.site.contactors for id_ in each.chargers}
-        return [i for i in below if self.site.chargers[i].id in held]
-
     def _now(self, circuit: int, flow: int) -> str:
         if flow >= TOGETHER:
             return ""
@@ -378,7 +373,8 @@ class Judge:
                 for i in ill
             )
             if not self.dead:  # nobody restarts it here, and what a relay feeds stays fed
-                more_ma += sum(max(self.plant.charger(i).current_ma) for i in self._held(below))
+                held = [i for i in below if switched(self.site, self.site.chargers[i])]
+                more_ma += sum(max(self.plant.charger(i).current_ma) for i in held)
             return above_ma <= more_ma * len(flows.phases(flow)) + tolerance_ma
         return all(
             self._draws.on(i, phase) < self._floor_ma[i]
