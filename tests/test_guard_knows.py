@@ -151,6 +151,18 @@ def test_after_lost_records_nothing_rises_and_nothing_is_disputed() -> None:
     assert verdict.bound_ma == (20_000, 10_000)
 
 
+def test_a_tick_behind_lost_ones_need_not_be_the_one_after_a_pause() -> None:
+    """Its kernel stood still for 40 s, and the tick in which orders had expired is among them."""
+    it = at_work()
+    it.now_ns += 40 * S
+    it.tell(Lost(7))
+    verdict = it.passes({0: 6100})
+    assert verdict.learns
+    assert verdict.bound_ma == (6000, 6000)
+    it.live(3)
+    assert it.passes({0: 6200}).learns  # its time began when it heard again
+
+
 def test_contactors_that_were_to_close_while_it_learned_do_so_one_by_one() -> None:
     """Their kernel closed them one after the other; together they would never be let."""
     both = [OPEN._replace(chargers=(index,), feedback=False) for index in range(2)]

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("cext", "controller", "drivers")
 OPTIONS = ("--quiet", "--no-deps", "--no-build-isolation")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # it is built once
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +96,18 @@ def test_a_wheel_of_other_sources_makes_no_bundle(wheel: Path, tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def machine(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def machine(made: Path) -> Iterator[Path]:
     """A Debian 12 with the bundle and all wheels in it, in which no systemd runs."""
     if roots.host_arch() != "amd64" or (lacks := roots.missing("amd64")):
         pytest.skip(f"no Debian root can be made here: {lacks if lacks else roots.host_arch()}")
     kept = roots.cache().parent
     wheels = libraries(kept / "bundles", made, "3.11")
-    folder = kept / f"installed-{tmp_path_factory.mktemp('installed').parent.name}"
-    layer = roots.Layer(roots.root("bookworm", "amd64", DEBIAN), folder)
-    layer.make()
-    for source, name in ((made, "bundle"), (wheels, "wheels")):
-        shutil.copytree(source, layer.upper / name)
+    folder = Path(tempfile.mkdtemp(prefix="installed-", dir=kept))
     try:
+        layer = roots.Layer(roots.root("bookworm", "amd64", DEBIAN), folder)
+        layer.make()
+        for source, name in ((made, "bundle"), (wheels, "wheels")):
+            shutil.copytree(source, layer.upper / name)
         yield folder
     finally:
         shutil.rmtree(folder)

@@ -97,6 +97,7 @@ class Account:
         self.began_ns = 0
         self.now_ns = 0
         self.learns_until_ns = 0
+        self._missed = False  # records, since the last tick
         self.held = False  # latched, or left to itself
         self.left = False
         self.changed = False  # an output, in this tick
@@ -143,7 +144,7 @@ class Account:
 
     def forget(self) -> None:
         """Records are missing: nothing is known until it has been told again."""
-        self.learns_until_ns = self.now_ns + self._relearns_ns + UNPROVEN_NS
+        self._missed = True
         for source in self._sources:
             source.kept.clear()
         for slot in self._slots:
@@ -157,7 +158,7 @@ class Account:
         """Goes on where the document before ended, with what stays, as its kernel does. What
         changed in a row is counted by the new one."""
         self.began_ns, self.now_ns = old.began_ns, old.now_ns
-        self.learns_until_ns = old.learns_until_ns
+        self.learns_until_ns, self._missed = old.learns_until_ns, old._missed
         self.held, self.left = old.held, old.left
         for new, was in maps.sources.items():
             self._sources[new].adopt(old._sources[was])
@@ -196,8 +197,9 @@ class Account:
             self.began_ns = now_ns
             for charger in self.chargers:
                 charger.begin(now_ns)
-            if self.learns_until_ns:  # it began in the midst of it
-                self.learns_until_ns += now_ns
+        if self._missed:  # until when, nobody knows before this tick tells what time it is
+            self.learns_until_ns = now_ns + self._relearns_ns + UNPROVEN_NS
+            self._missed = False
         self.now_ns = now_ns
         self._reads.clear()
         self.changed = self._take(tick)
