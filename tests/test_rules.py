@@ -164,6 +164,20 @@ def test_dwell_after_every_reduction_that_names_a_cap() -> None:
     assert max(lowered) > 0
 
 
+def test_who_was_lowered_for_an_excess_stays_down_for_the_dwell_time() -> None:
+    one = bench(1, cap_ma=60_000, worst_ma=60_000, fallback_ma=6000)
+    one.steps(60, 10_000, [32_000])
+    assert one.orders() == [32_000]
+    one.step(50_000, [32_000])
+    (low,) = one.orders()
+    lowered_ns = one.now_ns
+    assert low is not None and low < 32_000
+    while one.orders() == [low]:
+        one.step(10_000, [32_000])
+        assert one.now_ns < lowered_ns + 100 * S
+    assert one.site.pace.dwell_ns <= one.now_ns - lowered_ns <= one.site.pace.dwell_ns + S
+
+
 def test_nothing_rises_while_the_reading_is_above_the_cap() -> None:
     """The meter shows what was 2 s ago. Credits and settled setpoints explain it: no matter."""
     metered = Charger(0, (0, 1, 2), settle_ns=S, lag_ns=0, fallback_ma=32_000)

@@ -25,7 +25,7 @@ QUICK = (
     *("contactors_in_doubt", "escalation", "circuit_bounds", "turns", "undeclared"),
     *("frozen", "thermal", "timed_by_curve", "sums", "parked", "bounds", "limits", "swing"),
     *("advised", "expired", "left_over", "claims", "window", "credits", "unheard"),
-    *("journal", "edge_reports", "unseen_silence", "lost_readings", "pacing", "paced"),
+    *("journal", "edge_reports", "unseen_silence", "lost_readings", "pacing", "paced", "suspects"),
 )
 SLOW = (
     "doubt_stories",
