@@ -16,6 +16,7 @@ from controller.units import NS_MAX
 from drivers.chargerparts import InWatts, Setpoint, Setting, Status, Watchdog
 from drivers.computed import Computed
 from drivers.decode import greatest
+from drivers.identity import Identity, Marker
 from drivers.layout import Reads, block_problems, computed_problems, register_problems
 from drivers.register import (
     COILS,
@@ -75,6 +76,8 @@ class Profile(Part):
     lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
     blocks: tuple[Block, ...] = Field((), alias="block")
     checks: tuple[Check, ...] = Field((), alias="check")
+    identify: tuple[Marker, ...] = ()  # all of them fit, and it is this kind of device
+    identity: Identity = Identity()
     registers: dict[str, Register]
     computed: dict[str, Computed] = Field(default_factory=dict)
     sources: Texts
@@ -97,11 +100,12 @@ class Profile(Part):
                 common["sentinels"] = sentinels.get(kind, ())
             return common | register
 
-        registers, checks = data.get("registers"), data.get("check")
-        if isinstance(registers, dict):
-            data = data | {"registers": {key: full(each) for key, each in registers.items()}}
-        if isinstance(checks, list):
-            data = data | {"check": [full(each) for each in checks]}
+        for key in ("registers", "identity", "check", "identify"):
+            found = data.get(key)
+            if isinstance(found, dict):
+                data = data | {key: {name: full(each) for name, each in found.items()}}
+            elif isinstance(found, list):
+                data = data | {key: [full(each) for each in found]}
         return data
 
     @property

@@ -150,7 +150,8 @@ class Bed:
         """By nobody, if that are no files."""
         if not files:
             return Answer()
-        words = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
+        quickly = ("-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=unshrunk")
+        words = ("-m", "pytest", *quickly, *files)
         ran = self._run(*words, most_s=self._most_s(*files))
         return judged_by_pytest(by, ran.status, ran.out, self._took_s is not None)
 
