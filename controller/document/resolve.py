@@ -47,6 +47,12 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
                 f"{found(entry.profile)} measures {facts.phases}",
                 *("meter", index, "profile"),
             )
+        elif facts is not None and not facts.tells_currents:
+            draft.complain(
+                f"{found(entry.profile)} tells no current of any phase, so it cannot guard a "
+                f"circuit: take a meter that does; this one can be looked at with loadkeeper read",
+                *("meter", index, "profile"),
+            )
         if facts is not None and not facts.active_export:
             _check_credit(draft, entry)
         if facts is None or seat is None:
