@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "fuzz"
 LONGEST_S = 10  # of one input: then it hangs
 MEMORY_MB = 2048
-INPUT_BYTES = {"register": 12, "reply": 300, "clamp": 700, "profile": 4096, "site": 1500}
+INPUT_BYTES = {"register": 12, "reply": 300, "clamp": 300, "profile": 4096, "site": 1000}
 _EXECUTED = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 
 

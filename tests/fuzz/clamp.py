@@ -1,4 +1,5 @@
-"""A clamp's bytes: the first chooses a format, the second where they are cut, the rest come.
+"""A clamp's bytes: the first chooses a format, the second where they are cut, the rest come, and
+come once more where its highest bit is set.
 
 However they are cut, the same frames come of them; and what a frame says stands in its line.
 """
@@ -32,7 +33,7 @@ _LINES = (
     (4, emontx4_json(_AMPS, 7)),
     (4, b"MSG:9,V1:240,P1:5,P2:5,P3:5,I1:12.5,I2:0.25,I3:-103\r\n"),
 )
-SEEDS = [bytes((i, cut)) + b"cut off\r\n" + line for i, line in _LINES for cut in (0, 30)]
+SEEDS = [bytes((i, cut)) + b"cut off\r\n" + line for i, line in _LINES for cut in (0, 10)]
 WORDS = [b"\r\n", b"nan", b"inf", b"OVF", b"MSG:", b"11 ", b"Vrms:", b",P1:", b",I1:", b"1e9", b"-"]
 WORDS += [b'{"MSG":', b'"I1":', b"NaN", b"\xff", b"\t", b"000000000"]
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -42,11 +43,13 @@ _NOTHING_MA = 1  # what rounding makes
 def execute(data: bytes) -> str:
     if len(data) < 2:
         return "nothing"
-    layout, cut, stream = LAYOUTS[data[0] % len(LAYOUTS)], data[1] * 4, data[2:]
+    layout, cut, stream = LAYOUTS[data[0] % len(LAYOUTS)], 3 * (data[1] & 0x7F), data[2:]
+    stream += stream if data[1] & 0x80 else b""
     kept, found = parse(layout, Kept(), stream)
-    first, begun = parse(layout, Kept(), stream[:cut])
-    rest, ended = parse(layout, first, stream[cut:])
-    assert (rest, begun + ended) == (kept, found)
+    if cut:
+        first, begun = parse(layout, Kept(), stream[:cut])
+        rest, ended = parse(layout, first, stream[cut:])
+        assert (rest, begun + ended) == (kept, found)
     assert len(kept.line) <= LINE_BYTES
     frames = [each for each in found if isinstance(each, Frame)]
     for frame in frames:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from controller.document.problems import DocumentError
 from drivers.library import library, of_bytes
-from drivers.profile import ChargerProfile, MeterProfile
+from drivers.meterprofile import MeterProfile
+from drivers.profile import ChargerProfile
 
 SEEDS = [path.read_bytes() for path in library().names().values()]
 _KEYS = (*MeterProfile.model_fields, *ChargerProfile.model_fields)

@@ -15,8 +15,11 @@ from drivers.library import library
 from drivers.register import LENGTHS, Register
 
 SCALES = (1, 0.1, 0.001, 10, 0.0005, 3)
+UNKNOWN = {"int16": [0x8000], "uint16": [0xFFFF], "int32": [0x7FFFFFFF], "uint32": [0xFFFFFFFF]}
+UNKNOWN |= {"int64": [-1], "uint64": [2**64 - 1]}
 PLAIN = {"addr", "type", "len", "scale", "unit", "fc", "word_order", "sentinels", "write_only"}
 """What the second hand below knows; a register that says more only has to have a value or none."""
+EXPONENTS = (0, 1, -3, 10, -10, 11, None, -32768)
 _CHOICE = 0x7FFF
 _FLOATS = {"float32": ">f", "float64": ">d"}
 
@@ -25,13 +28,16 @@ def _registers() -> list[Register]:
     made = [
         Register.model_validate(
             {"addr": 0, "type": kind, "unit": "A", "scale": scale, "word_order": order}
-            | {"sentinels": [-32768, 65535, 2**31 - 1, 2**32 - 1]}
+            | {"sentinels": UNKNOWN.get(kind, [])}
         )
         for kind in LENGTHS
+        if kind != "bool"
         for scale in SCALES
         for order in ("high_first", "low_first")
     ]
     made.append(Register.model_validate({"addr": 0, "type": "ascii", "len": 3}))
+    made.append(Register.model_validate({"addr": 0, "type": "bool", "fc": 1}))
+    made.append(Register.model_validate({"addr": 0, "type": "uint16", "mask": 0x0FF0}))
     profiles = map(library().find, library().names())
     return made + [each for profile in profiles for each in profile.registers.values()]
 
@@ -52,12 +58,16 @@ def execute(data: bytes) -> str:
     count = register.length if chosen <= _CHOICE else len(data) // 2 - 1
     words = struct.unpack_from(f">{count}H", data.ljust(2 + 2 * count, b"\0"), 2)
     try:
-        value = decode(register, words)
+        value = decode(register, words, EXPONENTS[data[-1] % len(EXPONENTS)])
     except WordCountError:
         assert count != register.length
         return "another number of words"
+    except ValueError:  # a coil is 0 or 1
+        assert register.type == "bool"
+        assert words[0] > 1
+        return "no coil"
     assert count == register.length
-    if register.model_fields_set <= PLAIN | {"note"}:
+    if register.type != "bool" and register.model_fields_set <= PLAIN | {"note"}:
         _compare(register, words, value)
     else:
         assert value is None or isinstance(value, int | str)
@@ -77,7 +87,8 @@ def _compare(register: Register, words: tuple[int, ...], value: Value) -> None:
         (number,) = struct.unpack(_FLOATS[register.type], raw)
     else:
         number = int.from_bytes(raw, "big", signed=register.type.startswith("int"))
-    if not isfinite(number) or number in register.sentinels:
+    looks = int.from_bytes(raw, "big")  # a sentinel of a signed number may be written as it looks
+    if not isfinite(number) or {number, looks} & register.sentinels:
         assert value is None
         return
     above, below = number.as_integer_ratio()

@@ -15,7 +15,8 @@ from drivers.bus import Bus
 from drivers.device import DeviceError, Rank, Reply, Request
 from drivers.library import library
 from drivers.meter import TERMINALS, needed, signed_ma
-from drivers.profile import ChargerProfile, MeterProfile, Pacing, Profile
+from drivers.meterprofile import MeterProfile
+from drivers.profile import ChargerProfile, Pacing, Profile
 from drivers.reader import Reader, Sample
 from drivers.report import current_ma, in_force_ma, time_left_ns, time_set_ns, vehicle
 from drivers.watts import seated
