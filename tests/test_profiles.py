@@ -19,8 +19,9 @@ from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
 from drivers.meter import signed_ma
+from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
-from drivers.profile import ChargerProfile, MeterProfile, Pacing
+from drivers.profile import ChargerProfile, Pacing
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
 from tests.encode import CAPTURES, MADE, document
