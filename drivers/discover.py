@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-from controller.document.buses import Address, SerialAddress
+from controller.document.buses import SerialAddress, Wire
 from controller.units import NS_PER_S
 from drivers.decode import Value, decode
 from drivers.device import DeviceError, Rank, Way
 from drivers.library import AnyProfile
+from drivers.meterprofile import MeterProfile
 from drivers.prober import Prober
-from drivers.profile import ChargerProfile, MeterProfile
+from drivers.profile import ChargerProfile
 from drivers.reader import Reader
 from drivers.register import Register
 
@@ -118,7 +119,7 @@ class Scan:
     error: str | None = None  # why the line itself cannot be used
 
 
-def usual_units(address: Address, profiles: Iterable[AnyProfile]) -> tuple[int, ...]:
+def usual_units(address: Wire, profiles: Iterable[AnyProfile]) -> tuple[int, ...]:
     """Those that are worth asking where nobody says which."""
     serial = isinstance(address, SerialAddress)
     usual = USUAL_SERIAL if serial else USUAL_TCP

@@ -21,7 +21,7 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.document.buses import Address, SerialAddress, bus_address
+from controller.document.buses import SerialAddress, Wire, bus_address
 from drivers.bus import Bus
 from drivers.discover import SETTINGS, Found, Scan, scan, usual_units
 from drivers.library import AnyProfile, library
@@ -97,7 +97,7 @@ def _profiles(serial: bool) -> list[AnyProfile]:
     return [each for each in every if not serial or "rtu" in each.transports]
 
 
-def _addresses(args: Namespace, address: Address) -> Iterator[Address]:
+def _addresses(args: Namespace, address: Wire) -> Iterator[Wire]:
     yield address
     if args.settings and isinstance(address, SerialAddress):
         for baud, parity, stop in SETTINGS:
@@ -106,7 +106,7 @@ def _addresses(args: Namespace, address: Address) -> Iterator[Address]:
                 yield other
 
 
-def _scan(args: Namespace, address: Address, profiles: Sequence[AnyProfile]) -> Scan:
+def _scan(args: Namespace, address: Wire, profiles: Sequence[AnyProfile]) -> Scan:
     serial = isinstance(address, SerialAddress)
     timeout_s = args.timeout or (SERIAL_TIMEOUT_S if serial else TCP_TIMEOUT_S)
     units = args.units or usual_units(address, profiles)
@@ -125,7 +125,7 @@ def _scan(args: Namespace, address: Address, profiles: Sequence[AnyProfile]) -> 
 # What is told.
 
 
-def _say(scans: Sequence[Scan], address: Address, args: Namespace) -> None:
+def _say(scans: Sequence[Scan], address: Wire, args: Namespace) -> None:
     for each in scans:
         if each.found or each.garbled or each.error or len(scans) == 1:
             _say_scan(each)
@@ -199,7 +199,7 @@ def entries(done: Scan) -> Iterator[str]:
         yield {"charger": "max_a = …\nfallback_a = …\n"}.get(kind, "")
 
 
-def _nobody(scans: Sequence[Scan], address: Address, args: Namespace) -> Iterator[str]:
+def _nobody(scans: Sequence[Scan], address: Wire, args: Namespace) -> Iterator[str]:
     """What to look at, the likeliest first."""
     if isinstance(address, SerialAddress):
         if any(each.garbled for each in scans):
