@@ -106,6 +106,16 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
+class Way(Protocol):
+    """How a reader comes to its device: a bus, or what stands before one."""
+
+    @property
+    def url(self) -> str: ...
+    async def exchange(
+        self, device: str, rank: Callable[[], Rank], ask: Callable[[], Request | None]
+    ) -> Reply | None: ...
+
+
 class DeviceError(Exception):
     """Something outside did not do as it should. The message names device, line and place."""
 

@@ -9,9 +9,16 @@ from math import inf
 from typing import TypeVar
 
 from controller.units import MA_MAX, NS_PER_S
-from drivers.bus import Bus
 from drivers.decode import Value, decode
-from drivers.device import BadValueError, DeviceError, HushedError, Rank, Request, WrongDeviceError
+from drivers.device import (
+    BadValueError,
+    DeviceError,
+    HushedError,
+    Rank,
+    Request,
+    Way,
+    WrongDeviceError,
+)
 from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
@@ -74,7 +81,7 @@ class Reader:
         device: str,
         unit: int,
         profile: Profile,
-        bus: Bus,
+        bus: Way,
         rank: Rank,
         wanted: Collection[str] = (),
         may_ask: Callable[[], bool] = lambda: True,
