@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
+from cext.rows import Phases
 from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 from controller.turn import Turn
 
@@ -84,6 +85,7 @@ class ProcessImage(Protocol):
     def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None: ...
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None: ...
     def post_input(self, contact: str, at_ns: int, active: bool) -> None: ...
+    def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None: ...
 
 
 class Line(Protocol):
@@ -102,6 +104,16 @@ class Line(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class Way(Protocol):
+    """How a reader comes to its device: a bus, or what stands before one."""
+
+    @property
+    def url(self) -> str: ...
+    async def exchange(
+        self, device: str, rank: Callable[[], Rank], ask: Callable[[], Request | None]
+    ) -> Reply | None: ...
 
 
 class DeviceError(Exception):

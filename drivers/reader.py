@@ -9,7 +9,6 @@ from math import inf
 from typing import TypeVar
 
 from controller.units import MA_MAX, NS_PER_S
-from drivers.bus import Bus
 from drivers.decode import Value, decode
 from drivers.device import (
     BadValueError,
@@ -18,6 +17,7 @@ from drivers.device import (
     Rank,
     RefusedError,
     Request,
+    Way,
     WrongDeviceError,
 )
 from drivers.health import Health
@@ -90,7 +90,7 @@ class Reader:
         device: str,
         unit: int,
         profile: Profile,
-        bus: Bus,
+        bus: Way,
         rank: Rank,
         wanted: Collection[str] = (),
         may_ask: Callable[[], bool] = lambda: True,
