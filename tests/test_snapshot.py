@@ -4,6 +4,7 @@ import random
 import struct
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -207,7 +208,7 @@ def test_a_state_is_for_its_own_tables() -> None:
         {"observe": True},
     ],
 )
-def test_a_state_is_for_its_own_tuning(other: dict[str, int]) -> None:
+def test_a_state_is_for_its_own_tuning(other: dict[str, Any]) -> None:
     circuit = CircuitRow(-1, (100_000,) * 3, (0,) * 3)
     tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
     state = snapshot(Kernel([circuit], [], [PLAIN], [], tuning)).state
