@@ -13,7 +13,16 @@ from pydantic import Field, StrictInt, model_validator
 from controller.document.problems import Problem
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import NS_MAX
-from drivers.chargerparts import InWatts, Setpoint, Setting, Status, Watchdog
+from drivers.chargerparts import (
+    Enable,
+    Endurance,
+    InWatts,
+    Setpoint,
+    Setting,
+    Status,
+    Watchdog,
+    wants,
+)
 from drivers.decode import greatest
 from drivers.register import (
     Amperes,
@@ -149,11 +158,7 @@ class Profile(Part):
         self, place: str, name: str, unit: str | None, *, written: bool = False
     ) -> Iterator[Problem]:
         """A problem where `name` is no register with this unit, or one that is only written."""
-        register = self.registers.get(name)
-        if register is None or (register.write_only and not written):
-            yield Problem(place, f"needs a register {name} that can be read")
-        elif register.unit != unit:
-            yield Problem(place, f"needs {name} in {unit}, not {register.unit}")
+        return wants(self.registers, place, name, unit, written=written)
 
 
 class MeterProfile(Profile):
