@@ -24,6 +24,7 @@ from drivers.chargerparts import (
     wants,
 )
 from drivers.decode import greatest
+from drivers.identity import Identity, Marker
 from drivers.register import (
     Amperes,
     Block,
@@ -79,6 +80,8 @@ class Profile(Part):
     lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
     blocks: tuple[Block, ...] = Field((), alias="block")
     checks: tuple[Check, ...] = Field((), alias="check")
+    identify: tuple[Marker, ...] = ()  # all of them fit, and it is this kind of device
+    identity: Identity = Identity()
     registers: dict[str, Register]
     sources: Texts
     confidence: Confidence  # of every fact that `conf` does not name
@@ -100,11 +103,12 @@ class Profile(Part):
                 common["sentinels"] = sentinels.get(kind, ())
             return common | register
 
-        registers, checks = data.get("registers"), data.get("check")
-        if isinstance(registers, dict):
-            data = data | {"registers": {key: full(each) for key, each in registers.items()}}
-        if isinstance(checks, list):
-            data = data | {"check": [full(each) for each in checks]}
+        for key in ("registers", "identity", "check", "identify"):
+            found = data.get(key)
+            if isinstance(found, dict):
+                data = data | {key: {name: full(each) for name, each in found.items()}}
+            elif isinstance(found, list):
+                data = data | {key: [full(each) for each in found]}
         return data
 
     @property

@@ -20,12 +20,13 @@ from controller.wire import ask_reset
 from tests.bays import Row, S, bays
 from tests.door import Door, kernel_of, row_of
 from tests.linked import BOOT, Wall, World, free_port, make_depot, world
-from tests.oracle.site import Charger, Circuit, Site, flat
+from tests.oracle.site import MS, Charger, Circuit, Site, flat
 from tests.oracle.story import TROUBLE, tell
 from tests.oracle.world import World as Oracle
 from tests.patience import until
 from tests.switched import CHARGER, OWN, Depot
 from tests.test_adopt import handed_over
+from tests.test_rules import bench
 
 WHY = "the guard disputed three decisions in a row"
 
@@ -67,6 +68,18 @@ def test_a_latched_kernel_goes_to_fail_safe_and_stays_there() -> None:
     latch(oracle, False)
     oracle.run(60)
     assert orders(oracle) == [32_000] * 4
+
+
+def test_when_it_closes_no_order_stands_above_what_is_in_force() -> None:
+    """The charger has not taken its last rise yet: latched, it never will."""
+    one = bench(1, cap_ma=60_000, worst_ma=0, fallback_ma=16_000)
+    one.steps(1, 0, [16_000])
+    one.now_ns += 100 * MS
+    one.door.reading(0, one.now_ns, flat(7000))
+    one.door.report(0, one.now_ns, 7000, flat(7000), "C", 0)
+    one.door.kernel.latch(True)
+    one.door.tick(one.now_ns)
+    assert one.orders() == [7000]
 
 
 def test_a_latched_kernel_still_sheds() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cext.rows import Rule
 from tests.oracle.site import MS, S, flat
 from tests.test_rules import Bench, bench
 
@@ -62,7 +63,7 @@ def test_who_does_as_told_after_all_is_cleared() -> None:
     assert goes_on(one, 0, 0, takes=True) is None
 
 
-def test_nobody_is_raised_who_is_suspected() -> None:
+def test_nobody_is_raised_who_is_suspected_and_it_says_so() -> None:
     """The room is back, and it could have all of it."""
     one = told_less(metered=True)
     assert goes_on(one, 20_000, 0) is not None
@@ -73,3 +74,4 @@ def test_nobody_is_raised_who_is_suspected() -> None:
         one.door.tick(one.now_ns)
         assert one.door.charger(0).suspect
         assert one.orders() == [0]
+        assert one.door.output(0).why.rule == Rule.SUSPECT
