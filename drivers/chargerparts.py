@@ -47,7 +47,8 @@ class Setpoint(Part):
     zero: Literal["pauses", "ignored", "refused", "ends_session", "unlimited"] = "pauses"
     off: Raw | None = None  # what is written for a pause instead
     unlimited: tuple[Raw, ...] = ()  # read there: nothing holds it back but its own maximum
-    percent_of_ma: Amperes | None = Field(None, alias="percent_of_a", gt=0)  # of a setpoint in %
+    percent_of_ma: Amperes | None = Field(None, alias="percent_of_a", gt=0)  # where it is in %
+    duty: StrictBool = False  # where its % are the duty cycle of the control pilot
 
     @property
     def register_name(self) -> str:

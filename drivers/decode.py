@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, isfinite
 
-from drivers.register import Power, Register
+from drivers.pilot import duty_pct, permitted_ma
+from drivers.register import Duty, Power, Register
 
 Value = int | str | None
 
@@ -48,6 +49,8 @@ def decode(register: Register, words: Sequence[int]) -> Value:
         return None
     if isinstance(register, Power):
         return _power(raw, register)
+    if isinstance(register, Duty):
+        return permitted_ma(Fraction(raw) * register.scale)
     return _thousandths(raw, register.thousandths)
 
 
@@ -61,6 +64,8 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
         if register.told is None:
             raise ValueError("a power that is only read")
         exact = register.told.told_mw(value) / register.raw_mw
+    elif isinstance(register, Duty):
+        exact = duty_pct(value) / register.scale
     try:
         if register.type.startswith("float"):
             raw = _FORMS[register.type].pack(exact.numerator / exact.denominator)

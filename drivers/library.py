@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
-from drivers.profile import ChargerProfile, MeterProfile
+from drivers.chargerprofile import ChargerProfile
+from drivers.profile import MeterProfile
 
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"

@@ -69,7 +69,7 @@ class Register(Part):
     type: RegisterType
     len: StrictInt | None = Field(None, ge=1, le=125)  # in words, of text
     scale: Scale = Fraction(1)
-    unit: Literal["V", "A", "W", "var", "VA", "Hz", "Wh", "s", "1"] | None = None
+    unit: Literal["V", "A", "W", "var", "VA", "Hz", "Wh", "s", "%", "1"] | None = None
     fc: Literal[3, 4] = 3  # read with; the profile's where not written
     word_order: WordOrder = "high_first"  # likewise
     sentinels: frozenset[StrictInt] = frozenset()  # raw values that mean "unknown"; likewise
@@ -111,6 +111,10 @@ class Power(Register):
     pause: StrictInt = 0
     raw_mw: Fraction = Fraction(1000)  # what its raw value counts in
     told: Watts | None = None  # how a current is written there; None: it is only read
+
+
+class Duty(Register):
+    """A register in % of the pilot's period, told as the current that permits (drivers.pilot)."""
 
 
 class Check(Register):

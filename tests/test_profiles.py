@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from controller.clock import MonotonicClock
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
 from drivers.meter import signed_ma
 from drivers.modbus import TcpLine
-from drivers.profile import ChargerProfile, MeterProfile, Pacing
+from drivers.profile import MeterProfile, Pacing
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
 from tests.encode import CAPTURES, MADE, document
