@@ -13,6 +13,7 @@ class MeterFacts:
     error_ma: int  # of a current reading, before the CT ratio
     lag_ns: int  # measured current's age when the reply arrives, upper bound
     active_export: bool = True  # of a current that is exported it shows the active part alone
+    tells_currents: bool = True  # of each of its phases
 
 
 @dataclass(frozen=True, slots=True)

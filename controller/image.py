@@ -83,6 +83,7 @@ class Image:
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
         self._plausibility = self._judge()
+        self._readers: dict[str, Callable[[int, Phases | None], None]] = {}
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
         self._take_input: Callable[[str, int, bool], None] | None = None
@@ -112,6 +113,7 @@ class Image:
             tables.chargers,
             self._doubt,
             tables.source_spread_ppm,
+            tables.charger_meter,
         )
 
     @property
@@ -126,6 +128,14 @@ class Image:
         if impossible is not None:
             raise ValueError(impossible)
         self._kernel.post_reading(source, whole_ms(reading.at_ns), current_ma)
+        if meter in self._readers:
+            believed = self._plausibility.suspicion(source) is None
+            self._readers[meter](reading.at_ns, current_ma if believed else None)
+
+    def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None:
+        """`take` hears of each reading of that meter: its arrival, and the currents of the grid
+        phases; None where the meter is not believed."""
+        self._readers[meter] = take
 
     def post_charger(self, charger: str, report: ChargerReport) -> None:
         index = self._tables.charger_index[charger]

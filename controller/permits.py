@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from controller.document.buses import TcpAddress
+from controller.document.buses import PinAddress, SerialAddress, TcpAddress
 from controller.document.problems import Problem, found
 from controller.site import Site
 
@@ -108,7 +108,13 @@ def _lines(site: Site) -> Iterator[tuple[str, TcpAddress | str]]:
     buses = [(meter.id, meter.bus) for meter in site.meters]
     buses += [(charger.id, charger.bus) for charger in site.chargers]
     for who, bus in buses:
-        yield who, bus.address if isinstance(bus.address, TcpAddress) else bus.address.port
+        match bus.address:
+            case TcpAddress() as address:
+                yield who, address
+            case SerialAddress(port=port):
+                yield who, port
+            case PinAddress():
+                continue  # pins are permitted all together
     for clamp in site.clamps:
         yield clamp.id, clamp.address.port
 

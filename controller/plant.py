@@ -85,6 +85,9 @@ def let_go(site: Site, plant: Plant) -> None:
     """Nobody drives the pins any more."""
     for index, contactor in enumerate(site.contactors):
         plant.set_contactor(index, not contactor.opens_alone)
+    for index, charger in enumerate(site.chargers):
+        if (switch := charger.switch) is not None:  # a low pin
+            plant.write_setpoint(index, switch.rated_ma if switch.off_high else 0)
 
 
 class VirtualClock:
@@ -214,6 +217,8 @@ class VirtualEnforcer:
             begin_ns,
         )
         self.image.on_change(charger.id, partial(self.agenda.wake, index))
+        if charger.switch is not None:
+            self.agenda.at(begin_ns, _SwitchLoop(self, charger.id, index).look)
 
     def _hear(self, records: Sequence[Record]) -> None:
         assert self._guard is not None
@@ -332,6 +337,21 @@ class _ContactorLoop:
     def _obey(self) -> None:
         order = self._enforcer.image.contactor_order(self._id)
         self._enforcer.plant.set_contactor(self._index, order is not None and order.closed)
+
+
+class _SwitchLoop:
+    """What a pin's driver does beside following its orders: without a live one it is off."""
+
+    def __init__(self, enforcer: VirtualEnforcer, charger: str, index: int) -> None:
+        self._enforcer = enforcer
+        self._id = charger
+        self._index = index
+
+    def look(self) -> None:
+        enforcer = self._enforcer
+        enforcer.agenda.at(enforcer.clock.at_ns + LOOK_NS, self.look)
+        if "io" not in enforcer.stalled and enforcer.image.order(self._id) is None:
+            enforcer.plant.write_setpoint(self._index, 0)
 
 
 def same_devices(before: Tables, after: Tables) -> Maps:

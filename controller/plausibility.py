@@ -116,7 +116,8 @@ class Plausibility:
     """All sources of a site, by their index in the kernel's tables.
 
     `changed` is told of each suspicion when it begins, and with None when the source is trusted
-    again; `spread_ppm` is by how much of itself a source may show too much.
+    again; `spread_ppm` is by how much of itself a source may show too much; `told_by` is the source
+    that alone tells what a charger draws: it bears no witness for or against itself.
     """
 
     def __init__(
@@ -126,9 +127,11 @@ class Plausibility:
         chargers: tuple[ChargerRow, ...],
         changed: Callable[[int, Suspicion | None], None],
         spread_ppm: tuple[int, ...] = (),
+        told_by: tuple[int | None, ...] = (),
     ) -> None:
         self._changed = changed
         self._chargers = chargers
+        self._told_by = dict(enumerate(told_by))
         self._charger_at_ns = [0] * len(chargers)
         self._parts: list[list[Below]] = [[] for _ in chargers]
         self._children: list[list[Below]] = [[] for _ in sources]
@@ -239,7 +242,11 @@ class Plausibility:
     ) -> Witness:
         row = sources[index]
         under = set(_under(circuits, row.circuit))
-        metered = [i for i, c in enumerate(self._chargers) if c.circuit in under and c.metered]
+        metered = [
+            i
+            for i, c in enumerate(self._chargers)
+            if c.circuit in under and c.metered and self._told_by.get(i) != index
+        ]
         below = []
         if metered:
             rows = [self._chargers[i] for i in metered]

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from controller.document.gpio import PULLED_UP, Contactor, DimInput
+from controller.document.contacts import PULLED_UP, Feedback, Switch
+from controller.document.gpio import Contactor, DimInput
 from controller.site import Site
 
 
@@ -49,29 +51,57 @@ def unsafe(site: Site) -> tuple[Unsafe, ...]:
     """Every output and input that is wired the wrong way round, with what follows from it."""
     return (
         *(found for contactor in site.contactors for found in _contactor(contactor)),
+        *(found for switch in site.switches for found in _switch(switch)),
         *(found for contact in site.inputs for found in _input(contact)),
     )
 
 
 def _contactor(contactor: Contactor) -> Iterator[Unsafe]:
-    pin = contactor.pin
-    if not contactor.closed_energised:
-        yield Unsafe(contactor.id, pin, "closes when its coil loses its supply")
-    if not contactor.open_high and pin in PULLED_UP:
+    coil = _Coil(
+        contactor.id, contactor.pin, contactor.closed_energised, contactor.open_high, "closes"
+    )
+    yield from _coil(coil)
+    yield from _auxiliary(contactor.id, contactor.feedback, "open", "closed")
+
+
+def _switch(switch: Switch) -> Iterator[Unsafe]:
+    coil = _Coil(switch.charger, switch.pin, switch.on_energised, switch.off_high, "is switched on")
+    yield from _coil(coil)
+    yield from _auxiliary(switch.charger, switch.feedback, "off", "on")
+
+
+class _Coil(NamedTuple):
+    """A relay's coil, and what happens to what it switches."""
+
+    id: str
+    pin: int
+    on_energised: bool
+    off_high: bool  # the pin's level that switches off
+    verb: str
+
+
+def _coil(coil: _Coil) -> Iterator[Unsafe]:
+    if not coil.on_energised:
+        yield Unsafe(coil.id, coil.pin, f"{coil.verb} when its coil loses its supply")
+    if not coil.off_high and coil.pin in PULLED_UP:
         yield Unsafe(
-            contactor.id,
-            pin,
-            f"closes from power-up until the gateway drives it: GPIO{pin} is pulled up by itself "
-            f"(GPIO9 to GPIO27 are not)",
+            coil.id,
+            coil.pin,
+            f"{coil.verb} from power-up until the gateway drives it: GPIO{coil.pin} is pulled up "
+            f"by itself (GPIO9 to GPIO27 are not)",
         )
-    if contactor.open_high:
-        yield Unsafe(contactor.id, pin, "closes when the gateway's software dies: its pin goes low")
-    if contactor.feedback is not None and not contactor.feedback.safe:
+    if coil.off_high:
+        dies = f"{coil.verb} when the gateway's software dies: its pin goes low"
+        yield Unsafe(coil.id, coil.pin, dies)
+
+
+def _auxiliary(id_: str, feedback: Feedback | None, off: str, on: str) -> Iterator[Unsafe]:
+    if feedback is not None and not feedback.safe:
         yield Unsafe(
-            contactor.id,
-            contactor.feedback.pin,
-            "seems open when the wire of its auxiliary contact breaks: a normally closed one "
-            "would seem closed",
+            id_,
+            feedback.pin,
+            f"seems {off} when the wire of its auxiliary contact breaks: a normally closed one "
+            f"would seem {on}",
         )
 
 

@@ -137,6 +137,7 @@ class Running:
             "gpio": here.gpio != there.gpio,
             "output": here.outputs != there.outputs,
             "input": here.inputs != there.inputs,
+            "charger": self.site.switches != site.switches,
             "mode": pinned and here.mode != there.mode,
             "control.dead_man_s": here.control.dead_man_ns != there.control.dead_man_ns,
         }

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from controller.document.buses import Bus
 from controller.document.circuits import Circuit, resolve_circuits
 from controller.document.clamps import Clamp, resolve_clamps
+from controller.document.contacts import Switch
 from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
@@ -112,9 +113,15 @@ class Site:
         return () if self.gpio is None else self.gpio.inputs
 
     @property
+    def switches(self) -> tuple[Switch, ...]:
+        """Of the chargers on pins."""
+        return () if self.gpio is None else self.gpio.switches
+
+    @property
     def buses(self) -> tuple[Bus, ...]:
-        """Those that devices hang on."""
-        used = [meter.bus for meter in self.meters] + [charger.bus for charger in self.chargers]
+        """Those that devices hang on; no pins."""
+        used = [meter.bus for meter in self.meters]
+        used += [charger.bus for charger in self.chargers if charger.switch is None]
         return tuple(dict.fromkeys(used))
 
     def installation_hash(self) -> str:
@@ -152,9 +159,8 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     circuits = resolve_circuits(draft)
     seats = Seats(draft)
     meters = resolve_meters(draft, seats, profiles)
-    chargers = resolve_chargers(
-        draft, seats, profiles, circuits[0].phase_mv if circuits else DEFAULT_PHASE_MV
-    )
+    phase_mv = circuits[0].phase_mv if circuits else DEFAULT_PHASE_MV
+    chargers = resolve_chargers(draft, seats, profiles, phase_mv, meters)
     clamps = resolve_clamps(draft, seats)
     gpio = resolve_gpio(draft, seats, circuits, chargers)
     _check_limit_sources(draft)

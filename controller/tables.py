@@ -66,6 +66,7 @@ class Tables:
     source_wiring: tuple[Wiring, ...]
     source_spread_ppm: tuple[int, ...]  # by how much of itself it may show too much
     charger_watts: tuple[Watts | None, ...] = ()  # of those that are commanded in watts
+    charger_meter: tuple[int | None, ...] = ()  # the source that alone tells what it draws
 
     @classmethod
     def of(cls, site: Site, *, observe: bool | None = None) -> Tables:
@@ -77,6 +78,7 @@ class Tables:
         sources = [source.id for source in site.limit_sources]
         own = [OPERATOR + circuit.id for circuit in limited]
         chargers = {charger.id: i for i, charger in enumerate(site.chargers)}
+        named = {name: i for i, name in enumerate(site.source_ids)}
         reserves = {circuit.id: circuit.reserve_ma for circuit in site.circuits}
         return cls(
             circuits=tuple(
@@ -107,7 +109,7 @@ class Tables:
             tuning=_tuning(site.control, observe),
             tick_ns=site.control.tick_ns,
             circuit_index=circuits,
-            source_index={name: i for i, name in enumerate(site.source_ids)},
+            source_index=named,
             charger_index=chargers,
             slot_index={id_: i for i, id_ in enumerate((*sources, *own))},
             contactor_index={each.id: i for i, each in enumerate(site.contactors)},
@@ -120,6 +122,12 @@ class Tables:
                 *(clamp.spread_ppm for clamp in site.clamps),
             ),
             charger_watts=tuple(charger.watts for charger in site.chargers),
+            charger_meter=tuple(
+                None
+                if each.switch is None or each.switch.meter is None
+                else named[each.switch.meter]
+                for each in site.chargers
+            ),
         )
 
     def build_kernel(self) -> Kernel:

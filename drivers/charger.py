@@ -31,6 +31,7 @@ from drivers.device import (
     Rank,
     Request,
 )
+from drivers.errand import Errand
 from drivers.feeding import feed_of
 from drivers.health import DeviceHealth, Health
 from drivers.reader import Reader, Sample
@@ -43,7 +44,6 @@ from drivers.report import (
     told_fallback_ma,
     vehicle,
 )
-from drivers.setpoint import writes_of
 from drivers.silence import Silence
 from drivers.standing import Standing
 from drivers.watts import seated
@@ -101,9 +101,8 @@ class ChargerDriver:
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
         self._write_bell = Bell(charger.id, None)
         self._offered: _What = _What.NOTHING  # handed to the line last
-        self._order: Order | None = None  # being written, and how much of it was acknowledged
-        self._writes: tuple[Request, ...] = ()
-        self._done = 0
+        self._asked_ns = 0  # when: it did not arrive before
+        self._errand = Errand(charger, profile)
         self._feed = feed_of(charger.id, charger.unit, profile, charger.set_delay_ns)
         self._refusal: str | None = None  # why the last write failed
         self._hushed = False  # its last poll was refused, as nobody decided
@@ -205,7 +204,7 @@ class ChargerDriver:
             was_astray_ns = self._standing.astray_ns
             astray = self._standing.compare(taken, sample)
             if was_astray_ns is None and self._standing.astray_ns is not None:
-                self._order = None
+                self._errand.drop()
                 self._reader.forget()  # was it without power, and lost more than its setpoint?
         wrong = self._refusal or astray or self._arming.remark
         wrong = wrong or remark(self._charger, self._profile, sample)
@@ -226,10 +225,10 @@ class ChargerDriver:
                     if not await self._write():
                         break
             except DeviceError as error:
-                self._order = None  # all of it again: nobody knows what arrived
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
                     self._noted()
+                self._errand.drop()
                 self._silence.failed(error)
                 self._write_failed_last = True
                 self._refusal = str(error)
@@ -251,16 +250,14 @@ class ChargerDriver:
         self._noted()
         self._refusal = None
         if self._offered is _What.ORDER:
-            self._done += 1
-            if self._done < len(self._writes):
+            order = self._errand.acknowledged()
+            if order is None:
                 return not self._write_gap_ns
-            assert self._order is not None
-            self._standing.took(self._order, reply.at_ns)
-            self._order = None
+            self._standing.took(order, reply.at_ns, self._asked_ns)
             if self._feed is not None:
                 self._write_bell.ring()
         elif self._offered is _What.FEED:
-            self._standing.fed(reply.at_ns)
+            self._standing.fed(self._asked_ns)
             return False
         self._poll_bell.ring()
         return False
@@ -271,7 +268,7 @@ class ChargerDriver:
             self._arming.wrote()
             self._reader.forget()
         elif self._offered is _What.ORDER:
-            self._wear.wrote(self.id, self._profile, self._writes[self._done].address)
+            self._wear.wrote(self.id, self._profile, self._errand.address)
 
     def _pace(self) -> None:
         """A write may have arrived: the next one waits, and goes out the moment that it may."""
@@ -282,16 +279,21 @@ class ChargerDriver:
 
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
-        now_ns, standing = self._image.clock.now_ns(), self._standing
+        self._asked_ns = now_ns = self._image.clock.now_ns()
         if now_ns < self._next_write_ns:
             return None
         if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
             return None
         order = self._image.order(self.id)
         if order is None or not self._may_ask():
-            self._order = None
+            self._errand.drop()
             return None
-        setting = None
+        return self._next(order, now_ns)
+
+    def _next(self, order: Order, now_ns: int) -> Request | None:
+        """The order, what must stand in its memory, or what feeds its watchdog, in this order; but
+        one that rises waits for the second, and for the third when that is overdue."""
+        setting, standing = None, self._standing
         if not self._silence.lasts and not standing.owes_again:
             setting = self._arming.due()
         if self._due(order) and not (self._rises and (setting or self._feed_first(now_ns))):
@@ -300,22 +302,16 @@ class ChargerDriver:
         if setting is not None:
             self._offered = _What.SETTING
             return setting
-        if self._image.turn.fresh and standing.feed_due(now_ns):
-            self._offered = _What.FEED
-            return self._feed
-        return None
+        self._offered = _What.FEED
+        feeds = self._image.turn.fresh and standing.feed_due(now_ns)
+        return self._feed if feeds else None
 
     def _write_of(self, order: Order) -> Request:
         """What is to be written next of it. Raises BadValueError."""
-        begun = self._order
-        if begun is None or (begun.tick, begun.ma) != (order.tick, order.ma):
-            unit, enabled = self._charger.unit, self._standing.enabled
-            try:
-                self._writes = writes_of(self.id, unit, self._profile, order.ma, enabled=enabled)
-            except ValueError as error:
-                raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
-            self._order, self._done = order, 0
-        return self._writes[self._done]
+        try:
+            return self._errand.next(order, enabled=self._standing.enabled)
+        except ValueError as error:
+            raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
 
     def _feed_first(self, now_ns: int) -> bool:
         """Whether its watchdog has waited too long for orders that rise."""

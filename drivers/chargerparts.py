@@ -1,6 +1,6 @@
 """What a charger's profile says beyond its registers: setpoint, state, watchdog, settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt
@@ -23,6 +23,7 @@ MW_PER_W = 1_000
 WORST_PPM = 500_000  # of an efficiency or a power factor
 PHASES = 3
 
+Wants = Callable[..., Iterator[Problem]]  # of Profile
 Raw = Annotated[StrictInt, Field(ge=-(2**31), lt=2**32)]  # as it stands in the register
 
 
@@ -193,7 +194,9 @@ class Watchdog(Part):
         """Whether it may run out, as far as anybody knows."""
         return self.kind not in ("none", "unknown")
 
-    def problems(self, registers: Mapping[str, Register], unit: str) -> Iterator[Problem]:
+    def problems(
+        self, registers: Mapping[str, Register], unit: str, wants: Wants
+    ) -> Iterator[Problem]:
         """What single fields cannot show; `unit` is what its fallback is in."""
         if self.runs == (self.timeout_ns is None):
             yield Problem("watchdog", "has a timeout_s where there is a watchdog, and only there")
@@ -217,10 +220,10 @@ class Watchdog(Part):
             if name is not None:
                 written = key.endswith("_set")
                 place = f"watchdog.{key}"
-                yield from wants(registers, place, name, seconds_or_current, written=written)
-        yield from self._feed_problems(registers)
+                yield from wants(place, name, seconds_or_current, written=written)
+        yield from self._feed_problems(registers, wants)
 
-    def _feed_problems(self, registers: Mapping[str, Register]) -> Iterator[Problem]:
+    def _feed_problems(self, registers: Mapping[str, Register], wants: Wants) -> Iterator[Problem]:
         rewrites = self.kind == "timeout_rewrite"
         if (self.feed is not None) != (self.feeds_apart and not rewrites):
             yield Problem("watchdog.feed", "belongs to a life_bit or a token, and to them alone")
@@ -229,7 +232,7 @@ class Watchdog(Part):
         if rewrites and self.timeout_set is None:
             yield Problem("watchdog.timeout_set", "is missing: writing it is what feeds it")
         if self.feed is not None:
-            yield from wants(registers, "watchdog.feed", self.feed, None, written=True)
+            yield from wants("watchdog.feed", self.feed, None, written=True)
             if self.feed_off and self.feed in registers and registers[self.feed].write_only:
                 yield Problem("watchdog.feed_off", "cannot be seen: feed is never read")
         if self.feed_every_ns is not None and not (self.feeds_apart and self.feed_every_ns):
@@ -251,19 +254,3 @@ class Endurance(Part):
     registers: Texts
     writes_a_day: StrictInt = Field(ge=1, le=1000)
     writes: StrictInt = Field(ge=1, le=10_000_000)  # in all
-
-
-def wants(
-    registers: Mapping[str, Register],
-    place: str,
-    name: str,
-    unit: str | None,
-    *,
-    written: bool = False,
-) -> Iterator[Problem]:
-    """A problem where `name` is no register with this unit, or one that is only written."""
-    register = registers.get(name)
-    if register is None or (register.write_only and not written):
-        yield Problem(place, f"needs a register {name} that can be read")
-    elif register.unit != unit:
-        yield Problem(place, f"needs {name} in {unit}, not {register.unit}")

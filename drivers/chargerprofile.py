@@ -1,6 +1,7 @@
 """A charger's profile: how it is told and lowered, what it reports, and what it does alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from math import ceil
 from typing import Literal
 
@@ -20,7 +21,7 @@ from drivers.chargerparts import (
     Watchdog,
 )
 from drivers.decode import greatest
-from drivers.pilot import DUTY_MAX_MA, PCT_OF_6A
+from drivers.pilot import DUTY_MAX_MA, MA_PER_PCT, PCT_OF_6A
 from drivers.profile import Profile
 from drivers.register import Amperes, Block, Part, Percent, Register, Seconds
 
@@ -40,16 +41,14 @@ class Connectors(Part):
         self, registers: Mapping[str, Register], blocks: Sequence[Block]
     ) -> Iterator[Problem]:
         if self.count > 1 and not (self.stride or self.unit_stride):
-            yield Problem("connectors", "needs a stride or a unit_stride: which is whose?")
+            yield Problem("connectors.stride", "is missing, and unit_stride: which is whose?")
         for name in self.common:
             if name not in registers:
                 yield Problem("connectors.common", f"needs a register {name}")
         for i, block in enumerate(blocks):
             held = {name for name, each in registers.items() if block.covers(each)}
             if held & set(self.common) and held - set(self.common):
-                yield Problem(
-                    f"block[{i}]", "holds registers that all connectors share, and others"
-                )
+                yield Problem(f"block[{i}]", "holds what all connectors share, and more")
 
 
 class ChargerProfile(Profile):
@@ -113,13 +112,13 @@ class ChargerProfile(Profile):
         """How long one report takes where reads are paced; else nothing to speak of."""
         if not self.pacing.read_gap_ns:
             return 0
-        reads = max(map(len, self.rounds(self.reported)))
+        reads = max(map(len, self.rounds(self.asked_for(self.reported))))
         return reads * (self.pacing.read_gap_ns + READ_NS)
 
     @property
     def reading_ns(self) -> int:
         """How long it hears from us in every report, at the least: paced reads are spread."""
-        reads = min(map(len, self.rounds(self.reported)))
+        reads = min(map(len, self.rounds(self.asked_for(self.reported))))
         return (reads - 1) * self.pacing.read_gap_ns
 
     @property
@@ -159,18 +158,16 @@ class ChargerProfile(Profile):
     @property
     def _writable(self) -> int | None:
         """The most that its setpoint's register can hold."""
-        register = self.registers[self.setpoint.register_name]
-        most = greatest(register)
         if self.setpoint.duty:
             return DUTY_MAX_MA
-        if self.setpoint.percent_of_ma is None or most is None:
-            return most
-        return most * self.setpoint.percent_of_ma // (100 * 1000)
+        if self.setpoint.percent_of_ma is not None:
+            return self.setpoint.percent_of_ma
+        return greatest(self.registers[self.setpoint.register_name])
 
     @property
     def _resolution_ma(self) -> int:
         """The least change that its currents show; what counts finer than a tenth is noise."""
-        registers = [self.registers[name] for name in self.currents]
+        registers = [self.registers[part] for name in self.currents for part in self.parts(name)]
         coarse = [each for each in registers if not each.type.startswith("float")]
         return max(RESOLUTION_MA, *(ceil(each.thousandths) for each in coarse), 0)
 
@@ -204,12 +201,12 @@ class ChargerProfile(Profile):
         for key, refined in (("unplugged", status.unplugged), ("charging", status.charging)):
             if refined is not None:
                 yield from self.wants(f"status.{key}", refined.register_name, None)
-        yield from self.watchdog.problems(self.registers, "A" if self.watts is None else "W")
+        yield from self.watchdog.problems(
+            self.registers, "A" if self.watts is None else "W", self.wants
+        )
         for i, setting in enumerate(self.settings):
             yield from self.wants(f"setting[{i}].register", setting.register_name, None)
-        for name in () if self.endurance is None else self.endurance.registers:
-            if name not in self.registers:
-                yield Problem("endurance.registers", f"needs a register {name}")
+        yield from self._endurance_problems()
         if self.connectors is not None:
             yield from self.connectors.problems(self.registers, self.blocks)
 
@@ -232,16 +229,38 @@ class ChargerProfile(Profile):
             yield Problem("setpoint", "is one register in W where the profile has [watts]")
         if len(setpoint.register_names) not in (1, PHASES):
             yield Problem("setpoint.register", "is one for all phases, or one for each of three")
-        told = self.registers.get(setpoint.register_name)
-        if setpoint.duty and told is not None and (PCT_OF_6A / told.scale).denominator > 1:
-            yield Problem("setpoint.duty", f"{PCT_OF_6A} % must be a whole number in its register")
-        if setpoint.duty and setpoint.percent_of_ma is not None:
-            yield Problem("setpoint.duty", "is a percentage of no current")
+        yield from self._percent_problems()
         if setpoint.unlimited and setpoint.max_ma is None:
             yield Problem("setpoint.unlimited", "needs max_a: that is what it may draw then")
         if setpoint.zero == "unlimited" and 0 not in setpoint.unlimited:
             yield Problem("setpoint.unlimited", "must have 0 in it, for so says zero")
         yield from self._enable_problems()
+
+    def _endurance_problems(self) -> Iterator[Problem]:
+        watchdog, cyclic = self.watchdog, set[str | None]()
+        if watchdog.kind == "setpoint_rewrite":
+            cyclic |= set(self.setpoint.register_names)
+        elif watchdog.feeds_apart:
+            cyclic |= {watchdog.feed or watchdog.timeout_set}
+            if self.pacing.write_gap_ns:
+                yield Problem("pacing.write_gap_s", "what feeds it would keep a reduction waiting")
+        for name in () if self.endurance is None else self.endurance.registers:
+            if name not in self.registers:
+                yield Problem("endurance.registers", f"needs a register {name}")
+            if name in cyclic:
+                yield Problem("endurance.registers", f"{name} must be written to feed the watchdog")
+
+    def _percent_problems(self) -> Iterator[Problem]:
+        setpoint = self.setpoint
+        told = self.registers.get(setpoint.register_name)
+        if setpoint.duty and told is not None and (PCT_OF_6A / told.scale).denominator > 1:
+            yield Problem("setpoint.duty", f"{PCT_OF_6A} % must be a whole number in its register")
+        per_pct = MA_PER_PCT if setpoint.duty else Fraction(setpoint.percent_of_ma or 0, 100)
+        steps = None if told is None or not per_pct else setpoint.step_ma / (told.scale * per_pct)
+        if steps is not None and steps.denominator > 1:
+            yield Problem("setpoint.step_a", "is no whole number of its register's steps")
+        if setpoint.duty and setpoint.percent_of_ma is not None:
+            yield Problem("setpoint.duty", "is a percentage of no current")
 
     def _enable_problems(self) -> Iterator[Problem]:
         setpoint, enable = self.setpoint, self.enable

@@ -1,8 +1,8 @@
 """Words in, values out, and a setpoint's way back into words. Pure: no device, no time.
 
 A value with a unit comes as whole thousandths of it (mA, mV, mW, mWh, ms), one without as the
-raw number, text as text. What the device marks as unknown is None, never a number. Integers are
-scaled in integers; floats through their exact ratio. Rounding is half-even.
+raw number, text as text, a coil as 0 or 1. What the device marks as unknown is None, never a
+number. Integers are scaled in integers; floats through their exact ratio. Rounding is half-even.
 """
 
 import struct
@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil, isfinite
 
 from drivers.pilot import duty_pct, permitted_ma
-from drivers.register import Duty, Power, Register
+from drivers.register import BITS, Duty, Power, Register
 
 Value = int | str | None
 
@@ -20,45 +20,57 @@ _FORMS = {
     "uint16": struct.Struct(">H"),
     "int32": struct.Struct(">i"),
     "uint32": struct.Struct(">I"),
+    "int64": struct.Struct(">q"),
+    "uint64": struct.Struct(">Q"),
     "float32": struct.Struct(">f"),
     "float64": struct.Struct(">d"),
 }
 
 _WORDS = tuple(struct.Struct(f">{count}H") for count in range(126))  # by their number
 
-_INTEGER_MAX = {"int16": 2**15 - 1, "uint16": 2**16 - 1, "int32": 2**31 - 1, "uint32": 2**32 - 1}
+_INTEGER_MAX = {kind: (1 << (bits - kind.startswith("int"))) - 1 for kind, bits in BITS.items()}
+EXPONENT_MAX = 10  # of a scale factor, either way; more is none
+_TENS = {each: Fraction(10) ** each for each in range(-EXPONENT_MAX, EXPONENT_MAX + 1)}
 
 
 class WordCountError(ValueError):
     """Another number of words than the register has: nothing in them can be trusted."""
 
 
-def decode(register: Register, words: Sequence[int]) -> Value:
-    """The register's value. Raises WordCountError; ValueError for a word outside 0..65535."""
+def decode(register: Register, words: Sequence[int], exponent: Value = 0) -> Value:
+    """The register's value; `exponent` is what its scale factor says, where it has one.
+
+    Raises WordCountError; ValueError for a word outside 0..65535, or a coil of neither 0 nor 1.
+    """
     if len(words) != register.length:
         raise WordCountError(f"{len(words)} words for a register of {register.length}")
     try:
         if register.type == "ascii":
-            return _text(_WORDS[len(words)].pack(*words))
+            return _text(_WORDS[len(words)].pack(*words), register.half)
+        if register.type == "bool":
+            return _bit(words[0])
         if register.word_order == "low_first":
             words = words[::-1]
         raw = _FORMS[register.type].unpack(_WORDS[len(words)].pack(*words))[0]
     except struct.error as error:
         raise ValueError("a word outside 0..65535") from error
-    if raw in register.sentinels or not isfinite(raw):
+    if raw in register.unknown or not isfinite(raw):
         return None
-    if isinstance(register, Power):
-        return _power(raw, register)
-    if isinstance(register, Duty):
-        return permitted_ma(Fraction(raw) * register.scale)
-    return _thousandths(raw, register.thousandths)
+    if register.mask is not None:
+        raw = (raw & register.mask) // (register.mask & -register.mask)
+    return _told(raw, register, exponent)
 
 
 def encode(register: Register, value: int) -> tuple[int, ...]:
     """The words for `value` thousandths of the register's unit; integers are rounded down.
 
-    Raises ValueError for what the register cannot hold, and for a power that is only read.
+    Raises ValueError for what the register cannot hold, and for one that is only read: a power, a
+    part of a number, or what has a scale of its own at each moment.
     """
+    if register.mask is not None or register.half is not None or register.scale_factor is not None:
+        raise ValueError("a register that is only read")
+    if register.type == "bool":
+        return (_bit(value),)
     exact = value / register.thousandths
     if isinstance(register, Power):
         if register.told is None:
@@ -82,9 +94,21 @@ def greatest(register: Register) -> int | None:
     if register.type not in _INTEGER_MAX:
         return None
     raw = _INTEGER_MAX[register.type]
-    while raw in register.sentinels:
+    while raw in register.unknown:
         raw -= 1
     return int(raw * register.thousandths)
+
+
+def _told(raw: float, register: Register, exponent: Value) -> int | None:
+    """What a raw value means."""
+    if isinstance(register, Power):
+        return _power(raw, register)
+    if isinstance(register, Duty):
+        return permitted_ma(Fraction(raw) * register.scale)
+    if register.scale_factor is None:
+        return _thousandths(raw, register.thousandths)
+    ten = _TENS.get(exponent) if isinstance(exponent, int) else None
+    return None if ten is None else _thousandths(raw, register.thousandths * ten)
 
 
 def _power(raw: float, register: Power) -> int:
@@ -108,7 +132,15 @@ def _thousandths(raw: float, scale: Fraction) -> int:
     return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
 
 
-def _text(raw: bytes) -> str | None:
+def _bit(word: int) -> int:
+    if word not in (0, 1):
+        raise ValueError(f"a coil is 0 or 1, not {word}")
+    return word
+
+
+def _text(raw: bytes, half: str | None) -> str | None:
     """Padded with NUL or blanks; None where it is empty or no printable ASCII."""
+    if half is not None:
+        raw = raw[:1] if half == "high" else raw[1:]
     text = raw.rstrip(b"\0 ").decode("ascii", errors="replace")
     return text if text and text.isascii() and text.isprintable() else None

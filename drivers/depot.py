@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from controller.document.buses import Bus as SiteBus
+from controller.document.buses import PinAddress
+from controller.document.contacts import Feedback
 from controller.document.devices import Charger
 from controller.document.gpio import Gpio
 from controller.driver import Driver
@@ -25,6 +27,7 @@ from drivers.library import library
 from drivers.lines import line_at
 from drivers.meter import MeterDriver
 from drivers.relay import HealthRelayDriver
+from drivers.switch import SwitchDriver
 from drivers.wear import Wear
 
 Made = TypeVar("Made", Bus, Driver)
@@ -53,8 +56,11 @@ class Fleet:
         made: dict[Hashable, Driver] = {}
 
         def bus_of(bus: SiteBus) -> Bus:
+            address = bus.address
+            assert not isinstance(address, PinAddress)  # of those with a switch only
+
             def make() -> Bus:
-                line = line_at(bus.address, bus.timeout_ns / NS_PER_S, may_write=write)
+                line = line_at(address, bus.timeout_ns / NS_PER_S, may_write=write)
                 return Bus(line, image.clock, image.turn)
 
             key = (bus.address, bus.timeout_ns, write)
@@ -69,11 +75,13 @@ class Fleet:
         for clamp in site.clamps:
             keep(clamp, partial(ClampDriver, clamp, image))
         for charger in site.chargers:
+            if charger.switch is not None:
+                continue  # on a pin
             how, bus = library().charger_profile(charger.profile), bus_of(charger.bus)
             made_so = partial(ChargerDriver, charger, how, bus, image, write, self._wear)
             keep((_as_device(charger), write), made_so)
         if not self._on_pins and site.gpio is not None and site.gpio.used:
-            self._on_pins = _on_pins(site.gpio, image, write)
+            self._on_pins = _on_pins(site.gpio, site.chargers, image, write)
         self._buses, self._drivers = buses, made
         return [*made.values(), *self._on_pins]
 
@@ -110,7 +118,9 @@ def _as_device(charger: Charger) -> Charger:
     )
 
 
-def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
+def _on_pins(
+    gpio: Gpio, chargers: Sequence[Charger], image: ProcessImage, write: bool
+) -> list[Driver]:
     from drivers.pins import pins_of  # noqa: PLC0415 - gpiozero: 5 MB that only such a site needs
 
     pins = pins_of(gpio.factory)
@@ -129,10 +139,16 @@ def _on_pins(gpio: Gpio, image: ProcessImage, write: bool) -> list[Driver]:
             undo.callback(opened.close)
             return opened
 
+        def auxiliary(owner: str, feedback: Feedback | None) -> Contact | None:
+            return None if feedback is None else contact(owner, feedback.pin, DEBOUNCE_NS)
+
+        for charger in chargers:
+            if (switch := charger.switch) is not None:
+                feedback = auxiliary(charger.id, switch.feedback)
+                pin = output(charger.id, switch.pin, switch.off_high)
+                drivers.append(SwitchDriver(charger, switch, pin, feedback, image))
         for each in gpio.contactors:
-            feedback = None
-            if each.feedback is not None:
-                feedback = contact(each.id, each.feedback.pin, DEBOUNCE_NS)
+            feedback = auxiliary(each.id, each.feedback)
             pin = output(each.id, each.pin, each.open_high)
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
+from cext.rows import Phases
 from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 from controller.turn import Turn
 
+READ_COILS = 1
+READ_INPUTS = 2  # discrete ones, a bit each
+WRITE_COIL = 5
 WRITE_ONE = 6
 WRITE_MANY = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One Modbus request: reads `count` words, or writes `words`."""
+    """One Modbus request: reads `count` words, or writes `words`. A coil is a word of 0 or 1."""
 
     device: str  # whose it is, for messages
     unit: int
@@ -31,7 +35,24 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        return self.fc in (WRITE_ONE, WRITE_MANY)
+        return self.fc in (WRITE_COIL, WRITE_ONE, WRITE_MANY)
+
+    @property
+    def reads_bits(self) -> bool:
+        return self.fc in (READ_COILS, READ_INPUTS)
+
+    @property
+    def answer_bytes(self) -> int:
+        """Of the values in the reply to a read."""
+        return -(-self.count // 8) if self.reads_bits else 2 * self.count
+
+    def values(self, content: bytes) -> tuple[int, ...]:
+        """The words, or the coils, in those bytes. A coil's byte is filled from its lowest bit."""
+        if not self.reads_bits:
+            return tuple(
+                int.from_bytes(content[i : i + 2], "big") for i in range(0, 2 * self.count, 2)
+            )
+        return tuple(content[i // 8] >> i % 8 & 1 for i in range(self.count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,7 @@ class ProcessImage(Protocol):
     def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None: ...
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None: ...
     def post_input(self, contact: str, at_ns: int, active: bool) -> None: ...
+    def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None: ...
 
 
 class Line(Protocol):

@@ -16,14 +16,17 @@ class Lapse:
         self._unfed_ns = 0  # at most this long between two feeds, since its last report or write
 
     def answered(self, at_ns: int) -> None:
-        """A request, of a poll that failed later, too."""
+        """A request, of a poll that failed later, too. It may have arrived a time-out earlier."""
         if self._any_traffic:
-            self._feed(at_ns)
+            if self.heard_ns is not None:
+                self._unfed_ns = max(self._unfed_ns, at_ns - self.heard_ns + self._timeout_ns)
+            self.heard_ns = at_ns
 
-    def fed(self, at_ns: int) -> None:
-        """What feeds it was written, and acknowledged."""
+    def fed(self, asked_ns: int) -> None:
+        """What feeds it was written and acknowledged, and sent no earlier than that."""
         if not self._any_traffic:
-            self._feed(at_ns)
+            self._unfed_ns = max(self._unfed_ns, self._since(asked_ns))
+            self.heard_ns = asked_ns
 
     def written(self) -> None:
         """An order, and it was acknowledged; and it was fed after it, where that is apart."""
@@ -32,8 +35,8 @@ class Lapse:
 
     def report(self, at_ns: int, shortest_ns: int | None) -> None:
         """It told what it does: `shortest_ns` is the least its watchdog may be set to."""
-        if not self._any_traffic and self.heard_ns is not None:
-            self._unfed_ns = max(self._unfed_ns, at_ns - self.heard_ns + self._timeout_ns)
+        if not self._any_traffic:
+            self._unfed_ns = max(self._unfed_ns, self._since(at_ns))
         if shortest_ns is not None and (not self.reported or self._unfed_ns >= shortest_ns):
             self.possible = True
         self.reported = True
@@ -41,11 +44,8 @@ class Lapse:
             self._unfed_ns = 0
 
     def may_have_passed(self, now_ns: int, time_ns: int) -> bool:
-        """Whether a watchdog of that time, if it is fed apart, may have run out until now."""
-        return self.heard_ns is not None and now_ns - self.heard_ns + self._timeout_ns >= time_ns
+        """Whether a watchdog of that time that is fed by writes may have run out until now."""
+        return self.heard_ns is not None and self._since(now_ns) >= time_ns
 
-    def _feed(self, at_ns: int) -> None:
-        """It may have arrived a time-out earlier."""
-        if self.heard_ns is not None:
-            self._unfed_ns = max(self._unfed_ns, at_ns - self.heard_ns + self._timeout_ns)
-        self.heard_ns = at_ns
+    def _since(self, at_ns: int) -> int:
+        return 0 if self.heard_ns is None else at_ns - self.heard_ns

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
 from drivers.chargerprofile import ChargerProfile
-from drivers.profile import MeterProfile
+from drivers.meterprofile import MeterProfile
 
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"

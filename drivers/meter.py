@@ -7,7 +7,7 @@ from drivers.bell import Bell
 from drivers.bus import Bus
 from drivers.device import ProcessImage, Rank
 from drivers.health import DeviceHealth, Health
-from drivers.profile import MeterProfile
+from drivers.meterprofile import DIRECTION, MeterProfile
 from drivers.reader import Reader, Sample
 from drivers.silence import Silence
 
@@ -64,8 +64,8 @@ class MeterDriver:
 
 def needed(profile: MeterProfile) -> tuple[str, ...]:
     """The registers that signed currents come from."""
-    names = ("current", "power", "voltage") if profile.facts.active_export else ("current",)
-    return tuple(f"{name}_l{terminal}" for name in names for terminal in TERMINALS)
+    names = ("current", *DIRECTION) if profile.tells_direction else ("current",)
+    return tuple(f"{name}_l{terminal}" for name in names for terminal in profile.terminals)
 
 
 def signed_ma(
@@ -74,17 +74,20 @@ def signed_ma(
     """Current at a terminal, + is import; None where it, or its direction, is unknown.
 
     Where the meter tells the power, an export counts with its active part alone: a reactive
-    current beside a few watts of export must not look like headroom. With a reversed CT what is
-    export on the circuit looks like import here, and the other way round.
+    current beside a few watts of export must not look like headroom. Where nothing tells a
+    direction, all counts as import. With a reversed CT what is export on the circuit looks like
+    import here, and the other way round.
     """
     current_ma = sample.ma(f"current_l{terminal}")
-    if current_ma is None or (profile.current_sign == "own" and not profile.facts.active_export):
+    turned = -1 if reversed_ct else 1
+    if current_ma is None or profile.current_sign == "none":
+        return None if current_ma is None else turned * abs(current_ma)
+    if not profile.tells_direction:
         return current_ma
     power_mw = sample.number(f"power_l{terminal}")
     voltage_mv = sample.number(f"voltage_l{terminal}")
     if power_mw is None:
         return None
-    turned = -1 if reversed_ct else 1
     if turned * power_mw >= 0:
         return turned * abs(current_ma)
     if not voltage_mv or voltage_mv < 0:

@@ -15,6 +15,11 @@ from functools import cache, lru_cache
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
+from pymodbus.pdu.bit_message import (
+    ReadCoilsRequest,
+    ReadDiscreteInputsRequest,
+    WriteSingleCoilRequest,
+)
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
@@ -43,6 +48,12 @@ _REFUSAL_BYTES = _HEAD.size + 1  # its code
 _CLOSED = "the device closed the connection (too many masters?)"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: what was not sent is dropped
 
+_READS = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
 _FRAMER = FramerSocket(DecodePDU(is_server=False))
 
 
@@ -119,6 +130,8 @@ class TcpLine:
             raise refusal(reply[_HEAD.size], self.url, request)
         if request.writes:
             return ()
+        if request.reads_bits:
+            return request.values(reply[_HEAD.size + 1 :])
         return _words(request.count).unpack_from(reply, _HEAD.size + 1)
 
     def _unreachable(self, request: Request, reason: str) -> NoConnectionError:
@@ -183,7 +196,7 @@ class _Connection(asyncio.Protocol):
             self._answer = sent[:4] + b"\0\6" + sent[6:12]
             self._answer_bytes = len(self._answer)
         else:
-            values = 2 * request.count
+            values = request.answer_bytes
             self._answer = sent[:4] + (3 + values).to_bytes(2, "big") + sent[6:8] + bytes((values,))
             self._answer_bytes = len(self._answer) + values
         self._refusal = sent[:4] + b"\0\3" + bytes((request.unit, request.fc | _REFUSED))
@@ -262,8 +275,11 @@ class _Connection(asyncio.Protocol):
 def _pdu(request: Request) -> bytes:
     """Function code and data of a request."""
     match request.fc:
-        case 3 | 4:
+        case 1 | 2 | 3 | 4:
             return _read(request.fc, request.address, request.count)
+        case 5:
+            coil = WriteSingleCoilRequest(address=request.address, bits=[request.words[0] == 1])
+            return bytes((request.fc,)) + coil.encode()
         case 6:
             one = WriteSingleRegisterRequest(address=request.address, registers=request.words[:1])
             return bytes((request.fc,)) + one.encode()
@@ -275,8 +291,7 @@ def _pdu(request: Request) -> bytes:
 
 @lru_cache(maxsize=4096)  # the same few, again and again
 def _read(fc: int, address: int, count: int) -> bytes:
-    kind = ReadHoldingRegistersRequest if fc == 3 else ReadInputRegistersRequest
-    return bytes((fc,)) + kind(address=address, count=count).encode()
+    return bytes((fc,)) + _READS[fc](address=address, count=count).encode()
 
 
 @cache

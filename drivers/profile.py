@@ -11,13 +11,15 @@ from typing import Any, Literal
 from pydantic import Field, StrictInt, model_validator
 
 from controller.document.problems import Problem
-from controller.facts import MeterFacts
-from drivers.chargerparts import wants
+from drivers.computed import Computed
 from drivers.identity import Identity, Marker
+from drivers.layout import Reads, block_problems, computed_problems, register_problems
 from drivers.register import (
+    COILS,
     Amperes,
     Block,
     Check,
+    Function,
     Integers,
     Part,
     Register,
@@ -45,13 +47,14 @@ class Profile(Part):
     name: str  # its file's name
     vendor: str
     model: str
-    transports: tuple[Literal["tcp", "rtu"], ...]
+    transports: tuple[Literal["tcp", "rtu", "ascii"], ...]
     port: StrictInt = Field(502, ge=1, le=65535)
     unit: StrictInt = Field(1, ge=0, le=255)  # as delivered
-    fc: Literal[3, 4] = 3
+    fc: Function = 3
     word_order: WordOrder = "high_first"
     sentinels: dict[RegisterType, Integers] = Field(default_factory=dict)
     max_registers: StrictInt = Field(125, ge=1, le=125)  # in one request
+    reads: Reads = Reads()
     error_ma: Amperes = Field(alias="error_a")  # of its currents
     gap_ns: Seconds = Field(0, alias="gap_s")  # that it needs between two requests
     pacing: Pacing = Pacing.model_validate({})
@@ -61,6 +64,7 @@ class Profile(Part):
     identify: tuple[Marker, ...] = ()  # all of them fit, and it is this kind of device
     identity: Identity = Identity()
     registers: dict[str, Register]
+    computed: dict[str, Computed] = Field(default_factory=dict)
     sources: Texts
     confidence: Confidence  # of every fact that `conf` does not name
     conf: dict[str, Confidence] = Field(default_factory=dict)  # by dotted path
@@ -93,14 +97,33 @@ class Profile(Part):
     def currents(self) -> tuple[str, ...]:
         """Names of the registers of its currents, by terminal; empty where it has no meter."""
         names = ("current_l1", "current_l2", "current_l3")
-        return tuple(name for name in names if name in self.registers)
+        return tuple(name for name in names if self.has(name))
+
+    def has(self, name: str) -> bool:
+        return name in self.registers or name in self.computed
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """The registers that a value is made of; of a register, itself."""
+        return self.computed[name].parts if name in self.computed else (name,)
+
+    def unit_of(self, name: str) -> str | None:
+        return self.registers[self.parts(name)[0]].unit
+
+    def asked_for(self, names: Collection[str]) -> tuple[str, ...]:
+        """The registers that these values need, scale factors included."""
+        parts = dict.fromkeys(part for name in names for part in self.parts(name))
+        factors = (self.registers[part].scale_factor for part in parts)
+        return (*parts, *(each for each in dict.fromkeys(factors) if each and each not in parts))
 
     def fewer(self, block: Block) -> tuple[int, ...]:
         """Smaller counts that the block can be read with: up to the end of each other value."""
+        if block.fc in COILS:
+            return ()  # replies of several counts look alike
         held = [each for each in self.registers.values() if block.covers(each)]
         ends = {each.end for each in held if each.end < block.end}
-        whole = (end for end in ends if not any(each.addr < end < each.end for each in held))
-        return tuple(sorted((end - block.start for end in whole), reverse=True))
+        whole = {end for end in ends if not any(each.addr < end < each.end for each in held)}
+        counts = self.reads.fewer({end - block.start for end in whole})
+        return tuple(sorted(counts, reverse=True))
 
     def rounds(self, names: Collection[str]) -> tuple[tuple[Block, ...], ...]:
         """The blocks that a poll reads for these registers; polls take turns with the rounds.
@@ -118,49 +141,25 @@ class Profile(Part):
 
     def problems(self) -> Iterator[Problem]:
         """What single fields cannot show."""
-        for name, register in self.registers.items():
-            place = f"registers.{name}"
-            if register.write_only:
-                continue
-            if not any(block.covers(register) for block in self.blocks):
-                yield Problem(place, "is in no block")
-            for i, block in enumerate(self.blocks):
-                if block.cuts(register):
-                    yield Problem(f"block[{i}]", f"cuts {name} ({register.addr}…)")
-            for other, its in self.registers.items():
-                if name < other and not its.write_only and register.overlaps(its):
-                    yield Problem(place, f"overlaps {other} ({its.addr}…)")
-        for i, block in enumerate(self.blocks):
-            if block.count > self.max_registers:
-                yield Problem(f"block[{i}].count", "is more than max_registers")
+        yield from register_problems(self.registers, self.blocks)
+        yield from block_problems(self.blocks, self.registers, self.max_registers)
+        yield from computed_problems(self.computed, self.registers, self.blocks)
+        yield from self.reads.problems(self.blocks, self.checks, self.registers)
         for name in self.currents:
             yield from self.wants(f"registers.{name}", name, "A")
 
     def wants(
         self, place: str, name: str, unit: str | None, *, written: bool = False
     ) -> Iterator[Problem]:
-        """A problem where `name` is no register with this unit, or one that is only written."""
-        return wants(self.registers, place, name, unit, written=written)
+        """A problem where `name` is no value with this unit, or one that is only written.
 
-
-class MeterProfile(Profile):
-    kind: Literal["meter"]
-    phases: Literal[3]
-    # "power": the register has no sign of its own, the phase's power tells the direction
-    current_sign: Literal["own", "power"]
-
-    @property
-    def facts(self) -> MeterFacts:
-        powers = [
-            f"{what}_l{n}" for what in ("power", "voltage") for n in range(1, self.phases + 1)
-        ]
-        tells = all(name in self.registers for name in powers)
-        return MeterFacts(self.name, self.phases, self.error_ma, self.lag_ns, tells)
-
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        for n in range(1, self.phases + 1):
-            yield from self.wants("phases", f"current_l{n}", "A")
-            if self.current_sign == "power":
-                yield from self.wants("current_sign", f"power_l{n}", "W")
-                yield from self.wants("current_sign", f"voltage_l{n}", "V")
+        With `written`: no register that can be written, either.
+        """
+        first = self.parts(name)[0] if not written else name
+        register = self.registers.get(first)
+        if register is None or (register.write_only and not written):
+            yield Problem(place, f"needs a register {name} that can be read")
+        elif register.unit != unit:
+            yield Problem(place, f"needs {name} in {unit}, not {register.unit}")
+        elif written and (register.mask or register.half or register.scale_factor):
+            yield Problem(place, f"needs {name} whole and with a fixed scale, to be written")

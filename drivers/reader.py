@@ -42,15 +42,15 @@ class Sample:
 
 
 class _Part:
-    """What one request reads: the wanted registers of a block."""
+    """What one request reads: the wanted registers of a block, scale factors first."""
 
     def __init__(self, block: Block, registers: Mapping[str, Register], request: Request) -> None:
         self.request = request
         self.values: dict[str, Value] | None = None  # as read last
+        held = [(name, each) for name, each in registers.items() if block.covers(each)]
         self._registers = [
             (name, register, register.addr - block.start, register.end - block.start)
-            for name, register in registers.items()
-            if block.covers(register)
+            for name, register in sorted(held, key=lambda each: each[1].scale_factor is not None)
         ]
 
     def holds(self, names: Collection[str]) -> bool:
@@ -58,10 +58,12 @@ class _Part:
         return any(name in names for name, *_ in self._registers)
 
     def take(self, words: tuple[int, ...]) -> None:
-        self.values = {
-            name: decode(register, words[start:end])
-            for name, register, start, end in self._registers
-        }
+        values: dict[str, Value] = {}
+        for name, register, start, end in self._registers:
+            factor = register.scale_factor
+            exponent = 0 if factor is None else values[factor]
+            values[name] = decode(register, words[start:end], exponent)
+        self.values = values
 
 
 class Reader:
@@ -78,7 +80,7 @@ class Reader:
         may_ask: Callable[[], bool] = lambda: True,
         answered: Callable[[int], None] = lambda _at_ns: None,
     ) -> None:
-        """Reads the blocks that hold the `wanted` registers; all of them where none is named.
+        """Reads the blocks that hold the `wanted` values; all of them where none is named.
 
         `may_ask` is asked immediately before each request goes out; `answered` is told when each
         answer came, also of a poll that fails later.
@@ -93,8 +95,14 @@ class Reader:
         self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
         self._last_s = -inf  # when it answered last, or did not
         self._checks = profile.checks
-        readable = (name for name, each in profile.registers.items() if not each.write_only)
-        self._registers = {name: profile.registers[name] for name in wanted or readable}
+        readable = [name for name, each in profile.registers.items() if not each.write_only]
+        asked = profile.asked_for(wanted or (*readable, *profile.computed))
+        self._registers = {name: profile.registers[name] for name in asked}
+        self._computed = {
+            name: each
+            for name, each in profile.computed.items()
+            if all(part in self._registers for part in each.parts)
+        }
         rounds = profile.rounds(self._registers)
         parts = {
             block: _Part(
@@ -168,6 +176,9 @@ class Reader:
             assert part.values is not None
             values |= part.values
         assert first_ns is not None
+        for name, computed in self._computed.items():
+            if all(part in values for part in computed.parts):
+                values[name] = computed.of(values)
         return Sample(first_ns, values)
 
     def _clear(self) -> None:
@@ -180,7 +191,8 @@ class Reader:
 
     def bad(self, name: str, what: str) -> BadValueError:
         """The error that a value is unknown or impossible."""
-        register = self._registers[name]
+        computed = self._computed.get(name)
+        register = self._registers[name if computed is None else computed.parts[0]]
         request = self._request(register.fc, register.addr, register.length)
         return BadValueError(f"{name} {what}", line=self._bus.url, request=request)
 

@@ -107,16 +107,15 @@ def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
     """UNKNOWN for a code that the profile does not know."""
     status = profile.status
-    state = status.iec.get(str(sample.values[status.register_name]))
-    if state is None:
-        return Vehicle.UNKNOWN
-    for refined, becomes in ((status.unplugged, "A"), (status.charging, "C")):
-        if state == "B" and refined is not None:
+    letter = status.iec.get(str(sample.values[status.register_name]))
+    state = Vehicle.UNKNOWN if letter is None else Vehicle[letter]
+    for refined, becomes in ((status.unplugged, Vehicle.A), (status.charging, Vehicle.C)):
+        if refined is not None and state is Vehicle.B:
             found = sample.number(refined.register_name)
             if found is None:
                 return Vehicle.UNKNOWN
-            state = becomes if found in refined.values else "B"
-    return Vehicle[state]
+            state = becomes if found in refined.values else Vehicle.B
+    return state
 
 
 def current_ma(profile: ChargerProfile, sample: Sample, terminal: int) -> int | None:

@@ -15,10 +15,11 @@ before it was asked for. What makes it certain that no late reply is taken for a
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from drivers.device import WRITE_MANY, WRITE_ONE, Request
+from drivers.device import WRITE_COIL, WRITE_MANY, WRITE_ONE, Request
 
 REFUSED = 0x80
-_READS = (3, 4)
+_READS = (1, 2, 3, 4)
+_ON = b"\xff\x00"  # a coil, as it is written
 
 
 class GarbledError(Exception):
@@ -32,6 +33,8 @@ def frame(request: Request) -> bytes:
     values = b"".join(word.to_bytes(2, "big") for word in request.words)
     if request.fc in _READS:
         body = head + count
+    elif request.fc == WRITE_COIL:
+        body = head + (_ON if request.words[0] == 1 else b"\0\0")
     elif request.fc == WRITE_ONE:
         body = head + values
     elif request.fc == WRITE_MANY:
@@ -44,7 +47,7 @@ def frame(request: Request) -> bytes:
 def shape(request: Request) -> bytes:
     """How every reply begins that could be taken for this request's."""
     if request.fc in _READS:
-        return bytes((request.unit, request.fc, 2 * request.count))
+        return bytes((request.unit, request.fc, request.answer_bytes))
     return frame(request)[:4]  # unit, function, address
 
 
@@ -70,7 +73,7 @@ def split(data: bytes) -> tuple[bytes, bytes]:
         length = 5
     elif function in _READS:
         length = 5 + data[2]
-    elif function in (WRITE_ONE, WRITE_MANY):
+    elif function in (WRITE_COIL, WRITE_ONE, WRITE_MANY):
         length = 8
     else:
         raise GarbledError

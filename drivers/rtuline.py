@@ -157,7 +157,7 @@ class RtuLine:
             raise refusal(reply[2], self.url, request)
         debts.answered(request)
         self._forgive_s.pop(request.unit, None)
-        return () if request.writes else _words(reply)
+        return () if request.writes else request.values(reply[3:-2])
 
     async def _sent(self, request: Request, debts: Debts) -> bytes:
         """The whole frame that answers it. Raises TimeoutError, DeviceError."""
@@ -257,8 +257,3 @@ class RtuLine:
     def _unreachable(self, reason: str, request: Request) -> NoConnectionError:
         self._pauses.failed(reason)
         return NoConnectionError(reason, line=self.url, request=request)
-
-
-def _words(reply: bytes) -> tuple[int, ...]:
-    content = reply[3:-2]
-    return tuple(int.from_bytes(content[i : i + 2], "big") for i in range(0, len(content), 2))

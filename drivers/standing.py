@@ -73,30 +73,32 @@ class Standing:
 
     # What it was told.
 
-    def took(self, order: Order, at_ns: int) -> None:
-        """All that had to be written for it was acknowledged, the last of it at that instant."""
+    def took(self, order: Order, at_ns: int, asked_ns: int) -> None:
+        """All that had to be written for it was acknowledged, the last of it at `at_ns`, which was
+        sent no earlier than `asked_ns`."""
         self.taken, self.taken_ns = order, at_ns
         self.enabled = as_written_ma(self._profile, order.ma) > 0
         if not self._feeds_apart:
-            self.lapse.fed(at_ns)
+            self.lapse.fed(asked_ns)
             self.lapse.written()
         elif self._again:
             self._again = False
             self.lapse.written()
         else:
-            self._unfed = self._lapsed(at_ns)
+            self._unfed = self._lapsed(asked_ns)
 
-    def fed(self, at_ns: int) -> None:
-        """Its watchdog was, apart from its setpoint, and after the order that it has.
+    def fed(self, asked_ns: int) -> None:
+        """Its watchdog was, apart from its setpoint, and after the order that it has; not before
+        `asked_ns`.
 
         Where it may have run out before, its order is written once more: nobody knows which of
         the two takes it out of its fallback.
         """
-        if self._lapsed(at_ns):
+        if self._lapsed(asked_ns):
             self._again = self.lapse.possible = True
         self._unfed = False
-        self._fed_ns = at_ns
-        self.lapse.fed(at_ns)
+        self._fed_ns = asked_ns
+        self.lapse.fed(asked_ns)
 
     # What it must be told.
 
@@ -107,13 +109,10 @@ class Standing:
         since_ns = now_ns - self.taken_ns
         if since_ns < REPEAT_NS:
             return False
-        if self.astray_ns is not None or self._must_hear_again(now_ns):
+        lapsed = self._must_hear_again(now_ns)
+        if self.astray_ns is not None or (lapsed and self.any_traffic):
             return True
-        if self._watchdog_ns is None or self._feeds_apart or self._polls_feed:
-            return False
-        if since_ns < self._watchdog_ns // 3:
-            return False
-        return fresh  # the same order again only feeds
+        return fresh and (lapsed or self._feeds_by_now(since_ns))  # the same again only feeds
 
     def feed_due(self, now_ns: int) -> bool:
         """Whether its watchdog is to be fed by a write of its own. Ask when no order is due."""
@@ -121,6 +120,8 @@ class Standing:
             return False
         if self._fed_ns is None or self._unfed:
             return True
+        if self._lapsed(now_ns) and not self._again:
+            return False  # told first, once that may be
         each_ns = every_ns(self._profile, self._watchdog_ns)
         return each_ns is not None and now_ns - self._fed_ns >= each_ns
 
@@ -145,6 +146,12 @@ class Standing:
             return False
         last_ns = max(self.lapse.heard_ns, self.taken_ns)
         return now_ns - last_ns >= self._watchdog_ns
+
+    def _feeds_by_now(self, since_ns: int) -> bool:
+        """Whether its setpoint feeds its watchdog, and was written so long ago."""
+        if self._watchdog_ns is None or self._feeds_apart or self._polls_feed:
+            return False
+        return since_ns >= self._watchdog_ns // 3
 
     def _must_hear_again(self, now_ns: int) -> bool:
         """Whether its watchdog may have run out since it was told, and it does not show that."""

@@ -97,8 +97,10 @@ class Wear:
 
     def may_rise(self, charger: str, profile: ChargerProfile) -> bool:
         """Whether its setpoint may be written where nothing but energy is lost without it."""
-        addresses = (profile.registers[name].addr for name in profile.setpoint.register_names)
-        return all([self.may(charger, profile, address) for address in addresses])
+        return all(
+            self.may(charger, profile, profile.registers[name].addr)
+            for name in profile.setpoint.register_names
+        )
 
     def wrote(self, charger: str, profile: ChargerProfile, address: int) -> None:
         """It may have arrived."""

@@ -36,6 +36,7 @@ from hil.devices.mbap import Server
 from hil.devices.place import LOOPBACK, Place
 from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
+from hil.devices.switched import Switched
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
 from hil.service import Service
@@ -104,7 +105,7 @@ class Rig:
 
         `broker` None: mosquitto where there is one, else the embedded broker.
         """
-        used = {charger.profile for charger in depot.site.chargers}
+        used = {charger.profile for charger in depot.site.chargers if charger.switch is None}
         used |= {meter.profile for meter in depot.site.meters}
         if strange := sorted(used - SIMULATED):
             raise RigError(f"the rig has no device that behaves like {', '.join(strange)}")
@@ -125,7 +126,12 @@ class Rig:
             clamp.id: Clamp(depot.plant, circuits.index(clamp.circuit), self.present, clamp)
             for clamp in depot.site.clamps
         }
+        self.switched: dict[str, Switched] = {}  # chargers without a bus
         for index, (charger, row) in enumerate(zip(depot.site.chargers, depot.rows, strict=True)):
+            if charger.switch is not None:
+                self.switched[charger.id] = Switched(depot.plant, index, row, self.present)
+                self.sockets[charger.id] = self.switched[charger.id]
+                continue
             device = SIMULATED_CHARGERS[charger.profile](
                 depot.plant, index, row, self.present, charger.unit
             )
@@ -148,6 +154,7 @@ class Rig:
             self.chargers,
             self._supply,
             self._switch,
+            lambda charger, on: self.switched[charger].switch(on),
         )
         document = directory / "site.json"
         self.enforcer = self._child(
@@ -261,7 +268,7 @@ class Rig:
 
     def _supply(self, charger: str, supplied: bool) -> None:
         self.present()
-        self.depot.plant.set_supply(list(self.chargers).index(charger), supplied)
+        self.depot.plant.set_supply(list(self.sockets).index(charger), supplied)
 
     def _child(self, command: str, name: str, document: Path, env: dict[str, str]) -> Child:
         words = [sys.executable, "-m", "controller", command, str(document)]
@@ -308,6 +315,8 @@ class Rig:
         ):
             by_id = {device.id: device for device in devices}
             for entry in document.get(section, ()):
+                if entry["id"] in self.switched:
+                    continue
                 bus = by_id[entry["id"]].bus
                 url = servers[entry["id"]].url
                 if entry["id"] in self.proxies:

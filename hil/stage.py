@@ -112,9 +112,8 @@ class Stage:
         inputs = [contact.id for contact in self.site.inputs]
         clamps = [clamp.id for clamp in self.site.clamps]
         buses = [bus.id for bus in self.site.buses]
-        names = Names(
-            self.circuits, meters, self.chargers, sources, self.contactors, inputs, clamps, buses
-        )
+        relays = [*self.contactors, *(switch.charger for switch in self.site.switches)]
+        names = Names(self.circuits, meters, self.chargers, sources, relays, inputs, clamps, buses)
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)

@@ -45,13 +45,16 @@ class Supplies:
         servers: Mapping[str, Behaving],
         supply: Callable[[str, bool], None],
         switch: Callable[[int, bool], None],
+        turn: Callable[[str, bool], None] = lambda charger, on: None,
     ) -> None:
-        """`supply` tells the plant who has power and has booted, `switch` how contactors are."""
+        """`supply` tells the plant who has power and has booted, `switch` how contactors are,
+        `turn` which chargers without a bus are on."""
         self.board = Board(directory / "pins.sock")
         self._devices = devices
         self._servers = servers
         self._supply = supply
         self._switch = switch
+        self._turn = turn
         self._manners: dict[str, Manner] = {}  # before the power went
         self._boots: dict[str, float] = {}  # who boots, and when it is ready
         self._task: asyncio.Task[None] | None = None
@@ -104,13 +107,18 @@ class Supplies:
     def _tell(self, gear: Switchgear) -> None:
         for index, closed in enumerate(gear.closed()):
             self._switch(index, closed)
+        for charger, on in gear.switched().items():
+            self._turn(charger, on)
 
     async def _off(self, charger: str) -> None:
         self._supply(charger, False)
+        if charger not in self._servers:
+            return
         self._manners[charger] = self._servers[charger].manner
         await self._servers[charger].behave(Manner.GONE)
 
     async def _on(self, charger: str) -> None:
         self._supply(charger, True)
         self._devices[charger].reboot()
-        await self._servers[charger].behave(self._manners.pop(charger))
+        if charger in self._servers:
+            await self._servers[charger].behave(self._manners.pop(charger))

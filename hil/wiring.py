@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay
+from controller.document.contacts import Feedback
+from controller.document.gpio import DimInput, Gpio, HealthRelay
 from hil.pinfactory import ADDRESS
 
 FACTORY = "loadkeeper_rig"
@@ -124,9 +125,29 @@ class Switchgear:
 
     def __init__(self, gpio: Gpio, board: Board) -> None:
         self._board = board
-        self._coils = [Coil(contactor) for contactor in gpio.contactors]
+        self._coils = [
+            Coil(
+                each.id,
+                each.pin,
+                each.active_high == each.closed_energised,
+                each.feedback,
+                each.chargers,
+                closed=not each.closed_energised,
+            )
+            for each in gpio.contactors
+        ]
+        self._switches = [
+            Coil(
+                each.charger,
+                each.pin,
+                each.active_high == each.on_energised,
+                each.feedback,
+                closed=not each.on_energised,
+            )
+            for each in gpio.switches
+        ]
         self._relays = gpio.relays
-        self._by_id = {coil.row.id: coil for coil in self._coils}
+        self._by_id = {coil.id: coil for coil in (*self._coils, *self._switches)}
         self._inputs: dict[str, DimInput] = {contact.id: contact for contact in gpio.inputs}
         self._asks: dict[str, bool] = dict.fromkeys(self._inputs, False)
         self._broken: set[str] = set()  # wires of contacts
@@ -137,12 +158,12 @@ class Switchgear:
 
     def look(self, now_s: float) -> Mapping[str, bool]:
         """Brings all up to now; chargers whose supply has changed, and whether they have it."""
-        for coil in self._coils:
-            coil.move(self._board.level(coil.row.pin), now_s)
+        for coil in self._by_id.values():
+            coil.move(self._board.level(coil.pin), now_s)
         self._pull()
         cut: set[str] = set()
         for coil in self._coils:
-            cut.update(() if coil.closed else coil.row.chargers)
+            cut.update(() if coil.closed else coil.chargers)
         for relay in self._relays:
             cut.update(() if self._holds(relay, now_s) else relay.chargers)
         changed = {
@@ -156,6 +177,10 @@ class Switchgear:
     def closed(self) -> list[bool]:
         """Each contactor's main contacts, in the document's order."""
         return [coil.closed for coil in self._coils]
+
+    def switched(self) -> dict[str, bool]:
+        """The chargers without a bus, and whether each is on."""
+        return {coil.id: coil.closed for coil in self._switches}
 
     # What happens to it.
 
@@ -185,11 +210,11 @@ class Switchgear:
         return driven and moved_s is not None and now_s - moved_s < relay.release_ns / 1e9
 
     def _pull(self) -> None:
-        for coil in self._coils:
-            feedback = coil.row.feedback
+        for coil in self._by_id.values():
+            feedback = coil.feedback
             if feedback is not None:
                 high = coil.closed == feedback.normally_closed
-                self._board.pull(feedback.pin, high or coil.row.id in self._broken)
+                self._board.pull(feedback.pin, high or coil.id in self._broken)
         for row in self._inputs.values():
             self._board.pull(row.pin, self._high(row))
 
@@ -199,18 +224,32 @@ class Switchgear:
 
 
 class Coil:
-    """A contactor between its pin and its main contacts."""
+    """A contactor or relay between its pin and its main contacts."""
 
-    def __init__(self, row: Contactor) -> None:
-        self.row = row
-        self.closed = not row.closed_energised
+    def __init__(
+        self,
+        id_: str,
+        pin: int,
+        closed_high: bool,
+        feedback: Feedback | None,
+        chargers: tuple[str, ...] = (),
+        *,
+        closed: bool,
+    ) -> None:
+        """A pin that is `closed_high` closes it; `closed`: without any power at its coil."""
+        self.id = id_
+        self.pin = pin
+        self.feedback = feedback
+        self.chargers = chargers
+        self.closed = closed
         self.welded = False
-        self._wanted = self.closed
+        self._closed_high = closed_high
+        self._wanted = closed
         self._since_s = 0.0
 
     def move(self, high: bool, now_s: float) -> None:
         """The main contacts follow the coil a little later."""
-        wanted = (high == self.row.active_high) == self.row.closed_energised
+        wanted = high == self._closed_high
         if wanted != self._wanted:
             self._wanted, self._since_s = wanted, now_s
         if now_s - self._since_s >= MOVES_S and not (self.welded and self.closed):

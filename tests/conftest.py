@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from hil.stage import Outcome
 
@@ -11,6 +11,9 @@ TOLD = pytest.StashKey[list[Outcome]]()  # on the rig
 WORKERS_PER_CORE = 3  # most tests wait for something most of the time
 
 settings.register_profile("loadkeeper", deadline=None)  # how fast, the bench measures
+settings.register_profile(  # where only counts whether anything is found: planted faults
+    "unshrunk", deadline=None, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("loadkeeper")
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from cext.rows import Phases
 from controller.clock import MonotonicClock
 from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 from controller.turn import Turn
@@ -163,6 +164,7 @@ class Board:
         self._contactors: dict[str, ContactorOrder] = {}
         self._wake: dict[str, Callable[[], None]] = {}
         self._tick = 0
+        self.readers: dict[str, Callable[[int, Phases | None], None]] = {}
 
     def post_meter(self, meter: str, reading: MeterReading) -> None:
         self.meters.append((meter, reading))
@@ -193,6 +195,9 @@ class Board:
 
     def post_input(self, contact: str, at_ns: int, active: bool) -> None:
         self.inputs.append((contact, at_ns, active))
+
+    def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None:
+        self.readers[meter] = take
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
         order = self._contactors.get(contactor)

@@ -8,7 +8,8 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from controller.document.gpio import Contactor, DimInput, Feedback
+from controller.document.contacts import Feedback
+from controller.document.gpio import Contactor, DimInput
 from controller.driver import Driver
 from controller.units import NS_PER_S
 from drivers import pins as pins_module

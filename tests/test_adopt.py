@@ -258,6 +258,18 @@ def test_a_limit_goes_on_with_its_lease() -> None:
     assert (door.kernel.slot(0).state, door.circuit(0).cap_ma) == ("lost", flat(0))
 
 
+def test_a_latched_depot_stays_latched() -> None:
+    door, site = scene()
+    door.kernel.latch(True)
+    run(door, 40, 41)
+    held = orders(door)
+    assert max(each or 0 for each in held) < 32_000
+    handed_over(door, site)
+    assert door.kernel.latched
+    run(door, 41, 80)
+    assert orders(door) == held
+
+
 def test_a_slot_that_moved_to_another_circuit_is_lost() -> None:
     door, site = scene(Slot(0, flat(30_000), 60 * S))
     door.limit(0, flat(20_000), NEVER, NEVER)

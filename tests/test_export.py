@@ -8,7 +8,7 @@ import pytest
 from controller.tables import Wiring
 from drivers.library import library
 from drivers.meter import needed, signed_ma
-from drivers.profile import MeterProfile
+from drivers.meterprofile import MeterProfile
 from drivers.reader import Sample
 from tests.documents import SHELF, Shelf, circuit, document, problems
 from tests.oracle.site import Circuit, flat

@@ -13,7 +13,7 @@ from controller.site import parse
 from drivers.decode import decode
 from drivers.library import library
 from drivers.library import read as read_profile
-from drivers.profile import MeterProfile
+from drivers.meterprofile import MeterProfile
 from hil.faults.process import resident_mb
 from hil.figures import CannotMeasureError, memory, overload, polling, start
 from hil.figures.crowd import Crowd, cpu_s

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from controller.document.gpio import Contactor, DimInput, Feedback, HealthRelay
+from controller.document.contacts import Feedback
+from controller.document.gpio import Contactor, DimInput, HealthRelay
 from tests.documents import S, charger, problems, site, source
 
 GPIO = {"factory": "mock"}

@@ -20,8 +20,9 @@ from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
 from drivers.meter import signed_ma
+from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
-from drivers.profile import MeterProfile, Pacing
+from drivers.profile import Pacing
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
 from tests.encode import CAPTURES, MADE, document
@@ -208,7 +209,7 @@ def change(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
         (ALFEN, "status.iec.B1", "G", "status.iec.B1"),
         (ALFEN, "watchdog.kind", "any", "watchdog.kind"),
         (ALFEN, "watchdog.timeout_s", None, "has a timeout_s where there is a watchdog"),
-        (ALFEN, "watchdog.remaining", None, "needs both remaining and fallback"),
+        (ALFEN, "watchdog.fallback", None, "needs a fallback where it tells the time left"),
         (ALFEN, "watchdog.armed_after_power_on", "no", "watchdog.armed_after_power_on"),
         (ALFEN, "tolerance_pct", -3, "tolerance_pct"),
     ],

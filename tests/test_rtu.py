@@ -24,8 +24,11 @@ def test_a_known_frame() -> None:
     assert frame(Request("x", 1, 3, 0, 10)).hex() == "01030000000ac5cd"
     assert frame(WRITE)[:6] == bytes.fromhex("010601050007")
     assert frame(Request("x", 1, 16, 300, 1, (7,)))[:9] == bytes.fromhex("0110012c0001020007")
-    with pytest.raises(ValueError, match="function 5"):
-        frame(Request("x", 1, 5, 0, 1))
+    assert frame(Request("x", 1, 1, 19, 9))[:6] == bytes.fromhex("010100130009")
+    assert frame(Request("x", 1, 5, 400, 1, (1,)))[:6] == bytes.fromhex("01050190ff00")
+    assert frame(Request("x", 1, 5, 400, 1, (0,)))[:6] == bytes.fromhex("010501900000")
+    with pytest.raises(ValueError, match="function 15"):
+        frame(Request("x", 1, 15, 0, 1))
 
 
 @given(st.binary(max_size=40))

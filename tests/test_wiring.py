@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from controller.document.gpio import Contactor, DimInput, Feedback, Gpio, HealthRelay
+from controller.document.contacts import Feedback
+from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay
 from hil.devices.pdu import Manner
 from hil.faults.process import die_with_parent
 from hil.supply import Supplies

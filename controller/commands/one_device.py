@@ -9,7 +9,7 @@ from math import nan
 
 from controller.clock import MonotonicClock
 from controller.commands.output import MISUSED, complain
-from controller.document.buses import Address, bus_address
+from controller.document.buses import Wire, bus_address
 from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.library import AnyProfile, library
@@ -25,7 +25,7 @@ class OneDevice:
     """The device that was named on the command line."""
 
     profile: AnyProfile
-    address: Address
+    address: Wire
     unit: int
     timeout_s: float
 

@@ -20,8 +20,8 @@ from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.device import DeviceError, Rank
 from drivers.library import AnyProfile
-from drivers.meter import TERMINALS, signed_ma
-from drivers.profile import MeterProfile
+from drivers.meter import signed_ma
+from drivers.meterprofile import MeterProfile
 from drivers.reader import Reader, Sample, patiently
 from drivers.register import Register
 from drivers.report import in_force_ma, vehicle
@@ -76,9 +76,11 @@ def _understood(profile: AnyProfile, sample: Sample) -> tuple[Shown, list[str]]:
         for name, register in profile.registers.items()
         if not register.write_only
     }
+    for name in profile.computed:
+        shown[name] = (in_units(sample.values[name]), profile.unit_of(name) or "")
     if isinstance(profile, MeterProfile):
-        vital = [f"current_l{terminal}" for terminal in TERMINALS]
-        for terminal, name in zip(TERMINALS, vital, strict=True):
+        vital = list(profile.currents)
+        for terminal, name in zip(profile.terminals, vital, strict=False):
             shown[name] = (in_units(signed_ma(profile, sample, terminal)), "A")
     else:
         vital = ["in_force"]

@@ -58,12 +58,28 @@ class SerialAddress:
         return (9 + (self.parity != "N") + self.stop) / self.baud
 
 
-Address = TcpAddress | SerialAddress
+@dataclass(frozen=True, slots=True)
+class PinAddress:
+    """A pin of the gateway's own, of a charger that has no bus."""
+
+    pin: int
+
+    @property
+    def url(self) -> str:
+        return f"gpio:{self.pin}"
+
+    @property
+    def place(self) -> str:
+        return self.url
+
+
+Wire = TcpAddress | SerialAddress
+Address = Wire | PinAddress
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """One Modbus line; equal buses are the same one."""
+    """One Modbus line, or a charger's own pin; equal buses are the same one."""
 
     id: str  # of the [[bus]], else its URL
     address: Address
@@ -144,7 +160,7 @@ def is_port(path: str) -> bool:
     return _PORT.fullmatch(path) is not None
 
 
-def bus_address(url: str) -> Address:
+def bus_address(url: str) -> Wire:
     """What a bus's URL names. Raises ValueError with a sentence."""
     if url.startswith("rtu:"):
         return _serial_address(url)

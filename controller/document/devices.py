@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cext.rows import Advice, Phases
 from controller.document.buses import Bus
+from controller.document.contacts import Switch
 from controller.facts import ChargerFacts, MeterFacts
 from controller.units import PPM
 from controller.watts import Watts
@@ -64,6 +65,7 @@ class Charger:
     watts: Watts | None = None  # commanded in watts; its currents are at nominal voltage
     connector: int = 1  # which one of its device
     own_tolerance_ppm: int = 0  # of `tolerance_ppm`, what is not the voltage's or losses
+    switch: Switch | None = None  # what a pin switches it by; None: it is on a bus
 
     @property
     def alone_ma(self) -> int:

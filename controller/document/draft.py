@@ -43,7 +43,7 @@ class Draft:
             self.problems += explain(error, self._data)
         self._refused = {problem.path for problem in self.problems}
         self._names = {
-            section: self._ids(section) for section in ("circuit", "bus", "limit_source")
+            section: self._ids(section) for section in ("circuit", "bus", "meter", "limit_source")
         }
         self.circuits = self._entries("circuit", CircuitEntry)
         self.buses = self._entries("bus", BusEntry)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from cext.rows import Phases
 from controller.document.circuits import Circuit
+from controller.document.contacts import PULLED_UP, Feedback, Switch
 from controller.document.devices import Charger
 from controller.document.draft import Draft
 from controller.document.entries.gpio import InputEntry, OutputEntry
@@ -18,26 +19,8 @@ from controller.units import NS_PER_S, amperes_text, seconds_text
 
 OPENS_NS = NS_PER_S // 2
 LEASE_MAX_NS = 10 * NS_PER_S  # of a source that a contact speaks for, many times a second
-PULLED_UP = range(9)  # GPIO0 to GPIO8: high from power-up until somebody drives them
 IDS_MAX = 10_000
 _OF_CONTACTOR = ("active_high", "energised", "feedback_pin", "feedback", "opens_s")
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """An auxiliary contact between its pin and ground."""
-
-    pin: int
-    normally_closed: bool  # closed while the contactor is open
-
-    @property
-    def safe(self) -> bool:
-        """Whether a broken wire reads as a closed contactor."""
-        return self.normally_closed
-
-    def closed(self, pin_high: bool) -> bool:
-        """What the contactor is. The pin is pulled up: low while the contact is closed."""
-        return pin_high == self.normally_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +102,11 @@ class Gpio:
     contactors: tuple[Contactor, ...] = ()
     relays: tuple[HealthRelay, ...] = ()
     inputs: tuple[DimInput, ...] = ()
+    switches: tuple[Switch, ...] = ()  # of chargers without a bus
 
     @property
     def used(self) -> bool:
-        return bool(self.contactors or self.relays or self.inputs)
+        return bool(self.contactors or self.relays or self.inputs or self.switches)
 
 
 @dataclass(slots=True)
@@ -143,6 +127,10 @@ def resolve_gpio(
     behind = _Behind(chargers, parents, frozenset(islice(_ids_written(draft), IDS_MAX)))
     pins: dict[int, str] = {}
     contactors, relays, inputs = [], [], []
+    for index, charger in draft.chargers.items():
+        for key, pin in (("pin", charger.pin), ("feedback_pin", charger.feedback_pin)):
+            if pin is not None:
+                _take_pin(draft, pins, pin, "charger", index, key)
     for index, output in draft.outputs.items():
         seats.take_id("output", index, output.id)
         _take_pin(draft, pins, output.pin, "output", index, "pin")
@@ -164,7 +152,8 @@ def resolve_gpio(
     _check_factory(draft)
     if draft.gpio is None:
         return None
-    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), tuple(inputs))
+    switches = tuple(each.switch for each in chargers if each.switch is not None)
+    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), tuple(inputs), switches)
 
 
 def _contactor(
@@ -353,10 +342,11 @@ def _check_sources(draft: Draft) -> None:
 
 
 def _check_factory(draft: Draft) -> None:
-    needed = [key for key in ("output", "input") if draft.written(key)]
+    needed = [f"[[{key}]]" for key in ("output", "input") if draft.written(key)]
+    if any(charger.pin is not None for charger in draft.chargers.values()):
+        needed.append("a [[charger]] with a pin")
     if needed and not draft.has("gpio"):
         draft.complain(
-            f"is missing: [[{needed[0]}]] needs the name of the pin factory, such as "
-            f'factory = "lgpio"',
+            f'is missing: {needed[0]} needs the name of the pin factory, such as factory = "lgpio"',
             "gpio",
         )

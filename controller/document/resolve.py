@@ -1,6 +1,6 @@
 """Entries into devices: rows counted out, buses found, the profile's word where there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from cext.rows import NO_PHASE
@@ -9,6 +9,7 @@ from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.meter import MeterEntry
+from controller.document.pinned import check_kind, resolve_pinned
 from controller.document.problems import DocumentError, found, printable
 from controller.document.seats import Seats
 from controller.facts import ChargerFacts, MeterFacts, Profiles
@@ -47,6 +48,12 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
                 f"{found(entry.profile)} measures {facts.phases}",
                 *("meter", index, "profile"),
             )
+        elif facts is not None and not facts.tells_currents:
+            draft.complain(
+                f"{found(entry.profile)} tells no current of any phase, so it cannot guard a "
+                f"circuit: take a meter that does; this one can be looked at with loadkeeper read",
+                *("meter", index, "profile"),
+            )
         if facts is not None and not facts.active_export:
             _check_credit(draft, entry)
         if facts is None or seat is None:
@@ -82,7 +89,11 @@ def _check_credit(draft: Draft, meter: MeterEntry) -> None:
 
 
 def resolve_chargers(
-    draft: Draft, seats: Seats, profiles: Profiles, phase_mv: int = DEFAULT_PHASE_MV
+    draft: Draft,
+    seats: Seats,
+    profiles: Profiles,
+    phase_mv: int = DEFAULT_PHASE_MV,
+    meters: Sequence[Meter] = (),
 ) -> tuple[Charger, ...]:
     """Complains about everything in a charger's way; returns those with nothing in it."""
     if sum(entry.count or 1 for entry in draft.chargers.values()) > CHARGERS_MAX:
@@ -91,13 +102,20 @@ def resolve_chargers(
     chargers: list[Charger] = []
     for index, entry in draft.chargers.items():
         draft.refer("circuit", entry.circuit, "charger", index, "circuit")
-        facts = _facts(draft, profiles.charger, "charger", index, entry.profile)
+        complete = check_kind(draft, index, entry)
+        if entry.pin is not None:
+            pinned = resolve_pinned(draft, seats, index, entry, {each.id: each for each in meters})
+            chargers += [] if pinned is None else [pinned]
+            continue
+        facts = None
+        if entry.profile is not None:
+            facts = _facts(draft, profiles.charger, "charger", index, entry.profile)
         watts = None if facts is None else _watts(draft, index, entry, facts, phase_mv)
         if facts is not None and watts is not None:
             facts = watts.in_amperes(facts)
         currents = None if facts is None else _currents(draft, index, entry, facts)
-        row = seats.of_row(index, entry)
-        if facts is None or currents is None or not row:
+        row = [] if entry.bus is None else seats.of_row(index, entry, entry.bus)
+        if facts is None or currents is None or not row or not complete:
             continue
         poll_ns = _poll_ns(draft, index, entry, facts)
         own_ppm = _or(entry.tolerance_ppm, facts.tolerance_ppm)
@@ -112,7 +130,7 @@ def resolve_chargers(
                 id=seat.id,
                 name=seat.name,
                 circuit=entry.circuit,
-                profile=entry.profile,
+                profile=facts.name if entry.profile is None else entry.profile,
                 facts=facts,
                 bus=seat.bus,
                 unit=seat.unit + (entry.connector - 1) * facts.unit_stride,

@@ -39,14 +39,14 @@ class Seats:
         self.take_id("clamp", index, clamp.id)
         return self._buses.take_port(clamp.port, clamp.id, "clamp", index, "port")
 
-    def of_row(self, index: int, row: ChargerEntry) -> list[Seat]:
+    def of_row(self, index: int, row: ChargerEntry, bus: str) -> list[Seat]:
         """One seat for each member; fewer, after a complaint, when one is in the way."""
         unit = str(row.unit)
-        if not self._patterns_fit(index, row):
+        if not self._patterns_fit(index, row, bus):
             return []
         seats = []
         for n in range(row.first, row.first + (row.count or 1)):
-            texts = [expand(text, n) for text in (row.id, row.name, row.bus, unit)]
+            texts = [expand(text, n) for text in (row.id, row.name, bus, unit)]
             seat = self._member(index, row.connector, *texts)
             if seat is None:
                 break  # the others would only say the same
@@ -62,10 +62,10 @@ class Seats:
             )
         self._ids.setdefault(name, f"{section}[{index}]")
 
-    def _patterns_fit(self, index: int, row: ChargerEntry) -> bool:
+    def _patterns_fit(self, index: int, row: ChargerEntry, bus: str) -> bool:
         """Whether braces stand only where a row counts, and its id does count."""
         fits = True
-        for key, text in (("id", row.id), ("name", row.name), ("bus", row.bus), ("unit", row.unit)):
+        for key, text in (("id", row.id), ("name", row.name), ("bus", bus), ("unit", row.unit)):
             try:
                 expand(str(text), 0)
             except ValueError as error:

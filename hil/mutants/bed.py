@@ -34,8 +34,9 @@ from hil.mutants.means import (
 )
 
 BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
-# No plugin of pytest's is needed, and each copy would load them anew.
+# One plugin of pytest's is needed, and each copy would load all of them anew.
 PLAIN = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+UNSHRUNK = ("-p", "_hypothesis_pytestplugin", "--hypothesis-profile=unshrunk")
 TIMEOUT_S = 900  # of one who is asked about the sound kernel
 TIMES = 5  # so many times what the sound kernel takes, and it never ends
 LEAST_S = 60  # but no sooner
@@ -150,7 +151,8 @@ class Bed:
         """By nobody, if that are no files."""
         if not files:
             return Answer()
-        words = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
+        quickly = ("-q", "-x", "-p", "no:cacheprovider", *UNSHRUNK)
+        words = ("-m", "pytest", *quickly, *files)
         ran = self._run(*words, most_s=self._most_s(*files))
         return judged_by_pytest(by, ran.status, ran.out, self._took_s is not None)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 Slug = Annotated[StrictStr, Field(pattern=SLUG)]
@@ -10,6 +10,10 @@ Title = Annotated[StrictStr, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9
 Text = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Pattern = Annotated[
     Text, Field(description="In a row, {n} counts: {n}, {n+20}, {n:02} and {n+20:02} are replaced.")
+]
+Pin = Annotated[
+    StrictInt,
+    Field(ge=2, le=27, description="By the processor's (BCM) number, GPIO2 to GPIO27."),
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from controller.document.entries.base import Entry, Pattern, Slug, Text, Title, optional
+from controller.document.entries.base import Entry, Pattern, Pin, Slug, Text, Title, optional
 from controller.document.quantities import (
     AnyTerminals,
     DeviceAmperes,
@@ -13,6 +13,7 @@ from controller.document.quantities import (
     Percent,
     PollSeconds,
     PowerFactor,
+    ReplySeconds,
     ShortSeconds,
     SmallAmperes,
     StepAmperes,
@@ -22,13 +23,56 @@ from controller.document.quantities import (
 
 
 class ChargerEntry(Entry):
-    """A charger, or with `count` a row of alike ones."""
+    """A charger on a bus, or with `count` a row of alike ones; or one that a pin switches."""
 
     id: Pattern
     name: Title = ""
     circuit: Slug
-    profile: Text
-    bus: Pattern = Field(description="The URL or the id of a [[bus]].")
+    profile: Text | None = Field(
+        default=None, description="Of a charger on a bus; left out where it has a pin."
+    )
+    bus: Pattern | None = Field(
+        default=None,
+        description="The URL or the id of a [[bus]]; left out where it has a pin. "
+        "In a row, {n} counts.",
+    )
+    pin: Pin | None = Field(
+        default=None,
+        description="Of a charger without a bus, which a relay on this pin of the gateway's "
+        "switches on and off: by its supply, or by a contact that enables it.",
+    )
+    rated_ma: DeviceAmperes | None = Field(
+        default=None,
+        alias="rated_a",
+        description="With a pin: what it draws while it is on, as set in the device itself.",
+    )
+    active_high: StrictBool | None = Field(
+        default=None,
+        description="With a pin: whether a high pin energises the relay; left out: true.",
+    )
+    energised: Literal["on", "off"] | None = Field(
+        default=None,
+        description="With a pin: what the charger is while the relay is energised; left out: on.",
+    )
+    feedback_pin: Pin | None = Field(
+        default=None,
+        description="With a pin: that of an auxiliary contact, which connects it to ground.",
+    )
+    feedback: Literal["normally_closed", "normally_open"] | None = Field(
+        default=None,
+        description="The auxiliary contact, with feedback_pin. normally_closed: closed while the "
+        "charger is off, so that a broken wire reads as a charger that is on.",
+    )
+    opens_ns: ReplySeconds | None = Field(
+        default=None,
+        alias="opens_s",
+        description="With a pin: the longest from its order until the relay has followed; "
+        "left out: 0.5.",
+    )
+    meter: Slug | None = Field(
+        default=None,
+        description="With a pin: the [[meter]] that measures this charger and nothing else.",
+    )
     unit: UnitOrPattern = 1
     connector: Annotated[StrictInt, Field(ge=1, le=16)] = Field(
         default=1, description="Which one, of a device with several, each with its own registers."

@@ -1,21 +1,16 @@
 """What hangs on the gateway's own pins: contactors, the health relay, contacts that ask to dim."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 
-from controller.document.entries.base import Entry, Slug, Text, Title, optional
+from controller.document.entries.base import Entry, Pin, Slug, Text, Title, optional
 from controller.document.quantities import (
     CircuitAmperes,
     DebounceSeconds,
     ReleaseSeconds,
     ReplySeconds,
 )
-
-Pin = Annotated[
-    StrictInt,
-    Field(ge=2, le=27, description="By the processor's (BCM) number, GPIO2 to GPIO27."),
-]
 
 
 class GpioEntry(Entry):
