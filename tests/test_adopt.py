@@ -247,6 +247,20 @@ def test_a_lower_rating_is_a_cap_that_fell() -> None:
     assert sum(order or 0 for order in orders(door)) <= 30_000
 
 
+def test_what_a_lower_rating_no_longer_permits_is_taken_back_though_nobody_draws_it() -> None:
+    """No excess asks for it, and at the calm pace it would come later."""
+    door, site = scene()
+    low = site.circuits[0]._replace(rating_ma=flat(40_000))
+    handed_over(door, site._replace(circuits=[low, site.circuits[1]]))
+    now_ns = 1000 * S + 40 * S + 100 * MS
+    door.reading(0, now_ns, flat(10_000 + 12_000))
+    for index in range(2):
+        tick = door.output(index).changed_tick
+        door.report(index, now_ns, 32_000, flat(6000), "C", tick)
+    door.tick(now_ns)
+    assert sum(order or 0 for order in orders(door)) <= 30_000
+
+
 def test_a_limit_goes_on_with_its_lease() -> None:
     door, site = scene(Slot(0, flat(0)))
     door.limit(0, flat(50_000), NEVER, 1000 * S + 60 * S)

@@ -394,7 +394,13 @@ def test_a_kernel_that_takes_over_keeps_it_for_the_same_device_only() -> None:
     device.restore_heat(0, COLD)
     read(device, 0, 300_000)
     read(device, S, 300_000)
-    for row, image in ((ROWS[3], heat(device).image[0]), (ROWS[5], FULL)):
+    same = ROWS[3]
+    slower = same._replace(tau_ns=2 * same.tau_ns)
+    larger = same._replace(pickup_ma=same.pickup_ma + 1000)
+    for row, image in (
+        (same, heat(device).image[0]),
+        *((other, FULL) for other in (ROWS[5], slower, larger)),
+    ):
         after = kernel(row)
         after.adopt(device, {0: 0}, {0: 0}, {}, {})
         read(after, S, 300_000)

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAc
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.commands.gateway import enforcer_here
 from controller.commands.one_device import (
     Shown,
     add_device_options,
@@ -25,9 +26,7 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.places import places
 from controller.units import NS_PER_S, amperes_text, milliamps, seconds_text
-from controller.wire import FrameError, ask_status
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
@@ -99,7 +98,7 @@ def run(args: Namespace) -> int:
     if wrong is not None:
         complain(f"AMPS {wrong}")
         return MISUSED
-    reason = asyncio.run(_enforcer(places(runtime=args.runtime).socket))
+    reason = asyncio.run(enforcer_here(args.runtime))
     if reason is not None:
         complain(f"refused: {reason}")
         if args.json:
@@ -246,20 +245,6 @@ def _seen(profile: ChargerProfile, trial: Trial, sample: Sample) -> Shown:
         if (name := f"current_l{terminal}") in profile.currents:
             shown[name] = (in_units(current_ma(profile, sample, terminal)), "A")
     return shown
-
-
-async def _enforcer(socket: Path) -> str | None:
-    """Why an enforcer on this machine could be controlling the charger; None where none can."""
-    try:
-        report = await ask_status(socket)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return None
-    except (OSError, FrameError) as error:
-        reason = str(error) or "no answer in time"
-        return f"an enforcer may be controlling this charger, but at {socket}: {reason}"
-    if report.mode == "observe":
-        return None
-    return f"an enforcer controls {report.site} from here: stop it first ({socket})"
 
 
 def _out_of_range(profile: ChargerProfile, ma: int) -> str | None:

@@ -10,21 +10,26 @@ from __future__ import annotations
 import struct
 
 from hil.devices.mbap import Server
-from hil.devices.pdu import READ_INPUT, Code, RefusalError
+from hil.devices.pdu import READ_HOLDING, READ_INPUT, Code, RefusalError
 from hil.devices.seats import MeterSeat
 
 MAX_WORDS = 60
+SERIAL_AT = 0xFC00  # a holding register
 _LAST = 382  # of the map; what stands between its values reads 0
 
 
 class Sdm630(MeterSeat):
     """Registers of a meter."""
 
+    serial = 23_110_042
+
     def serve(self) -> Server:
         """Behind a gateway, where it hangs on no line."""
         return Server(self)
 
     def read(self, function: int, address: int, count: int) -> bytes:
+        if (function, address, count) == (READ_HOLDING, SERIAL_AT, 2):
+            return self.serial.to_bytes(4, "big")
         if function != READ_INPUT:
             raise RefusalError(Code.ILLEGAL_FUNCTION)
         if address % 2 or count % 2 or count > MAX_WORDS:

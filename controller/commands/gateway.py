@@ -1,0 +1,26 @@
+"""Whether an enforcer works on this gateway: two masters must not get into each other's way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.places import SOCKET, runtime_to_ask
+from controller.wire import FrameError, ask_status
+
+
+async def enforcer_here(runtime: Path | None) -> str | None:
+    """Why an enforcer on this machine could be controlling chargers; None where none can.
+
+    The one of that runtime directory; without one the user's own, else the installed one.
+    """
+    socket = runtime_to_ask(runtime) / SOCKET
+    try:
+        report = await ask_status(socket)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except (OSError, FrameError) as error:
+        reason = str(error) or "no answer in time"
+        return f"an enforcer may be controlling chargers, but at {socket}: {reason}"
+    if report.mode == "observe":
+        return None
+    return f"an enforcer controls {report.site} from here: stop it first ({socket})"

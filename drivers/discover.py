@@ -1,0 +1,356 @@
+"""What hangs on a line: asks each unit, read only, which profile describes it, and how surely.
+
+A device is *sure* where registers that mark its kind read as they must, *likely* where all that a
+profile reads makes sense together, *possible* where it answers and nothing speaks against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+from controller.document.buses import SerialAddress, Wire
+from controller.units import NS_PER_S
+from drivers.decode import Value, decode
+from drivers.device import DeviceError, Rank, Way
+from drivers.library import AnyProfile
+from drivers.meterprofile import MeterProfile
+from drivers.prober import Prober
+from drivers.profile import ChargerProfile
+from drivers.reader import Reader
+from drivers.register import Register
+
+USUAL_SERIAL = (*range(1, 11),)  # beside those that devices are delivered with
+USUAL_TCP = (1, 2, 255)
+NOBODYS = 213  # who answers as this unit, too, answers as any
+SETTINGS: tuple[
+    tuple[int, Literal["N", "E", "O"], int], ...
+] = (  # baud, parity, stop bits: as devices are delivered, the commonest first
+    (9600, "N", 1),
+    (19200, "E", 1),
+    (9600, "E", 1),
+    (19200, "N", 1),
+    (38400, "N", 1),
+    (9600, "N", 2),
+    (19200, "N", 2),
+    (115200, "N", 2),
+    (115200, "N", 1),
+    (38400, "E", 1),
+    (9600, "O", 1),
+    (19200, "O", 1),
+    (2400, "N", 1),
+)
+SUNSPEC_AT = (40000, 0, 50000)
+SUNSPEC = (0x5375, 0x6E53)
+SUNSPEC_MODELS_MAX = 32
+SUNSPEC_ENDS = 0xFFFF
+_COMMON = 1  # the model that says who it is: maker, model, options, version, serial number
+_COMMON_WORDS = 64
+VOLTS = range(80_000, 300_001)  # mV between a phase and neutral
+LINE_VOLTS = range(80_000, 520_001)  # or between two phases
+HERTZ = range(45_000, 65_001)
+AMPERES_MAX_MA = 10_000_000
+IDLE_MA = 100  # no power can be told from so little
+
+
+class Surety(IntEnum):
+    POSSIBLE = 1
+    LIKELY = 2
+    SURE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A profile that describes what answers."""
+
+    profile: str
+    surety: Surety
+    why: str
+    wrong: tuple[str, ...] = ()  # what must be set otherwise in the device
+    weight: int = 0  # how much of it made sense
+
+
+@dataclass(frozen=True, slots=True)
+class SunSpec:
+    """What a SunSpec device says of itself."""
+
+    base: int
+    maker: str
+    model: str
+    version: str
+    serial: str
+    models: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Found:
+    """Somebody at a unit id."""
+
+    unit: int
+    heard: str
+    fits: list[Fit] = field(default_factory=list)  # the best first
+    sunspec: SunSpec | None = None
+    serial: str | None = None
+    firmware: str | None = None
+    model: str | None = None
+    questions: int = 0
+
+    @property
+    def best(self) -> Fit | None:
+        """The profile that it has, where only one can be meant."""
+        if not self.fits:
+            return None
+        equal = [each for each in self.fits if each.surety is self.fits[0].surety]
+        alone = len(equal) == 1 or equal[0].weight > equal[1].weight
+        return self.fits[0] if alone and self.fits[0].surety > Surety.POSSIBLE else None
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found on one line, as it was set."""
+
+    url: str
+    asked: tuple[int, ...] = ()
+    found: list[Found] = field(default_factory=list)
+    any_unit: bool = False  # one device answers whatever unit is asked
+    garbled: dict[int, str] = field(default_factory=dict)  # spoke, and was not understood
+    error: str | None = None  # why the line itself cannot be used
+
+
+def usual_units(address: Wire, profiles: Iterable[AnyProfile]) -> tuple[int, ...]:
+    """Those that are worth asking where nobody says which."""
+    serial = isinstance(address, SerialAddress)
+    usual = USUAL_SERIAL if serial else USUAL_TCP
+    delivered = {
+        each.unit for each in profiles if serial == (each.transports == ("rtu",)) and each.unit
+    }
+    return tuple(dict.fromkeys((*usual, *sorted(delivered))))
+
+
+async def scan(
+    bus: Way,
+    units: Iterable[int],
+    profiles: Iterable[AnyProfile],
+    tell: Callable[[str], None] = lambda _text: None,
+) -> Scan:
+    """Asks each unit in turn; `tell` hears of each that answers. Never raises DeviceError."""
+    asked, known = tuple(units), _markers_first(profiles)
+    done = Scan(bus.url, asked)
+    try:
+        for unit in asked:
+            prober = Prober(unit, bus)
+            contact = await prober.contact()
+            if contact.garbled:
+                done.garbled[unit] = contact.how
+            if not contact.there:
+                continue
+            found = await recognise(prober, known, contact.how)
+            done.found.append(found)
+            tell(f"unit {unit}: {found.best.profile if found.best else 'somebody'}")
+        if done.found and not bus.url.startswith("rtu:") and NOBODYS not in asked:
+            done.any_unit = (await Prober(NOBODYS, bus).contact()).there
+    except DeviceError as error:
+        done.error = error.what
+    return done
+
+
+async def recognise(prober: Prober, profiles: Iterable[AnyProfile], heard: str = "") -> Found:
+    """Which of the profiles describe what answers there, and who it says it is."""
+    found = Found(prober.unit, heard)
+    every = list(profiles)
+    for profile in every:
+        if prober.tired:
+            break
+        if not profile.identify and any(each.surety is Surety.SURE for each in found.fits):
+            break  # the marked ones stand first
+        fit = await _fit(prober, profile)
+        if fit is not None:
+            found.fits.append(fit)
+    found.fits.sort(key=lambda each: (-each.surety, -each.weight, each.profile))
+    found.sunspec = await sunspec(prober)
+    if found.sunspec is not None:
+        said = found.sunspec
+        found.serial, found.firmware, found.model = said.serial, said.version, said.model
+    if found.best is not None:
+        named = next(each for each in every if each.name == found.best.profile)
+        who = await who_is(prober, named)
+        found.serial = who.get("serial", found.serial)
+        found.firmware = who.get("firmware", found.firmware)
+        found.model = who.get("model", found.model)
+    found.questions = prober.questions
+    return found
+
+
+async def who_is(prober: Prober, profile: AnyProfile) -> dict[str, str]:
+    """Its serial number, firmware and model, as far as its profile knows where they stand."""
+    prober.slow_down(_gap_s(profile))
+    said = {}
+    for name, register in profile.identity.registers().items():
+        value = await prober.value(register)
+        if value is not None and value != "":
+            said[name] = str(value)
+    return said
+
+
+async def sunspec(prober: Prober) -> SunSpec | None:
+    """The device's own words, where it carries SunSpec's mark."""
+    for base in SUNSPEC_AT:
+        if await prober.words(3, base, 2) == SUNSPEC:
+            return await _sunspec_at(prober, base)
+    return None
+
+
+async def _sunspec_at(prober: Prober, base: int) -> SunSpec:
+    at = base + 2
+    models: list[int] = []
+    texts = [""] * 4
+    for _ in range(SUNSPEC_MODELS_MAX):
+        head = await prober.words(3, at, 2)
+        if head is None or head[0] == SUNSPEC_ENDS:
+            break
+        number, length = head
+        models.append(number)
+        if number == _COMMON and length >= _COMMON_WORDS:
+            words = await prober.words(3, at + 2, _COMMON_WORDS)
+            texts = list(_common(words)) if words is not None else texts
+        at += 2 + length
+        if at > 0xFFFD:
+            break
+    maker, model, version, serial = texts
+    return SunSpec(base, maker, model, version, serial, tuple(models))
+
+
+def _common(words: tuple[int, ...]) -> Iterator[str]:
+    """Maker, model, version and serial number of the common model."""
+    for start, count in ((0, 16), (16, 16), (40, 8), (48, 16)):
+        register = Register.model_validate({"addr": 0, "type": "ascii", "len": count})
+        yield str(decode(register, words[start : start + count]) or "")
+
+
+def _markers_first(profiles: Iterable[AnyProfile]) -> list[AnyProfile]:
+    """What is marked is told with one question; and it may be asked too often otherwise."""
+    return sorted(profiles, key=lambda each: (not each.identify, each.name))
+
+
+def _gap_s(profile: AnyProfile) -> float:
+    return max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
+
+
+# Does a profile fit?
+
+
+async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
+    """None where anything speaks against it."""
+    marked = bool(profile.identify)
+    for marker in profile.identify:
+        if not marker.fits(await prober.value(marker)):
+            return None
+    wrong = [text async for text in _set_wrong(prober, profile)]
+    if wrong and not marked:
+        return None
+    reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
+    try:
+        sense = _sense(profile, (await reader.read()).values)
+    except DeviceError as error:
+        why = "its marks fit, but it does not let itself be read"
+        return Fit(profile.name, Surety.LIKELY, why, (*wrong, error.what)) if marked else None
+    if marked:
+        remarks = (*wrong, *sense.against)
+        return Fit(profile.name, Surety.SURE, "its marks fit", remarks, len(sense.speaks))
+    if sense.against or not sense.speaks:
+        return None
+    enough = 2 if isinstance(profile, MeterProfile) else 3
+    surety = Surety.LIKELY if len(sense.speaks) >= enough else Surety.POSSIBLE
+    return Fit(profile.name, surety, ", ".join(sense.speaks), weight=len(sense.speaks))
+
+
+async def _set_wrong(prober: Prober, profile: AnyProfile) -> AsyncIterator[str]:
+    """What its profile asks to be set otherwise."""
+    for check in profile.checks:
+        value = await prober.value(check)
+        if value not in check.values:
+            yield f"{check.wrong} (found {value})"
+
+
+@dataclass(slots=True)
+class Sense:
+    """What speaks for a reading, and what against it."""
+
+    speaks: list[str] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+
+    def judge(self, holds: bool, fine: str, wrong: str) -> None:
+        (self.speaks if holds else self.against).append(fine if holds else wrong)
+
+
+def _sense(profile: AnyProfile, values: Mapping[str, Value]) -> Sense:
+    sense = Sense()
+    numbers = {name: value for name, value in values.items() if isinstance(value, int)}
+    measured(profile, numbers, sense)
+    if isinstance(profile, ChargerProfile):
+        _as_charger(profile, values, sense)
+    return sense
+
+
+def measured(profile: AnyProfile, numbers: dict[str, int], sense: Sense) -> None:
+    """Voltages, frequency, currents and powers: is each possible, and do they fit together?"""
+    volts = [numbers.get(f"voltage_l{n}") for n in (1, 2, 3)]
+    told = [each for each in volts if each]
+    if any(name.startswith("voltage_l") for name in profile.registers) and told:
+        fine = all(each in VOLTS for each in told)
+        sense.judge(fine, "its voltages are a mains'", f"voltages of {_text(told)} V")
+    hertz = numbers.get("frequency")
+    if hertz:
+        sense.judge(hertz in HERTZ, "so is its frequency", f"a frequency of {_text([hertz])} Hz")
+    amperes = [numbers.get(name) for name in profile.currents]
+    flows = [each for each in amperes if each is not None]
+    if any(abs(each) > AMPERES_MAX_MA for each in flows):
+        sense.against.append(f"currents of {_text(flows)} A")
+    elif any(flows):
+        sense.speaks.append("currents are possible")
+    _powers(numbers, sense)
+
+
+def _powers(numbers: dict[str, int], sense: Sense) -> None:
+    """A power is no more than its voltage times its current."""
+    apart = []
+    compared = False
+    for n in (1, 2, 3):
+        power, volt, ampere = (
+            numbers.get(f"{what}_l{n}") for what in ("power", "voltage", "current")
+        )
+        if power is None or not volt or ampere is None or abs(ampere) < IDLE_MA:
+            continue
+        compared = True
+        apparent_mw = volt * abs(ampere) // 1000
+        if abs(power) > apparent_mw * 12 // 10 + 50_000:
+            apart.append(f"L{n}: {power / 1000:.0f} W of {apparent_mw / 1000:.0f} VA")
+    if compared:
+        sense.judge(not apart, "powers fit voltages and currents", "; ".join(apart))
+
+
+def _as_charger(profile: ChargerProfile, values: Mapping[str, Value], sense: Sense) -> None:
+    code = values.get(profile.status.register_name)
+    known = str(code) in profile.status.iec
+    sense.judge(known, f"state {code} is one of its own", f"a state {code} that it does not have")
+    unit = 1 if profile.watts is None else 230
+    most = 100_000 * unit
+    for name in (profile.setpoint.applied, profile.watchdog.fallback):
+        value = None if name is None else values.get(name)
+        if isinstance(value, int):
+            sense.judge(
+                0 <= value <= most * 20, f"{name} is possible", f"{name} is {value / 1000:g}"
+            )
+    timeout = profile.watchdog.timeout
+    if timeout is not None and isinstance(values.get(timeout), int):
+        seconds = values[timeout]
+        assert isinstance(seconds, int)
+        sense.judge(0 <= seconds <= 7_200_000, f"{timeout} is possible", f"{timeout} is {seconds}")
+    if all(value in (0, None) for value in values.values()):
+        sense.against.append("it reads 0 everywhere")
+
+
+def _text(thousandths: list[int]) -> str:
+    return ", ".join(f"{each / 1000:g}" for each in thousandths)
