@@ -282,7 +282,7 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
         (
             "endurance",
             {"registers": ["life"], "writes_a_day": 9, "writes": 9},
-            "must be written to",
+            "to feed the",
         ),
         ("enable", {**COIL, "on": 0}, "must differ from off"),
         ("enable", {**COIL, "register": "x"}, "needs a register x"),
