@@ -23,6 +23,7 @@ from drivers.contact import Contact
 from drivers.contactor import DEBOUNCE_NS, ContactorDriver, OutputPin
 from drivers.device import ProcessImage
 from drivers.dim import DimDriver
+from drivers.led import LedDriver
 from drivers.library import library
 from drivers.lines import line_at
 from drivers.meter import MeterDriver
@@ -156,6 +157,10 @@ def _on_pins(
             driver = HealthRelayDriver(relay, pin, image.clock)
             image.turn.fed(driver.pulse)
             drivers.append(driver)
+        for led in gpio.leds:
+            lamp = LedDriver(led, output(led.id, led.pin, rest=not led.active_high), image)
+            image.turn.fed(lamp.pulse)
+            drivers.append(lamp)
         for dim in gpio.inputs:
             contacts = [contact(dim.id, step.pin, dim.debounce_ns) for step in dim.steps]
             drivers.append(DimDriver(dim, contacts, image))
