@@ -1,4 +1,4 @@
-"""Changed profiles: which changes are tried, who notices them, and that every survivor is judged."""
+"""Changed profiles: which changes are tried, who notices them; every survivor is judged."""
 
 import tomllib
 from pathlib import Path
