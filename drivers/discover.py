@@ -13,12 +13,12 @@ from typing import Literal
 
 from controller.document.buses import SerialAddress, Wire
 from controller.units import NS_PER_S
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
 from drivers.device import DeviceError, Rank, Way
 from drivers.library import AnyProfile
 from drivers.meterprofile import MeterProfile
 from drivers.prober import Prober
-from drivers.profile import ChargerProfile
 from drivers.reader import Reader
 from drivers.register import Register
 

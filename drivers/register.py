@@ -166,6 +166,10 @@ class Power(Register):
     told: Watts | None = None  # how a current is written there; None: it is only read
 
 
+class Duty(Register):
+    """A register in % of the pilot's period, told as the current that permits (drivers.pilot)."""
+
+
 class Check(Register):
     """A register read alone, before a device is believed: it must have one of `values`."""
 
@@ -180,6 +184,7 @@ class Block(Part):
     start: Address
     count: StrictInt = Field(ge=1, le=125)
     every: StrictInt = Field(1, ge=1, le=12)  # read only in each so manieth poll
+    optional: StrictBool = False  # some of these devices do not have it: then it is unknown
 
     @property
     def end(self) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from controller.document.contacts import Feedback
-from controller.document.gpio import Contactor, DimInput, HealthRelay
+from controller.document.gpio import Contactor, HealthRelay
+from controller.document.inputs import DimInput, Step
 from tests.documents import S, charger, problems, site, source
 
 GPIO = {"factory": "mock"}
@@ -74,7 +75,7 @@ def test_pins_with_everything_filled_in() -> None:
     assert (single.chargers, single.opens_ns) == (("bay-2",), S // 5)
     assert depot.gpio.relays == (HealthRelay("health", "", 22, "grid", every, 5 * S),)
     assert depot.gpio.inputs == (
-        DimInput("dim", "", 23, "dso", (16_000, 16_000, 16_000), True, S // 10),
+        DimInput("dim", "", "dso", (Step(23, (16_000, 16_000, 16_000)),), True, S // 10),
     )
 
 
@@ -144,7 +145,11 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"output": [contactor(pin=28)]}, "output[0].pin (row-contactor)", "at most 27, found 28"),
     ({"output": [contactor(pin=1)]}, "output[0].pin (row-contactor)", "at least 2, found 1"),
     ({"output": [contactor(pin="GPIO17")]}, "output[0].pin (row-contactor)", "a whole number"),
-    ({"output": [contactor(kind="relay")]}, "output[0].kind (row-contactor)", "'contactor' or"),
+    (
+        {"output": [contactor(kind="relay")]},
+        "output[0].kind (row-contactor)",
+        "'contactor', 'health' or 'led'",
+    ),
     (
         {"output": [contactor(), contactor(id="b")]},
         "output[1].pin (b)",
@@ -198,7 +203,11 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ),
     ({"output": [contactor(release_s=5)]}, "output[0].release_s (row-contactor)", '"health" only'),
     ({"output": [relay(opens_s=1)]}, "output[0].opens_s (health)", '"contactor" only'),
-    ({"output": [relay(active_high=True)]}, "output[0].active_high (health)", '"contactor" only'),
+    (
+        {"output": [relay(active_high=True)]},
+        "output[0].active_high (health)",
+        '"contactor" or "led" only',
+    ),
     (
         {"output": [{"id": "health", "kind": "health", "pin": 22, "drops": "row"}]},
         "output[0].release_s (health)",

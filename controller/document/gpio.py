@@ -3,24 +3,32 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
-from cext.rows import Phases
 from controller.document.circuits import Circuit
 from controller.document.contacts import PULLED_UP, Feedback, Switch
 from controller.document.devices import Charger
 from controller.document.draft import Draft
-from controller.document.entries.gpio import InputEntry, OutputEntry
+from controller.document.entries.gpio import OutputEntry
 from controller.document.entries.site import Control
+from controller.document.inputs import DimInput, check_sources, resolve_input
 from controller.document.patterns import expand
 from controller.document.problems import found
 from controller.document.seats import Seats
-from controller.units import NS_PER_S, amperes_text, seconds_text
+from controller.units import NS_PER_S, seconds_text
 
 OPENS_NS = NS_PER_S // 2
-LEASE_MAX_NS = 10 * NS_PER_S  # of a source that a contact speaks for, many times a second
 IDS_MAX = 10_000
-_OF_CONTACTOR = ("active_high", "energised", "feedback_pin", "feedback", "opens_s")
+_OF_KINDS: dict[tuple[str, ...], dict[str, str]] = {  # fields, and how they are written
+    ("contactor",): {
+        "energised": "energised",
+        "feedback_pin": "feedback_pin",
+        "feedback": "feedback",
+        "opens_ns": "opens_s",
+    },
+    ("contactor", "led"): {"active_high": "active_high"},
+    ("contactor", "health"): {"drops": "drops", "charger": "charger"},
+    ("health",): {"release_ns": "release_s"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +81,13 @@ class HealthRelay:
 
 
 @dataclass(frozen=True, slots=True)
-class DimInput:
-    """A contact between its pin and ground that speaks for a limit source."""
+class StatusLed:
+    """Shows in what condition the depot is."""
 
     id: str
     name: str
     pin: int
-    source: str
-    limit_ma: Phases
-    active_open: bool
-    debounce_ns: int
-
-    @property
-    def safe(self) -> bool:
-        """Whether a broken wire dims."""
-        return self.active_open
-
-    def active(self, pin_high: bool) -> bool:
-        """The pin is pulled up: high while the contact is open, or its wire broken."""
-        return pin_high == self.active_open
+    active_high: bool  # a high pin lights it
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +99,12 @@ class Gpio:
     relays: tuple[HealthRelay, ...] = ()
     inputs: tuple[DimInput, ...] = ()
     switches: tuple[Switch, ...] = ()  # of chargers without a bus
+    leds: tuple[StatusLed, ...] = ()
 
     @property
     def used(self) -> bool:
-        return bool(self.contactors or self.relays or self.inputs or self.switches)
+        drives = self.contactors or self.relays or self.switches or self.leds
+        return bool(drives or self.inputs)
 
 
 @dataclass(slots=True)
@@ -126,7 +124,7 @@ def resolve_gpio(
     parents = {circuit.id: circuit.parent for circuit in circuits}
     behind = _Behind(chargers, parents, frozenset(islice(_ids_written(draft), IDS_MAX)))
     pins: dict[int, str] = {}
-    contactors, relays, inputs = [], [], []
+    contactors, relays, leds = [], [], []
     for index, charger in draft.chargers.items():
         for key, pin in (("pin", charger.pin), ("feedback_pin", charger.feedback_pin)):
             if pin is not None:
@@ -135,6 +133,10 @@ def resolve_gpio(
         seats.take_id("output", index, output.id)
         _take_pin(draft, pins, output.pin, "output", index, "pin")
         _check_kind(draft, index, output)
+        if output.kind == "led":
+            lit_high = output.active_high is not False
+            leds.append(StatusLed(output.id, output.name, output.pin, lit_high))
+            continue
         dropped = _dropped(draft, behind, index, output)
         if output.kind == "contactor":
             feedback = _feedback(draft, pins, index, output)
@@ -144,16 +146,28 @@ def resolve_gpio(
             _check_release(draft, index, output)
             if dropped and output.release_ns is not None:
                 relays.append(_relay(output, dropped, output.release_ns))
-    for index, contact in draft.inputs.items():
-        seats.take_id("input", index, contact.id)
-        _take_pin(draft, pins, contact.pin, "input", index, "pin")
-        inputs.append(_dim(contact))
-    _check_sources(draft)
+    inputs = _inputs(draft, seats, pins, circuits)
+    check_sources(draft)
     _check_factory(draft)
     if draft.gpio is None:
         return None
     switches = tuple(each.switch for each in chargers if each.switch is not None)
-    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), tuple(inputs), switches)
+    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), inputs, switches, tuple(leds))
+
+
+def _inputs(
+    draft: Draft, seats: Seats, pins: dict[int, str], circuits: Sequence[Circuit]
+) -> tuple[DimInput, ...]:
+    inputs: list[DimInput] = []
+    for index, contact in draft.inputs.items():
+        seats.take_id("input", index, contact.id)
+        if contact.pin is not None:
+            _take_pin(draft, pins, contact.pin, "input", index, "pin")
+        for at, each in enumerate(contact.contacts or ()):
+            _take_pin(draft, pins, each.pin, "input", index, "contacts", at, "pin")
+        made = resolve_input(draft, index, contact, circuits)
+        inputs += [] if made is None else [made]
+    return tuple(inputs)
 
 
 def _contactor(
@@ -183,20 +197,9 @@ def _relay(entry: OutputEntry, chargers: tuple[str, ...], release_ns: int) -> He
     )
 
 
-def _dim(entry: InputEntry) -> DimInput:
-    return DimInput(
-        id=entry.id,
-        name=entry.name,
-        pin=entry.pin,
-        source=entry.source,
-        limit_ma=entry.limit_ma,
-        active_open=entry.active == "open",
-        debounce_ns=entry.debounce_ns,
-    )
-
-
 def _take_pin(draft: Draft, pins: dict[int, str], pin: int, *loc: str | int) -> None:
-    place = f"{loc[0]}[{loc[1]}].{loc[2]}"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    place = "".join(parts)[1:]
     other = pins.setdefault(pin, place)
     if other != place:
         draft.complain(f"is the pin of {other}, too; found {pin}", *loc)
@@ -204,23 +207,11 @@ def _take_pin(draft: Draft, pins: dict[int, str], pin: int, *loc: str | int) -> 
 
 def _check_kind(draft: Draft, index: int, entry: OutputEntry) -> None:
     """Whether the keys belong to an output of this kind."""
-    if entry.kind == "contactor":
-        strange = {"release_s"} if entry.release_ns is not None else set()
-    else:
-        values = (
-            entry.active_high,
-            entry.energised,
-            entry.feedback_pin,
-            entry.feedback,
-            entry.opens_ns,
-        )
-        strange = {
-            key for key, value in zip(_OF_CONTACTOR, values, strict=True) if value is not None
-        }
-    for key in sorted(strange):
-        kind: Literal["contactor", "health"]
-        kind = "health" if entry.kind == "contactor" else "contactor"
-        draft.complain(f'belongs to an output of kind "{kind}" only', "output", index, key)
+    for kinds, keys in _OF_KINDS.items():
+        for attribute, key in keys.items():
+            if entry.kind not in kinds and getattr(entry, attribute) is not None:
+                whose = " or ".join(f'"{kind}"' for kind in kinds)
+                draft.complain(f"belongs to an output of kind {whose} only", "output", index, key)
 
 
 def _dropped(
@@ -308,37 +299,6 @@ def _check_release(draft: Draft, index: int, entry: OutputEntry) -> None:
             f"found {seconds_text(entry.release_ns)}",
             *place,
         )
-
-
-def _check_sources(draft: Draft) -> None:
-    """Whether each contact speaks for a source of its own, that it can keep alive."""
-    sources = {entry.id: (index, entry) for index, entry in draft.limit_sources.items()}
-    ratings = {entry.id: entry.rating_ma for entry in draft.circuits.values()}
-    speaker: dict[str, int] = {}
-    for index, contact in draft.inputs.items():
-        draft.refer("limit_source", contact.source, "input", index, "source")
-        other = speaker.setdefault(contact.source, index)
-        if other != index:
-            draft.complain(
-                f"input[{other}] speaks for {found(contact.source)} already",
-                *("input", index, "source"),
-            )
-        if contact.source not in sources:
-            continue
-        at, source = sources[contact.source]
-        if source.lease_ns > LEASE_MAX_NS:
-            draft.complain(
-                f"can be at most {seconds_text(LEASE_MAX_NS)}: the contact of input[{index}] "
-                f"renews it many times a second; found {seconds_text(source.lease_ns)}",
-                *("limit_source", at, "lease_s"),
-            )
-        rating_ma = ratings.get(source.circuit, contact.limit_ma)
-        if any(map(int.__gt__, contact.limit_ma, rating_ma)):
-            draft.complain(
-                f"must not exceed the rating of {found(source.circuit)}, "
-                f"{amperes_text(min(rating_ma))} A; found {amperes_text(max(contact.limit_ma))}",
-                *("input", index, "limit_a"),
-            )
 
 
 def _check_factory(draft: Draft) -> None:
