@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import credentials
+from controller.commands.live import add_live_options, look, misused, passed, say_live
 from controller.commands.output import (
     FINE,
     MISUSED,
@@ -48,11 +49,19 @@ def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
         metavar="DIR",
         help="also look whether what came over MQTT, and was saved there, would be taken up",
     )
+    add_live_options(parser)
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    """0: the depot keeps its ratings by itself; 1: it does not, or a document is wrong."""
+    """0: the depot keeps its ratings by itself; 1: it does not, or a document is wrong.
+
+    With --live also 1 where anything at the depot must be mended.
+    """
+    live = args.command == "check" and args.live
+    if args.command == "check" and (misuse := misused(args)) is not None:
+        complain(f"loadkeeper check: {misuse}")
+        return MISUSED
     try:
         site = load(args.site, library())
         left = _saved(args)
@@ -65,12 +74,16 @@ def run(args: Namespace) -> int:
     if theirs is not None and (unusable := credentials.problems(theirs)):
         return _refuse(args, unusable)
     proof = prove(site)
-    if args.json:
-        answer_json({**_answer(site, proof), "saved": left and asdict(left)})
-    else:
+    if not args.json:
         _say_proof(site, proof)
         _say_saved(left)
-    return FINE if proof.passed and (left is None or left.usable) else NO
+    found, seen = look(args, site, proof) if live else ([], {})
+    if args.json:
+        answer_json({**_answer(site, proof), "saved": left and asdict(left), **seen})
+    elif live:
+        say_live(found, seen)
+    holds = proof.passed and (left is None or left.usable)
+    return FINE if holds and passed(found) else NO
 
 
 def _saved(args: Namespace) -> Saved | None:
