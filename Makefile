@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants fuzz build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,13 @@ search: build ## random depots, days and faults, judged by what truly flows; HOU
 
 mutants: build ## faults put into the kernel, one at a time: does somebody notice each? MUTANTS="words" for some, ALL_MEANS=1, KEEP=FILE to go on where it stopped
 	@$(PYTHON) -m hil mutants $(if $(ALL_MEANS),--all-means) $(if $(KEEP),--keep $(KEEP)) $(MUTANTS)
+
+RUNS ?= 100000
+
+fuzz: build ## what comes from outside, fuzzed with atheris: RUNS executions a target (100000); TARGETS="…" for some
+	@$(PYTHON) -m pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open(\
+	"pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')
+	@$(PYTHON) -m tests.fuzz --runs $(RUNS) $(TARGETS)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

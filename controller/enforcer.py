@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cext.rows import Phases
 from controller.blackbox.recorder import BlackBox
 from controller.blackbox.shelf import Shelf
 from controller.clock import WallClock
@@ -287,9 +288,9 @@ class Enforcer:
         self._server.tell(reported)
         self._server.tell(self.welcome())
 
-    def take_contact(self, contact: str, at_ns: int, active: bool) -> None:
+    def take_contact(self, contact: str, at_ns: int, limit_ma: Phases | None) -> None:
         """A contact was seen still: it renews the limit of the source that it speaks for."""
-        if self._running.limits.take_contact(contact, at_ns, active):
+        if self._running.limits.take_contact(contact, at_ns, limit_ma):
             self._limit_file.save(self._running.limits)
             asyncio.get_running_loop().call_later(TELL_AFTER_S, self._server.announce)
 

@@ -86,7 +86,7 @@ class Image:
         self._readers: dict[str, Callable[[int, Phases | None], None]] = {}
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
-        self._take_input: Callable[[str, int, bool], None] | None = None
+        self._take_input: Callable[[str, int, Phases | None], None] | None = None
 
     def guard_by(self, gate: Gate) -> None:
         """From now on nothing rises that did not pass this gate."""
@@ -194,13 +194,13 @@ class Image:
             self._tables.contactor_index[contactor], whole_ms(at_ns), closed
         )
 
-    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
-        """A contact that speaks for a limit source, seen still at `at_ns`."""
+    def post_input(self, contact: str, at_ns: int, limit_ma: Phases | None) -> None:
+        """What a contact asks for that speaks for a limit source, seen still at `at_ns`."""
         if self._take_input is not None:
-            self._take_input(contact, at_ns, active)
+            self._take_input(contact, at_ns, limit_ma)
 
-    def on_input(self, take: Callable[[str, int, bool], None]) -> None:
-        """`take` is called for each contact seen still: its id, when, whether it is active."""
+    def on_input(self, take: Callable[[str, int, Phases | None], None]) -> None:
+        """`take` is called for each contact seen still: its id, when, what it asks for."""
         self._take_input = take
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:

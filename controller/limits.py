@@ -56,7 +56,6 @@ class Source:
     lease_ns: int
     reserve_ma: Phases = (0, 0, 0)  # kept free below its limits
     contact: str | None = None  # the input that alone speaks for it
-    dimmed_ma: Phases | None = None  # what that contact asks for while active
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +150,15 @@ class Limits:
         self._apply(source, taken.lease)
         return taken
 
-    def take_contact(self, contact: str, at_ns: int, active: bool) -> bool:
-        """A contact seen still at `at_ns` renews its source; whether it asks for something else.
+    def take_contact(self, contact: str, at_ns: int, limit_ma: Phases | None) -> bool:
+        """A contact seen still at `at_ns` renews its source, None: which asks for nothing; whether
+        it asks for something else than before.
 
         Only the source that the site document gives to the contact: it speaks for no other.
         """
         source = self._by_contact[contact]
         before = self._leases.get(source.id)
-        lease = Lease(source.dimmed_ma if active else None, NEVER_NS, at_ns + source.lease_ns)
+        lease = Lease(limit_ma, NEVER_NS, at_ns + source.lease_ns)
         self._apply(source, lease)
         return before is None or before.limit_ma != lease.limit_ma
 
@@ -288,7 +288,6 @@ def sources_of(site: Site, tables: Tables) -> list[Source]:
             lease_ns=source.lease_ns,
             reserve_ma=circuits[source.circuit].reserve_ma,
             contact=contacts[source.id].id if source.id in contacts else None,
-            dimmed_ma=contacts[source.id].limit_ma if source.id in contacts else None,
         )
         for source in site.limit_sources
     ]

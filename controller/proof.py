@@ -8,10 +8,10 @@ drops it without us counts nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cext.rows import ALL_PHASES, NO_PHASE
+from cext.rows import ALL_PHASES, NO_PHASE, Phases
 from controller.document.circuits import Circuit
 from controller.document.devices import Charger
 from controller.document.entries.derogation import Derogation
@@ -76,12 +76,16 @@ class Proof:
     derogations: tuple[Derogation, ...] = ()
     relays: tuple[Relay, ...] = ()  # that drop chargers without us
     unsafe: tuple[Unsafe, ...] = ()  # named, and not relied upon
+    on_generator: "Proof | None" = (
+        None  # of the circuits that one feeds now and then, by its ratings
+    )
 
     @property
     def failed(self) -> tuple[Verdict, ...]:
         """What does not hold by itself."""
         every: tuple[Verdict, ...] = (*self.findings, *self.transitions, *self.reactions)
-        return tuple(each for each in every if not each.passed)
+        failed = tuple(each for each in every if not each.passed)
+        return failed if self.on_generator is None else (*failed, *self.on_generator.failed)
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -160,6 +164,48 @@ Count = Callable[[Charger], Counted]
 
 def prove(site: Site) -> Proof:
     """All lines that can be computed, in their order."""
+    proof = _prove(site)
+    fed = frozenset(circuit.id for circuit in site.circuits if circuit.generator is not None)
+    if not fed:
+        return proof
+    return replace(proof, on_generator=_of(fed, _prove(_on_generator(site))))
+
+
+def _on_generator(site: Site) -> Site:
+    """The site while every generator that it has runs."""
+    return replace(
+        site,
+        circuits=tuple(
+            each
+            if each.generator is None
+            else replace(
+                each,
+                rating_ma=each.generator.rating_ma,
+                reserve_ma=_least(each.reserve_ma, each.generator.rating_ma),
+                protection=each.generator.protection,
+            )
+            for each in site.circuits
+        ),
+    )
+
+
+def _of(circuits: frozenset[str], proof: Proof) -> Proof:
+    """Only what is about these circuits; a fail-safe cap is the same whatever feeds them."""
+    return Proof(
+        tuple(each for each in proof.findings if each.circuit in circuits and each.source is None),
+        (),
+        tuple(each for each in proof.transitions if each.circuit in circuits),
+        tuple(each for each in proof.reactions if each.circuit in circuits),
+        proof.derogations,
+    )
+
+
+def _least(one: Phases, other: Phases) -> Phases:
+    first, second, third = map(min, one, other)
+    return first, second, third
+
+
+def _prove(site: Site) -> Proof:
     depot = _Depot(site)
     findings = [*_unattended(depot), *_after_power_cut(depot), *_failsafe_caps(depot)]
     armed = Counter(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.document.contacts import PULLED_UP, Feedback, Switch
-from controller.document.gpio import Contactor, DimInput
+from controller.document.gpio import Contactor
+from controller.document.inputs import DimInput
 from controller.site import Site
 
 
@@ -107,4 +108,6 @@ def _auxiliary(id_: str, feedback: Feedback | None, off: str, on: str) -> Iterat
 
 def _input(contact: DimInput) -> Iterator[Unsafe]:
     if not contact.safe:
-        yield Unsafe(contact.id, contact.pin, 'does not dim when its wire breaks: active = "open"')
+        misses = "takes a generator for the grid" if contact.kind == "generator" else "does not dim"
+        what = f'{misses} when its wire breaks: active = "open"'
+        yield Unsafe(contact.id, contact.steps[0].pin, what)

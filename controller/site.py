@@ -20,7 +20,8 @@ from controller.document.entries.derogation import Derogation
 from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
-from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay, resolve_gpio
+from controller.document.gpio import Contactor, Gpio, HealthRelay, resolve_gpio
+from controller.document.inputs import DimInput, generator_sources
 from controller.document.link import Link, Tls, resolve_link
 from controller.document.model import Document, json_schema
 from controller.document.operation import lay_over, with_waits
@@ -184,7 +185,10 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         meters=meters,
         clamps=clamps,
         chargers=with_waits(chargers, waits_ns),
-        limit_sources=document.limit_sources,
+        limit_sources=(
+            *document.limit_sources,
+            *generator_sources(() if gpio is None else gpio.inputs, circuits),
+        ),
         derogations=derogations,
         gpio=gpio,
         link=link,

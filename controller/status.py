@@ -210,12 +210,12 @@ class Reporter:
         lease = self.limits.leases.get(contact.source)
         state: PinState = "?"
         if lease is not None and now_ns < lease.alive_until_ns:
-            state = "rests" if lease.limit_ma is None else "dims"
+            state = "rests" if lease.limit_ma == contact.full_ma else "dims"
         return PinReport(
             id=contact.id,
             name=contact.name,
             kind="dim",
-            pin=contact.pin,
+            pin=contact.steps[0].pin,
             of=contact.source,
             state=state,
             contact=None,

@@ -154,6 +154,7 @@ def _on_pins(
             image.turn.fed(driver.pulse)
             drivers.append(driver)
         for dim in gpio.inputs:
-            drivers.append(DimDriver(dim, contact(dim.id, dim.pin, dim.debounce_ns), image))
+            contacts = [contact(dim.id, step.pin, dim.debounce_ns) for step in dim.steps]
+            drivers.append(DimDriver(dim, contacts, image))
         undo.pop_all()
     return drivers

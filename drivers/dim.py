@@ -1,12 +1,17 @@
-"""A contact that asks to dim: each look at which it is still renews what its source asks for.
+"""Contacts that ask to dim: each look at which they are still renews what their source asks for.
 
 It dims as soon as it is believed, and no longer when it has been at rest for a second: one that
-flutters dims.
+flutters dims. Contacts of which just one should be active are believed together: what none or
+several of them mean is counted only when they have stood so for longer than it takes to change
+over from one to the other, and until then nothing is renewed.
 """
 
 from __future__ import annotations
 
-from controller.document.gpio import DimInput
+from collections.abc import Sequence
+
+from cext.rows import Phases
+from controller.document.inputs import DimInput
 from controller.units import NS_PER_S
 from drivers.bell import Bell
 from drivers.contact import Contact
@@ -15,47 +20,77 @@ from drivers.health import DeviceHealth, Health
 
 LOOK_NS = NS_PER_S // 10
 LIFT_NS = NS_PER_S
+CHANGEOVER_NS = NS_PER_S // 2
 
 
 class DimDriver:
     """Looks on absolute instants and at each edge. One that cannot be read renews nothing."""
 
-    def __init__(self, dim: DimInput, contact: Contact, image: ProcessImage) -> None:
+    def __init__(self, dim: DimInput, contacts: Sequence[Contact], image: ProcessImage) -> None:
+        """One contact for each step of the input, in its order."""
         self.id = dim.id
         self._dim = dim
-        self._contact = contact
+        self._contacts = contacts
         self._image = image
         self._health = Health(dim.id, image.clock, LOOK_NS, LOOK_NS)
         self._bell = Bell(dim.id, LOOK_NS / NS_PER_S)
-        self._active_ns: int | None = None  # when it was seen active last
+        self._seen_ns: dict[Phases, int] = {}  # when each limit was asked for last
+        self._doubt = ""
+        self._doubt_ns = 0  # since when
 
     def health(self) -> DeviceHealth:
         return self._health.now
 
     async def run(self) -> None:
         """Until cancelled."""
-        remark = self._contact.watch(self._bell.ring)
+        deaf = [contact.watch(self._bell.ring) for contact in self._contacts]
+        remark = next((each for each in deaf if each is not None), None)
         try:
             while True:
                 await self._bell.wait()
                 try:
-                    self._look()
+                    doubt = self._look()
                 except PinError as error:
                     self._health.bad(error)
                 else:
-                    self._health.good(remark)
+                    self._health.good(doubt or remark)
         finally:
             self.close()
 
     def close(self) -> None:
-        self._contact.close()
+        for contact in self._contacts:
+            contact.close()
 
-    def _look(self) -> None:
+    def _look(self) -> str:
+        """What is wrong with what they say together."""
         now_ns = self._image.clock.now_ns()
-        high = self._contact.look(now_ns)
-        if high is None:
-            return
-        if self._dim.active(high):
-            self._active_ns = now_ns
-        dims = self._active_ns is not None and now_ns - self._active_ns < LIFT_NS
-        self._image.post_input(self.id, now_ns, dims)
+        levels = [contact.look(now_ns) for contact in self._contacts]
+        high = [level for level in levels if level is not None]
+        if len(high) < len(levels):
+            return self._doubt
+        asked = self._dim.asked(high)
+        if not asked.doubt:
+            self._doubt = ""
+        elif not self._doubt_stood(asked.doubt, now_ns):
+            return ""
+        if asked.limit_ma is not None:
+            self._seen_ns[asked.limit_ma] = now_ns
+        self._image.post_input(self.id, now_ns, self._least(now_ns))
+        return self._doubt
+
+    def _doubt_stood(self, doubt: str, now_ns: int) -> bool:
+        """Whether they have contradicted each other for too long to be changing over."""
+        if not self._doubt:
+            self._doubt_ns = now_ns
+        self._doubt = doubt
+        return now_ns - self._doubt_ns >= CHANGEOVER_NS
+
+    def _least(self, now_ns: int) -> Phases | None:
+        """Of all that was asked for within the last second; None: nothing."""
+        self._seen_ns = {
+            limit_ma: at_ns for limit_ma, at_ns in self._seen_ns.items() if now_ns - at_ns < LIFT_NS
+        }
+        if not self._seen_ns:
+            return None
+        first, second, third = map(min, zip(*self._seen_ns, strict=True))
+        return first, second, third

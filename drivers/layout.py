@@ -1,11 +1,32 @@
 """Whether a profile's registers and blocks fit together: what single fields cannot show."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from controller.document.problems import Problem
 from drivers.computed import Computed
 from drivers.register import Block, Check, Part, Register
+
+UNITS = {
+    "voltage": ("V",),
+    "current": ("A",),
+    "power": ("W",),
+    "reactive_power": ("var",),
+    "apparent_power": ("VA",),
+    "power_factor": ("1", "%"),
+    "energy_import": ("Wh",),
+    "energy_export": ("Wh",),
+    "energy": ("Wh",),
+    "reactive_energy_import": ("varh",),
+    "reactive_energy_export": ("varh",),
+    "frequency": ("Hz",),
+}
+NAMED = re.compile(
+    r"(voltage|current|power|reactive_power|apparent_power|power_factor|frequency"
+    r"|energy|energy_import|energy_export|reactive_energy_import|reactive_energy_export)"
+    r"(?:_(?:l[123]|total|avg|neutral|dc))?"
+)
 
 
 class Reads(Part):
@@ -55,6 +76,17 @@ def register_problems(
     for (name, register), (other, its) in combinations(sorted(read.items()), 2):
         if register.overlaps(its):
             yield Problem(f"registers.{name}", f"overlaps {other} ({its.addr}…)")
+
+
+def unit_problems(registers: Mapping[str, Register]) -> Iterator[Problem]:
+    """A value that is named for what it measures has the unit of that."""
+    for name, register in registers.items():
+        match = NAMED.fullmatch(name)
+        if match is not None and register.unit not in UNITS[match[1]]:
+            yield Problem(
+                f"registers.{name}.unit",
+                f"must be {' or '.join(UNITS[match[1]])}, not {register.unit}",
+            )
 
 
 def block_problems(

@@ -91,13 +91,18 @@ def read(path: Path) -> AnyProfile:
             text = file.read(SIZE_MAX + 1)
     except OSError as error:
         raise KeyError(f"cannot read the profile {path}: {error.strerror}") from error
+    return of_bytes(text, path.stem, str(path))
+
+
+def of_bytes(text: bytes, name: str, place: str = "") -> AnyProfile:
+    """The profile that is written there, in TOML. Raises ProfileError with every problem found."""
     try:
         if len(text) > SIZE_MAX:
             raise ValueError(f"is larger than {SIZE_MAX} bytes")
         data = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors say line or byte
-        raise ProfileError([Problem(str(path), str(error))]) from error
-    return parse(data, path.stem)
+        raise ProfileError([Problem(place or name, str(error))]) from error
+    return parse(data, name)
 
 
 def parse(data: Mapping[str, Any], name: str) -> AnyProfile:

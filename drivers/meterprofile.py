@@ -48,7 +48,10 @@ class MeterProfile(Profile):
             n = name[-1]
             if int(n) > self.phases:
                 yield Problem("phases", f"are fewer than {name} belongs to")
-            if self.current_sign == "power":
+            if self.current_sign != "none" and self.tells_direction:
+                yield from self.wants("phases", f"power_l{n}", "W")
+                yield from self.wants("phases", f"voltage_l{n}", "V")
+            elif self.current_sign == "power":
                 yield from self.wants("current_sign", f"power_l{n}", "W")
                 yield from self.wants("current_sign", f"voltage_l{n}", "V")
         if 0 < len(self.currents) < self.phases:

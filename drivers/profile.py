@@ -17,7 +17,13 @@ from drivers.chargerparts import InWatts, Setpoint, Setting, Status, Watchdog
 from drivers.computed import Computed
 from drivers.decode import greatest
 from drivers.identity import Identity, Marker
-from drivers.layout import Reads, block_problems, computed_problems, register_problems
+from drivers.layout import (
+    Reads,
+    block_problems,
+    computed_problems,
+    register_problems,
+    unit_problems,
+)
 from drivers.register import (
     COILS,
     Amperes,
@@ -33,6 +39,7 @@ from drivers.register import (
     Texts,
     WordOrder,
 )
+from drivers.sunspec import FIELDS, SunSpec
 
 Confidence = Literal["two-sources", "one-source", "inferred", "disputed", "unverified", "assumed"]
 """`assumed` is our own guess on the safe side, where no source says anything."""
@@ -76,6 +83,7 @@ class Profile(Part):
     lag_ns: Seconds = Field(alias="lag_s")  # age of its currents on arrival, upper bound
     blocks: tuple[Block, ...] = Field((), alias="block")
     checks: tuple[Check, ...] = Field((), alias="check")
+    sunspec: SunSpec | None = None  # then addresses count from where its model is found
     identify: tuple[Marker, ...] = ()  # all of them fit, and it is this kind of device
     identity: Identity = Identity()
     registers: dict[str, Register]
@@ -126,7 +134,8 @@ class Profile(Part):
 
     def asked_for(self, names: Collection[str]) -> tuple[str, ...]:
         """The registers that these values need, scale factors included."""
-        parts = dict.fromkeys(part for name in names for part in self.parts(name))
+        proof = () if self.sunspec is None else FIELDS
+        parts = dict.fromkeys((*proof, *(part for name in names for part in self.parts(name))))
         factors = (self.registers[part].scale_factor for part in parts)
         return (*parts, *(each for each in dict.fromkeys(factors) if each and each not in parts))
 
@@ -157,9 +166,12 @@ class Profile(Part):
     def problems(self) -> Iterator[Problem]:
         """What single fields cannot show."""
         yield from register_problems(self.registers, self.blocks)
+        yield from unit_problems(self.registers)
         yield from block_problems(self.blocks, self.registers, self.max_registers)
         yield from computed_problems(self.computed, self.registers, self.blocks)
         yield from self.reads.problems(self.blocks, self.checks, self.registers)
+        if self.sunspec is not None:
+            yield from self.sunspec.problems(self.blocks, self.registers)
         for name in self.currents:
             yield from self.wants(f"registers.{name}", name, "A")
 
@@ -176,6 +188,8 @@ class Profile(Part):
             yield Problem(place, f"needs a register {name} that can be read")
         elif register.unit != unit:
             yield Problem(place, f"needs {name} in {unit}, not {register.unit}")
+        elif any(each.optional and each.covers(register) for each in self.blocks):
+            yield Problem(place, f"needs {name}, which stands in an optional block")
         elif written and (register.mask or register.half or register.scale_factor):
             yield Problem(place, f"needs {name} whole and with a fixed scale, to be written")
 

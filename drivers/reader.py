@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, cycle
 from math import inf
@@ -15,6 +15,7 @@ from drivers.device import (
     DeviceError,
     HushedError,
     Rank,
+    RefusedError,
     Request,
     Way,
     WrongDeviceError,
@@ -23,6 +24,7 @@ from drivers.health import Health
 from drivers.profile import Profile
 from drivers.register import Block, Register
 from drivers.silence import Silence
+from drivers.sunspec import LostError, Model, absent, proves
 
 HUSHED = "not asked: it must fall back while there is no decision"
 ATTEMPTS = 3  # where a device itself says that it is busy
@@ -53,6 +55,8 @@ class _Part:
 
     def __init__(self, block: Block, registers: Mapping[str, Register], request: Request) -> None:
         self.request = request
+        self.optional = block.optional
+        self.lacking = False  # the device said that it has none of it
         self.values: dict[str, Value] | None = None  # as read last
         held = [(name, each) for name, each in registers.items() if block.covers(each)]
         self._registers = [
@@ -71,6 +75,11 @@ class _Part:
             exponent = 0 if factor is None else values[factor]
             values[name] = decode(register, words[start:end], exponent)
         self.values = values
+
+    def lack(self) -> None:
+        """The device does not have it."""
+        self.lacking = True
+        self.values = {name: None for name, *_ in self._registers}
 
 
 class Reader:
@@ -102,6 +111,9 @@ class Reader:
         self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
         self._last_s = -inf  # when it answered last, or did not
         self._checks = profile.checks
+        self._sunspec = profile.sunspec
+        self._model: Model | None = None  # where it was found; None: not yet, or it is not there
+        self._start = 0  # what addresses count from
         readable = [name for name, each in profile.registers.items() if not each.write_only]
         asked = profile.asked_for(wanted or (*readable, *profile.computed))
         self._registers = {name: profile.registers[name] for name in asked}
@@ -137,7 +149,7 @@ class Reader:
         itself first.
         """
         try:
-            if not health.now.online:
+            if not health.now.online or self._lost:
                 self._clear()
                 await self.check()
             remark = take(await self.read(only))
@@ -150,7 +162,11 @@ class Reader:
             health.good(remark)
 
     async def check(self) -> None:
-        """Raises WrongDeviceError when it is not the device of the profile, set up as needed."""
+        """Raises WrongDeviceError when it is not the device of the profile, set up as needed.
+
+        Where its model stands is found anew each time.
+        """
+        await self._find()
         for check in self._checks:
             request = self._request(check.fc, check.addr, check.length)
             words, _ = await self._exchange(request)
@@ -168,6 +184,8 @@ class Reader:
         """
         if not self._may_ask():
             raise HushedError(HUSHED, line=self._bus.url)
+        if self._lost:
+            await self._find()
         if self._forgets:
             self._clear()
             self._forgets = False
@@ -177,20 +195,61 @@ class Reader:
         values: dict[str, Value] = {}
         for part in parts:
             if part.values is None or part in due:
-                words, at_ns = await self._exchange(part.request)
+                at_ns = await self._take(part)
                 first_ns = at_ns if first_ns is None else first_ns
-                part.take(words)
             assert part.values is not None
             values |= part.values
-        assert first_ns is not None
+        if self._model is not None and not proves(self._model, values):
+            self._model = None
+            raise WrongDeviceError("its SunSpec model is gone from its place", line=self._bus.url)
+        if first_ns is None:
+            raise BadValueError("it has nothing of what was asked", line=self._bus.url)
         for name, computed in self._computed.items():
             if all(part in values for part in computed.parts):
                 values[name] = computed.of(values)
         return Sample(first_ns, values)
 
+    async def _take(self, part: _Part) -> int | None:
+        """When it came; None where it is not there, which is asked once until it is offline."""
+        if part.lacking:
+            return None
+        try:
+            words, at_ns = await self._exchange(part.request)
+        except RefusedError as error:
+            if not part.optional or not absent(error):
+                raise
+            part.lack()
+            return None
+        part.take(words)
+        return at_ns
+
+    @property
+    def _lost(self) -> bool:
+        return self._sunspec is not None and self._model is None
+
+    async def _find(self) -> None:
+        """Raises WrongDeviceError where its model is not found."""
+        if self._sunspec is None:
+            return
+        self._model = None
+        try:
+            model = await self._sunspec.find(self._ask_words)
+        except LostError as error:
+            raise WrongDeviceError(str(error), line=self._bus.url) from error
+        for part in self._parts:
+            moved = part.request.address - self._start + model.start
+            part.request = replace(part.request, address=moved)
+        self._start = model.start
+        self._model = model
+
+    async def _ask_words(self, address: int, count: int) -> tuple[int, ...]:
+        words, _ = await self._exchange(self._request(3, address - self._start, count))
+        return words
+
     def _clear(self) -> None:
         for part in self._parts:
             part.values = None
+            part.lacking = False
 
     def forget(self) -> None:
         """The next poll reads all of it: something has changed, or may have."""
@@ -205,7 +264,8 @@ class Reader:
 
     def _request(self, fc: int, address: int, count: int, fewer: tuple[int, ...] = ()) -> Request:
         gap_s = self._gap_s
-        return Request(self._device, self._unit, fc, address, count, fewer=fewer, gap_s=gap_s)
+        start = address + self._start
+        return Request(self._device, self._unit, fc, start, count, fewer=fewer, gap_s=gap_s)
 
     async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
         loop = asyncio.get_running_loop()

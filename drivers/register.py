@@ -180,6 +180,7 @@ class Block(Part):
     start: Address
     count: StrictInt = Field(ge=1, le=125)
     every: StrictInt = Field(1, ge=1, le=12)  # read only in each so manieth poll
+    optional: StrictBool = False  # some of these devices do not have it: then it is unknown
 
     @property
     def end(self) -> int:

@@ -16,6 +16,7 @@ from controller.facts import Profiles
 from controller.guard.guard import Verdict
 from controller.limits import Lease
 from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
+from hil.contacts import Contacts
 from hil.faults.view import View, view
 from hil.service import RESTART_S
 from hil.stage import SAMPLE_S, Outcome, Stage, nanoseconds
@@ -78,8 +79,7 @@ class PlantBench:
         self._stalled: set[str] = set()
         self._fed_ns: int | None = None  # systemd's watchdog, once the enforcer is at work
         self._cloud = VirtualCloud(self)
-        self._asks = {contact.id: False for contact in stage.site.inputs}
-        self._broken: set[str] = set()
+        self._contacts = Contacts(stage.site.inputs)
 
     def run(self) -> Outcome:
         self.begin()
@@ -101,7 +101,7 @@ class PlantBench:
         self._cloud.open_session()
         for event in story.events():
             self.agenda.at(nanoseconds(event.t_s), partial(self._happens, event))
-        if self._asks:
+        if self.stage.site.inputs:
             self._look_at_contacts()
         for i in range(1, round(story.duration_s / SAMPLE_S) + 1):
             self.agenda.at(nanoseconds(i * SAMPLE_S), self._sample)
@@ -122,27 +122,24 @@ class PlantBench:
     def _look_at_contacts(self) -> None:
         """What the driver of a contact does: renews what its source asks for, while still."""
         self.agenda.at(self.now_ns + LOOK_NS, self._look_at_contacts)
-        for contact in self._asks:
+        for row in self._contacts:
             if self.enforcer is not None:
-                self.enforcer.limits.take_contact(contact, self.now_ns, self._dims(contact))
-
-    def _dims(self, contact: str) -> bool:
-        row = next(each for each in self.stage.site.inputs if each.id == contact)
-        return row.active_open if contact in self._broken else self._asks[contact]
+                asked = self._contacts.asked(row.id).limit_ma
+                self.enforcer.limits.take_contact(row.id, self.now_ns, asked)
 
     def _on_pins(self, event: Event) -> bool:
         """Does what happens to contacts; False for everything else."""
         match event:
-            case Contact(input=contact, active=active):
-                self._asks[contact] = active
-            case WireBroken(pin=pin) if pin in self._asks:
-                self._broken.add(pin)
-            case WireMended(pin=pin) if pin in self._asks:
-                self._broken.discard(pin)
+            case Contact(input=contact, active=active, percent=percent):
+                self._contacts.ask(contact, active, percent)
+            case WireBroken(pin=pin) if pin in self._contacts:
+                self._contacts.break_wire(pin, True)
+            case WireMended(pin=pin) if pin in self._contacts:
+                self._contacts.break_wire(pin, False)
             case _:
                 return False
-        for contact in self._asks:
-            self.stage.dims(contact, self._dims(contact))
+        for row in self._contacts:
+            self.stage.dims(row.id, self._contacts.asked(row.id).limit_ma)
         return True
 
     def _happens(self, event: Event) -> None:

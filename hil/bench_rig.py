@@ -230,8 +230,8 @@ class RigBench:
         match event:
             case Weld(contactor=contactor):
                 gear.weld(contactor)
-            case Contact(input=contact, active=active):
-                gear.ask(contact, active)
+            case Contact(input=contact, active=active, percent=percent):
+                gear.ask(contact, active, percent)
             case WireBroken(pin=pin):
                 gear.break_wire(pin, True)
             case WireMended(pin=pin):
@@ -239,7 +239,7 @@ class RigBench:
             case _:
                 return False
         for row in self._stage.site.inputs:
-            self._stage.dims(row.id, gear.dims(row.id))
+            self._stage.dims(row.id, gear.asked(row.id))
         return True
 
     def _reboot(self, event: Event) -> None:

@@ -11,6 +11,7 @@ from cext.rows import NEVER_NS, Phases
 from controller.facts import Profiles
 from controller.plant import build_plant, hardware
 from controller.site import Site, parse
+from hil.contacts import wires
 from hil.story.expect import SLACK_S, Excess, Failure, Trace, excesses, judge
 from hil.story.happenings import (
     BaseLoad,
@@ -113,7 +114,10 @@ class Stage:
         clamps = [clamp.id for clamp in self.site.clamps]
         buses = [bus.id for bus in self.site.buses]
         relays = [*self.contactors, *(switch.charger for switch in self.site.switches)]
-        names = Names(self.circuits, meters, self.chargers, sources, relays, inputs, clamps, buses)
+        names = Names(
+            *(self.circuits, meters, self.chargers, sources, relays, inputs, clamps, buses),
+            wires=wires(self.site.inputs),
+        )
         check_names(story, names)
         self.rows = self._hardware()
         self.plant: Plant = build_plant(self.site, story.seed, self.rows)
@@ -126,7 +130,7 @@ class Stage:
         """The story's first instant: vehicles stand there, loads are on, meters show them."""
         self._begin_ns = now_ns
         for contact in self.site.inputs:
-            self.dims(contact.id, False)
+            self.dims(contact.id, contact.full_ma)
         self.plant.advance(now_ns)
         for base in self.story.base:
             self._set_base(base)
@@ -152,10 +156,10 @@ class Stage:
                 self.plant.set_cap(index, cap_ma)
         self.trace.record(self.plant, (now_ns - self._begin_ns) / NS_PER_S)
 
-    def dims(self, contact: str, active: bool) -> None:
-        """What a contact on the gateway's pins asks for, from now on."""
+    def dims(self, contact: str, limit_ma: Phases | None) -> None:
+        """What a contact on the gateway's pins asks for, from now on; None: nothing."""
         row = next(each for each in self.site.inputs if each.id == contact)
-        self.truth.ask(row.source, row.limit_ma if active else None)
+        self.truth.ask(row.source, limit_ma)
 
     def publish(self, now_ns: int, limit: Limit) -> None:
         """A limit reached a link that was there to hear it: it counts from now."""

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from cext.rows import Phases
 from controller.document.contacts import Feedback
-from controller.document.gpio import DimInput, Gpio, HealthRelay
+from controller.document.gpio import Gpio, HealthRelay
+from hil.contacts import Contacts
 from hil.pinfactory import ADDRESS
 
 FACTORY = "loadkeeper_rig"
@@ -148,9 +150,8 @@ class Switchgear:
         ]
         self._relays = gpio.relays
         self._by_id = {coil.id: coil for coil in (*self._coils, *self._switches)}
-        self._inputs: dict[str, DimInput] = {contact.id: contact for contact in gpio.inputs}
-        self._asks: dict[str, bool] = dict.fromkeys(self._inputs, False)
-        self._broken: set[str] = set()  # wires of contacts
+        self._contacts = Contacts(gpio.inputs)
+        self._broken: set[str] = set()  # wires of auxiliary contacts
         groups = [each.chargers for each in gpio.contactors]
         groups += [each.chargers for each in gpio.relays]
         self.supplied = {charger: False for chargers in groups for charger in chargers}
@@ -188,18 +189,20 @@ class Switchgear:
         """It stays closed, or closes for good when it closes next."""
         self._by_id[contactor].welded = True
 
-    def ask(self, contact: str, active: bool) -> None:
+    def ask(self, contact: str, active: bool, percent: int | None = None) -> None:
         """Whoever holds the contact asks to dim, or no longer."""
-        self._asks[contact] = active
+        self._contacts.ask(contact, active, percent)
 
     def break_wire(self, of: str, broken: bool) -> None:
         """The wire of a contact that asks to dim, or of a contactor's auxiliary contact."""
-        (self._broken.add if broken else self._broken.discard)(of)
+        if of in self._contacts:
+            self._contacts.break_wire(of, broken)
+        else:
+            (self._broken.add if broken else self._broken.discard)(of)
 
-    def dims(self, contact: str) -> bool:
-        """Whether the gateway is to take the contact for active: by its pin."""
-        row = self._inputs[contact]
-        return row.active(self._high(row))
+    def asked(self, contact: str) -> Phases | None:
+        """What the gateway is to take the contact for: by its pins."""
+        return self._contacts.asked(contact).limit_ma
 
     # How it stands.
 
@@ -215,12 +218,9 @@ class Switchgear:
             if feedback is not None:
                 high = coil.closed == feedback.normally_closed
                 self._board.pull(feedback.pin, high or coil.id in self._broken)
-        for row in self._inputs.values():
-            self._board.pull(row.pin, self._high(row))
-
-    def _high(self, row: DimInput) -> bool:
-        """The pin is pulled up: high while the contact is open, or its wire broken."""
-        return self._asks[row.id] == row.active_open or row.id in self._broken
+        for row in self._contacts:
+            for step in row.steps:
+                self._board.pull(step.pin, self._contacts.high(row, step))
 
 
 class Coil:

@@ -1,8 +1,8 @@
 """Makes the captured exchanges in tests/captures/, from register facts, with struct alone.
 
 It shares nothing with the decoder that is tested against them: addresses, types, word orders and
-scales stand here a second time, as the devices' documents have them. `python -m tests.encode`
-writes the files; a test compares.
+scales stand here a second time, as the devices' documents have them. `python -m
+tests.encode_meters` writes the files; a test compares.
 """
 
 import struct
@@ -305,7 +305,7 @@ HEIDELBERG = [
         """
         layout 264  state 7  current_l1 13.1  current_l2 13  current_l3 13.2
         voltage_l1 230  voltage_l2 231  voltage_l3 229  external_lock 1
-        power_total 9040  watchdog_time 15  standby 4  remote_lock 1  setpoint 13.3
+        apparent_power_total 9040  watchdog_time 15  standby 4  remote_lock 1  setpoint 13.3
         failsafe_current 6  vehicle C  in_force 13.3
         """,
     ),
@@ -317,7 +317,7 @@ HEIDELBERG = [
         """
         layout 264  state 5  current_l1 0  current_l2 0  current_l3 0
         voltage_l1 230  voltage_l2 231  voltage_l3 229  external_lock 1
-        power_total 0  watchdog_time 15  standby 0  remote_lock 1  setpoint 0
+        apparent_power_total 0  watchdog_time 15  standby 0  remote_lock 1  setpoint 0
         failsafe_current 6  vehicle B  in_force 6
         """,
     ),
@@ -468,8 +468,3 @@ def document(cases: Sequence[Case]) -> str:
             f'{name} = "{value}"' for name, value in zip(words[::2], words[1::2], strict=True)
         ]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    for name, cases in MADE.items():
-        (CAPTURES / f"{name}.toml").write_text(document(cases))

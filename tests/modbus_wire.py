@@ -159,7 +159,7 @@ class Board:
         self.meters: list[tuple[str, MeterReading]] = []
         self.chargers: list[tuple[str, ChargerReport]] = []
         self.contacts: list[tuple[str, int, bool]] = []  # of contactors
-        self.inputs: list[tuple[str, int, bool]] = []
+        self.inputs: list[tuple[str, int, Phases | None]] = []
         self._orders: dict[str, Order] = {}
         self._contactors: dict[str, ContactorOrder] = {}
         self._wake: dict[str, Callable[[], None]] = {}
@@ -193,8 +193,8 @@ class Board:
     def post_contactor(self, contactor: str, at_ns: int, closed: bool) -> None:
         self.contacts.append((contactor, at_ns, closed))
 
-    def post_input(self, contact: str, at_ns: int, active: bool) -> None:
-        self.inputs.append((contact, at_ns, active))
+    def post_input(self, contact: str, at_ns: int, limit_ma: Phases | None) -> None:
+        self.inputs.append((contact, at_ns, limit_ma))
 
     def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None:
         self.readers[meter] = take

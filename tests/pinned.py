@@ -9,7 +9,8 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from controller.document.contacts import Feedback
-from controller.document.gpio import Contactor, DimInput
+from controller.document.gpio import Contactor
+from controller.document.inputs import DimInput, Step
 from controller.driver import Driver
 from controller.units import NS_PER_S
 from drivers import pins as pins_module
@@ -52,8 +53,12 @@ class Bench:
         return ContactorDriver(row, pin, contact, self.board)
 
     def dim(self, active_open: bool = True, debounce_ns: int = 20 * MS) -> DimDriver:
-        row = DimInput("dim", "", 23, "dso", (16_000,) * 3, active_open, debounce_ns)
-        return DimDriver(row, Contact(self.pins.input("dim", 23), debounce_ns), self.board)
+        steps = (Step(23, (16_000,) * 3),)
+        return self.asking(DimInput("dim", "", "dso", steps, active_open, debounce_ns))
+
+    def asking(self, row: DimInput) -> DimDriver:
+        pins = [self.pins.input(row.id, step.pin) for step in row.steps]
+        return DimDriver(row, [Contact(pin, row.debounce_ns) for pin in pins], self.board)
 
 
 def told(story: Callable[[Bench], Awaitable[None]]) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from controller.document.contacts import Feedback
-from controller.document.gpio import Contactor, DimInput, HealthRelay
+from controller.document.gpio import Contactor, HealthRelay
+from controller.document.inputs import DimInput, Step
 from tests.documents import S, charger, problems, site, source
 
 GPIO = {"factory": "mock"}
@@ -74,7 +75,7 @@ def test_pins_with_everything_filled_in() -> None:
     assert (single.chargers, single.opens_ns) == (("bay-2",), S // 5)
     assert depot.gpio.relays == (HealthRelay("health", "", 22, "grid", every, 5 * S),)
     assert depot.gpio.inputs == (
-        DimInput("dim", "", 23, "dso", (16_000, 16_000, 16_000), True, S // 10),
+        DimInput("dim", "", "dso", (Step(23, (16_000, 16_000, 16_000)),), True, S // 10),
     )
 
 

@@ -304,14 +304,15 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
 
 # --- a source that a contact speaks for --------------------------------------------------------
 
-CONTACT = replace(CLOUD, lease_ns=2 * SECOND, contact="dim", dimmed_ma=(16_000, 16_000, 16_000))
+CONTACT = replace(CLOUD, lease_ns=2 * SECOND, contact="dim")
+DIMMED = (16_000, 16_000, 16_000)
 
 
 def test_a_contact_renews_its_source_and_says_when_it_asks_for_something_else() -> None:
     bench = Bench(source=CONTACT)
-    assert bench.limits.take_contact("dim", NOW, True)
-    assert not bench.limits.take_contact("dim", NOW + 1, True)
-    assert bench.limits.take_contact("dim", NOW + 2, False)
+    assert bench.limits.take_contact("dim", NOW, DIMMED)
+    assert not bench.limits.take_contact("dim", NOW + 1, DIMMED)
+    assert bench.limits.take_contact("dim", NOW + 2, None)
     lease_ns = CONTACT.lease_ns
     assert bench.slots.told == [
         (3, (16_000, 16_000, 16_000), NEVER_NS, NOW + lease_ns),
@@ -327,11 +328,11 @@ def test_no_message_speaks_for_a_contacts_source_and_no_contact_for_another() ->
     assert bench.refused(amps="unlimited") == "not_by_message"
     other = Bench()
     with pytest.raises(KeyError):
-        other.limits.take_contact("dim", NOW, False)
+        other.limits.take_contact("dim", NOW, None)
     assert not other.slots.told
 
 
 def test_what_a_contact_asks_for_keeps_the_circuits_reserve_free() -> None:
     bench = Bench(source=replace(CONTACT, reserve_ma=(1_000, 0, 20_000)))
-    bench.limits.take_contact("dim", NOW, True)
+    bench.limits.take_contact("dim", NOW, DIMMED)
     assert bench.slots.told[0][1] == (15_000, 16_000, 0)

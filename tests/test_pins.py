@@ -224,15 +224,14 @@ def test_a_contact_that_asks_to_dim_is_told_while_it_is_still(active_open: bool)
         bench.ground(23, connected=True)
         async with Running(driver):
             await until(lambda: len(bench.board.inputs) >= 3)
-            assert {(name, active) for name, _, active in bench.board.inputs} == {
-                ("dim", not active_open)
-            }
+            asked = {(name, limit_ma) for name, _, limit_ma in bench.board.inputs}
+            assert asked == {("dim", None if active_open else (16_000,) * 3)}
             bench.ground(23, connected=False)  # it opens, or its wire breaks
-            await until(lambda: bench.board.inputs[-1][2] == active_open)
+            await until(lambda: (bench.board.inputs[-1][2] is not None) == active_open)
             assert driver.health().online
             last_ns = max((at for _, at, active in bench.board.inputs if active), default=0)
             bench.ground(23, connected=True)
-            await until(lambda: bench.board.inputs[-1][2] != active_open)
+            await until(lambda: (bench.board.inputs[-1][2] is not None) != active_open)
             dims = [at for _, at, active in bench.board.inputs if active]
             if active_open:  # lifted only after it was at rest for a second
                 assert dims[-1] - last_ns >= 900 * MS
@@ -282,7 +281,7 @@ def test_where_no_edges_are_told_a_contact_is_looked_at(
         driver = bench.dim()
         bench.ground(23, connected=True)
         async with Running(driver):
-            await until(lambda: bench.board.inputs and not bench.board.inputs[-1][2])
+            await until(lambda: bench.board.inputs and bench.board.inputs[-1][2] is None)
             bench.ground(23, connected=False)
             await until(lambda: bench.board.inputs[-1][2])
             assert "does not tell its edges: no edges here" in str(driver.health().error)

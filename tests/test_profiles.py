@@ -24,7 +24,8 @@ from drivers.modbus import TcpLine
 from drivers.profile import ChargerProfile, Pacing
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
-from tests.encode import CAPTURES, MADE, document
+from tests.encode import CAPTURES, document
+from tests.encode_meters import encoded
 from tests.modbus_wire import Asked, serving
 
 EM24 = "carlo_gavazzi_em24_ethernet"
@@ -62,9 +63,12 @@ def test_a_profile_without_one_would_be_noticed(tmp_path: Path) -> None:
     assert lacking(Library(tmp_path).names(), CAPTURES) == ["new_meter"]
 
 
-@pytest.mark.parametrize("name", sorted(MADE))
+ENCODED = encoded()
+
+
+@pytest.mark.parametrize("name", sorted(ENCODED))
 def test_captures_are_as_the_encoder_makes_them(name: str) -> None:
-    assert (CAPTURES / f"{name}.toml").read_text() == document(MADE[name])
+    assert (CAPTURES / f"{name}.toml").read_text() == document(ENCODED[name])
 
 
 def captured() -> list[tuple[str, dict[str, Any]]]:
@@ -118,7 +122,8 @@ def replay(profile: AnyProfile, exchanges: list[tuple[str, str]]) -> Sample:
 def meaning(profile: AnyProfile, sample: Sample) -> dict[str, Value]:
     """What control takes from a sample, beside its registers."""
     if isinstance(profile, MeterProfile):
-        return {f"signed_l{n}": signed_ma(profile, sample, n) for n in (1, 2, 3)}
+        numbers = range(1, len(profile.currents) + 1)
+        return {f"signed_l{n}": signed_ma(profile, sample, n) for n in numbers}
     state, in_force = vehicle(profile, sample), in_force_ma(profile, sample)
     return {"vehicle": state.name, "in_force": in_force}
 
@@ -291,5 +296,5 @@ def test_a_file_that_is_not_there_is_unknown(tmp_path: Path) -> None:
 
 def test_each_kind_has_its_folder() -> None:
     kinds: dict[str, type[AnyProfile]] = {"meter": MeterProfile, "charger": ChargerProfile}
-    for kind, made in kinds.items():
-        assert all(isinstance(library().find(name), made) for name in library().names(kind))
+    for kind, model in kinds.items():
+        assert all(isinstance(library().find(name), model) for name in library().names(kind))

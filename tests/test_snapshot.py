@@ -4,6 +4,7 @@ import random
 import struct
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -160,14 +161,17 @@ def test_a_large_state_is_of_the_tick_that_its_journal_ends_with() -> None:
     thread.start()
     kept: list[Snapshot] = []
     try:
-        while len(kept) < 30:
+        until = kernel.ticks + 60
+        while kernel.ticks < until:  # without a pause, so that it nearly always copies
             kept.append(snapshot(kernel))
-            time.sleep(0.0007 * (len(kept) % 8))
     finally:
         thread.stop()
     last = 0
     for journal, state in kept:
-        last = max([last, *(each.tick for each in decode(journal) if isinstance(each, Tick))])
+        ticks = [each.tick for each in decode(journal) if isinstance(each, Tick)]
+        if not ticks:
+            continue
+        last = ticks[-1]
         other = Kernel([circuit], [], [PLAIN] * 1000, [], tuning)
         restore(other, state)
         assert other.ticks == last
@@ -191,6 +195,26 @@ def test_a_state_is_for_its_own_tables() -> None:
     other["charger"] = other["charger"][:1]
     with pytest.raises(ValueError, match="another version"):
         restore(twin(Depot(1, other)), snapshot(depot.enforcer.kernel).state)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dead_man_ns": 3 * S},
+        {"dwell_ns": 14 * S},
+        {"ramp_ma_per_s": 4001},
+        {"calm_ns": 11 * S},
+        {"turn_ns": 901 * S},
+        {"observe": True},
+    ],
+)
+def test_a_state_is_for_its_own_tuning(other: dict[str, Any]) -> None:
+    circuit = CircuitRow(-1, (100_000,) * 3, (0,) * 3)
+    tuning = Tuning(2 * S, 15 * S, 4000, 10 * S, 900 * S)
+    state = snapshot(Kernel([circuit], [], [PLAIN], [], tuning)).state
+    restore(Kernel([circuit], [], [PLAIN], [], tuning), state)
+    with pytest.raises(ValueError, match="of other tables"):
+        restore(Kernel([circuit], [], [PLAIN], [], tuning._replace(**other)), state)
 
 
 def test_a_kernel_that_ticked_takes_no_state() -> None:

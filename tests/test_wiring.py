@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from controller.document.contacts import Feedback
-from controller.document.gpio import Contactor, DimInput, Gpio, HealthRelay
+from controller.document.gpio import Contactor, Gpio, HealthRelay
+from controller.document.inputs import DimInput, Step
 from hil.devices.pdu import Manner
 from hil.faults.process import die_with_parent
 from hil.supply import Supplies
@@ -22,7 +23,7 @@ MIRROR = Feedback(27, normally_closed=True)
 OWN = Contactor("own", "", 17, True, True, None, ("a1",), MIRROR, 1)
 GROUP = Contactor("group", "", 18, True, True, "row", ("a1", "a2"), None, 1)
 RELAY = HealthRelay("health", "", 22, "row", ("b1",), 4_000_000_000)
-DIM = DimInput("dim", "", 23, "dso", (16_000,) * 3, True, 1)
+DIM = DimInput("dim", "", "dso", (Step(23, (16_000,) * 3),), True, 1)
 GPIO = Gpio("lgpio", (OWN, GROUP), (RELAY,), (DIM,))
 
 GATEWAY = """\
@@ -161,16 +162,16 @@ def test_contacts_pull_their_pins_and_broken_wires_let_them_go() -> None:
     assert high(0) == (False, False)  # at rest closed; open, so its mirror contact is closed
     switchgear.ask("dim", True)
     assert high(1) == (True, False)
-    assert switchgear.dims("dim")
+    assert switchgear.asked("dim") == (16_000,) * 3
     switchgear.ask("dim", False)
     switchgear.break_wire("dim", True)
     switchgear.break_wire("own", True)
     assert high(2) == (True, True)
-    assert switchgear.dims("dim")
+    assert switchgear.asked("dim") == (16_000,) * 3
     switchgear.break_wire("dim", False)
     switchgear.break_wire("own", False)
     assert high(3) == (False, False)
-    assert not switchgear.dims("dim")
+    assert switchgear.asked("dim") is None
 
 
 class Fake:

@@ -128,6 +128,17 @@ def _say_problems(path: Path, problems: Sequence[Problem]) -> None:
 
 def _say_proof(site: Site, proof: Proof) -> None:
     say(f"{site.name or site.id}: commissioning proof\n")
+    _say_lines(proof)
+    if proof.on_generator is not None:
+        say("While a generator feeds it, by the generator's ratings\n")
+        _say_lines(proof.on_generator)
+    say_powers(site)
+    _say_unsafe(proof.unsafe)
+    _say_needless(proof.needless)
+    say(_verdict(proof))
+
+
+def _say_lines(proof: Proof) -> None:
     told: dict[object, Line] = {}
     told_transitions = False
     for line, findings in groupby(proof.findings, lambda finding: finding.line):
@@ -152,10 +163,6 @@ def _say_proof(site: Site, proof: Proof) -> None:
     if not told_transitions:
         say_transitions(proof)
     say_reactions(proof)
-    say_powers(site)
-    _say_unsafe(proof.unsafe)
-    _say_needless(proof.needless)
-    say(_verdict(proof))
 
 
 def _verdict(proof: Proof) -> str:
@@ -253,9 +260,8 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "site": site.id,
         "mode": site.mode,
         "installation_hash": site.installation_hash(),
-        "findings": [_finding(finding, proof) for finding in proof.findings],
-        "transitions": [transition_json(each, proof) for each in proof.transitions],
-        "reactions": [reaction_json(each, proof) for each in proof.reactions],
+        **_lines(proof),
+        "on_generator": proof.on_generator and _lines(proof.on_generator),
         "watts": powers_json(site),
         "derogated": proof.derogated,
         "derogations": [
@@ -279,6 +285,14 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
             }
             for dogs in proof.watchdogs
         ],
+    }
+
+
+def _lines(proof: Proof) -> dict[str, Any]:
+    return {
+        "findings": [_finding(finding, proof) for finding in proof.findings],
+        "transitions": [transition_json(each, proof) for each in proof.transitions],
+        "reactions": [reaction_json(each, proof) for each in proof.reactions],
     }
 
 

@@ -8,7 +8,7 @@ from cext.rows import Phases
 from controller.curves import FUSE_GATES_FROM_MA
 from controller.curves import carries_ma as carries_for_ever_ma
 from controller.document.draft import Draft
-from controller.document.entries.circuit import CircuitEntry, Fuse, Protection
+from controller.document.entries.circuit import CircuitEntry, Fuse, GeneratorEntry, Protection
 from controller.document.problems import found
 from controller.units import MA_PER_A, amperes_text
 
@@ -32,6 +32,8 @@ class Circuit:
     busbar_ma: Phases | None = None  # of the bus bar itself, fed from however many sides
     apparent_va: int | None = None  # of the three phases together
     imbalance_ma: int | None = None  # how far one-phase draw may lift a phase above another
+    generator: GeneratorEntry | None = None  # what holds while one feeds it
+    generator_input: str = ""  # the [[input]] that tells
 
     @property
     def step_ma(self) -> Phases:
@@ -99,9 +101,46 @@ def _planted(draft: Draft, children: Mapping[str | None, list[int]]) -> tuple[Ci
             busbar_ma=entry.busbar_ma,
             apparent_va=entry.apparent_va,
             imbalance_ma=entry.imbalance_ma,
+            generator=entry.generator,
+            generator_input=_generator_input(draft, index, entry),
         )
         waiting += [(child, nominal_v) for child in reversed(children.get(entry.id, []))]
     return tuple(planted.values())
+
+
+def _generator_input(draft: Draft, index: int, entry: CircuitEntry) -> str:
+    """The input that tells whether a generator feeds it; complains about its ratings."""
+    if entry.generator is None:
+        return ""
+    generator = entry.generator
+    place = ("circuit", index, "generator")
+    if any(map(int.__gt__, generator.rating_ma, entry.rating_ma)):
+        draft.complain(
+            f"must not exceed the circuit's own, {amperes_text(min(entry.rating_ma))} A; "
+            f"found {amperes_text(max(generator.rating_ma))}",
+            *place,
+            "rating_a",
+        )
+    if generator.protection is not None:
+        carries_ma = carries_for_ever_ma(generator.protection)
+        if max(generator.rating_ma) > carries_ma:
+            draft.complain(
+                f"must be at most what its protection carries, {amperes_text(carries_ma)} A; "
+                f"found {amperes_text(max(generator.rating_ma))}",
+                *place,
+                "rating_a",
+            )
+    telling = [
+        each.id
+        for each in draft.inputs.values()
+        if each.kind == "generator" and each.circuit == entry.id
+    ]
+    if len(telling) != 1:
+        draft.complain(
+            f"needs one [[input]] of kind generator that tells when it runs; found {len(telling)}",
+            *place,
+        )
+    return telling[0] if telling else ""
 
 
 def _check_roots(draft: Draft, roots: list[int]) -> None:

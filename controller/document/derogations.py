@@ -54,6 +54,8 @@ def _exists(draft: Draft, index: int, entry: Derogation) -> bool:
     if entry.circuit is not None:
         return draft.refer("circuit", entry.circuit, "derogation", index, "circuit")
     assert entry.source is not None
+    if any(each.kind == "generator" and each.id == entry.source for each in draft.inputs.values()):
+        return True
     return draft.refer("limit_source", entry.source, "derogation", index, "source")
 
 

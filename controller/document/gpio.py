@@ -5,20 +5,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from cext.rows import Phases
 from controller.document.circuits import Circuit
 from controller.document.contacts import PULLED_UP, Feedback, Switch
 from controller.document.devices import Charger
 from controller.document.draft import Draft
-from controller.document.entries.gpio import InputEntry, OutputEntry
+from controller.document.entries.gpio import OutputEntry
 from controller.document.entries.site import Control
+from controller.document.inputs import DimInput, check_sources, resolve_input
 from controller.document.patterns import expand
 from controller.document.problems import found
 from controller.document.seats import Seats
-from controller.units import NS_PER_S, amperes_text, seconds_text
+from controller.units import NS_PER_S, seconds_text
 
 OPENS_NS = NS_PER_S // 2
-LEASE_MAX_NS = 10 * NS_PER_S  # of a source that a contact speaks for, many times a second
 IDS_MAX = 10_000
 _OF_CONTACTOR = ("active_high", "energised", "feedback_pin", "feedback", "opens_s")
 
@@ -73,28 +72,6 @@ class HealthRelay:
 
 
 @dataclass(frozen=True, slots=True)
-class DimInput:
-    """A contact between its pin and ground that speaks for a limit source."""
-
-    id: str
-    name: str
-    pin: int
-    source: str
-    limit_ma: Phases
-    active_open: bool
-    debounce_ns: int
-
-    @property
-    def safe(self) -> bool:
-        """Whether a broken wire dims."""
-        return self.active_open
-
-    def active(self, pin_high: bool) -> bool:
-        """The pin is pulled up: high while the contact is open, or its wire broken."""
-        return pin_high == self.active_open
-
-
-@dataclass(frozen=True, slots=True)
 class Gpio:
     """Everything on the pins, and the pin factory by name."""
 
@@ -146,9 +123,13 @@ def resolve_gpio(
                 relays.append(_relay(output, dropped, output.release_ns))
     for index, contact in draft.inputs.items():
         seats.take_id("input", index, contact.id)
-        _take_pin(draft, pins, contact.pin, "input", index, "pin")
-        inputs.append(_dim(contact))
-    _check_sources(draft)
+        if contact.pin is not None:
+            _take_pin(draft, pins, contact.pin, "input", index, "pin")
+        for at, each in enumerate(contact.contacts or ()):
+            _take_pin(draft, pins, each.pin, "input", index, "contacts", at, "pin")
+        made = resolve_input(draft, index, contact, circuits)
+        inputs += [] if made is None else [made]
+    check_sources(draft)
     _check_factory(draft)
     if draft.gpio is None:
         return None
@@ -183,20 +164,9 @@ def _relay(entry: OutputEntry, chargers: tuple[str, ...], release_ns: int) -> He
     )
 
 
-def _dim(entry: InputEntry) -> DimInput:
-    return DimInput(
-        id=entry.id,
-        name=entry.name,
-        pin=entry.pin,
-        source=entry.source,
-        limit_ma=entry.limit_ma,
-        active_open=entry.active == "open",
-        debounce_ns=entry.debounce_ns,
-    )
-
-
 def _take_pin(draft: Draft, pins: dict[int, str], pin: int, *loc: str | int) -> None:
-    place = f"{loc[0]}[{loc[1]}].{loc[2]}"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    place = "".join(parts)[1:]
     other = pins.setdefault(pin, place)
     if other != place:
         draft.complain(f"is the pin of {other}, too; found {pin}", *loc)
@@ -308,37 +278,6 @@ def _check_release(draft: Draft, index: int, entry: OutputEntry) -> None:
             f"found {seconds_text(entry.release_ns)}",
             *place,
         )
-
-
-def _check_sources(draft: Draft) -> None:
-    """Whether each contact speaks for a source of its own, that it can keep alive."""
-    sources = {entry.id: (index, entry) for index, entry in draft.limit_sources.items()}
-    ratings = {entry.id: entry.rating_ma for entry in draft.circuits.values()}
-    speaker: dict[str, int] = {}
-    for index, contact in draft.inputs.items():
-        draft.refer("limit_source", contact.source, "input", index, "source")
-        other = speaker.setdefault(contact.source, index)
-        if other != index:
-            draft.complain(
-                f"input[{other}] speaks for {found(contact.source)} already",
-                *("input", index, "source"),
-            )
-        if contact.source not in sources:
-            continue
-        at, source = sources[contact.source]
-        if source.lease_ns > LEASE_MAX_NS:
-            draft.complain(
-                f"can be at most {seconds_text(LEASE_MAX_NS)}: the contact of input[{index}] "
-                f"renews it many times a second; found {seconds_text(source.lease_ns)}",
-                *("limit_source", at, "lease_s"),
-            )
-        rating_ma = ratings.get(source.circuit, contact.limit_ma)
-        if any(map(int.__gt__, contact.limit_ma, rating_ma)):
-            draft.complain(
-                f"must not exceed the rating of {found(source.circuit)}, "
-                f"{amperes_text(min(rating_ma))} A; found {amperes_text(max(contact.limit_ma))}",
-                *("input", index, "limit_a"),
-            )
 
 
 def _check_factory(draft: Draft) -> None:

@@ -1,6 +1,7 @@
 """Entries into devices: rows counted out, buses found, the profile's word where there is none."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from cext.rows import NO_PHASE
@@ -63,7 +64,7 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
                 id=entry.id,
                 circuit=entry.circuit,
                 profile=entry.profile,
-                facts=facts,
+                facts=replace(facts, error_ma=_or(entry.error_ma, facts.error_ma)),
                 bus=seat.bus,
                 unit=seat.unit,
                 poll_ns=entry.poll_ns,

@@ -79,7 +79,7 @@ class Show:
         assert gear is not None
         gear.ask(DIM, active)
         (row,) = self.rig.depot.site.inputs
-        self._truth.ask(row.source, row.limit_ma if active else None)
+        self._truth.ask(row.source, row.steps[0].limit_ma if active else None)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -249,13 +249,19 @@ class Contact(Event):
     do: Literal["contact"]
     input: Id
     active: bool
+    percent: Annotated[int, Field(strict=True, ge=0, le=100)] | None = Field(
+        None, description="which one, of an input with several"
+    )
 
 
 class WireBroken(Event):
     """The wire of a contact breaks: one that asks to dim, or a contactor's auxiliary one."""
 
     do: Literal["wire_broken"]
-    pin: Annotated[Id, Field(description="the id of the input or contactor")]
+    pin: Annotated[
+        Id,
+        Field(description="the id of the input or contactor; of one of several, such as ripple-60"),
+    ]
 
 
 class WireMended(Event):

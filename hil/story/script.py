@@ -73,6 +73,7 @@ class Names(NamedTuple):
     inputs: Sequence[str] = ()
     clamps: Sequence[str] = ()
     buses: Sequence[str] = ()
+    wires: Sequence[str] = ()  # of inputs
 
 
 class Problem(NamedTuple):
@@ -126,7 +127,7 @@ def check_names(story: Story, site: Names) -> None:
         "source": site.sources,
         "contactor": site.contactors,
         "input": site.inputs,
-        "pin": [*site.contactors, *site.inputs],
+        "pin": [*site.contactors, *site.wires],
         "bus": site.buses,
         "device": devices,
         "by": devices,

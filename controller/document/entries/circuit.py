@@ -79,6 +79,19 @@ class Electronic(Device):
 Protection = Annotated[Fuse | Mcb | Mccb | Electronic, Field(discriminator="kind")]
 
 
+class GeneratorEntry(Entry):
+    """What a circuit is fed with when the grid is not there."""
+
+    rating_ma: CircuitAmperes = Field(
+        alias="rating_a",
+        description="What it and its cables carry for ever, no more than rating_a.",
+    )
+    protection: Protection | None = Field(
+        default=None,
+        description="Its fuse or breaker; left out, it counts as one that trips on any excess.",
+    )
+
+
 class CircuitEntry(Entry):
     id: Slug
     name: Title = ""
@@ -103,6 +116,10 @@ class CircuitEntry(Entry):
     protection: Protection | None = Field(
         default=None,
         description="The fuse or breaker; left out, it counts as one that trips on any excess.",
+    )
+    generator: GeneratorEntry | None = Field(
+        default=None,
+        description="Ratings that hold while an [[input]] of kind generator is active: only lower.",
     )
     credit_export: StrictBool = Field(
         default=False, description="Whether power fed in here may be given to chargers."

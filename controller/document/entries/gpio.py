@@ -1,8 +1,8 @@
 """What hangs on the gateway's own pins: contactors, the health relay, contacts that ask to dim."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from controller.document.entries.base import Entry, Pin, Slug, Text, Title, optional
 from controller.document.quantities import (
@@ -66,20 +66,48 @@ class OutputEntry(Entry):
     )
 
 
+class StepEntry(Entry):
+    """One of several contacts, of which just one is active at a time."""
+
+    pin: Pin
+    percent: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        description="Of limit_a, that it asks for while active."
+    )
+
+
 class InputEntry(Entry):
-    """A contact that connects its pin to ground, and speaks for a limit source."""
+    """A contact that connects its pin to ground, or several, and what it asks for."""
 
     id: Slug
     name: Title = ""
-    kind: Literal["dim"] = "dim"
-    pin: Pin
-    source: Slug = Field(description="The [[limit_source]] that it speaks for, and nobody else.")
-    limit_ma: CircuitAmperes = Field(
-        alias="limit_a", description="What it asks for while active; inactive asks for nothing."
+    kind: Literal["dim", "steps", "generator"] = Field(
+        default="dim",
+        description="dim: one contact that asks for a limit while active. steps: several "
+        "contacts, as of a ripple-control receiver, each for a part of limit_a; impossible "
+        "combinations count as the lowest that they could mean. generator: active while a "
+        "generator feeds the circuit, whose generator ratings hold then.",
+    )
+    pin: Pin | None = Field(default=None, description="Of a kind with one contact.")
+    contacts: tuple[StepEntry, ...] | None = Field(
+        default=None, description="Of kind steps; one of them is 100 percent."
+    )
+    source: Slug | None = Field(
+        default=None,
+        description="The [[limit_source]] that it speaks for, and nobody else; not of a generator.",
+    )
+    circuit: Slug | None = Field(
+        default=None, description="Of kind generator: the circuit that it feeds."
+    )
+    limit_ma: CircuitAmperes | None = Field(
+        default=None,
+        alias="limit_a",
+        description="dim: what it asks for while active; inactive asks for nothing. "
+        "steps: what 100 percent is.",
     )
     active: Literal["closed", "open"] = Field(
-        description="The contact's state that asks to dim. open: a broken wire dims, too."
+        description="A contact's state that counts as active. Of one contact, open: a broken "
+        "wire counts as active, too."
     )
     debounce_ns: DebounceSeconds = optional(
-        0.05, "debounce_s", "How long the contact must be still to be believed."
+        0.05, "debounce_s", "How long a contact must be still to be believed."
     )

@@ -7,6 +7,7 @@ from pydantic import Field, StrictBool, StrictInt
 from controller.document.entries.base import Entry, Slug, Text, optional
 from controller.document.quantities import (
     AllTerminals,
+    ErrorAmperes,
     PollSeconds,
     Ratio,
     ShortSeconds,
@@ -40,5 +41,10 @@ class MeterEntry(Entry):
         alias="max_age_s",
         description="A reading older than this is none; "
         "left out: the longest of 3 polls, 2 time-outs + 1 poll, 1 s.",
+    )
+    error_ma: ErrorAmperes | None = Field(
+        default=None,
+        alias="error_a",
+        description="Of a current as the meter shows it, before the ratio; else the profile's.",
     )
     ct: Transformer = Field(default_factory=Transformer)
