@@ -9,7 +9,7 @@ What needs current to be told is told only where current flows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from cext.rows import Phases
@@ -44,8 +44,10 @@ class Shown:
         l1, l2, l3 = map(abs, self.ma)
         return Shown((l1, l2, l3), self.off_ma)
 
-    def times(self, ratio_ppm: int) -> Shown:
-        l1, l2, l3 = (each * ratio_ppm // PPM for each in self.ma)
+    def changed(self, part: Shown, order: tuple[int, ...]) -> Shown:
+        """With that part of it in another order."""
+        other = part.turned(order)
+        l1, l2, l3 = (self.ma[i] - part.ma[i] + other.ma[i] for i in range(3))
         return Shown((l1, l2, l3), self.off_ma)
 
     @property
@@ -61,6 +63,7 @@ class Below:
     whole: bool  # nothing else is there, and all of it is measured
     whose: str
     feeds: bool  # something there may feed in
+    each: tuple[tuple[str, Shown], ...] = ()  # of chargers
 
 
 def flow_findings(survey: Survey) -> Iterator[Finding]:
@@ -127,8 +130,8 @@ def _against(meter: Meter, shown: Shown, below: Below) -> Finding | None:
     orders = [order for order in ORDERS if _fits(shown.turned(order), below)]
     if not orders:
         orders = [order for order in ORDERS if _fits(turned.turned(order), below)]
-    if orders and (len(orders) == 1 or not below.whole):
-        return _swapped(meter, orders, what)
+    if orders:
+        return _swapped(meter, orders, what, _turners(shown, below))
     ratio_ppm = _ratio_ppm(shown.magnitude(), below.least) if below.whole else None
     if ratio_ppm is not None:
         right = meter.ratio_ppm * PPM // ratio_ppm
@@ -144,18 +147,37 @@ def _against(meter: Meter, shown: Shown, below: Below) -> Finding | None:
     return Finding(meter.id, "below", Weight.WRONG, what, mend, where)
 
 
-def _swapped(meter: Meter, orders: list[tuple[int, ...]], what: str) -> Finding:
+def _turners(shown: Shown, below: Below) -> list[str]:
+    """Chargers of which one alone, with its phases in another order, would explain it, too."""
+    return [
+        id_
+        for id_, own in below.each
+        if below.whole
+        and any(_fits(shown, replace(below, least=below.least.changed(own, o))) for o in ORDERS)
+    ]
+
+
+def _swapped(meter: Meter, orders: list[tuple[int, ...]], what: str, turners: list[str]) -> Finding:
     where = entry("meter", meter.id, "ct.phases")
-    if len(orders) > 1:
+    texts = [f'phases = "{_as_written(meter, order)}"' for order in orders]
+    if len(texts) > 2:
         mend = "its transformers sit on other phases: see which is which with a one-phase load"
-        return Finding(meter.id, "ct_phases", Weight.WRONG, what, mend, where)
-    order = orders[0]  # what is shown as phase order[i] flows in phase i
+    elif len(texts) == 2:
+        mend = f"its transformers sit on other phases: write {texts[0]} or {texts[1]} (a load on "
+        mend += "one phase tells which), or change them over"
+    else:
+        mend = f"its transformers sit on other phases: write {texts[0]}, or change them over"
+    if turners:
+        mend += f". Or {' or '.join(turners)} is wired so: `loadkeeper identify SITE {turners[0]}`"
+    return Finding(meter.id, "ct_phases", Weight.WRONG, what, mend, where)
+
+
+def _as_written(meter: Meter, order: tuple[int, ...]) -> str:
+    """The grid phases at its terminals, where what shows as phase order[i] flows in phase i."""
     right = [0, 0, 0]
     for i, shown_as in enumerate(order):
         right[meter.phases.index(shown_as)] = i
-    phases = " ".join(NAMES[i] for i in right)
-    mend = f'its transformers sit on other phases: write phases = "{phases}", or change them over'
-    return Finding(meter.id, "ct_phases", Weight.WRONG, what, mend, where)
+    return " ".join(NAMES[i] for i in right)
 
 
 def _fits(shown: Shown, below: Below) -> bool:
@@ -190,22 +212,23 @@ def _chargers(survey: Survey, meter: Meter) -> Below | None:
     inside = site.inside(meter.circuit)
     chargers = [each for each in site.chargers if each.circuit in inside]
     total, off = [0, 0, 0], [0, 0, 0]
-    heard, all_heard = False, True
+    each: list[tuple[str, Shown]] = []
+    all_heard = True
     for charger in chargers:
         own = _shown(survey, charger.id, charger.facts.error_ma + charger.standby_ma)
         if own is None or not charger.facts.metered:
             all_heard = False
             continue
-        heard = True
+        each.append((charger.id, own))
         for i in range(3):
             total[i] += own.ma[i]
             off[i] += own.off_ma[i]
-    if not heard:
+    if not each:
         return None
     feeds = _feeds(site, meter.circuit)
     bare = all(not any(c.worst_base_ma) for c in site.circuits if c.id in inside)
     shown = Shown((total[0], total[1], total[2]), (off[0], off[1], off[2]))
-    return Below(shown, bare and all_heard and not feeds, "the chargers", feeds)
+    return Below(shown, bare and all_heard and not feeds, "the chargers", feeds, tuple(each))
 
 
 def _parts(survey: Survey, meter: Meter) -> Below | None:

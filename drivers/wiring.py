@@ -71,7 +71,7 @@ def _device(survey: Survey, device: Meter | Charger, seen: Seen) -> Iterator[Fin
         where = entry(seen.kind, seen.id, "profile")
         yield Finding(seen.id, "misset", Weight.WRONG, seen.misset, mend, where)
     if not seen.samples:
-        yield _silent(seen)
+        yield _unsupplied(survey, seen) or _silent(seen)
         return
     if seen.error is not None:
         what = f"it failed now and then: {seen.error.what}"
@@ -88,6 +88,16 @@ def _device(survey: Survey, device: Meter | Charger, seen: Seen) -> Iterator[Fin
     else:
         assert isinstance(device, Charger)
         yield from _charger(device, profile, seen)
+
+
+def _unsupplied(survey: Survey, seen: Seen) -> Finding | None:
+    """Whether it is behind a contactor: no enforcer closes it now."""
+    for each in survey.site.contactors:
+        if seen.id in each.chargers and isinstance(seen.error, NoConnectionError | NoReplyError):
+            what = f"silent, and behind the contactor {each.id}: perhaps it has no supply now"
+            mend = "close it by hand, and run this again"
+            return Finding(seen.id, "unsupplied", Weight.UNSEEN, what, mend)
+    return None
 
 
 def _silent(seen: Seen) -> Finding:
