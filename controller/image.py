@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cext.rows import NO_PHASE, Advice, Phases, Vehicle
+from controller.condition import Condition
 from controller.guard.gate import Gate, Open
 from controller.plausibility import Plausibility, Suspicion
 from controller.turn import Turn
@@ -83,6 +84,7 @@ class Image:
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
         self._plausibility = self._judge()
+        self._condition: Callable[[], Condition] | None = None
         self._readers: dict[str, Callable[[int, Phases | None], None]] = {}
         self._wake_contactor: dict[str, Callable[[], None]] = {}
         self._sent_contactor: dict[str, bool] = {}
@@ -202,6 +204,14 @@ class Image:
     def on_input(self, take: Callable[[str, int, Phases | None], None]) -> None:
         """`take` is called for each contact seen still: its id, when, what it asks for."""
         self._take_input = take
+
+    def condition(self) -> Condition:
+        """In what condition the depot is; who asks before anybody can tell, hears no good news."""
+        return Condition.DEGRADED if self._condition is None else self._condition()
+
+    def on_condition(self, tell: Callable[[], Condition]) -> None:
+        """`tell` knows in what condition the depot is."""
+        self._condition = tell
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
         """What a contactor is to be now; None before the first tick, and after the expiry."""

@@ -17,6 +17,7 @@ from cext.rows import Vehicle
 from controller.advice import DocumentAdvice
 from controller.blackbox.recorder import BlackBox
 from controller.clock import WallClock
+from controller.condition import Condition, condition_of
 from controller.configuration import NotBuiltError
 from controller.depot import Build, Depot, take_over
 from controller.document.problems import Problem
@@ -96,6 +97,7 @@ class Running:
         self.watch = self._make_watch()
         self.advice = DocumentAdvice(depot.site.chargers, depot.image.advise, wall)
         depot.image.on_doubt(self.watch.doubted)
+        depot.image.on_condition(self.condition)
         self.reporter = self._make_reporter()
         self._guard = guard
         self._disputes = Disputes(latch, events, blackbox.freeze)
@@ -149,6 +151,15 @@ class Running:
 
     def linked(self) -> bool:
         return self.limits.session is not None
+
+    def condition(self) -> Condition:
+        site, image = self.site, self.depot.image
+        return condition_of(
+            latched=self.latch.report is not None,
+            drivers=self.depot.drivers,
+            doubted=any(image.suspicion(source) for source in site.source_ids),
+            linked=site.link is None or self.linked(),
+        )
 
     def late_s(self) -> float:
         return (self._clock.now_ns() - self.depot.kernel.now_ns) / NS_PER_S

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.library import AnyProfile
-from drivers.profile import ChargerProfile
 
 VOLTS = range(80_000, 300_001)  # mV between a phase and neutral
 HERTZ = range(45_000, 65_001)
@@ -83,7 +83,7 @@ def _as_charger(profile: ChargerProfile, values: Mapping[str, Value], sense: Sen
     sense.judge(known, f"state {code} is one of its own", f"a state {code} that it does not have")
     unit = 1 if profile.watts is None else 230
     most = 100_000 * unit
-    for name in (profile.setpoint.applied, profile.watchdog.fallback):
+    for name in (*profile.setpoint.applied_names, profile.watchdog.fallback):
         value = None if name is None else values.get(name)
         if isinstance(value, int):
             sense.judge(

@@ -21,6 +21,7 @@ from controller.image import MeterReading
 from controller.site import Site
 from controller.units import NS_PER_S, PPM
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.clampdriver import ClampDriver
 from drivers.decode import decode
 from drivers.device import DeviceError, NoReplyError, Rank, WrongDeviceError
@@ -30,7 +31,6 @@ from drivers.lines import line_at
 from drivers.meter import TERMINALS, signed_ma
 from drivers.meterprofile import MeterProfile
 from drivers.prober import Prober
-from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample, patiently
 from drivers.report import current_ma
 from drivers.sense import VOLTS

@@ -25,11 +25,11 @@ from controller.image import MeterReading
 from controller.site import Site
 from controller.units import NS_PER_S
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.clampdriver import ClampDriver
 from drivers.device import DeviceError, Rank
 from drivers.lines import line_at
 from drivers.pattern import CODE, ROUNDS
-from drivers.profile import ChargerProfile
 from drivers.reader import Reader, Sample
 from drivers.report import TERMINALS, current_ma
 from drivers.survey import Grid, clamp_on_grid, levels, on_grid, profile_of

@@ -11,6 +11,7 @@ from cext.rows import NO_PHASE
 from controller.document.devices import Charger, Meter
 from controller.units import amperes_text
 from drivers.arming import wants
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import (
     BadReplyError,
     GatewaySilenceError,
@@ -24,7 +25,6 @@ from drivers.device import (
 from drivers.finding import Finding, Weight, entry
 from drivers.meter import TERMINALS
 from drivers.meterprofile import MeterProfile
-from drivers.profile import ChargerProfile
 from drivers.reader import Sample
 from drivers.report import current_ma, proven, remark, time_left_ns
 from drivers.sense import HERTZ, Sense, drawn

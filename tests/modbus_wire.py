@@ -11,6 +11,7 @@ from itertools import count
 
 from cext.rows import Phases
 from controller.clock import MonotonicClock
+from controller.condition import Condition
 from controller.image import ChargerReport, Clock, ContactorOrder, MeterReading, Order
 from controller.turn import Turn
 from controller.units import NS_PER_S
@@ -164,6 +165,7 @@ class Board:
         self._contactors: dict[str, ContactorOrder] = {}
         self._wake: dict[str, Callable[[], None]] = {}
         self._tick = 0
+        self.present = Condition.RUNNING
         self.readers: dict[str, Callable[[int, Phases | None], None]] = {}
 
     def post_meter(self, meter: str, reading: MeterReading) -> None:
@@ -195,6 +197,9 @@ class Board:
 
     def post_input(self, contact: str, at_ns: int, limit_ma: Phases | None) -> None:
         self.inputs.append((contact, at_ns, limit_ma))
+
+    def condition(self) -> Condition:
+        return self.present
 
     def on_reading(self, meter: str, take: Callable[[int, Phases | None], None]) -> None:
         self.readers[meter] = take

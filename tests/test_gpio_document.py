@@ -145,7 +145,11 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"output": [contactor(pin=28)]}, "output[0].pin (row-contactor)", "at most 27, found 28"),
     ({"output": [contactor(pin=1)]}, "output[0].pin (row-contactor)", "at least 2, found 1"),
     ({"output": [contactor(pin="GPIO17")]}, "output[0].pin (row-contactor)", "a whole number"),
-    ({"output": [contactor(kind="relay")]}, "output[0].kind (row-contactor)", "'contactor' or"),
+    (
+        {"output": [contactor(kind="relay")]},
+        "output[0].kind (row-contactor)",
+        "'contactor', 'health' or 'led'",
+    ),
     (
         {"output": [contactor(), contactor(id="b")]},
         "output[1].pin (b)",
@@ -199,7 +203,11 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ),
     ({"output": [contactor(release_s=5)]}, "output[0].release_s (row-contactor)", '"health" only'),
     ({"output": [relay(opens_s=1)]}, "output[0].opens_s (health)", '"contactor" only'),
-    ({"output": [relay(active_high=True)]}, "output[0].active_high (health)", '"contactor" only'),
+    (
+        {"output": [relay(active_high=True)]},
+        "output[0].active_high (health)",
+        '"contactor" or "led" only',
+    ),
     (
         {"output": [{"id": "health", "kind": "health", "pin": 22, "drops": "row"}]},
         "output[0].release_s (health)",

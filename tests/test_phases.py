@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cext.rows import Rule
 from tests.door import Door
 from tests.oracle.depot import Car
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Triple, flat
@@ -98,6 +99,20 @@ def test_freed_with_its_standby_current() -> None:
     row = charging((16_000, 0, 0), standby_ma=60)
     row.run(31)
     assert row.most(1) == row.most(2) == 60
+
+
+def test_what_is_still_drawn_on_a_freed_phase_is_nobody_elses_share() -> None:
+    """A phase of a car draws 0.4 A yet: the neighbour on that phase has the rest as its share, and
+    does not wait for slack that never comes."""
+    row = Row(2, 20_000)
+    ours = row.door.site.chargers[0]
+    alone = ours._replace(phases=(1, -1, -1))
+    row.door = Door(row.door.site._replace(chargers=[ours, alone]))
+    row.drawn = [(16_000, 400, 400), (0, 32_000, 0)]
+    row.run(100)
+    assert row.most(1) - (row.orders()[1] or 0) == 400
+    why = row.door.output(1).why
+    assert (why.rule, why.phase) == (Rule.CAP, 1)
 
 
 @pytest.mark.parametrize(

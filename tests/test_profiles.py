@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from controller.clock import MonotonicClock
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
 from drivers.meter import signed_ma
 from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
-from drivers.profile import ChargerProfile, Pacing
+from drivers.profile import Pacing
 from drivers.reader import Reader, Sample
 from drivers.report import in_force_ma, vehicle
 from tests.encode import CAPTURES, document
@@ -213,7 +214,7 @@ def change(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
         (ALFEN, "status.iec.B1", "G", "status.iec.B1"),
         (ALFEN, "watchdog.kind", "any", "watchdog.kind"),
         (ALFEN, "watchdog.timeout_s", None, "has a timeout_s where there is a watchdog"),
-        (ALFEN, "watchdog.remaining", None, "needs both remaining and fallback"),
+        (ALFEN, "watchdog.fallback", None, "needs a fallback where it tells the time left"),
         (ALFEN, "watchdog.armed_after_power_on", "no", "watchdog.armed_after_power_on"),
         (ALFEN, "tolerance_pct", -3, "tolerance_pct"),
     ],

@@ -164,6 +164,19 @@ def test_dwell_after_every_reduction_that_names_a_cap() -> None:
     assert max(lowered) > 0
 
 
+def test_a_target_that_stays_lower_is_followed_to_the_highest_that_it_was() -> None:
+    """It does not use what it gives up, so no excess asks for it; base load goes to and fro."""
+    one = bench(1, cap_ma=60_000, worst_ma=60_000, fallback_ma=6000)
+    one.steps(40, 10_000, [32_000])
+    began_ns = one.now_ns
+    while one.orders() == [32_000]:
+        waited_ns = one.now_ns - began_ns
+        assert waited_ns < 20 * S
+        one.step(40_000 if waited_ns // (700 * MS) % 2 == 0 else 36_000, [10_000])
+    assert one.now_ns - began_ns >= one.site.pace.calm_ns
+    assert one.orders() == [24_000], "60 A less 36 A, not less 40 A"
+
+
 def test_who_was_lowered_for_an_excess_stays_down_for_the_dwell_time() -> None:
     one = bench(1, cap_ma=60_000, worst_ma=60_000, fallback_ma=6000)
     one.steps(60, 10_000, [32_000])

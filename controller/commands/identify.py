@@ -25,11 +25,11 @@ from controller.document.problems import DocumentError
 from controller.proof import Proof, prove
 from controller.site import Site, load
 from controller.units import PPM, amperes_text, milliamps
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
 from drivers.finding import Finding, Weight
 from drivers.library import library
 from drivers.pattern import CODE, ROUNDS
-from drivers.profile import ChargerProfile
 from drivers.reader import Sample, patiently
 from drivers.report import in_force_ma, vehicle
 from drivers.survey import profile_of

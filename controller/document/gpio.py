@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
 from controller.document.circuits import Circuit
 from controller.document.contacts import PULLED_UP, Feedback, Switch
@@ -19,7 +18,17 @@ from controller.units import NS_PER_S, seconds_text
 
 OPENS_NS = NS_PER_S // 2
 IDS_MAX = 10_000
-_OF_CONTACTOR = ("active_high", "energised", "feedback_pin", "feedback", "opens_s")
+_OF_KINDS: dict[tuple[str, ...], dict[str, str]] = {  # fields, and how they are written
+    ("contactor",): {
+        "energised": "energised",
+        "feedback_pin": "feedback_pin",
+        "feedback": "feedback",
+        "opens_ns": "opens_s",
+    },
+    ("contactor", "led"): {"active_high": "active_high"},
+    ("contactor", "health"): {"drops": "drops", "charger": "charger"},
+    ("health",): {"release_ns": "release_s"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,16 @@ class HealthRelay:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusLed:
+    """Shows in what condition the depot is."""
+
+    id: str
+    name: str
+    pin: int
+    active_high: bool  # a high pin lights it
+
+
+@dataclass(frozen=True, slots=True)
 class Gpio:
     """Everything on the pins, and the pin factory by name."""
 
@@ -80,10 +99,12 @@ class Gpio:
     relays: tuple[HealthRelay, ...] = ()
     inputs: tuple[DimInput, ...] = ()
     switches: tuple[Switch, ...] = ()  # of chargers without a bus
+    leds: tuple[StatusLed, ...] = ()
 
     @property
     def used(self) -> bool:
-        return bool(self.contactors or self.relays or self.inputs or self.switches)
+        drives = self.contactors or self.relays or self.switches or self.leds
+        return bool(drives or self.inputs)
 
 
 @dataclass(slots=True)
@@ -103,7 +124,7 @@ def resolve_gpio(
     parents = {circuit.id: circuit.parent for circuit in circuits}
     behind = _Behind(chargers, parents, frozenset(islice(_ids_written(draft), IDS_MAX)))
     pins: dict[int, str] = {}
-    contactors, relays, inputs = [], [], []
+    contactors, relays, leds = [], [], []
     for index, charger in draft.chargers.items():
         for key, pin in (("pin", charger.pin), ("feedback_pin", charger.feedback_pin)):
             if pin is not None:
@@ -112,6 +133,10 @@ def resolve_gpio(
         seats.take_id("output", index, output.id)
         _take_pin(draft, pins, output.pin, "output", index, "pin")
         _check_kind(draft, index, output)
+        if output.kind == "led":
+            lit_high = output.active_high is not False
+            leds.append(StatusLed(output.id, output.name, output.pin, lit_high))
+            continue
         dropped = _dropped(draft, behind, index, output)
         if output.kind == "contactor":
             feedback = _feedback(draft, pins, index, output)
@@ -121,6 +146,19 @@ def resolve_gpio(
             _check_release(draft, index, output)
             if dropped and output.release_ns is not None:
                 relays.append(_relay(output, dropped, output.release_ns))
+    inputs = _inputs(draft, seats, pins, circuits)
+    check_sources(draft)
+    _check_factory(draft)
+    if draft.gpio is None:
+        return None
+    switches = tuple(each.switch for each in chargers if each.switch is not None)
+    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), inputs, switches, tuple(leds))
+
+
+def _inputs(
+    draft: Draft, seats: Seats, pins: dict[int, str], circuits: Sequence[Circuit]
+) -> tuple[DimInput, ...]:
+    inputs: list[DimInput] = []
     for index, contact in draft.inputs.items():
         seats.take_id("input", index, contact.id)
         if contact.pin is not None:
@@ -129,12 +167,7 @@ def resolve_gpio(
             _take_pin(draft, pins, each.pin, "input", index, "contacts", at, "pin")
         made = resolve_input(draft, index, contact, circuits)
         inputs += [] if made is None else [made]
-    check_sources(draft)
-    _check_factory(draft)
-    if draft.gpio is None:
-        return None
-    switches = tuple(each.switch for each in chargers if each.switch is not None)
-    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), tuple(inputs), switches)
+    return tuple(inputs)
 
 
 def _contactor(
@@ -174,23 +207,11 @@ def _take_pin(draft: Draft, pins: dict[int, str], pin: int, *loc: str | int) -> 
 
 def _check_kind(draft: Draft, index: int, entry: OutputEntry) -> None:
     """Whether the keys belong to an output of this kind."""
-    if entry.kind == "contactor":
-        strange = {"release_s"} if entry.release_ns is not None else set()
-    else:
-        values = (
-            entry.active_high,
-            entry.energised,
-            entry.feedback_pin,
-            entry.feedback,
-            entry.opens_ns,
-        )
-        strange = {
-            key for key, value in zip(_OF_CONTACTOR, values, strict=True) if value is not None
-        }
-    for key in sorted(strange):
-        kind: Literal["contactor", "health"]
-        kind = "health" if entry.kind == "contactor" else "contactor"
-        draft.complain(f'belongs to an output of kind "{kind}" only', "output", index, key)
+    for kinds, keys in _OF_KINDS.items():
+        for attribute, key in keys.items():
+            if entry.kind not in kinds and getattr(entry, attribute) is not None:
+                whose = " or ".join(f'"{kind}"' for kind in kinds)
+                draft.complain(f"belongs to an output of kind {whose} only", "output", index, key)
 
 
 def _dropped(

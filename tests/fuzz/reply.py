@@ -12,11 +12,12 @@ from functools import cache
 
 from controller.units import MA_MAX
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError, Rank, Reply, Request
 from drivers.library import library
 from drivers.meter import TERMINALS, needed, signed_ma
 from drivers.meterprofile import MeterProfile
-from drivers.profile import ChargerProfile, Pacing, Profile
+from drivers.profile import Pacing, Profile
 from drivers.reader import Reader, Sample
 from drivers.report import current_ma, in_force_ma, time_left_ns, time_set_ns, vehicle
 from drivers.watts import seated
@@ -102,5 +103,7 @@ def _charger(profile: ChargerProfile, sample: Sample) -> bool:
     time_set_ns(profile, sample)
     ma = in_force_ma(profile, sample)
     assert ma is None or 0 <= ma <= MA_MAX
-    assert ma is None or sample.values[profile.setpoint.applied] is not None
+    assert ma is None or all(
+        sample.values[name] is not None for name in profile.setpoint.applied_names
+    )
     return ma is not None

@@ -21,14 +21,15 @@ class GpioEntry(Entry):
 
 
 class OutputEntry(Entry):
-    """A relay on a pin. Wire it so that it drops its chargers when the pin is low."""
+    """A relay or an LED. Wire a relay so that it drops its chargers when the pin is low."""
 
     id: Slug
     name: Title = ""
-    kind: Literal["contactor", "health"] = Field(
+    kind: Literal["contactor", "health", "led"] = Field(
         default="contactor",
         description="contactor: opened and closed by decisions. health: a relay that holds while "
-        "its pin toggles, and drops by itself when the pin stands still.",
+        "its pin toggles, and drops by itself when the pin stands still. led: blinks in a code "
+        "that says in what condition the depot is.",
     )
     pin: Pin
     drops: Slug | None = Field(
@@ -39,7 +40,8 @@ class OutputEntry(Entry):
     )
     active_high: StrictBool | None = Field(
         default=None,
-        description="Contactor: whether a high pin energises the coil; left out: true.",
+        description="Contactor: whether a high pin energises the coil; LED: whether it lights it; "
+        "left out: true.",
     )
     energised: Literal["closed", "open"] | None = Field(
         default=None,
