@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import credentials
-from controller.commands.live import add_live_options, look, misused, passed, say_live
+from controller.commands.live_options import add_live_options, misused
 from controller.commands.output import (
     FINE,
     MISUSED,
@@ -77,13 +77,21 @@ def run(args: Namespace) -> int:
     if not args.json:
         _say_proof(site, proof)
         _say_saved(left)
-    found, seen = look(args, site, proof) if live else ([], {})
+    in_order, seen = _look(args, site, proof) if live else (True, {})
     if args.json:
         answer_json({**_answer(site, proof), "saved": left and asdict(left), **seen})
-    elif live:
-        say_live(found, seen)
     holds = proof.passed and (left is None or left.usable)
-    return FINE if holds and passed(found) else NO
+    return FINE if holds and in_order else NO
+
+
+def _look(args: Namespace, site: Site, proof: Proof) -> tuple[bool, dict[str, Any]]:
+    """Whether the depot is as its document says, and what was found in JSON."""
+    from controller.commands import live  # noqa: PLC0415 - all drivers: only who looks needs them
+
+    found, seen = live.look(args, site, proof)
+    if not args.json:
+        live.say_live(found, seen)
+    return live.passed(found), seen
 
 
 def _saved(args: Namespace) -> Saved | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from controller.commands.dossier import (
@@ -19,7 +18,6 @@ from controller.commands.dossier import (
     write,
 )
 from controller.commands.gateway import enforcer_here
-from controller.commands.one_device import seconds
 from controller.commands.output import complain, say
 from controller.proof import Proof
 from controller.site import Site
@@ -27,37 +25,6 @@ from drivers.finding import Finding, Weight
 from drivers.flows import flow_findings
 from drivers.survey import Survey, survey
 from drivers.wiring import device_findings
-
-LOOKS_S = 8.0
-
-
-def add_live_options(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "at the depot",
-        "Reads every device for some seconds and writes nothing. Run it while no enforcer controls "
-        "from here, with a vehicle charging on each row. Reading alone already keeps chargers "
-        "awake whose watchdog any request feeds: they leave their fallback meanwhile.",
-    )
-    group.add_argument("--live", action="store_true", help="is the depot as the document says?")
-    group.add_argument(
-        "--looks", type=seconds(2, 600), default=LOOKS_S, metavar="S", help=f"else {LOOKS_S:g} s"
-    )
-    group.add_argument(
-        "--contactors",
-        action="store_true",
-        help="also close and open each contactor once: this switches",
-    )
-    group.add_argument("--report", type=Path, metavar="NAME", help="write NAME.md and NAME.json")
-    group.add_argument("--by", metavar="WHO", help="who looked, for the report")
-    group.add_argument("--runtime", type=Path, metavar="DIR", help="of an enforcer that may run")
-
-
-def misused(args: Namespace) -> str | None:
-    """What is asked for without --live that goes with it alone."""
-    if args.live:
-        return None
-    wanted = [name for name in ("contactors", "report", "by") if getattr(args, name, None)]
-    return f"--{wanted[0]} goes with --live" if wanted else None
 
 
 def look(args: Namespace, site: Site, proof: Proof) -> tuple[list[Finding], dict[str, Any]]:
