@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
 
 TABLES = Path(__file__).parent / "registers"
@@ -318,7 +319,7 @@ def encoded() -> dict[str, list[Case]]:
     for path in sorted(TABLES.glob("*.toml")):
         table = tomllib.loads(path.read_text())
         every.setdefault(path.stem, []).extend(Meter(path.stem, table).cases())
-    return every
+    return every | encode_chargers.encoded()
 
 
 if __name__ == "__main__":
