@@ -22,6 +22,7 @@ COMMANDS = {
     "reset": "let an enforcer that has given up start again, on site",
     "read": "read a meter or charger once, by its profile",
     "scan": "find the devices on a line, and the profiles that fit them",
+    "identify": "vary one charger, and tell from the meters where it hangs",
     "set": "try one setpoint on a charger, and put back what was in force",
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",

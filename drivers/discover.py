@@ -6,21 +6,21 @@ profile reads makes sense together, *possible* where it answers and nothing spea
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
 from controller.document.buses import SerialAddress, Wire
 from controller.units import NS_PER_S
-from drivers.chargerprofile import ChargerProfile
-from drivers.decode import Value, decode
+from drivers.decode import decode
 from drivers.device import DeviceError, Rank, Way
 from drivers.library import AnyProfile
 from drivers.meterprofile import MeterProfile
 from drivers.prober import Prober
 from drivers.reader import Reader
 from drivers.register import Register
+from drivers.sense import sense_of
 
 USUAL_SERIAL = (*range(1, 11),)  # beside those that devices are delivered with
 USUAL_TCP = (1, 2, 255)
@@ -48,11 +48,6 @@ SUNSPEC_MODELS_MAX = 32
 SUNSPEC_ENDS = 0xFFFF
 _COMMON = 1  # the model that says who it is: maker, model, options, version, serial number
 _COMMON_WORDS = 64
-VOLTS = range(80_000, 300_001)  # mV between a phase and neutral
-LINE_VOLTS = range(80_000, 520_001)  # or between two phases
-HERTZ = range(45_000, 65_001)
-AMPERES_MAX_MA = 10_000_000
-IDLE_MA = 100  # no power can be told from so little
 
 
 class Surety(IntEnum):
@@ -252,7 +247,7 @@ async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
         return None
     reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
     try:
-        sense = _sense(profile, (await reader.read()).values)
+        sense = sense_of(profile, (await reader.read()).values)
     except DeviceError as error:
         why = "its marks fit, but it does not let itself be read"
         return Fit(profile.name, Surety.LIKELY, why, (*wrong, error.what)) if marked else None
@@ -272,85 +267,3 @@ async def _set_wrong(prober: Prober, profile: AnyProfile) -> AsyncIterator[str]:
         value = await prober.value(check)
         if value not in check.values:
             yield f"{check.wrong} (found {value})"
-
-
-@dataclass(slots=True)
-class Sense:
-    """What speaks for a reading, and what against it."""
-
-    speaks: list[str] = field(default_factory=list)
-    against: list[str] = field(default_factory=list)
-
-    def judge(self, holds: bool, fine: str, wrong: str) -> None:
-        (self.speaks if holds else self.against).append(fine if holds else wrong)
-
-
-def _sense(profile: AnyProfile, values: Mapping[str, Value]) -> Sense:
-    sense = Sense()
-    numbers = {name: value for name, value in values.items() if isinstance(value, int)}
-    measured(profile, numbers, sense)
-    if isinstance(profile, ChargerProfile):
-        _as_charger(profile, values, sense)
-    return sense
-
-
-def measured(profile: AnyProfile, numbers: dict[str, int], sense: Sense) -> None:
-    """Voltages, frequency, currents and powers: is each possible, and do they fit together?"""
-    volts = [numbers.get(f"voltage_l{n}") for n in (1, 2, 3)]
-    told = [each for each in volts if each]
-    if any(name.startswith("voltage_l") for name in profile.registers) and told:
-        fine = all(each in VOLTS for each in told)
-        sense.judge(fine, "its voltages are a mains'", f"voltages of {_text(told)} V")
-    hertz = numbers.get("frequency")
-    if hertz:
-        sense.judge(hertz in HERTZ, "so is its frequency", f"a frequency of {_text([hertz])} Hz")
-    amperes = [numbers.get(name) for name in profile.currents]
-    flows = [each for each in amperes if each is not None]
-    if any(abs(each) > AMPERES_MAX_MA for each in flows):
-        sense.against.append(f"currents of {_text(flows)} A")
-    elif any(flows):
-        sense.speaks.append("currents are possible")
-    _powers(numbers, sense)
-
-
-def _powers(numbers: dict[str, int], sense: Sense) -> None:
-    """A power is no more than its voltage times its current."""
-    apart = []
-    compared = False
-    for n in (1, 2, 3):
-        power, volt, ampere = (
-            numbers.get(f"{what}_l{n}") for what in ("power", "voltage", "current")
-        )
-        if power is None or not volt or ampere is None or abs(ampere) < IDLE_MA:
-            continue
-        compared = True
-        apparent_mw = volt * abs(ampere) // 1000
-        if abs(power) > apparent_mw * 12 // 10 + 50_000:
-            apart.append(f"L{n}: {power / 1000:.0f} W of {apparent_mw / 1000:.0f} VA")
-    if compared:
-        sense.judge(not apart, "powers fit voltages and currents", "; ".join(apart))
-
-
-def _as_charger(profile: ChargerProfile, values: Mapping[str, Value], sense: Sense) -> None:
-    code = values.get(profile.status.register_name)
-    known = str(code) in profile.status.iec
-    sense.judge(known, f"state {code} is one of its own", f"a state {code} that it does not have")
-    unit = 1 if profile.watts is None else 230
-    most = 100_000 * unit
-    for name in (profile.setpoint.applied, profile.watchdog.fallback):
-        value = None if name is None else values.get(name)
-        if isinstance(value, int):
-            sense.judge(
-                0 <= value <= most * 20, f"{name} is possible", f"{name} is {value / 1000:g}"
-            )
-    timeout = profile.watchdog.timeout
-    if timeout is not None and isinstance(values.get(timeout), int):
-        seconds = values[timeout]
-        assert isinstance(seconds, int)
-        sense.judge(0 <= seconds <= 7_200_000, f"{timeout} is possible", f"{timeout} is {seconds}")
-    if all(value in (0, None) for value in values.values()):
-        sense.against.append("it reads 0 everywhere")
-
-
-def _text(thousandths: list[int]) -> str:
-    return ", ".join(f"{each / 1000:g}" for each in thousandths)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.clock import MonotonicClock
+from controller.commands.arguments import seconds
 from controller.commands.gateway import enforcer_here
-from controller.commands.one_device import seconds
 from controller.commands.output import (
     FINE,
     MISUSED,

@@ -8,13 +8,13 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAc
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.commands.arguments import seconds
 from controller.commands.gateway import enforcer_here
 from controller.commands.one_device import (
     Shown,
     add_device_options,
     device_of,
     in_units,
-    seconds,
 )
 from controller.commands.output import (
     FINE,

@@ -44,10 +44,9 @@ class Answers(Bus):
     ) -> Reply | None:
         request = ask()
         assert request is not None
-        raw = self.left[: 2 * request.count].ljust(2 * request.count, b"\0")
-        self.left = self.left[2 * request.count :]
-        words = (raw[i : i + 2] for i in range(0, len(raw), 2))
-        return Reply(tuple(int.from_bytes(word, "big") for word in words), 1)
+        length = request.answer_bytes
+        raw, self.left = self.left[:length].ljust(length, b"\0"), self.left[length:]
+        return Reply(request.values(raw), 1)
 
 
 ANSWERS = Answers()
@@ -67,7 +66,7 @@ def _reader(profile_index: int) -> tuple[Profile, Reader]:
         names = profile.reported
     else:
         assert isinstance(profile, MeterProfile)
-        names = needed(profile)
+        names = needed(profile) if profile.facts.tells_currents else ()
     return profile, Reader("device", 1, profile, ANSWERS, Rank.METER, names)
 
 
@@ -87,8 +86,10 @@ def execute(data: bytes) -> str:
 
 
 def _meter(profile: MeterProfile, sample: Sample) -> bool:
-    found = [signed_ma(profile, sample, terminal) for terminal in TERMINALS]
-    for terminal, ma in zip(TERMINALS, found, strict=True):
+    if not profile.facts.tells_currents:
+        return False
+    found = [signed_ma(profile, sample, terminal) for terminal in profile.terminals]
+    for terminal, ma in zip(profile.terminals, found, strict=True):
         told_ma = sample.number(f"current_l{terminal}")
         assert ma is None or (told_ma is not None and abs(ma) <= min(abs(told_ma), MA_MAX))
     return None not in found
