@@ -6,7 +6,7 @@ PYTEST = $(PYTHON) -m pytest
 .PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants fuzz build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 QUICK = style types imports build fast
 
@@ -64,6 +64,10 @@ fuzz: build ## what comes from outside, fuzzed with atheris: RUNS executions a t
 	@$(PYTHON) -m pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open(\
 	"pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')
 	@$(PYTHON) -m tests.fuzz --runs $(RUNS) $(TARGETS)
+
+.PHONY: mutate-profiles
+mutate-profiles: build ## change each field of each device profile: do loading or a capture notice?
+	@$(PYTHON) -m hil mutate-profiles $(PROFILES)
 
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)

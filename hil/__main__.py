@@ -14,6 +14,7 @@ COMMANDS = {
     "bench": "measure what is claimed, and judge it",
     "search": "search random depots for a broken promise",
     "mutants": "put faults into the kernel; are they noticed?",
+    "mutate-profiles": "change each field of each profile; is it noticed?",
     "abroad": "test the wheel on other machines and other Pythons",
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",
@@ -21,6 +22,7 @@ COMMANDS = {
 ROOMS = {
     "run": "hil.story.run",
     "demo": "hil.demo.depot",
+    "mutate-profiles": "hil.proving.mutate",
     "abroad": "hil.making.abroad",
     "bundle": "hil.making.bundle",
 }

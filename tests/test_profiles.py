@@ -5,7 +5,6 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,13 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
-from drivers.meter import signed_ma
 from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
 from drivers.profile import Pacing
 from drivers.reader import Reader, Sample
-from drivers.report import in_force_ma, vehicle
-from tests.encode import CAPTURES, document
-from tests.encode_meters import encoded
+from hil.proving.captures import codes, meaning, means_them, writes, written
+from tests.encode import CAPTURES
+from tests.encode_meters import encoded, whole
 from tests.modbus_wire import Asked, serving
 
 EM24 = "carlo_gavazzi_em24_ethernet"
@@ -69,7 +67,7 @@ ENCODED = encoded()
 
 @pytest.mark.parametrize("name", sorted(ENCODED))
 def test_captures_are_as_the_encoder_makes_them(name: str) -> None:
-    assert (CAPTURES / f"{name}.toml").read_text() == document(ENCODED[name])
+    assert (CAPTURES / f"{name}.toml").read_text() == whole(name, ENCODED[name])
 
 
 def captured() -> list[tuple[str, dict[str, Any]]]:
@@ -84,6 +82,13 @@ def test_a_capture_replays_to_what_it_means(name: str, case: dict[str, Any]) -> 
     found: dict[str, Value] = {**sample.values, **meaning(profile, sample)}
     expected = {key: written(profile, key, text) for key, text in case["expect"].items()}
     assert found == expected
+
+
+@pytest.mark.parametrize("name", sorted(library().names()))
+def test_what_is_written_is_what_was_captured(name: str) -> None:
+    profile = library().find(name)
+    assert [each for each in writes(name) if not each.comes_of(profile)] == []
+    assert means_them(profile, codes(name))
 
 
 def test_captures_show_every_register_with_a_value() -> None:
@@ -118,27 +123,6 @@ def replay(profile: AnyProfile, exchanges: list[tuple[str, str]]) -> Sample:
                 line.close()
 
     return asyncio.run(whole())
-
-
-def meaning(profile: AnyProfile, sample: Sample) -> dict[str, Value]:
-    """What control takes from a sample, beside its registers."""
-    if isinstance(profile, MeterProfile):
-        numbers = range(1, len(profile.currents) + 1)
-        return {f"signed_l{n}": signed_ma(profile, sample, n) for n in numbers}
-    state, in_force = vehicle(profile, sample), in_force_ma(profile, sample)
-    return {"vehicle": state.name, "in_force": in_force}
-
-
-def written(profile: AnyProfile, name: str, text: str) -> Value:
-    """A value as captures have it: in units, "-" where unknown."""
-    register = profile.registers.get(name)
-    if text == "-":
-        return None
-    if name == "vehicle" or (register is not None and register.type == "ascii"):
-        return text
-    if register is not None and register.unit is None:
-        return int(text)
-    return int(Decimal(text) * 1000)
 
 
 # What is refused.
