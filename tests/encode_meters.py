@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
 from tests.encode_writes import document as written
 
@@ -339,12 +340,12 @@ def encoded() -> dict[str, list[Case]]:
     for path in sorted(TABLES.glob("*.toml")):
         table = tomllib.loads(path.read_text())
         every.setdefault(path.stem, []).extend(Meter(path.stem, table).cases())
-    return every
+    return every | encode_chargers.encoded()
 
 
 def whole(name: str, cases: list[Case]) -> str:
     """A capture file."""
-    return document(cases) + written(name)
+    return document(cases) + written(name) + encode_chargers.stated(name)
 
 
 if __name__ == "__main__":
