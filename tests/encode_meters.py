@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
 from tests.encode_writes import document as written
 
@@ -356,12 +357,12 @@ def encoded() -> dict[str, list[Case]]:
         meter = Meter(path.stem, table)
         own = [meter.without_what_it_may_lack(case) for case in every.get(path.stem, ())]
         every[path.stem] = own + list(meter.cases())
-    return every
+    return every | encode_chargers.encoded()
 
 
 def whole(name: str, cases: list[Case]) -> str:
     """A capture file."""
-    return document(cases) + written(name)
+    return document(cases) + written(name) + encode_chargers.stated(name)
 
 
 if __name__ == "__main__":
