@@ -23,6 +23,7 @@ COMMANDS = {
     "read": "read a meter or charger once, by its profile",
     "scan": "find the devices on a line, and the profiles that fit them",
     "set": "try one setpoint on a charger, and put back what was in force",
+    "prooftest": "open contactors one at a time, and close them again",
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",
     "verify": "say whether a gateway would take a signed document",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from controller.document.link import Link
 from controller.places import trusted_owners
+from controller.prooftest import ProoftestAnswer
 from controller.reported import Confirmed, Desired, Reported
 from controller.reported import Model as _Model
 from controller.status_report import LatchReport, StatusReport
@@ -25,6 +26,7 @@ FRAME_BYTES = 1 << 20
 LIMIT_BYTES = 16 << 10
 NAME_CHARS = 64
 SEND_WITHIN_S = 5.0
+TEST_WITHIN_S = 120.0  # to open, to be silent, to find room
 
 Name = Annotated[str, Field(max_length=NAME_CHARS)]
 
@@ -72,6 +74,14 @@ class Reset(_Model):
     """Ends the latch. Only for root, or for the enforcer's own user."""
 
     type: Literal["reset"] = "reset"
+
+
+class Prooftest(_Model):
+    """Opens a contactor and closes it again. Only for root, or for the enforcer's own user."""
+
+    type: Literal["prooftest"] = "prooftest"
+    contactor: Name
+    even_charging: bool = False
 
 
 class Welcome(_Model):
@@ -137,8 +147,12 @@ class State(_Model):
     report: StatusReport
 
 
-Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest | Reset
-Answering = Welcome | Refused | LimitAnswer | Reported | Events | State | ResetAnswer
+Asking = (
+    Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest | Reset | Prooftest
+)
+Answering = (
+    Welcome | Refused | LimitAnswer | Reported | Events | State | ResetAnswer | ProoftestAnswer
+)
 _LATER = ConfigDict(defer_build=True)
 REQUESTS: TypeAdapter[Asking] = TypeAdapter(
     Annotated[Asking, Field(discriminator="type")], config=_LATER
@@ -259,6 +273,14 @@ async def ask_status(path: Path, within_s: float = 5.0) -> StatusReport:
 async def ask_reset(path: Path, within_s: float = 5.0) -> ResetAnswer:
     """Ends the enforcer's latch. Raises OSError (TimeoutError too), FrameError."""
     return await _ask(path, Reset(), ResetAnswer, within_s)
+
+
+async def ask_test(
+    path: Path, contactor: str, even_charging: bool, within_s: float = TEST_WITHIN_S
+) -> ProoftestAnswer:
+    """Tests a contactor. Raises OSError (TimeoutError too), FrameError."""
+    request = Prooftest(contactor=contactor, even_charging=even_charging)
+    return await _ask(path, request, ProoftestAnswer, within_s)
 
 
 Answer = TypeVar("Answer", bound=BaseModel)
