@@ -6,7 +6,7 @@ PYTEST = $(PYTHON) -m pytest
 .PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants fuzz build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 QUICK = style types imports build fast
 
@@ -33,7 +33,7 @@ stories: build ## tests marked rig: every story on real processes and protocols,
 	@$(PYTEST) -m rig
 
 slow: build ## tests marked slow: the wheel, hours of a depot's life
-	@$(PYTEST) -n auto --dist loadgroup -m "slow and not rig"
+	@$(PYTEST) -n auto --dist loadfile -m "slow and not rig"
 
 TREES ?= 20000
 
@@ -65,6 +65,10 @@ fuzz: build ## what comes from outside, fuzzed with atheris: RUNS executions a t
 	"pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')
 	@$(PYTHON) -m tests.fuzz --runs $(RUNS) $(TARGETS)
 
+.PHONY: mutate-profiles
+mutate-profiles: build ## change each field of each device profile: do loading or a capture notice?
+	@$(PYTHON) -m hil mutate-profiles $(PROFILES)
+
 oracle: build ## fair shares against linear programs by HiGHS on TREES random trees (20000)
 	@$(PYTHON) -m tests.compare --trees $(TREES)
 
@@ -81,6 +85,10 @@ build: ## the kernel's extension modules, in place
 
 schemas: ## write the JSON Schemas in docs/ from the models
 	@$(PYTHON) -m hil schemas
+
+.PHONY: devices
+devices: ## write docs/devices.md from the profiles: each device, and what is proven about it
+	@$(PYTHON) -m hil devices
 
 format: ## put the code in order
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format --quiet .

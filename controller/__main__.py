@@ -22,6 +22,7 @@ COMMANDS = {
     "reset": "let an enforcer that has given up start again, on site",
     "read": "read a meter or charger once, by its profile",
     "scan": "find the devices on a line, and the profiles that fit them",
+    "identify": "vary one charger, and tell from the meters where it hangs",
     "set": "try one setpoint on a charger, and put back what was in force",
     "prooftest": "open contactors one at a time, and close them again",
     "keys": "make an installer's key",

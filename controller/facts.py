@@ -63,6 +63,8 @@ class ChargerFacts:
     confirm_gap_ns: int = 0  # how long one report takes where its reads are paced, else 0
     watts: WattsFacts | None = None  # commanded in watts: the currents above are at nominal voltage
     connectors: int = 1  # that one device has, each with registers of its own
+    unit_stride: int = 0  # from the unit of one connector to that of the next
+    zero_ends_session: bool = False  # it can be stopped, and not be paused
 
 
 class Profiles(Protocol):

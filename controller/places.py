@@ -53,6 +53,11 @@ class Places:
         return self.state / "latch.json"
 
     @property
+    def wear(self) -> Path:
+        """How often what wears out in the chargers was written."""
+        return self.state / "wear.json"
+
+    @property
     def blackbox(self) -> Path:
         return self.state / "blackbox"
 

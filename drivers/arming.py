@@ -2,7 +2,8 @@
 
 Those are the settings that its profile needs and, where the site document declares them and the
 device can be told, its fallback and its watchdog's time, in this order: the watchdog is armed
-last. Nothing is written that reads as it should, and seldom at all: such registers wear out.
+last. Nothing is written that reads as it should, and seldom at all: such registers wear out, and
+what the profile says of that is kept (drivers.wear).
 """
 
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from functools import partial
 
 from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import decode, encode
 from drivers.device import Request
-from drivers.profile import ChargerProfile
 from drivers.reader import Sample
+from drivers.setpoint import raw_words
+from drivers.wear import Wear
 
 IN_A_ROW = 3  # reports in a row that show no help; then it is left alone for a while
 PAUSE_NS = 600 * NS_PER_S
@@ -42,7 +45,7 @@ def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
             setting.register_name,
             profile.registers[setting.register_name].addr,
             setting.fc,
-            (setting.value,),
+            raw_words(profile.registers[setting.register_name], setting.value),
             setting.value,
             partial(_always, setting.wrong),
         )
@@ -104,10 +107,16 @@ class Arming:
     """Knows what one charger still lacks, and when it may be told."""
 
     def __init__(
-        self, charger: Charger, profile: ChargerProfile, now_ns: Callable[[], int]
+        self,
+        charger: Charger,
+        profile: ChargerProfile,
+        now_ns: Callable[[], int],
+        wear: Wear | None = None,
     ) -> None:
         self.writes = 0  # so far: a sample begun before the last of them shows nothing
         self._charger = charger
+        self._profile = profile
+        self._wear = wear or Wear(now_ns)
         self._gap_s = profile.gap_ns / NS_PER_S
         self._now_ns = now_ns
         self._wants = wants(charger, profile)
@@ -140,6 +149,8 @@ class Arming:
             return None
         if len(self._recent) == A_DAY and now_ns - self._recent[0] < DAY_NS:
             return None
+        if not self._wear.may(self._charger.id, self._profile, want.address):
+            return None
         return Request(
             self._charger.id,
             self._charger.unit,
@@ -156,6 +167,7 @@ class Arming:
         assert want is not None
         self._sent.add(want)
         self.writes += 1
+        self._wear.wrote(self._charger.id, self._profile, want.address)
         self._recent = [*self._recent, self._now_ns()][-A_DAY:]
 
     def _next(self) -> Want | None:

@@ -3,7 +3,12 @@
 pymodbus is handed one request at a time, because its own queue is first in, first out: a setpoint
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
-Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
+
+Nobody starves. Who has waited for PATIENCE_S gets every second exchange, one rank after the other:
+else chargers that refuse their reductions again and again would leave a meter unread, or meters a
+charger. Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
+And those that were silent DEAD_AFTER times in a row have a quarter of the line's time at most, all
+of them together: to ask for nothing costs a time-out, and on a serial line as long a silence after.
 """
 
 import asyncio
@@ -13,11 +18,23 @@ from dataclasses import dataclass
 from controller.image import Clock
 from controller.turn import Turn
 from controller.units import NS_PER_S
-from drivers.device import BadReplyError, BusFullError, DeviceError, Line, Rank, Reply, Request
+from drivers.device import (
+    BadReplyError,
+    BusFullError,
+    DeviceError,
+    Line,
+    NoConnectionError,
+    Rank,
+    Reply,
+    Request,
+)
 from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
-PATIENCE_S = 1.0  # then a charger's poll goes before the polls of meters that came later
+PATIENCE_S = 0.5
+DEAD_AFTER = 3  # exchanges in a row without a right answer
+DEAD_PAUSE = 3  # times as long as one of them took, until the next may be asked
+_DEAD = len(Rank)  # goes after every rank
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +58,12 @@ class Bus:
         self._waiting: list[_Waiter] = []
         self._users = 0
         self._silent: str | None = None  # who had the line last, and got no right answer
+        self._misses: dict[str, int] = {}  # exchanges in a row without a right answer
+        self._dead_from_s = 0.0  # who is dead may be asked from then on
+        self._timer: asyncio.TimerHandle | None = None  # for the dead, while the line is idle
+        self._by_rank = False  # so the last one was chosen
+        self._passed = 0  # exchanges
+        self._aged_last = [0] * (_DEAD + 1)  # by rank: which was given for the waiting time
 
     @property
     def url(self) -> str:
@@ -54,29 +77,55 @@ class Bus:
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
         await self._turn(device, rank)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         if self._turns is not None:
             self._turns.busy(self._line.url, self._longest_ns)
         try:
             words = await self._line.exchange(ask)
-            self._silent = None
-            return None if words is None else Reply(words, self._clock.now_ns())
+            if words is None:
+                return None
+            self._answered(device)
+            return Reply(words, self._clock.now_ns())
         except DeviceError as error:
-            self._silent = device if isinstance(error, (*SILENT, BadReplyError)) else None
+            self._failed(device, error, loop.time() - began_s)
             raise
         finally:
             if self._turns is not None:
                 self._turns.leave(self._line.url)
             self._pass_on()
 
+    def _answered(self, device: str) -> None:
+        self._silent = None
+        if (
+            self._misses.pop(device, 0) >= DEAD_AFTER
+        ):  # something was mended: perhaps for others, too
+            self._dead_from_s = 0.0
+
+    def _failed(self, device: str, error: DeviceError, took_s: float) -> None:
+        """A refusal is an answer, too; a line that is gone is nobody's own silence."""
+        if not isinstance(error, (*SILENT, BadReplyError)):
+            self._answered(device)
+            return
+        self._silent = device
+        if isinstance(error, NoConnectionError):
+            return
+        self._misses[device] = min(self._misses.get(device, 0) + 1, DEAD_AFTER)
+        if self._is_dead(device):
+            self._dead_from_s = asyncio.get_running_loop().time() + DEAD_PAUSE * took_s
+
     async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:
-        if not self._taken:
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
+        if not self._taken and self._may_go(waiter, loop.time()):
             self._taken = True
+            self._passed += 1
             return
         if len(self._waiting) >= ROOM:
             raise BusFullError(f"{ROOM} requests wait already", line=self._line.url)
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
         self._waiting.append(waiter)
+        if not self._taken:
+            self._pass_on()
         try:
             await waiter.turn
         except asyncio.CancelledError:
@@ -92,19 +141,56 @@ class Bus:
         """One less. With the last one the connection ends; the next exchange makes a new one."""
         self._users = max(0, self._users - 1)
         if self._users == 0:
+            self._misses.clear()
             self._line.close()
 
     def _pass_on(self) -> None:
+        now_s = asyncio.get_running_loop().time()
         self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]
-        self._taken = bool(self._waiting)
-        if self._taken:
-            now_s = asyncio.get_running_loop().time()
-            chosen = min(self._waiting, key=lambda waiter: self._urgency(waiter, now_s))
+        chosen = self._next(now_s)
+        self._taken = chosen is not None
+        if chosen is not None:
+            self._passed += 1
             self._waiting.remove(chosen)
             chosen.turn.set_result(None)
+        elif self._waiting and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._dead_from_s, self._wake)
 
-    def _urgency(self, waiter: _Waiter, now_s: float) -> tuple[bool, Rank, float]:
-        rank = waiter.rank()
-        if rank is Rank.CHARGER and now_s - waiter.since_s > PATIENCE_S:
-            rank = Rank.METER
-        return waiter.device == self._silent, rank, waiter.since_s
+    def _wake(self) -> None:
+        self._timer = None
+        if not self._taken:
+            self._pass_on()
+
+    def _next(self, now_s: float) -> _Waiter | None:
+        ready = [waiter for waiter in self._waiting if self._may_go(waiter, now_s)]
+        if not ready:
+            return None
+        best = min(ready, key=self._urgency)
+        aged = [
+            waiter
+            for waiter in ready
+            if now_s - waiter.since_s > PATIENCE_S
+            and waiter.device != self._silent
+            and self._place(waiter) > self._place(best)
+        ]
+        self._by_rank = not (self._by_rank and aged)
+        if self._by_rank:
+            return best
+        chosen = min(aged, key=lambda each: (self._aged_last[self._place(each)], each.since_s))
+        self._aged_last[self._place(chosen)] = self._passed + 1
+        return chosen
+
+    def _urgency(self, waiter: _Waiter) -> tuple[bool, int, float]:
+        return waiter.device == self._silent, self._place(waiter), waiter.since_s
+
+    def _place(self, waiter: _Waiter) -> int:
+        return _DEAD if self._is_dead(waiter.device) else waiter.rank()
+
+    def _may_go(self, waiter: _Waiter, now_s: float) -> bool:
+        """Whether it may have the line, if nobody else has: not too soon after another dead one."""
+        return now_s >= self._dead_from_s or not self._is_dead(waiter.device)
+
+    def _is_dead(self, device: str) -> bool:
+        """To the others' cost: where all are silent, none of them takes anything from anybody."""
+        dead = self._misses.get(device, 0) >= DEAD_AFTER
+        return dead and sum(each >= DEAD_AFTER for each in self._misses.values()) < self._users

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, isfinite
 
-from drivers.register import BITS, Power, Register
+from drivers.pilot import duty_pct, permitted_ma
+from drivers.register import BITS, Duty, Power, Register
 
 Value = int | str | None
 
@@ -57,12 +58,7 @@ def decode(register: Register, words: Sequence[int], exponent: Value = 0) -> Val
         return None
     if register.mask is not None:
         raw = (raw & register.mask) // (register.mask & -register.mask)
-    if isinstance(register, Power):
-        return _power(raw, register)
-    if register.scale_factor is None:
-        return _thousandths(raw, register.thousandths)
-    ten = _TENS.get(exponent) if isinstance(exponent, int) else None
-    return None if ten is None else _thousandths(raw, register.thousandths * ten)
+    return _told(raw, register, exponent)
 
 
 def encode(register: Register, value: int) -> tuple[int, ...]:
@@ -80,6 +76,8 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
         if register.told is None:
             raise ValueError("a power that is only read")
         exact = register.told.told_mw(value) / register.raw_mw
+    elif isinstance(register, Duty):
+        exact = duty_pct(value) / register.scale
     try:
         if register.type.startswith("float"):
             raw = _FORMS[register.type].pack(exact.numerator / exact.denominator)
@@ -99,6 +97,18 @@ def greatest(register: Register) -> int | None:
     while raw in register.unknown:
         raw -= 1
     return int(raw * register.thousandths)
+
+
+def _told(raw: float, register: Register, exponent: Value) -> int | None:
+    """What a raw value means."""
+    if isinstance(register, Power):
+        return _power(raw, register)
+    if isinstance(register, Duty):
+        return permitted_ma(Fraction(raw) * register.scale)
+    if register.scale_factor is None:
+        return _thousandths(raw, register.thousandths)
+    ten = _TENS.get(exponent) if isinstance(exponent, int) else None
+    return None if ten is None else _thousandths(raw, register.thousandths * ten)
 
 
 def _power(raw: float, register: Power) -> int:

@@ -29,6 +29,7 @@ from drivers.lines import line_at
 from drivers.meter import MeterDriver
 from drivers.relay import HealthRelayDriver
 from drivers.switch import SwitchDriver
+from drivers.wear import Wear
 
 Made = TypeVar("Made", Bus, Driver)
 
@@ -39,7 +40,9 @@ class Fleet:
     What a new document leaves as it was keeps its driver, the connection included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wear: Wear | None = None) -> None:
+        """`wear` outlives them all; None: what wears out is counted by each driver alone."""
+        self._wear = wear
         self._buses: dict[Hashable, Bus] = {}
         self._drivers: dict[Hashable, Driver] = {}
         self._on_pins: list[Driver] = []  # whatever a document says: pins change with a restart
@@ -76,7 +79,7 @@ class Fleet:
             if charger.switch is not None:
                 continue  # on a pin
             how, bus = library().charger_profile(charger.profile), bus_of(charger.bus)
-            made_so = partial(ChargerDriver, charger, how, bus, image, write)
+            made_so = partial(ChargerDriver, charger, how, bus, image, write, self._wear)
             keep((_as_device(charger), write), made_so)
         if not self._on_pins and site.gpio is not None and site.gpio.used:
             self._on_pins = _on_pins(site.gpio, site.chargers, image, write)

@@ -66,8 +66,8 @@ class Rank(IntEnum):
     """Who goes first where several wait for the same line."""
 
     REDUCTION = 0
-    INCREASE = 1
-    METER = 2
+    METER = 1
+    INCREASE = 2
     CHARGER = 3
 
 

@@ -6,21 +6,23 @@ profile reads makes sense together, *possible* where it answers and nothing spea
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Literal
 
 from controller.document.buses import SerialAddress, Wire
 from controller.units import NS_PER_S
-from drivers.decode import Value, decode
+from drivers.decode import decode
 from drivers.device import DeviceError, Rank, Way
 from drivers.library import AnyProfile
 from drivers.meterprofile import MeterProfile
 from drivers.prober import Prober
-from drivers.profile import ChargerProfile
 from drivers.reader import Reader
 from drivers.register import Register
+from drivers.sense import sense_of
+from drivers.sunspec import HEAD, LostError, walk
 
 USUAL_SERIAL = (*range(1, 11),)  # beside those that devices are delivered with
 USUAL_TCP = (1, 2, 255)
@@ -42,17 +44,8 @@ SETTINGS: tuple[
     (19200, "O", 1),
     (2400, "N", 1),
 )
-SUNSPEC_AT = (40000, 0, 50000)
-SUNSPEC = (0x5375, 0x6E53)
-SUNSPEC_MODELS_MAX = 32
-SUNSPEC_ENDS = 0xFFFF
 _COMMON = 1  # the model that says who it is: maker, model, options, version, serial number
 _COMMON_WORDS = 64
-VOLTS = range(80_000, 300_001)  # mV between a phase and neutral
-LINE_VOLTS = range(80_000, 520_001)  # or between two phases
-HERTZ = range(45_000, 65_001)
-AMPERES_MAX_MA = 10_000_000
-IDLE_MA = 100  # no power can be told from so little
 
 
 class Surety(IntEnum):
@@ -76,7 +69,6 @@ class Fit:
 class SunSpec:
     """What a SunSpec device says of itself."""
 
-    base: int
     maker: str
     model: str
     version: str
@@ -98,13 +90,19 @@ class Found:
     questions: int = 0
 
     @property
+    def candidates(self) -> list[Fit]:
+        """Those that fit as well as the best of them: a family's devices may all read alike."""
+        top = self.fits[:1]
+        fine = [each for each in self.fits if each.surety > Surety.POSSIBLE]
+        return [
+            each for each in fine if (each.surety, each.weight) == (top[0].surety, top[0].weight)
+        ]
+
+    @property
     def best(self) -> Fit | None:
         """The profile that it has, where only one can be meant."""
-        if not self.fits:
-            return None
-        equal = [each for each in self.fits if each.surety is self.fits[0].surety]
-        alone = len(equal) == 1 or equal[0].weight > equal[1].weight
-        return self.fits[0] if alone and self.fits[0].surety > Surety.POSSIBLE else None
+        candidates = self.candidates
+        return candidates[0] if len(candidates) == 1 else None
 
 
 @dataclass(slots=True)
@@ -163,7 +161,7 @@ async def recognise(prober: Prober, profiles: Iterable[AnyProfile], heard: str =
     for profile in every:
         if prober.tired:
             break
-        if not profile.identify and any(each.surety is Surety.SURE for each in found.fits):
+        if not _marked(profile) and any(each.surety is Surety.SURE for each in found.fits):
             break  # the marked ones stand first
         fit = await _fit(prober, profile)
         if fit is not None:
@@ -196,30 +194,17 @@ async def who_is(prober: Prober, profile: AnyProfile) -> dict[str, str]:
 
 async def sunspec(prober: Prober) -> SunSpec | None:
     """The device's own words, where it carries SunSpec's mark."""
-    for base in SUNSPEC_AT:
-        if await prober.words(3, base, 2) == SUNSPEC:
-            return await _sunspec_at(prober, base)
-    return None
-
-
-async def _sunspec_at(prober: Prober, base: int) -> SunSpec:
-    at = base + 2
-    models: list[int] = []
-    texts = [""] * 4
-    for _ in range(SUNSPEC_MODELS_MAX):
-        head = await prober.words(3, at, 2)
-        if head is None or head[0] == SUNSPEC_ENDS:
-            break
-        number, length = head
-        models.append(number)
-        if number == _COMMON and length >= _COMMON_WORDS:
-            words = await prober.words(3, at + 2, _COMMON_WORDS)
-            texts = list(_common(words)) if words is not None else texts
-        at += 2 + length
-        if at > 0xFFFD:
-            break
-    maker, model, version, serial = texts
-    return SunSpec(base, maker, model, version, serial, tuple(models))
+    try:
+        models = await walk(partial(prober.asked, 3))
+        said = ["", "", "", ""]
+        for model in models[:1]:
+            if model.number == _COMMON and model.length >= _COMMON_WORDS:
+                words = await prober.asked(3, model.start + HEAD, _COMMON_WORDS)
+                said = list(_common(words))
+    except (LostError, DeviceError):
+        return None
+    maker, name, version, serial = said
+    return SunSpec(maker, name, version, serial, tuple(each.number for each in models))
 
 
 def _common(words: tuple[int, ...]) -> Iterator[str]:
@@ -231,7 +216,12 @@ def _common(words: tuple[int, ...]) -> Iterator[str]:
 
 def _markers_first(profiles: Iterable[AnyProfile]) -> list[AnyProfile]:
     """What is marked is told with one question; and it may be asked too often otherwise."""
-    return sorted(profiles, key=lambda each: (not each.identify, each.name))
+    return sorted(profiles, key=lambda each: (not _marked(each), each.name))
+
+
+def _marked(profile: AnyProfile) -> bool:
+    """Whether something that it reads is found on this kind of device alone."""
+    return bool(profile.identify) or profile.sunspec is not None
 
 
 def _gap_s(profile: AnyProfile) -> float:
@@ -243,16 +233,15 @@ def _gap_s(profile: AnyProfile) -> float:
 
 async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
     """None where anything speaks against it."""
-    marked = bool(profile.identify)
-    for marker in profile.identify:
-        if not marker.fits(await prober.value(marker)):
-            return None
+    marked = _marked(profile)
+    reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
+    if not await _bears_marks(prober, profile, reader):
+        return None
     wrong = [text async for text in _set_wrong(prober, profile)]
     if wrong and not marked:
         return None
-    reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
     try:
-        sense = _sense(profile, (await reader.read()).values)
+        sense = sense_of(profile, (await reader.read()).values)
     except DeviceError as error:
         why = "its marks fit, but it does not let itself be read"
         return Fit(profile.name, Surety.LIKELY, why, (*wrong, error.what)) if marked else None
@@ -263,7 +252,20 @@ async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
         return None
     enough = 2 if isinstance(profile, MeterProfile) else 3
     surety = Surety.LIKELY if len(sense.speaks) >= enough else Surety.POSSIBLE
-    return Fit(profile.name, surety, ", ".join(sense.speaks), weight=len(sense.speaks))
+    weight = sense.phases if isinstance(profile, MeterProfile) else len(sense.speaks)
+    return Fit(profile.name, surety, ", ".join(sense.speaks), weight=weight)
+
+
+async def _bears_marks(prober: Prober, profile: AnyProfile, reader: Reader) -> bool:
+    for marker in profile.identify:
+        if not marker.fits(await prober.value(marker)):
+            return False
+    if profile.sunspec is not None:
+        try:
+            await reader.check()
+        except DeviceError:
+            return False
+    return True
 
 
 async def _set_wrong(prober: Prober, profile: AnyProfile) -> AsyncIterator[str]:
@@ -272,85 +274,3 @@ async def _set_wrong(prober: Prober, profile: AnyProfile) -> AsyncIterator[str]:
         value = await prober.value(check)
         if value not in check.values:
             yield f"{check.wrong} (found {value})"
-
-
-@dataclass(slots=True)
-class Sense:
-    """What speaks for a reading, and what against it."""
-
-    speaks: list[str] = field(default_factory=list)
-    against: list[str] = field(default_factory=list)
-
-    def judge(self, holds: bool, fine: str, wrong: str) -> None:
-        (self.speaks if holds else self.against).append(fine if holds else wrong)
-
-
-def _sense(profile: AnyProfile, values: Mapping[str, Value]) -> Sense:
-    sense = Sense()
-    numbers = {name: value for name, value in values.items() if isinstance(value, int)}
-    measured(profile, numbers, sense)
-    if isinstance(profile, ChargerProfile):
-        _as_charger(profile, values, sense)
-    return sense
-
-
-def measured(profile: AnyProfile, numbers: dict[str, int], sense: Sense) -> None:
-    """Voltages, frequency, currents and powers: is each possible, and do they fit together?"""
-    volts = [numbers.get(f"voltage_l{n}") for n in (1, 2, 3)]
-    told = [each for each in volts if each]
-    if any(name.startswith("voltage_l") for name in profile.registers) and told:
-        fine = all(each in VOLTS for each in told)
-        sense.judge(fine, "its voltages are a mains'", f"voltages of {_text(told)} V")
-    hertz = numbers.get("frequency")
-    if hertz:
-        sense.judge(hertz in HERTZ, "so is its frequency", f"a frequency of {_text([hertz])} Hz")
-    amperes = [numbers.get(name) for name in profile.currents]
-    flows = [each for each in amperes if each is not None]
-    if any(abs(each) > AMPERES_MAX_MA for each in flows):
-        sense.against.append(f"currents of {_text(flows)} A")
-    elif any(flows):
-        sense.speaks.append("currents are possible")
-    _powers(numbers, sense)
-
-
-def _powers(numbers: dict[str, int], sense: Sense) -> None:
-    """A power is no more than its voltage times its current."""
-    apart = []
-    compared = False
-    for n in (1, 2, 3):
-        power, volt, ampere = (
-            numbers.get(f"{what}_l{n}") for what in ("power", "voltage", "current")
-        )
-        if power is None or not volt or ampere is None or abs(ampere) < IDLE_MA:
-            continue
-        compared = True
-        apparent_mw = volt * abs(ampere) // 1000
-        if abs(power) > apparent_mw * 12 // 10 + 50_000:
-            apart.append(f"L{n}: {power / 1000:.0f} W of {apparent_mw / 1000:.0f} VA")
-    if compared:
-        sense.judge(not apart, "powers fit voltages and currents", "; ".join(apart))
-
-
-def _as_charger(profile: ChargerProfile, values: Mapping[str, Value], sense: Sense) -> None:
-    code = values.get(profile.status.register_name)
-    known = str(code) in profile.status.iec
-    sense.judge(known, f"state {code} is one of its own", f"a state {code} that it does not have")
-    unit = 1 if profile.watts is None else 230
-    most = 100_000 * unit
-    for name in (profile.setpoint.applied, profile.watchdog.fallback):
-        value = None if name is None else values.get(name)
-        if isinstance(value, int):
-            sense.judge(
-                0 <= value <= most * 20, f"{name} is possible", f"{name} is {value / 1000:g}"
-            )
-    timeout = profile.watchdog.timeout
-    if timeout is not None and isinstance(values.get(timeout), int):
-        seconds = values[timeout]
-        assert isinstance(seconds, int)
-        sense.judge(0 <= seconds <= 7_200_000, f"{timeout} is possible", f"{timeout} is {seconds}")
-    if all(value in (0, None) for value in values.values()):
-        sense.against.append("it reads 0 everywhere")
-
-
-def _text(thousandths: list[int]) -> str:
-    return ", ".join(f"{each / 1000:g}" for each in thousandths)

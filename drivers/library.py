@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
+from drivers.chargerprofile import ChargerProfile
 from drivers.meterprofile import MeterProfile
-from drivers.profile import ChargerProfile
 
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"

@@ -166,6 +166,10 @@ class Power(Register):
     told: Watts | None = None  # how a current is written there; None: it is only read
 
 
+class Duty(Register):
+    """A register in % of the pilot's period, told as the current that permits (drivers.pilot)."""
+
+
 class Check(Register):
     """A register read alone, before a device is believed: it must have one of `values`."""
 

@@ -3,7 +3,7 @@
 from cext.rows import NO_PHASE, Vehicle
 from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
-from drivers.profile import ChargerProfile
+from drivers.chargerprofile import ChargerProfile
 from drivers.reader import Sample
 
 TERMINALS = (1, 2, 3)
@@ -13,9 +13,44 @@ _NS_PER_MS = 1_000_000
 def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
     """The registers that tell what is in force where any traffic feeds the watchdog."""
     setpoint, fallback = profile.setpoint, profile.watchdog.fallback
-    if fallback is None and not profile.registers[setpoint.register_name].write_only:
-        fallback = setpoint.register_name
-    return tuple(name for name in (setpoint.applied, fallback) if name is not None)
+    names = [*setpoint.applied_names, fallback, profile.shows_enable]
+    if fallback is None:
+        names += setpoint.register_names
+    wanted = dict.fromkeys(name for name in names if name is not None)
+    return tuple(name for name in wanted if not profile.registers[name].write_only)
+
+
+def applied_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """The highest current that it says it applies now."""
+    return _highest_ma(profile, sample, profile.setpoint.applied_names)
+
+
+def set_ma(profile: ChargerProfile, sample: Sample) -> int | None:
+    """What stands in its setpoint or, where that cannot be read, what it applies."""
+    names = profile.setpoint.register_names
+    if any(profile.registers[name].write_only for name in names):
+        return applied_ma(profile, sample)
+    return _highest_ma(profile, sample, names)
+
+
+def _highest_ma(profile: ChargerProfile, sample: Sample, names: tuple[str, ...]) -> int | None:
+    """Of the registers of all phases; None where one is unknown."""
+    found = [_shown_ma(profile, sample, name) for name in names]
+    known = [ma for ma in found if ma is not None]
+    return max(known) if len(known) == len(found) else None
+
+
+def _shown_ma(profile: ChargerProfile, sample: Sample, name: str) -> int | None:
+    """What a register tells; of one that it is told by, what that means to it."""
+    ma, setpoint = sample.ma(name), profile.setpoint
+    if ma is None or name not in setpoint.register_names:
+        return ma
+    per_raw = profile.registers[name].thousandths
+    if any(ma == raw * per_raw for raw in setpoint.unlimited):
+        return setpoint.max_ma
+    shows, enable = profile.shows_enable, profile.enable
+    disabled = shows is not None and enable is not None and sample.number(shows) == enable.off
+    return 0 if disabled or (setpoint.off is not None and ma == setpoint.off * per_raw) else ma
 
 
 def in_force_ma(
@@ -30,15 +65,15 @@ def in_force_ma(
     register when the watchdog has run out. A value below the least current is a pause, and
     stays the number it is: rounding it to 0 would count it lower than the charger says.
 
-    A charger whose watchdog is fed by any traffic shows no time left. Where it may have run out
-    (`lapsed`) and nothing was written since, either current may be in force. `alone_ma` is what
+    Few chargers show the time left. Where their watchdog may have run out (`lapsed`) and nothing
+    was written since, either current may be in force. `alone_ma` is what
     it is said to do alone, for one that does not tell.
     """
-    applied_ma = sample.ma(profile.setpoint.applied)
+    now_ma = applied_ma(profile, sample)
     promise_ma = promised_ma(profile, sample, lapsed, alone_ma)
-    if applied_ma is None or promise_ma is None or min(applied_ma, promise_ma) < 0:
+    if now_ma is None or promise_ma is None or min(now_ma, promise_ma) < 0:
         return None
-    return max(applied_ma, promise_ma)
+    return max(now_ma, promise_ma)
 
 
 def promised_ma(
@@ -48,18 +83,18 @@ def promised_ma(
 
     One that does not tell how long it is valid keeps what it applies, or falls back (`lapsed`).
     """
-    watchdog, promise = profile.watchdog, profile.setpoint.applied
+    watchdog = profile.watchdog
+    if not watchdog.runs:
+        return applied_ma(profile, sample)
     if watchdog.fallback is None:
-        if watchdog.kind != "any_traffic":
-            return sample.ma(promise)
-        set_ma = sample.ma(profile.setpoint.register_name)
-        return max(set_ma, alone_ma) if set_ma is not None and lapsed and alone_ma else set_ma
+        told_ma = set_ma(profile, sample)
+        return max(told_ma, alone_ma) if told_ma is not None and lapsed and alone_ma else told_ma
     if watchdog.remaining is not None:
         left_ns = time_left_ns(profile, sample)
         if left_ns is None:
             return None
-        promise, lapsed = profile.setpoint.register_name, left_ns <= 0
-    return told_fallback_ma(profile, sample) if lapsed else sample.ma(promise)
+        return set_ma(profile, sample) if left_ns > 0 else told_fallback_ma(profile, sample)
+    return told_fallback_ma(profile, sample) if lapsed else applied_ma(profile, sample)
 
 
 def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
@@ -71,16 +106,16 @@ def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
     """UNKNOWN for a code that the profile does not know."""
-    code = str(sample.values[profile.status.register_name])
-    state, unplugged = profile.status.iec.get(code), profile.status.unplugged
-    if state is None:
-        return Vehicle.UNKNOWN
-    if state == "B" and unplugged is not None:
-        connected = sample.number(unplugged.register_name)
-        if connected is None:
-            return Vehicle.UNKNOWN
-        state = "A" if connected in unplugged.values else "B"
-    return Vehicle[state]
+    status = profile.status
+    letter = status.iec.get(str(sample.values[status.register_name]))
+    state = Vehicle.UNKNOWN if letter is None else Vehicle[letter]
+    for refined, becomes in ((status.unplugged, Vehicle.A), (status.charging, Vehicle.C)):
+        if refined is not None and state is Vehicle.B:
+            found = sample.number(refined.register_name)
+            if found is None:
+                return Vehicle.UNKNOWN
+            state = becomes if found in refined.values else Vehicle.B
+    return state
 
 
 def current_ma(profile: ChargerProfile, sample: Sample, terminal: int) -> int | None:
@@ -114,10 +149,17 @@ def time_left_ns(profile: ChargerProfile, sample: Sample) -> int | None:
 
 def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
     """Its watchdog's time as set in it; 0 where it is off. None where that is unknown."""
-    if profile.watchdog.timeout is None:
+    watchdog = profile.watchdog
+    if watchdog.feed is not None and sample.values.get(watchdog.feed) in watchdog.feed_off:
+        return 0
+    if watchdog.timeout is None:
         return None
-    set_ms = sample.number(profile.watchdog.timeout)
-    return None if set_ms is None else set_ms * _NS_PER_MS
+    set_ms = sample.number(watchdog.timeout)
+    if set_ms is None:
+        return None
+    per_raw = profile.registers[watchdog.timeout].thousandths
+    off = any(set_ms == raw * per_raw for raw in watchdog.timeout_off)
+    return 0 if off else set_ms * _NS_PER_MS
 
 
 def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:

@@ -7,21 +7,32 @@ must show what is in force before anything is written.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from cext.rows import Vehicle
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import (
     DeviceError,
     IllegalAddressError,
     IllegalFunctionError,
     IllegalValueError,
     Rank,
+    Request,
 )
-from drivers.profile import ChargerProfile
+from drivers.feeding import feed_of
 from drivers.reader import Reader, Sample, patiently
-from drivers.report import in_force_ma, promised_ma, time_left_ns, time_set_ns, vehicle
-from drivers.setpoint import as_written_ma, write_of
+from drivers.report import (
+    applied_ma,
+    in_force_ma,
+    promised_ma,
+    set_ma,
+    time_left_ns,
+    time_set_ns,
+    vehicle,
+)
+from drivers.setpoint import as_written_ma, write_of, writes_of
 
 READ_EVERY_S = 0.5
 RESTORE_ATTEMPTS = 4
@@ -139,6 +150,8 @@ class Trial:
         watchdog = self._profile.watchdog
         if watchdog.kind == "none":
             return "it has no watchdog: it keeps what was written last until somebody writes again"
+        if watchdog.kind == "unknown" or watchdog.fallback_unknown:
+            return "what it does when nobody writes any more, no source says"
         sample = self.after or self.before
         fallback_ma = None
         if sample is not None and watchdog.fallback is not None:
@@ -150,7 +163,9 @@ class Trial:
         shown = self._set_shown or (self.taken and watchdog.remaining)
         source = "it shows" if shown else "its profile says"
         within = f"{seconds_text(self._watchdog_ns)} s, {source}"
-        fed = "any request" if watchdog.kind == "any_traffic" else "a write"
+        fed = {"any_traffic": "any request", "setpoint_rewrite": "a write"}.get(
+            watchdog.kind, "what feeds it"
+        )
         return f"its watchdog runs out without {fed} ({within}), then {fallback} is in force"
 
     async def _restore(self, before_ma: int) -> None:
@@ -163,13 +178,17 @@ class Trial:
         self.restored = await self._await(lambda sample: self._astray(sample, before_ma))
 
     async def _write(self, ma: int) -> None:
-        request = write_of(self._profile.name, self._unit, self._profile, ma)
-        self._ours_ma.add(as_written_ma(self._profile, ma))
         name, rank = self._profile.name, Rank.INCREASE
-        await self._write_gap()
-        reply = await patiently(lambda: self._bus.exchange(name, lambda: rank, lambda: request))
-        assert reply is not None
-        self._written_s = asyncio.get_running_loop().time()
+        self._ours_ma.add(as_written_ma(self._profile, ma))
+        off = self._set_shown and not self._watchdog_ns
+        feed = None if off else feed_of(name, self._unit, self._profile, self._watchdog_ns)
+        writes = writes_of(name, self._unit, self._profile, ma)
+        for request in writes if feed is None else (*writes, feed):
+            await self._write_gap()
+            ask = partial(_same, request)
+            reply = await patiently(partial(self._bus.exchange, name, lambda: rank, ask))
+            assert reply is not None
+            self._written_s = asyncio.get_running_loop().time()
 
     async def _write_gap(self) -> None:
         """Waits until the device bears another write."""
@@ -200,17 +219,13 @@ class Trial:
 
     def _held_back(self, sample: Sample) -> str | None:
         """Whether a vehicle charges and is offered less: then the charger follows somebody else."""
-        applied_ma = sample.ma(self._profile.setpoint.applied)
+        now_ma = applied_ma(self._profile, sample)
         least_ma = as_written_ma(self._profile, self._ma) - self._profile.setpoint.step_ma
-        if (
-            applied_ma is None
-            or applied_ma > least_ma
-            or vehicle(self._profile, sample) not in CHARGING
-        ):
+        if now_ma is None or now_ma > least_ma or vehicle(self._profile, sample) not in CHARGING:
             return None
         return (
             f"{amperes_text(self._ma)} A was written, but a vehicle charges and is offered "
-            f"{amperes_text(applied_ma)} A: does the charger have a limit of its own?"
+            f"{amperes_text(now_ma)} A: does the charger have a limit of its own?"
         )
 
     def _dispute(self, sample: Sample) -> None:
@@ -229,10 +244,12 @@ class Trial:
 
     def _register_ma(self, sample: Sample) -> int | None:
         """What its setpoint register holds or, where that cannot be read, what it applies."""
-        setpoint = self._profile.setpoint
-        written_only = self._profile.registers[setpoint.register_name].write_only
-        return sample.ma(setpoint.applied if written_only else setpoint.register_name)
+        return set_ma(self._profile, sample)
 
     def _error(self, kind: type[DeviceError], what: str) -> DeviceError:
         request = write_of(self._profile.name, self._unit, self._profile, self._ma)
         return kind(what, line=self._bus.url, request=request)
+
+
+def _same(request: Request) -> Request:
+    return request

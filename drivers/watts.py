@@ -9,8 +9,8 @@ from controller.document.devices import Charger
 from controller.units import PPM
 from controller.watts import Watts
 from drivers.chargerparts import MW_PER_W, InWatts
-from drivers.profile import ChargerProfile
-from drivers.register import Block, Power, Register
+from drivers.chargerprofile import ChargerProfile
+from drivers.register import Block, Duty, Power, Register
 
 MV_PER_V = 1_000
 CURRENTS = ("current_l1", "current_l2", "current_l3")
@@ -20,7 +20,7 @@ def seated(profile: ChargerProfile, charger: Charger | None = None) -> ChargerPr
     """As the charger's entry says; without one at 400 V, on three phases, its first connector."""
     profile = _at_connector(profile, 1 if charger is None else charger.connector)
     if profile.watts is None:
-        return profile
+        return _of_percent(profile)
     facts = profile.facts
     assert facts.watts is not None
     watts = None if charger is None else charger.watts
@@ -31,8 +31,8 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     watchdog, setpoint = profile.watchdog, profile.setpoint
     registers = dict(profile.registers)
     for name in (
-        setpoint.register_name,
-        setpoint.applied,
+        *setpoint.register_names,
+        *setpoint.applied_names,
         watchdog.fallback,
         watchdog.fallback_set,
     ):
@@ -46,6 +46,22 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     bounds = {"min_ma": facts.min_ma, "max_ma": facts.max_ma, "step_ma": facts.step_ma}
     updated = {"registers": registers, "setpoint": setpoint.model_copy(update=bounds)}
     return profile.model_copy(update=updated)
+
+
+def _of_percent(profile: ChargerProfile) -> ChargerProfile:
+    """A setpoint in % as one in A."""
+    setpoint, registers = profile.setpoint, dict(profile.registers)
+    for name in {*setpoint.register_names, *setpoint.applied_names}:
+        register = registers[name]
+        if register.unit != "%":
+            continue
+        known = {key: getattr(register, key) for key in Register.model_fields} | {"unit": "A"}
+        if setpoint.duty:
+            registers[name] = Duty.model_construct(**known)
+        elif setpoint.percent_of_ma is not None:
+            known["scale"] = register.scale * setpoint.percent_of_ma / (100 * 1000)
+            registers[name] = Register.model_construct(**known)
+    return profile.model_copy(update={"registers": registers})
 
 
 def _power(
@@ -65,11 +81,16 @@ def _at_connector(profile: ChargerProfile, connector: int) -> ChargerProfile:
     if connector == 1 or profile.connectors is None:
         return profile
     off = (connector - 1) * profile.connectors.stride
+    shared = [profile.registers[name] for name in profile.connectors.common]
 
     def moved_register(register: Register) -> Register:
+        if register in shared:
+            return register
         return register.model_copy(update={"addr": register.addr + off})
 
     def moved_block(block: Block) -> Block:
+        if any(map(block.covers, shared)):
+            return block
         return block.model_copy(update={"start": block.start + off})
 
     return profile.model_copy(

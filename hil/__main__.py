@@ -14,13 +14,19 @@ COMMANDS = {
     "bench": "measure what is claimed, and judge it",
     "search": "search random depots for a broken promise",
     "mutants": "put faults into the kernel; are they noticed?",
+    "mutate-profiles": "change each field of each profile; is it noticed?",
     "abroad": "test the wheel on other machines and other Pythons",
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",
+    "capture": "record one reading of a real device, for its capture file",
+    "devices": "write docs/devices.md: each device, and what is proven about it",
 }
 ROOMS = {
     "run": "hil.story.run",
     "demo": "hil.demo.depot",
+    "mutate-profiles": "hil.proving.mutate",
+    "devices": "hil.proving.page",
+    "capture": "hil.proving.record",
     "abroad": "hil.making.abroad",
     "bundle": "hil.making.bundle",
 }

@@ -8,13 +8,15 @@ with junk wherever its documents name nothing: no word can be taken for another 
 import struct
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
+from tests.encode_writes import document as written
 
 TABLES = Path(__file__).parent / "registers"
 FORMS = {
@@ -29,8 +31,8 @@ FACTORS = {  # of a SunSpec device in two states
     "frequency_sf": (-2, -2),
     "power_sf": (1, 0),
     "apparent_power_sf": (0, 1),
-    "reactive_power_sf": (0, 0),
-    "power_factor_sf": (-1, -2),
+    "reactive_power_sf": (1, 1),
+    "power_factor_sf": (-1, -1),
     "energy_sf": (1, 2),
 }
 
@@ -98,15 +100,28 @@ class Meter:
 
     def cases(self) -> Iterator[Case]:
         yield self._case("import on all phases", self._measured(0, IMPORT))
-        yield self._case("export on one of them", self._measured(1, EXPORT))
+        export = EXPORT
+        if self.table["phases"] == 1:  # the one that exports
+            export = {name: (two, one, *rest) for name, (one, two, *rest) in EXPORT.items()}
+        yield self._case("export on one of them", self._measured(1, export))
         yield self._case("every number at an edge of its type", self._edges())
         unknown = self._unknown(self._measured(0, IMPORT))
         if unknown is not None:
-            some = {name: unknown[name] for name in ("current_l1", "power_l2") if name in unknown}
+            picked = ("current_l1", "power_l2", *self.table.get("unknown_of", ()))
+            some = {name: unknown[name] for name in picked if name in unknown}
             if some and some != unknown:
                 contents = self._measured(1, EXPORT) | some
                 yield self._case("what is unknown is no number, and has no direction", contents)
             yield self._case("all is unknown that can say so", self._measured(0, IMPORT) | unknown)
+        for i, (function, address, contents) in enumerate(self.table.get("or_proof", ())):
+            for content in contents:
+                proof = [*self.table["proof"]]
+                proof[i] = [function, address, content]
+                other = replace(self, table={**self.table, "proof": proof})
+                yield other._case(f"register {address} is {content}", self._measured(0, IMPORT))
+        for number in self.table.get("other_models", ()):
+            contents = self._measured(0, IMPORT) | {"model": struct.pack(">H", number)}
+            yield self._case(f"model {number}", contents)
         if self.table["may_lack"]:
             contents = self._measured(0, IMPORT)
             yield self._case("one that has not got all of it", contents, lacking=True)
@@ -162,7 +177,8 @@ class Meter:
 
     def _case(self, why: str, contents: Contents, lacking: bool = False) -> Case:
         absent = self.table["may_lack"] if lacking else []
-        exchanges = [*self._found(), *self._proven()]
+        number = struct.unpack(">H", contents["model"])[0] if self._first else 0
+        exchanges = [*self._found(number), *self._proven()]
         gone: set[str] = set()
         for function, start, words in self.table["reads"]:
             if [start, words] in absent:
@@ -179,7 +195,28 @@ class Meter:
             name: None if name in gone else self._meaning(name, contents) for name in self.places
         }
         expected |= self._net(expected) | self._signed(expected)
-        return Case(why, exchanges, "  ".join(f"{k} {_text(v)}" for k, v in expected.items()))
+        words = [f"{name} {self._text(name, value)}" for name, value in expected.items()]
+        return Case(why, exchanges, "  ".join(words))
+
+    def _text(self, name: str, value: Fraction | None) -> str:
+        place = self.places.get(name)
+        percent = place is not None and place.factor == "power_factor_sf" and value is not None
+        return _text(value) + "%" * percent
+
+    def without_what_it_may_lack(self, case: Case) -> Case:
+        """A case of its own, of a device that has only what it shows."""
+        refused = [
+            self._refused(function, start, words)
+            for function, start, words in self.table["reads"]
+            if [start, words] in self.table["may_lack"]
+        ]
+        gone = [
+            f"{name} -"
+            for name, place in self.places.items()
+            if any(a <= place.addr < a + words for a, words in self.table["may_lack"])
+        ]
+        expect = "  ".join([" ".join(case.expect.split()), *gone])
+        return replace(case, exchanges=[*case.exchanges, *refused], expect=expect)
 
     def _block(self, start: int, words: int, contents: Contents) -> bytes:
         """Junk, and the registers in it."""
@@ -233,11 +270,11 @@ class Meter:
     def _base(self) -> int:
         return 40070 if "first" in self.table else 0
 
-    def _found(self) -> Iterator[Exchange]:
+    def _found(self, number: int) -> Iterator[Exchange]:
         """The walk through a SunSpec device: the mark, the common model, the meter, the end."""
         if "first" not in self.table:
             return
-        number, length = self.table["first"]
+        length = self.table["first"][1]
         yield self._read(3, 40000, b"SunS")
         yield self._read(3, 40002, struct.pack(">HH", 1, 66))
         yield self._read(3, self._base, struct.pack(">HH", number, length))
@@ -317,10 +354,17 @@ def encoded() -> dict[str, list[Case]]:
     every = {name: list(cases) for name, cases in MADE.items()}
     for path in sorted(TABLES.glob("*.toml")):
         table = tomllib.loads(path.read_text())
-        every.setdefault(path.stem, []).extend(Meter(path.stem, table).cases())
-    return every
+        meter = Meter(path.stem, table)
+        own = [meter.without_what_it_may_lack(case) for case in every.get(path.stem, ())]
+        every[path.stem] = own + list(meter.cases())
+    return every | encode_chargers.encoded()
+
+
+def whole(name: str, cases: list[Case]) -> str:
+    """A capture file."""
+    return document(cases) + written(name) + encode_chargers.stated(name)
 
 
 if __name__ == "__main__":
     for device, every_case in encoded().items():
-        (CAPTURES / f"{device}.toml").write_text(document(every_case))
+        (CAPTURES / f"{device}.toml").write_text(whole(device, every_case))

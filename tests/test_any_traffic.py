@@ -171,12 +171,12 @@ def test_one_whose_order_has_expired_is_still_heard_while_others_are_decided_on(
 def test_after_a_silence_as_long_as_its_watchdog_it_is_told_again() -> None:
     async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
         board.command("bay-01", 6_000)
-        await until(lambda: driver._taken is not None)
+        await until(lambda: driver._standing.taken is not None)
         await until(in_force(board, 6_000))
         written = len(shown.written)
-        driver._taken_ns -= 2 * NS_PER_S
-        assert driver._lapse.heard_ns is not None
-        driver._lapse.heard_ns -= 20 * NS_PER_S  # as if nothing had been heard
+        driver._standing.taken_ns -= 2 * NS_PER_S
+        assert driver._standing.lapse.heard_ns is not None
+        driver._standing.lapse.heard_ns -= 20 * NS_PER_S  # as if nothing had been heard
         await until(lambda: len(shown.written) > written)
         await until(in_force(board, 6_000))
         assert any(report.in_force_ma == 8_000 for _, report in board.chargers)

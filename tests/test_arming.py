@@ -13,9 +13,9 @@ from controller.site import DocumentError, parse
 from controller.units import NS_PER_S
 from drivers.arming import A_DAY, DAY_NS, IN_A_ROW, PAUSE_NS, Arming
 from drivers.charger import ChargerDriver
+from drivers.chargerprofile import ChargerProfile
 from drivers.library import ProfileError, library
 from drivers.library import parse as parse_profile
-from drivers.profile import ChargerProfile
 from drivers.reader import Sample
 from drivers.report import proven
 from tests.driven import charger

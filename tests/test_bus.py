@@ -1,16 +1,18 @@
 """Who gets the line next: seen on the wire."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
 from controller.clock import MonotonicClock
 from drivers import bus as bus_module
 from drivers.bus import Bus
-from drivers.device import BusFullError, DeviceError, Rank, Reply, Request
+from drivers.device import BusFullError, DeviceError, NoConnectionError, Rank, Reply, Request
 from drivers.modbus import TcpLine
-from tests.modbus_wire import Asked, Wire, serving
+from tests.modbus_wire import Asked, Behaviour, Wire, serving
 from tests.patience import until
 
 
@@ -64,7 +66,7 @@ def addresses(wire: Wire) -> list[int]:
     return [each.address for each in wire.asked]
 
 
-def test_reductions_go_first_then_increases_then_meters_then_chargers() -> None:
+def test_reductions_go_first_then_meters_then_increases_then_chargers() -> None:
     async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
         first = await held(bus, wire)
         tasks = [
@@ -80,7 +82,7 @@ def test_reductions_go_first_then_increases_then_meters_then_chargers() -> None:
         await asyncio.sleep(0)  # all of them are waiting now
         gate.open.set()
         await asyncio.gather(first, *tasks)
-        assert addresses(wire) == [0, 1, 2, 11, 12, 21, 22, 31, 32]
+        assert addresses(wire) == [0, 1, 2, 21, 22, 11, 12, 31, 32]
 
     told(story)
 
@@ -122,6 +124,37 @@ def test_a_poll_of_a_charger_does_not_starve_behind_meters(monkeypatch: pytest.M
     told(story)
 
 
+def test_nobody_starves_behind_reductions_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chargers that refuse are told again and again: a meter, a rise and a poll get every second
+    exchange between them, each kind in its turn."""
+    monkeypatch.setattr(bus_module, "PATIENCE_S", -1.0)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        reductions = [queue(bus, Rank.REDUCTION, write(n)) for n in range(1, 8)]
+        meters = [queue(bus, Rank.METER, poll(n)) for n in (21, 22)]
+        others = [queue(bus, Rank.CHARGER, poll(31)), queue(bus, Rank.INCREASE, write(11))]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, *reductions, *meters, *others)
+        assert addresses(wire) == [0, 1, 21, 2, 31, 3, 11, 4, 22, 5, 6, 7]
+
+    told(story)
+
+
+def test_who_has_not_waited_long_goes_by_rank_alone() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        tasks = [queue(bus, Rank.METER, poll(21))]
+        tasks += [queue(bus, Rank.REDUCTION, write(n)) for n in range(1, 5)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, *tasks)
+        assert addresses(wire) == [0, 1, 2, 3, 4, 21]
+
+    told(story)
+
+
 def test_one_failure_is_one_failure() -> None:
     async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
         async def refuses_unit_9(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -153,6 +186,119 @@ def test_who_is_silent_does_not_get_the_line_twice_in_a_row() -> None:
         well = [queue(bus, Rank.CHARGER, poll(10)), queue(bus, Rank.METER, poll(11))]
         await asyncio.gather(*sick, *well, return_exceptions=True)
         assert addresses(wire) == [0, 11, 1, 10, 2]
+
+    told(story)
+
+
+DEAD = (7, 8, 9)
+
+
+def deaf(*units: int) -> Behaviour:
+    """A gateway behind which these units do not answer."""
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(GATEWAY_S if asked.unit in units else 0)
+        writer.write(asked.refusal(11) if asked.unit in units else asked.reply())
+
+    return behave
+
+
+GATEWAY_S = 0.01  # how long it waits for them
+
+
+async def ask_for_ever(bus: Bus, unit: int, done: list[tuple[int, float]]) -> None:
+    bus.join()
+    while True:
+        try:
+            await bus.exchange(str(unit), lambda: Rank.REDUCTION, lambda: poll(0, unit))
+        except DeviceError:
+            done.append((unit, asyncio.get_running_loop().time()))
+        else:
+            done.append((unit, 0.0))
+
+
+def test_all_the_dead_of_a_line_take_a_quarter_of_its_time_at_most_and_each_has_his_turn() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        wire.behave = deaf(*DEAD)
+        done: list[tuple[int, float]] = []
+        tasks = [asyncio.create_task(ask_for_ever(bus, unit, done)) for unit in (1, *DEAD)]
+        await until(lambda: sum(unit in DEAD for unit, _ in done) >= 21)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = [(unit, at_s) for unit, at_s in done if unit in DEAD][9:21]  # from then on dead
+        least_s = (1 + bus_module.DEAD_PAUSE) * GATEWAY_S
+        assert all(b - a >= least_s - 0.001 for (_, a), (_, b) in pairwise(ends))
+        assert Counter(unit for unit, _ in ends) == dict.fromkeys(DEAD, 4)
+        assert sum(unit == 1 for unit, _ in done) > 21
+
+    told(story)
+
+
+def test_a_dead_one_is_asked_again_while_nobody_else_asks() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        wire.behave = deaf(9)
+        bus.join()  # another device, which says nothing now
+        done: list[tuple[int, float]] = []
+        task = asyncio.create_task(ask_for_ever(bus, 9, done))
+        await until(lambda: len(done) > 5)
+        wire.behave = deaf()
+        await until(lambda: (9, 0.0) in done)
+        task.cancel()
+
+    told(story)
+
+
+def test_where_all_are_dead_nobody_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut line, or the only device of one: it is found again as soon as it answers."""
+    monkeypatch.setattr(bus_module, "DEAD_PAUSE", 1_000_000)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        wire.behave = deaf(8, 9)
+        done: list[tuple[int, float]] = []
+        tasks = [asyncio.create_task(ask_for_ever(bus, unit, done)) for unit in (8, 9)]
+        await until(lambda: len(done) > 12)
+        wire.behave = deaf()
+        await until(lambda: {(8, 0.0), (9, 0.0)} <= set(done))
+        for task in tasks:
+            task.cancel()
+
+    told(story)
+
+
+def test_who_answered_once_is_dead_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        bus.join()
+        bus.join()
+        wire.behave = deaf(9)
+        for _ in range(bus_module.DEAD_AFTER):
+            with pytest.raises(DeviceError):
+                await queue(bus, Rank.METER, poll(0, 9))
+        wire.behave = deaf()
+        await queue(bus, Rank.METER, poll(0, 9))
+        monkeypatch.setattr(bus_module, "DEAD_PAUSE", 1_000_000)
+        wire.behave = deaf(9)
+        for _ in range(bus_module.DEAD_AFTER - 1):
+            with pytest.raises(DeviceError):
+                await queue(bus, Rank.METER, poll(0, 9))
+        wire.behave = deaf()
+        await queue(bus, Rank.METER, poll(0, 9))
+
+    told(story)
+
+
+def test_a_line_that_is_gone_makes_nobody_dead() -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        bus.join()
+        bus.join()
+        async with serving(deaf()) as gone:
+            port = gone.port
+        lost = Bus(TcpLine("127.0.0.1", port, 5, may_write=True), MonotonicClock())
+        lost.join()
+        lost.join()
+        for _ in range(2 * bus_module.DEAD_AFTER):
+            with pytest.raises(NoConnectionError):
+                await queue(lost, Rank.METER, poll(0, 9))
 
     told(story)
 

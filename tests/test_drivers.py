@@ -208,7 +208,7 @@ def test_an_expired_order_is_never_written_nor_refreshed() -> None:
         driver = scene.charger(fallback_delay_ns=3 * NS_PER_S)
         await scene.proof_of(scene.board.command("bay-01", 10_000))
         scene.board.expire("bay-01")
-        driver._taken_ns -= 100 * NS_PER_S  # its watchdog is long due
+        driver._standing.taken_ns -= 100 * NS_PER_S  # its watchdog is long due
         shown.setpoint = shown.applied = 16.0  # and something else is in force
         await scene.news()
         await asyncio.sleep(0.6)  # two rounds of the writer
@@ -253,7 +253,7 @@ def test_a_charger_that_lost_its_setpoint_is_told_again() -> None:
         driver = scene.charger()
         order = scene.board.command("bay-01", 10_000)
         await scene.proof_of(order)
-        driver._taken_ns -= 2 * NS_PER_S  # the write was a while ago
+        driver._standing.taken_ns -= 2 * NS_PER_S  # the write was a while ago
         shown.setpoint, shown.applied, shown.valid_s = 8.0, 8.0, 0
         await until(lambda: len(shown.written) == 2)
         await until(lambda: scene.reports()[-1].in_force_ma == 10_000)
@@ -282,10 +282,10 @@ def test_the_watchdog_is_fed_with_the_live_order_before_a_third_of_its_time_is_o
     async def story(scene: Scene, _: Devices) -> None:
         driver = scene.charger(fallback_delay_ns=30 * NS_PER_S)
         await scene.proof_of(scene.board.command("bay-01", 10_000))
-        driver._taken_ns -= 9 * NS_PER_S
+        driver._standing.taken_ns -= 9 * NS_PER_S
         await asyncio.sleep(0.6)
         assert len(shown.written) == 1
-        driver._taken_ns -= NS_PER_S
+        driver._standing.taken_ns -= NS_PER_S
         await until(lambda: len(shown.written) == 2)
         assert shown.written == [10.0, 10.0]
 
@@ -298,9 +298,9 @@ def test_a_watchdog_that_is_shorter_than_the_document_says_is_fed_in_its_own_tim
     async def story(scene: Scene, _: Devices) -> None:
         driver = scene.charger(fallback_delay_ns=600 * NS_PER_S)
         await scene.proof_of(scene.board.command("bay-01", 10_000))
-        assert driver._watchdog_ns is not None
-        assert 60 * NS_PER_S <= driver._watchdog_ns < 62 * NS_PER_S
-        driver._taken_ns -= 21 * NS_PER_S
+        assert driver._standing._watchdog_ns is not None
+        assert 60 * NS_PER_S <= driver._standing._watchdog_ns < 62 * NS_PER_S
+        driver._standing.taken_ns -= 21 * NS_PER_S
         await until(lambda: len(shown.written) == 2)
 
     told(story, {1: shown})
@@ -346,11 +346,11 @@ def test_a_write_that_is_refused_is_named_and_tried_again() -> None:
 def test_an_order_that_cannot_be_written_down_is_an_error_of_this_charger_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def too_narrow(*_: object) -> None:
+    def too_narrow(*_: object, **__: object) -> None:
         raise ValueError("10000 does not fit a uint16")
 
     async def story(scene: Scene, _: Devices) -> None:
-        monkeypatch.setattr("drivers.charger.write_of", too_narrow)
+        monkeypatch.setattr("drivers.errand.writes_of", too_narrow)
         driver = scene.charger()
         scene.board.command("bay-01", 10_000)
         await until(lambda: "does not fit a uint16" in str(driver.health().error))

@@ -15,7 +15,7 @@ from drivers.library import library
 from drivers.library import read as read_profile
 from drivers.meterprofile import MeterProfile
 from hil.faults.process import resident_mb
-from hil.figures import CannotMeasureError, memory, overload, polling, start
+from hil.figures import CannotMeasureError, memory, overload, polling, serial, start
 from hil.figures.crowd import Crowd, cpu_s
 from hil.figures.devices import Bay, Meter, Twenty
 from hil.profiles import HOME
@@ -52,8 +52,9 @@ def urls(count: int) -> list[str]:
         (crowd_site(memory.METERS, memory.CHARGERS, memory.POLL_S), 500),
         (overload._document(urls(1 + overload.CHARGERS), 50), 13),
         (start._document(*urls(2)), 2),
+        (serial._document("rtu:///dev/shm/line?baud=19200&parity=E&stop=1"), 32),
     ],
-    ids=["polling", "memory", "overload", "start"],
+    ids=["polling", "memory", "overload", "start", "serial"],
 )
 def test_sites_pass_their_proof(document: dict[str, Any], devices: int) -> None:
     site = parse(document, library())

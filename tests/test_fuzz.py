@@ -69,7 +69,10 @@ def fuzzed(*words: str) -> subprocess.CompletedProcess[str]:
 def test_what_was_executed_and_kept_is_told() -> None:
     ended = fuzzed("--runs", "2000", "register")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert re.match(r"register: 2,000 executions in \d+ s \(.*/s\), corpus \d+ \(", ended.stdout)
+    assert re.match(
+        r"register: 2,000 executions in \d+ s of processor time \(.*/s\), corpus \d+ \(",
+        ended.stdout,
+    )
 
 
 @pytest.mark.slow

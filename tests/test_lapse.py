@@ -61,9 +61,23 @@ def test_a_gap_counts_once_the_charger_says_that_it_waits_less() -> None:
     assert lapse.possible
 
 
-def test_where_only_writes_feed_the_time_between_reports_counts() -> None:
+def test_where_only_writes_feed_the_time_since_the_last_counts() -> None:
     for gap_s, possible in ((4.9, False), (5, True)):
-        lapse = written(any_traffic=False)
-        lapse.answered(s(gap_s - 1))
+        lapse = Lapse(any_traffic=False, timeout_ns=s(0.5))
+        lapse.report(0, SHORTEST_NS)
+        lapse.fed(0)
+        lapse.written()
+        lapse.answered(s(gap_s - 1))  # a poll feeds nothing
         lapse.report(s(gap_s), SHORTEST_NS)
         assert lapse.possible is possible
+        assert lapse.may_have_passed(s(gap_s), SHORTEST_NS) is possible
+
+
+def test_a_feed_that_came_too_late_does_not_hide_that_it_did() -> None:
+    lapse = Lapse(any_traffic=False, timeout_ns=s(0.5))
+    lapse.report(0, SHORTEST_NS)
+    lapse.fed(0)
+    lapse.written()
+    lapse.fed(s(6))  # no report between
+    lapse.report(s(6.1), SHORTEST_NS)
+    assert lapse.possible

@@ -114,6 +114,8 @@ def test_latched_no_turn_takes_from_those_who_charge() -> None:
     assert row.on() == on
     assert {row.kernel.output(i).why.rule for i in range(4)} == {Rule.LATCHED}
     row.kernel.latch(False)
+    row.run(60)
+    assert row.on() == on, "whoever was on has the turn in which it ends"
     seen = set()
     for _ in range(10):
         row.run(30)

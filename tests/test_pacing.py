@@ -98,7 +98,7 @@ def least_gap_s(instants: list[tuple[int, float]]) -> float:
 
 def make_a_write_possible(driver: ChargerDriver, after_ns: int) -> None:
     """As if its order had been taken so long ago, and its gap were over."""
-    driver._taken_ns -= after_ns
+    driver._standing.taken_ns -= after_ns
     driver._next_write_ns = 0
     driver._write_bell.ring()
 
@@ -163,7 +163,7 @@ def test_its_watchdog_is_fed_by_polls_and_costs_no_writes() -> None:
     async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
         await until(lambda: board.chargers)
         board.command("bay-01", 8_000)
-        await until(lambda: driver._in_force_ma == 8_000)
+        await until(lambda: driver._standing.in_force_ma == 8_000)
         make_a_write_possible(driver, 60 * NS_PER_S)
         seen = len(board.chargers)
         await until(lambda: len(board.chargers) >= seen + 3)
@@ -178,10 +178,10 @@ def test_a_short_watchdog_is_fed_by_reads_that_are_spread_and_costs_no_writes() 
     assert reading_ns == round(5 * READ_GAP_S * NS_PER_S)
 
     async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
-        assert driver._polls_feed
+        assert driver._standing._polls_feed
         await until(lambda: board.chargers)
         board.command("bay-01", 8_000)
-        await until(lambda: driver._in_force_ma == 8_000)
+        await until(lambda: driver._standing.in_force_ma == 8_000)
         make_a_write_possible(driver, 2 * NS_PER_S)
         seen = len(board.chargers)
         await until(lambda: len(board.chargers) >= seen + 2)
@@ -192,7 +192,7 @@ def test_a_short_watchdog_is_fed_by_reads_that_are_spread_and_costs_no_writes() 
 
 def test_a_watchdog_that_polls_may_not_reach_is_fed_by_writes() -> None:
     async def story(board: Board, driver: ChargerDriver, keba: Keba) -> None:
-        assert not driver._polls_feed
+        assert not driver._standing._polls_feed
         board.command("bay-01", 8_000)
         await until(lambda: len(keba.written) >= 2)
         assert set(keba.milliamps) == {8_000}

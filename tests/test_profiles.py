@@ -5,7 +5,6 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,17 @@ from hypothesis import strategies as st
 
 from controller.clock import MonotonicClock
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.device import Rank
 from drivers.library import HOME, SIZE_MAX, AnyProfile, Library, ProfileError, library, parse, read
-from drivers.meter import signed_ma
 from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
-from drivers.profile import ChargerProfile, Pacing
+from drivers.profile import Pacing
 from drivers.reader import Reader, Sample
-from drivers.report import in_force_ma, vehicle
-from tests.encode import CAPTURES, document
-from tests.encode_meters import encoded
+from hil.proving.captures import codes, meaning, means_them, writes, written
+from tests.encode import CAPTURES
+from tests.encode_meters import encoded, whole
 from tests.modbus_wire import Asked, serving
 
 EM24 = "carlo_gavazzi_em24_ethernet"
@@ -68,7 +67,7 @@ ENCODED = encoded()
 
 @pytest.mark.parametrize("name", sorted(ENCODED))
 def test_captures_are_as_the_encoder_makes_them(name: str) -> None:
-    assert (CAPTURES / f"{name}.toml").read_text() == document(ENCODED[name])
+    assert (CAPTURES / f"{name}.toml").read_text() == whole(name, ENCODED[name])
 
 
 def captured() -> list[tuple[str, dict[str, Any]]]:
@@ -83,6 +82,13 @@ def test_a_capture_replays_to_what_it_means(name: str, case: dict[str, Any]) -> 
     found: dict[str, Value] = {**sample.values, **meaning(profile, sample)}
     expected = {key: written(profile, key, text) for key, text in case["expect"].items()}
     assert found == expected
+
+
+@pytest.mark.parametrize("name", sorted(library().names()))
+def test_what_is_written_is_what_was_captured(name: str) -> None:
+    profile = library().find(name)
+    assert [each for each in writes(name) if not each.comes_of(profile)] == []
+    assert means_them(profile, codes(name))
 
 
 def test_captures_show_every_register_with_a_value() -> None:
@@ -117,27 +123,6 @@ def replay(profile: AnyProfile, exchanges: list[tuple[str, str]]) -> Sample:
                 line.close()
 
     return asyncio.run(whole())
-
-
-def meaning(profile: AnyProfile, sample: Sample) -> dict[str, Value]:
-    """What control takes from a sample, beside its registers."""
-    if isinstance(profile, MeterProfile):
-        numbers = range(1, len(profile.currents) + 1)
-        return {f"signed_l{n}": signed_ma(profile, sample, n) for n in numbers}
-    state, in_force = vehicle(profile, sample), in_force_ma(profile, sample)
-    return {"vehicle": state.name, "in_force": in_force}
-
-
-def written(profile: AnyProfile, name: str, text: str) -> Value:
-    """A value as captures have it: in units, "-" where unknown."""
-    register = profile.registers.get(name)
-    if text == "-":
-        return None
-    if name == "vehicle" or (register is not None and register.type == "ascii"):
-        return text
-    if register is not None and register.unit is None:
-        return int(text)
-    return int(Decimal(text) * 1000)
 
 
 # What is refused.
@@ -176,7 +161,7 @@ def change(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
         (EM24, "registers.current_l1.addr", -1, "registers.current_l1.addr"),
         (EM24, "registers.current_l1.addr", True, "registers.current_l1.addr"),
         (EM24, "registers.current_l1.addr", 49, "cuts current_l1"),
-        (EM24, "registers.current_l1.addr", 60, "registers.current_l1: is in no block"),
+        (EM24, "registers.current_l1.addr", 90, "registers.current_l1: is in no block"),
         (EM24, "registers.current_l1.fc", 3, "registers.current_l1: is in no block"),
         (EM24, "registers.current_l1.scale", 0, "registers.current_l1.scale"),
         (EM24, "registers.current_l1.scale", float("nan"), "registers.current_l1.scale"),
@@ -213,7 +198,7 @@ def change(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
         (ALFEN, "status.iec.B1", "G", "status.iec.B1"),
         (ALFEN, "watchdog.kind", "any", "watchdog.kind"),
         (ALFEN, "watchdog.timeout_s", None, "has a timeout_s where there is a watchdog"),
-        (ALFEN, "watchdog.remaining", None, "needs both remaining and fallback"),
+        (ALFEN, "watchdog.fallback", None, "needs a fallback where it tells the time left"),
         (ALFEN, "watchdog.armed_after_power_on", "no", "watchdog.armed_after_power_on"),
         (ALFEN, "tolerance_pct", -3, "tolerance_pct"),
     ],
@@ -224,10 +209,10 @@ def test_each_mistake_is_named(name: str, dotted: str, value: Any, words: str) -
 
 def test_all_mistakes_are_named_at_once() -> None:
     data = change(load(EM24), "registers.current_l1.addr", 13)
-    data = change(data, "registers.power_l1.addr", 60)
+    data = change(data, "registers.power_l1.addr", 90)
     data["block"][0]["count"] = 51
     problems = said(data).splitlines()
-    assert len(problems) == 3
+    assert len(problems) == 4  # the block is too long twice: for the device, and into its next
 
 
 @given(st.sampled_from([EM24, ALFEN]), st.data())

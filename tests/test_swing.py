@@ -115,10 +115,14 @@ def test_no_swing_charger_gives_below_its_minimum_alone() -> None:
     assert min(offers[-1] for offers in depot.offers) >= 6000
 
 
-def test_what_is_no_noise_any_more_everybody_gives() -> None:
-    depot = full()
+@pytest.mark.parametrize(
+    ("each_a", "more_a"), [(12, 48), (20, 24)], ids=["more than they have", "they could"]
+)
+def test_what_is_no_noise_any_more_everybody_gives(each_a: int, more_a: int) -> None:
+    """Noise is a 32nd of the rating."""
+    depot = full(24, each_a)
     before = [offers[-1] for offers in depot.offers]
-    depot.base_ma += 48_000
+    depot.base_ma += more_a * 1000
     depot.run(2)
     gave = [a - offers[-1] for a, offers in zip(before, depot.offers, strict=True)]
     assert sum(each > 0 for each in gave) >= 20

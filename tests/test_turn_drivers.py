@@ -50,8 +50,8 @@ def test_a_writer_that_hangs_completes_no_turn_and_what_only_feeds_ends() -> Non
         await scene.proof_of(scene.board.command("bay-01", 10_000))
         await go_on(scene)
 
-        async def for_ever() -> None:
-            await asyncio.Event().wait()
+        async def for_ever() -> bool:
+            return await asyncio.Event().wait()
 
         driver._write = for_ever  # type: ignore[method-assign]
         await until(lambda: not scene.board.turn.fresh)

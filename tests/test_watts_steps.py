@@ -6,9 +6,9 @@ import pytest
 
 from cext.rows import Rule
 from controller.watts import Watts
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import encode
 from drivers.library import library, parse
-from drivers.profile import ChargerProfile
 from drivers.setpoint import as_written_ma
 from drivers.watts import seated, written_w
 from tests.documents import PLAIN

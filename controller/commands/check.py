@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import credentials
+from controller.commands.live_options import add_live_options, misused
 from controller.commands.output import (
     FINE,
     MISUSED,
@@ -48,11 +49,19 @@ def register(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
         metavar="DIR",
         help="also look whether what came over MQTT, and was saved there, would be taken up",
     )
+    add_live_options(parser)
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    """0: the depot keeps its ratings by itself; 1: it does not, or a document is wrong."""
+    """0: the depot keeps its ratings by itself; 1: it does not, or a document is wrong.
+
+    With --live also 1 where anything at the depot must be mended.
+    """
+    live = args.command == "check" and args.live
+    if args.command == "check" and (misuse := misused(args)) is not None:
+        complain(f"loadkeeper check: {misuse}")
+        return MISUSED
     try:
         site = load(args.site, library())
         left = _saved(args)
@@ -65,12 +74,24 @@ def run(args: Namespace) -> int:
     if theirs is not None and (unusable := credentials.problems(theirs)):
         return _refuse(args, unusable)
     proof = prove(site)
-    if args.json:
-        answer_json({**_answer(site, proof), "saved": left and asdict(left)})
-    else:
+    if not args.json:
         _say_proof(site, proof)
         _say_saved(left)
-    return FINE if proof.passed and (left is None or left.usable) else NO
+    in_order, seen = _look(args, site, proof) if live else (True, {})
+    if args.json:
+        answer_json({**_answer(site, proof), "saved": left and asdict(left), **seen})
+    holds = proof.passed and (left is None or left.usable)
+    return FINE if holds and in_order else NO
+
+
+def _look(args: Namespace, site: Site, proof: Proof) -> tuple[bool, dict[str, Any]]:
+    """Whether the depot is as its document says, and what was found in JSON."""
+    from controller.commands import live  # noqa: PLC0415 - all drivers: only who looks needs them
+
+    found, seen = live.look(args, site, proof)
+    if not args.json:
+        live.say_live(found, seen)
+    return live.passed(found), seen
 
 
 def _saved(args: Namespace) -> Saved | None:

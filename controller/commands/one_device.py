@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan
 
 from controller.clock import MonotonicClock
+from controller.commands.arguments import seconds
 from controller.commands.output import MISUSED, complain
 from controller.document.buses import Wire, bus_address
 from drivers.bus import Bus
@@ -70,21 +69,6 @@ def device_of(args: Namespace) -> OneDevice | int:
 def in_units(value: Value) -> float | str | None:
     """Amperes of milliamps, and alike; text and what is unknown as they are."""
     return value / THOUSANDTHS if isinstance(value, int) else value
-
-
-def seconds(least: float, most: float) -> Callable[[str], float]:
-    """An argument's type: seconds between two bounds."""
-
-    def bounded(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = nan
-        if not least <= value <= most:  # NaN is not
-            raise ArgumentTypeError(f"it takes a number of seconds from {least:g} to {most:g}")
-        return value
-
-    return bounded
 
 
 def _unit(text: str) -> int:

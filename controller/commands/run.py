@@ -25,6 +25,7 @@ from controller.tables import Tables
 from drivers.depot import Fleet
 from drivers.device import PinError
 from drivers.library import library
+from drivers.wear import Wear
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -73,7 +74,7 @@ def run(args: Namespace) -> int:
 def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enforcer:
     """With the document in force: the installer's file, or what came over MQTT since."""
     where, clock = places_of(args), MonotonicClock()
-    workshop = Workshop(clock, observe=args.observe)
+    workshop = Workshop(clock, Wear(clock.now_ns, where.wear), observe=args.observe)
     ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))
     return Enforcer(
@@ -91,11 +92,11 @@ def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enfo
 class Workshop:
     """Makes depots of documents, with the drivers of one and the same fleet."""
 
-    def __init__(self, clock: MonotonicClock, *, observe: bool) -> None:
+    def __init__(self, clock: MonotonicClock, wear: Wear, *, observe: bool) -> None:
         """`observe`: whatever the document says, nothing is written to any device."""
         self._clock = clock
         self._observe = observe
-        self._fleet = Fleet()
+        self._fleet = Fleet(wear)
 
     def __call__(self, site: Site, image: Image | None = None) -> Depot:
         """Around that image, which goes on with the document before until it is switched."""

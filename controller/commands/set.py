@@ -8,13 +8,13 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAc
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.commands.arguments import seconds
 from controller.commands.gateway import enforcer_here
 from controller.commands.one_device import (
     Shown,
     add_device_options,
     device_of,
     in_units,
-    seconds,
 )
 from controller.commands.output import (
     FINE,
@@ -28,10 +28,17 @@ from controller.commands.output import (
 )
 from controller.units import NS_PER_S, amperes_text, milliamps, seconds_text
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
-from drivers.profile import ChargerProfile
 from drivers.reader import Sample
-from drivers.report import TERMINALS, current_ma, in_force_ma, time_left_ns, vehicle
+from drivers.report import (
+    TERMINALS,
+    applied_ma,
+    current_ma,
+    in_force_ma,
+    time_left_ns,
+    vehicle,
+)
 from drivers.trial import ContestedError, Trial
 from drivers.watts import seated, written_w
 
@@ -213,9 +220,9 @@ def _conclude(profile: ChargerProfile, trial: Trial, outcome: Outcome, ma: int) 
         said = f"it took {amperes_text(ma)} A"
         if outcome.early:
             said += ", and was ended early"
-        applied_ma = trial.after.ma(profile.setpoint.applied)
-        if applied_ma is not None and ma - applied_ma >= profile.setpoint.step_ma:
-            said += f"; it applies {amperes_text(applied_ma)} A while no vehicle charges"
+        now_ma = applied_ma(profile, trial.after)
+        if now_ma is not None and ma - now_ma >= profile.setpoint.step_ma:
+            said += f"; it applies {amperes_text(now_ma)} A while no vehicle charges"
         say(said)
     restored_ma = (
         None if trial.restored is None else in_force_ma(profile, trial.restored, lapsed=False)
@@ -230,7 +237,7 @@ def _seen(profile: ChargerProfile, trial: Trial, sample: Sample) -> Shown:
     shown: Shown = {
         "vehicle": (vehicle(profile, sample).name, ""),
         "in_force": (in_units(in_force_ma(profile, sample, lapsed)), "A"),
-        "applied": (in_units(sample.ma(profile.setpoint.applied)), "A"),
+        "applied": (in_units(applied_ma(profile, sample)), "A"),
     }
     if profile.watchdog.remaining is not None:
         shown["valid_for"] = (None if left_ns is None else left_ns / NS_PER_S, "s")

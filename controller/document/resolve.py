@@ -134,7 +134,7 @@ def resolve_chargers(
                 profile=facts.name if entry.profile is None else entry.profile,
                 facts=facts,
                 bus=seat.bus,
-                unit=seat.unit,
+                unit=seat.unit + (entry.connector - 1) * facts.unit_stride,
                 poll_ns=poll_ns,
                 phases=entry.phases,
                 **currents._asdict(),
@@ -185,10 +185,14 @@ def _watts(
 
 def _may_pause(draft: Draft, index: int, entry: ChargerEntry, facts: ChargerFacts) -> str:
     """Where a stop ends the session, somebody must walk there: nobody may take it for a pause."""
-    ends = facts.watts is not None and facts.watts.zero_ends_session and not facts.watts.pause_mw
+    ends = facts.zero_ends_session
+    if facts.watts is not None:
+        ends = facts.watts.zero_ends_session and not facts.watts.pause_mw
     if entry.may_pause == "yes" and ends:
+        what = "0 A" if facts.watts is None else "0 W"
         draft.complain(
-            f"must be replug or never: 0 W ends the vehicle's session in {facts.name}; found yes",
+            f"must be replug or never: {what} ends the vehicle's session in {facts.name}; found "
+            f"yes",
             *("charger", index, "may_pause"),
         )
     return entry.may_pause or ("replug" if ends else "yes")

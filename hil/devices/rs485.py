@@ -85,6 +85,8 @@ class Rs485:
         self.frames = 0  # whole requests
         self.spoilt = 0  # what no slave could understand
         self._settings = f"baud={baud}&parity={parity}&stop={stop}"
+        self._heard_as = (getattr(termios, f"B{baud}"), stop, parity == "O")
+        self._master_set: tuple[int, int, bool] | None = None
         self._character_s = (9 + (parity != "N") + stop) / baud
         self._silence_s = FAST_SILENCE_S
         if baud <= FAST_BAUD:
@@ -160,6 +162,9 @@ class Rs485:
         except OSError:
             return  # the other side has closed it
         self._forget_speed()
+        if self._master_set not in (None, self._heard_as):
+            self.spoilt += 1  # sent with other settings than the slaves': noise
+            return
         if self.echoes:
             self.say(data)
         if self.tamper is not None:
@@ -178,10 +183,13 @@ class Rs485:
 
     def _forget_speed(self) -> None:
         """A terminal takes no parity, and glibc refuses one if nothing else is new: so that the
-        next master can set up the port, its speed is always another one."""
+        next master can set up the port, its speed is always another one. What the last one set is
+        remembered: speed and stop bits, and of the parity that it is odd; E and N look alike."""
         assert self._spare is not None
         attributes = termios.tcgetattr(self._spare)
         if attributes[5] != termios.B50:
+            stop = 2 if attributes[2] & termios.CSTOPB else 1
+            self._master_set = attributes[5], stop, bool(attributes[2] & termios.PARODD)
             attributes[4] = attributes[5] = termios.B50
             termios.tcsetattr(self._spare, termios.TCSANOW, attributes)
 

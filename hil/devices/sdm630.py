@@ -22,6 +22,7 @@ class Sdm630(MeterSeat):
     """Registers of a meter."""
 
     serial = 23_110_042
+    low_first = False  # its "register order", as set in its menu
 
     def serve(self) -> Server:
         """Behind a gateway, where it hangs on no line."""
@@ -38,7 +39,8 @@ class Sdm630(MeterSeat):
             raise RefusalError(Code.ILLEGAL_ADDRESS)
         values = self._values()
         shown = (values.get(each, 0.0) for each in range(address, address + count, 2))
-        return b"".join(struct.pack(">f", value) for value in shown)
+        words = (struct.pack(">f", value) for value in shown)
+        return b"".join(each[2:] + each[:2] if self.low_first else each for each in words)
 
     def write(self, function: int, address: int, words: bytes) -> None:
         raise RefusalError(Code.ILLEGAL_FUNCTION)  # its set-up is not simulated

@@ -22,6 +22,7 @@ SUBJECTS = (
     "alloc",
     "wakeup",
     "polling",
+    "serial",
     "overload",
     "memory",
     "disk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from collections.abc import Callable
 
 from hil.devices.pdu import READ_HOLDING, READ_INPUT, WRITE_MANY, Code, RefusalError
@@ -103,6 +104,59 @@ class Bay:
             3 * watt,
         )
         return struct.pack(">20f", *floats)
+
+
+class SerialMeter:
+    """The part of an SDM630's map that is polled; `current_a()` flows on each phase, now.
+
+    `asked` has the instants at which it was asked for its currents.
+    """
+
+    def __init__(self, unit: int, current_a: Callable[[], float]) -> None:
+        self.unit = unit
+        self.asked: list[float] = []
+        self._current_a = current_a
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        if function != READ_INPUT or address % 2 or address + count > 18:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        self.asked.append(time.monotonic())
+        ampere = self._current_a()
+        block = struct.pack(">9f", *(230.0,) * 3, *(ampere,) * 3, *(230.0 * ampere,) * 3)
+        return block[2 * address : 2 * (address + count)]
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        raise RefusalError(Code.ILLEGAL_FUNCTION)
+
+
+class SerialBay:
+    """A Heidelberg's registers, with a vehicle that draws what it is offered on each phase."""
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+        self.written = 0
+        self._holding = {257: 15_000, 258: 4, 259: 1, 260: 0, 261: 60, 262: 60}
+
+    @property
+    def setpoint_a(self) -> float:
+        return self._holding[261] / 10
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        tenths = self._holding[261]
+        measured = (0x0108, 7 if tenths else 4, *(tenths,) * 3, 215, *(230,) * 3, 1, 69 * tenths)
+        if function == READ_INPUT and address >= 4 and address + count <= 15:
+            words = measured[address - 4 : address - 4 + count]
+        elif function == READ_HOLDING and address >= 257 and address + count <= 263:
+            words = tuple(self._holding[each] for each in range(address, address + count))
+        else:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        return struct.pack(f">{count}H", *words)
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        if address not in self._holding or len(words) != 2:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        self._holding[address] = int.from_bytes(words, "big")
+        self.written += address == 261
 
 
 class Twenty:

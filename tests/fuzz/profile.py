@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from controller.document.problems import DocumentError
+from drivers.chargerprofile import ChargerProfile
 from drivers.library import library, of_bytes
 from drivers.meterprofile import MeterProfile
-from drivers.profile import ChargerProfile
 
 SEEDS = [path.read_bytes() for path in library().names().values()]
 _KEYS = (*MeterProfile.model_fields, *ChargerProfile.model_fields)

@@ -12,11 +12,12 @@ from functools import cache
 
 from controller.units import MA_MAX
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError, Rank, Reply, Request
 from drivers.library import library
 from drivers.meter import TERMINALS, needed, signed_ma
 from drivers.meterprofile import MeterProfile
-from drivers.profile import ChargerProfile, Pacing, Profile
+from drivers.profile import Pacing, Profile
 from drivers.reader import Reader, Sample
 from drivers.report import current_ma, in_force_ma, time_left_ns, time_set_ns, vehicle
 from drivers.watts import seated
@@ -43,10 +44,9 @@ class Answers(Bus):
     ) -> Reply | None:
         request = ask()
         assert request is not None
-        raw = self.left[: 2 * request.count].ljust(2 * request.count, b"\0")
-        self.left = self.left[2 * request.count :]
-        words = (raw[i : i + 2] for i in range(0, len(raw), 2))
-        return Reply(tuple(int.from_bytes(word, "big") for word in words), 1)
+        length = request.answer_bytes
+        raw, self.left = self.left[:length].ljust(length, b"\0"), self.left[length:]
+        return Reply(request.values(raw), 1)
 
 
 ANSWERS = Answers()
@@ -66,7 +66,7 @@ def _reader(profile_index: int) -> tuple[Profile, Reader]:
         names = profile.reported
     else:
         assert isinstance(profile, MeterProfile)
-        names = needed(profile)
+        names = needed(profile) if profile.facts.tells_currents else ()
     return profile, Reader("device", 1, profile, ANSWERS, Rank.METER, names)
 
 
@@ -86,8 +86,10 @@ def execute(data: bytes) -> str:
 
 
 def _meter(profile: MeterProfile, sample: Sample) -> bool:
-    found = [signed_ma(profile, sample, terminal) for terminal in TERMINALS]
-    for terminal, ma in zip(TERMINALS, found, strict=True):
+    if not profile.facts.tells_currents:
+        return False
+    found = [signed_ma(profile, sample, terminal) for terminal in profile.terminals]
+    for terminal, ma in zip(profile.terminals, found, strict=True):
         told_ma = sample.number(f"current_l{terminal}")
         assert ma is None or (told_ma is not None and abs(ma) <= min(abs(told_ma), MA_MAX))
     return None not in found
@@ -102,5 +104,7 @@ def _charger(profile: ChargerProfile, sample: Sample) -> bool:
     time_set_ns(profile, sample)
     ma = in_force_ma(profile, sample)
     assert ma is None or 0 <= ma <= MA_MAX
-    assert ma is None or sample.values[profile.setpoint.applied] is not None
+    assert ma is None or all(
+        sample.values[name] is not None for name in profile.setpoint.applied_names
+    )
     return ma is not None
