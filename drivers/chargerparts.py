@@ -206,8 +206,9 @@ class Watchdog(Part):
             yield Problem("watchdog", "has registers of a watchdog that nobody can rely upon")
         if self.fallback_unknown and self.fallback is not None:
             yield Problem("watchdog.fallback_unknown", "is not: fallback names it")
+        relied = not self.fallback_unknown  # else its time is written to feed it, and no more
         for key, shown in (("timeout_set", self.timeout), ("fallback_set", self.fallback)):
-            if getattr(self, key) is not None and shown is None:
+            if getattr(self, key) is not None and shown is None and relied:
                 yield Problem(f"watchdog.{key}", "is set blindly: nothing reads it back")
         for key, seconds_or_current in (
             ("timeout", "s"),

@@ -141,7 +141,7 @@ class ChargerProfile(Profile):
             watchdog_armed_after_power_on=watchdog.armed_after_power_on,
             power_on_is_fallback=watchdog.power_on_is_fallback,
             sets_fallback=watchdog.fallback_set is not None,
-            sets_timeout=watchdog.timeout_set is not None,
+            sets_timeout=None not in (watchdog.timeout, watchdog.timeout_set),
             timeout_least_ns=watchdog.timeout_least_ns,
             timeout_most_ns=self._timeout_most_ns,
             writable_ma=self._writable,

@@ -110,6 +110,8 @@ class Standing:
         if since_ns < REPEAT_NS:
             return False
         lapsed = self._must_hear_again(now_ns)
+        if lapsed:
+            self.enabled = False  # some want that said again, too
         if self.astray_ns is not None or (lapsed and self.any_traffic):
             return True
         return fresh and (lapsed or self._feeds_by_now(since_ns))  # the same again only feeds
