@@ -33,7 +33,7 @@ from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import RefusedLimitError
 from controller.notify import Notifier
 from controller.places import PlaceError, Places
-from controller.prooftest import ProoftestAnswer, ProofTests
+from controller.prooftest import ProofTests
 from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
 from controller.running import BrokenInvariantError, Running
@@ -43,7 +43,7 @@ from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.warmth import Warmth, WarmthError
-from controller.wire import Limit, LimitAnswer, ResetAnswer, Welcome
+from controller.wire import Limit, LimitAnswer, ProoftestAnswer, ResetAnswer, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

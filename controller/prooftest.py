@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,8 +18,8 @@ from cext.rows import NO_PHASE, Vehicle
 from controller.document.devices import Charger
 from controller.document.gpio import Contactor
 from controller.events import Events
-from controller.reported import Model
 from controller.units import NS_PER_S, amperes_text, seconds_text
+from controller.wire import Outcome, ProoftestAnswer
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -33,19 +33,8 @@ SILENT_WITHIN_S = 15.0  # who still answers then has another supply
 WAITS_S = 60.0  # for room, before the answer is given; it goes on waiting
 NOTHING_MA = 500
 IDLE = frozenset((Vehicle.A, Vehicle.B, Vehicle.E, Vehicle.F))
-Outcome = Literal["follows", "welded", "unread", "not_closed", "stays_open", "refused"]
 
 log: FilteringBoundLogger = structlog.get_logger()
-
-
-class ProoftestAnswer(Model):
-    """What a contactor did; `why` in the installer's words."""
-
-    type: Literal["prooftest_answer"] = "prooftest_answer"
-    contactor: str
-    outcome: Outcome
-    opened_s: float | None  # from the order until its contact said open
-    why: str
 
 
 class ProofTests:

@@ -19,7 +19,6 @@ import structlog
 from controller.events import Event as Happening
 from controller.events import Events as Ring
 from controller.places import PlaceError, Places
-from controller.prooftest import ProoftestAnswer
 from controller.reported import Confirmed, Desired, Reported
 from controller.status_report import StatusReport
 from controller.units import NS_PER_S
@@ -37,6 +36,7 @@ from controller.wire import (
     LimitAnswer,
     Peer,
     Prooftest,
+    ProoftestAnswer,
     Refused,
     Reset,
     ResetAnswer,

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from controller.document.link import Link
 from controller.places import trusted_owners
-from controller.prooftest import ProoftestAnswer
 from controller.reported import Confirmed, Desired, Reported
 from controller.reported import Model as _Model
 from controller.status_report import LatchReport, StatusReport
@@ -29,6 +28,7 @@ SEND_WITHIN_S = 5.0
 TEST_WITHIN_S = 120.0  # to open, to be silent, to find room
 
 Name = Annotated[str, Field(max_length=NAME_CHARS)]
+Outcome = Literal["follows", "welded", "unread", "not_closed", "stays_open", "refused"]
 
 
 class FrameError(Exception):
@@ -119,6 +119,16 @@ class ResetAnswer(_Model):
 
     type: Literal["reset_answer"] = "reset_answer"
     was: LatchReport | None
+
+
+class ProoftestAnswer(_Model):
+    """What a contactor did; `why` in the installer's words."""
+
+    type: Literal["prooftest_answer"] = "prooftest_answer"
+    contactor: str
+    outcome: Outcome
+    opened_s: float | None  # from the order until its contact said open
+    why: str
 
 
 class Event(_Model):

@@ -17,10 +17,11 @@ from controller.depot import Depot
 from controller.document.gpio import Contactor
 from controller.events import Events
 from controller.image import Image
-from controller.prooftest import Outcome, ProoftestAnswer, ProofTests
+from controller.prooftest import ProofTests
 from controller.realtime import Ticker
 from controller.site import Site
 from controller.tables import Tables
+from controller.wire import Outcome, ProoftestAnswer
 from tests.documents import charger, site
 from tests.patience import until
 from tests.test_gpio_document import GPIO, contactor

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from controller.clock import MonotonicClock
 from controller.events import Events
 from controller.places import PlaceError, Places, places, trusted_owners
-from controller.prooftest import ProoftestAnswer
 from controller.reported import Confirmed, Desired
 from controller.server import Server, bound
 from controller.status_report import LinkReport, StatusReport
@@ -33,6 +32,7 @@ from controller.wire import (
     Hello,
     Limit,
     LimitAnswer,
+    ProoftestAnswer,
     Refused,
     ResetAnswer,
     Session,

@@ -23,8 +23,7 @@ from controller.commands.output import (
     say,
 )
 from controller.places import SOCKET, runtime_to_ask
-from controller.prooftest import ProoftestAnswer
-from controller.wire import FrameError, ask_status, ask_test
+from controller.wire import FrameError, ProoftestAnswer, ask_status, ask_test
 
 WORDS = {
     "follows": "ok",
