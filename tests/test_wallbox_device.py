@@ -17,8 +17,6 @@ CAR = Car(max_ma=32_000, phases=3, reaction_ns=0, energy_wh=60_000, taper_wh=0)
 ROW = PlantCharger(0, (0, 1, 2), 32_000, 32_000, 6_000, 10 * S)
 MODELS = [VESTEL, FREE2MOVE, WEIDMUELLER]
 ALL = pytest.mark.parametrize("model", MODELS, ids=["bit", "token", "time"])
-    "model", [VESTEL, FREE2MOVE, WEIDMUELLER], ids=["bit", "token", "time"]
-)
 
 
 class Time:

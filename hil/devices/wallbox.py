@@ -136,7 +136,8 @@ class Wallbox(ChargerSeat):
     def reboot(self) -> None:
         """Its power was cut: its watchdog is off."""
         self._setpoint_ma = self.row.power_on_ma
-        self._fallback_ma = self._timeout_ms = self._armed = 0
+        self._fallback_ma = self._timeout_ms = 0
+        self._armed = int(self.model.armed is None)
         self._enabled = 1
         self._fed = self._fell = False
         self.plant.set_alone(self.index, 0, 0)
