@@ -277,6 +277,11 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
     ("section", "fields", "words"),
     [
         ("endurance", {"registers": ["x"], "writes_a_day": 9, "writes": 9}, "needs a register x"),
+        (
+            "endurance",
+            {"registers": ["state"], "writes_a_day": 9, "writes": 9},
+            "state is never written",
+        ),
         ("endurance", {"registers": ["life"], "writes_a_day": 0, "writes": 9}, "writes_a_day"),
         ("pacing", {"write_gap_s": 1}, "would keep a reduction waiting"),
         (
