@@ -40,6 +40,13 @@ class Want:
 
 def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
     """In the order in which they are written. Raises ValueError for what a register cannot hold."""
+    return wants_of(profile, charger.set_fallback_ma, charger.set_delay_ns)
+
+
+def wants_of(
+    profile: ChargerProfile, fallback_ma: int | None, delay_ns: int | None
+) -> tuple[Want, ...]:
+    """The same where that fallback and that time are to be written; None: none is."""
     made = [
         Want(
             setting.register_name,
@@ -51,11 +58,7 @@ def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
         )
         for setting in profile.settings
     ]
-    watchdog, fallback_ma, delay_ns = (
-        profile.watchdog,
-        charger.set_fallback_ma,
-        charger.set_delay_ns,
-    )
+    watchdog = profile.watchdog
     if fallback_ma is not None and watchdog.fallback and watchdog.fallback_set:
         names = watchdog.fallback, watchdog.fallback_set
         made.append(_want(profile, *names, fallback_ma, _falls))
