@@ -86,6 +86,10 @@ build: ## the kernel's extension modules, in place
 schemas: ## write the JSON Schemas in docs/ from the models
 	@$(PYTHON) -m hil schemas
 
+.PHONY: devices
+devices: ## write docs/devices.md from the profiles: each device, and what is proven about it
+	@$(PYTHON) -m hil devices
+
 format: ## put the code in order
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format --quiet .
 

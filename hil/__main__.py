@@ -18,11 +18,15 @@ COMMANDS = {
     "abroad": "test the wheel on other machines and other Pythons",
     "bundle": "what goes to a gateway, from the wheels in dist/",
     "schemas": "write the JSON Schemas in docs/",
+    "capture": "record one reading of a real device, for its capture file",
+    "devices": "write docs/devices.md: each device, and what is proven about it",
 }
 ROOMS = {
     "run": "hil.story.run",
     "demo": "hil.demo.depot",
     "mutate-profiles": "hil.proving.mutate",
+    "devices": "hil.proving.page",
+    "capture": "hil.proving.record",
     "abroad": "hil.making.abroad",
     "bundle": "hil.making.bundle",
 }
