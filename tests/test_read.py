@@ -115,7 +115,7 @@ def test_nobody_there_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("alfen", "tcp://127.0.0.1:1"), "did you mean alfen_eve?"),
+        (("alfen", "tcp://127.0.0.1:1"), "did you mean alfen_eve"),
         (("/no/such.toml", "tcp://127.0.0.1:1"), "cannot read the profile /no/such.toml"),
         (("alfen_eve", "127.0.0.1:1"), "BUS must look like tcp://"),
         (("alfen_eve", "rtu:///dev/ttyUSB0"), "BUS must look like rtu:///dev"),

@@ -25,7 +25,8 @@ def s(seconds: float) -> int:
 def fed_apart(kind: str, **changes: Any) -> ChargerProfile:
     """A Heidelberg whose watchdog were another one."""
     data = load("heidelberg_energy_control")
-    data = change(data, "watchdog.kind", kind)
+    data = change(change(data, "watchdog.kind", kind), "endurance", None)
+    del data["conf"]["endurance"]
     if kind in ("life_bit", "token"):
         data["registers"]["life"] = {"addr": 263, "fc": 3, "type": "uint16"}
         data["block"][2]["count"] = 3
