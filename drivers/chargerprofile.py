@@ -205,7 +205,9 @@ class ChargerProfile(Profile):
             self.registers, "A" if self.watts is None else "W", self.wants
         )
         for i, setting in enumerate(self.settings):
-            yield from self.wants(f"setting[{i}].register", setting.register_name, None)
+            place = f"setting[{i}].register"
+            yield from self.wants(place, setting.register_name, None)
+            yield from self.wants(place, setting.register_name, None, written=True)
         yield from self._endurance_problems()
         if self.connectors is not None:
             yield from self.connectors.problems(self.registers, self.blocks)
@@ -268,8 +270,7 @@ class ChargerProfile(Profile):
             if not setpoint.zero_pauses and setpoint.zero != "ends_session":
                 yield Problem("setpoint.zero", f"{setpoint.zero}: needs an off or an [enable]")
             return
-        if enable.register_name not in self.registers:
-            yield Problem("enable.register", f"needs a register {enable.register_name}")
+        yield from self.wants("enable.register", enable.register_name, None, written=True)
         if enable.on == enable.off:
             yield Problem("enable.on", "must differ from off")
         if self.shows_enable is None and setpoint.applied_names == setpoint.register_names:

@@ -1,8 +1,8 @@
 """Makes what chargers are told, from tests/orders/, with struct alone.
 
-One table a charger says what its documents say: the states that they name, and function, address,
-type and raw value of each write, in their order: for a current, for what must stand in its memory,
-and for what feeds its watchdog. It becomes a part of the charger's capture file, in whole packets.
+One table a charger says what its documents say: function, address, type and raw value of each write,
+in their order: for a current, for what must stand in its memory, and for what feeds its watchdog. It
+becomes a part of the charger's capture file, in whole packets.
 """
 
 import struct
@@ -42,9 +42,7 @@ def tables() -> dict[str, dict[str, Any]]:
 
 
 def _lines(table: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", "[codes]")
-    yield from (f'{code} = "{state}"' for code, state in table["codes"].items())
-    for order in table.get("order", ()):
+    for order in table["order"]:
         yield from ("", "[[order]]", f'amperes = "{order["amperes"]}"')
         yield f"enabled = {str(order.get('enabled', False)).lower()}"
         yield from _requests(table["unit"], order["writes"])

@@ -1,7 +1,7 @@
-"""What is written to devices, as their documents have it.
+"""What is written to devices, and what their states are called, as their documents have it.
 
 Of each register that Loadkeeper writes: a value in its unit, and the request that must come of it,
-made with struct alone.
+made with struct alone. Of each state that a document names: which one of IEC 61851 it is.
 """
 
 import struct
@@ -49,9 +49,19 @@ WRITTEN: dict[str, list[Written]] = {
 }
 
 
+STATES: dict[str, str] = {  # its own code, and the state
+    "alfen_eve": "A A  B1 B  B2 B  C1 C  C2 C  D1 D  D2 D  E E  F F",
+    "alpitronic_hyc": "0 A  1 A  2 B  3 C  4 B  5 B  6 B  7 A  8 F  9 F  10 E  11 F",
+    "heidelberg_energy_control": "2 A  3 A  4 B  5 B  6 B  7 C  8 C  9 E  10 F  11 E",
+    "keba_p40": "0 B  1 B  2 B  3 C  4 E  5 B",  # B: the cable tells whether it is A
+}
+
+
 def document(name: str) -> str:
-    """The part of a capture file that shows it."""
-    lines: list[str] = []
+    """The part of a capture file that shows both."""
+    words = STATES.get(name, "").split()
+    lines = ["", "[codes]"] if words else []
+    lines += [f'{code} = "{state}"' for code, state in zip(words[::2], words[1::2], strict=True)]
     for each in WRITTEN.get(name, ()):
         lines += ["", "[[write]]", f'register = "{each.register}"', f'value = "{each.value}"']
         lines += [f'request = "{each.request.hex()}"']
