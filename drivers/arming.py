@@ -59,9 +59,9 @@ def wants_of(
         for setting in profile.settings
     ]
     watchdog = profile.watchdog
-    if fallback_ma is not None and watchdog.fallback and watchdog.fallback_set:
-        names = watchdog.fallback, watchdog.fallback_set
-        made.append(_want(profile, *names, fallback_ma, _falls))
+    if fallback_ma is not None and watchdog.fallback_set_names:
+        for names in zip(watchdog.fallback_names, watchdog.fallback_set_names, strict=True):
+            made.append(_want(profile, *names, fallback_ma, _falls))
     if delay_ns is not None and watchdog.timeout and watchdog.timeout_set:
         names = watchdog.timeout, watchdog.timeout_set
         made.append(_want(profile, *names, delay_ns // _NS_PER_MS, _waits))

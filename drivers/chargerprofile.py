@@ -79,7 +79,7 @@ class ChargerProfile(Profile):
             None if self.enable is None else self.enable.register_name,
             watchdog.timeout,
             watchdog.remaining,
-            watchdog.fallback,
+            *watchdog.fallback_names,
             watchdog.feed if watchdog.feed_off else None,
             *(setting.register_name for setting in self.settings),
         )
@@ -140,7 +140,7 @@ class ChargerProfile(Profile):
             has_fallback=watchdog.runs and not watchdog.fallback_unknown,
             watchdog_armed_after_power_on=watchdog.armed_after_power_on,
             power_on_is_fallback=watchdog.power_on_is_fallback,
-            sets_fallback=watchdog.fallback_set is not None,
+            sets_fallback=bool(watchdog.fallback_set_names),
             sets_timeout=None not in (watchdog.timeout, watchdog.timeout_set),
             timeout_least_ns=watchdog.timeout_least_ns,
             timeout_most_ns=self._timeout_most_ns,

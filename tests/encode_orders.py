@@ -1,8 +1,8 @@
 """Makes what chargers are told, from tests/orders/, with struct alone.
 
-One table a charger says what its documents say: function, address, type and raw value of each write,
-in their order: for a current, for what must stand in its memory, and for what feeds its watchdog. It
-becomes a part of the charger's capture file, in whole packets.
+One table a charger says what its documents say: function, address, type and raw value of each
+write, in their order: for a current, for what must stand in its memory, and for what feeds its
+watchdog. It becomes a part of the charger's capture file, in whole packets.
 """
 
 import struct
