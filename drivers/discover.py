@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Literal
 
 from controller.document.buses import SerialAddress, Wire
@@ -21,6 +22,7 @@ from drivers.prober import Prober
 from drivers.reader import Reader
 from drivers.register import Register
 from drivers.sense import sense_of
+from drivers.sunspec import HEAD, LostError, walk
 
 USUAL_SERIAL = (*range(1, 11),)  # beside those that devices are delivered with
 USUAL_TCP = (1, 2, 255)
@@ -42,10 +44,6 @@ SETTINGS: tuple[
     (19200, "O", 1),
     (2400, "N", 1),
 )
-SUNSPEC_AT = (40000, 0, 50000)
-SUNSPEC = (0x5375, 0x6E53)
-SUNSPEC_MODELS_MAX = 32
-SUNSPEC_ENDS = 0xFFFF
 _COMMON = 1  # the model that says who it is: maker, model, options, version, serial number
 _COMMON_WORDS = 64
 
@@ -71,7 +69,6 @@ class Fit:
 class SunSpec:
     """What a SunSpec device says of itself."""
 
-    base: int
     maker: str
     model: str
     version: str
@@ -93,13 +90,19 @@ class Found:
     questions: int = 0
 
     @property
+    def candidates(self) -> list[Fit]:
+        """Those that fit as well as the best of them: a family's devices may all read alike."""
+        top = self.fits[:1]
+        fine = [each for each in self.fits if each.surety > Surety.POSSIBLE]
+        return [
+            each for each in fine if (each.surety, each.weight) == (top[0].surety, top[0].weight)
+        ]
+
+    @property
     def best(self) -> Fit | None:
         """The profile that it has, where only one can be meant."""
-        if not self.fits:
-            return None
-        equal = [each for each in self.fits if each.surety is self.fits[0].surety]
-        alone = len(equal) == 1 or equal[0].weight > equal[1].weight
-        return self.fits[0] if alone and self.fits[0].surety > Surety.POSSIBLE else None
+        candidates = self.candidates
+        return candidates[0] if len(candidates) == 1 else None
 
 
 @dataclass(slots=True)
@@ -158,7 +161,7 @@ async def recognise(prober: Prober, profiles: Iterable[AnyProfile], heard: str =
     for profile in every:
         if prober.tired:
             break
-        if not profile.identify and any(each.surety is Surety.SURE for each in found.fits):
+        if not _marked(profile) and any(each.surety is Surety.SURE for each in found.fits):
             break  # the marked ones stand first
         fit = await _fit(prober, profile)
         if fit is not None:
@@ -191,30 +194,17 @@ async def who_is(prober: Prober, profile: AnyProfile) -> dict[str, str]:
 
 async def sunspec(prober: Prober) -> SunSpec | None:
     """The device's own words, where it carries SunSpec's mark."""
-    for base in SUNSPEC_AT:
-        if await prober.words(3, base, 2) == SUNSPEC:
-            return await _sunspec_at(prober, base)
-    return None
-
-
-async def _sunspec_at(prober: Prober, base: int) -> SunSpec:
-    at = base + 2
-    models: list[int] = []
-    texts = [""] * 4
-    for _ in range(SUNSPEC_MODELS_MAX):
-        head = await prober.words(3, at, 2)
-        if head is None or head[0] == SUNSPEC_ENDS:
-            break
-        number, length = head
-        models.append(number)
-        if number == _COMMON and length >= _COMMON_WORDS:
-            words = await prober.words(3, at + 2, _COMMON_WORDS)
-            texts = list(_common(words)) if words is not None else texts
-        at += 2 + length
-        if at > 0xFFFD:
-            break
-    maker, model, version, serial = texts
-    return SunSpec(base, maker, model, version, serial, tuple(models))
+    try:
+        models = await walk(partial(prober.asked, 3))
+        said = ["", "", "", ""]
+        for model in models[:1]:
+            if model.number == _COMMON and model.length >= _COMMON_WORDS:
+                words = await prober.asked(3, model.start + HEAD, _COMMON_WORDS)
+                said = list(_common(words))
+    except (LostError, DeviceError):
+        return None
+    maker, name, version, serial = said
+    return SunSpec(maker, name, version, serial, tuple(each.number for each in models))
 
 
 def _common(words: tuple[int, ...]) -> Iterator[str]:
@@ -226,7 +216,12 @@ def _common(words: tuple[int, ...]) -> Iterator[str]:
 
 def _markers_first(profiles: Iterable[AnyProfile]) -> list[AnyProfile]:
     """What is marked is told with one question; and it may be asked too often otherwise."""
-    return sorted(profiles, key=lambda each: (not each.identify, each.name))
+    return sorted(profiles, key=lambda each: (not _marked(each), each.name))
+
+
+def _marked(profile: AnyProfile) -> bool:
+    """Whether something that it reads is found on this kind of device alone."""
+    return bool(profile.identify) or profile.sunspec is not None
 
 
 def _gap_s(profile: AnyProfile) -> float:
@@ -238,14 +233,13 @@ def _gap_s(profile: AnyProfile) -> float:
 
 async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
     """None where anything speaks against it."""
-    marked = bool(profile.identify)
-    for marker in profile.identify:
-        if not marker.fits(await prober.value(marker)):
-            return None
+    marked = _marked(profile)
+    reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
+    if not await _bears_marks(prober, profile, reader):
+        return None
     wrong = [text async for text in _set_wrong(prober, profile)]
     if wrong and not marked:
         return None
-    reader = Reader(profile.name, prober.unit, profile, prober, Rank.CHARGER)
     try:
         sense = sense_of(profile, (await reader.read()).values)
     except DeviceError as error:
@@ -258,7 +252,20 @@ async def _fit(prober: Prober, profile: AnyProfile) -> Fit | None:
         return None
     enough = 2 if isinstance(profile, MeterProfile) else 3
     surety = Surety.LIKELY if len(sense.speaks) >= enough else Surety.POSSIBLE
-    return Fit(profile.name, surety, ", ".join(sense.speaks), weight=len(sense.speaks))
+    weight = sense.phases if isinstance(profile, MeterProfile) else len(sense.speaks)
+    return Fit(profile.name, surety, ", ".join(sense.speaks), weight=weight)
+
+
+async def _bears_marks(prober: Prober, profile: AnyProfile, reader: Reader) -> bool:
+    for marker in profile.identify:
+        if not marker.fits(await prober.value(marker)):
+            return False
+    if profile.sunspec is not None:
+        try:
+            await reader.check()
+        except DeviceError:
+            return False
+    return True
 
 
 async def _set_wrong(prober: Prober, profile: AnyProfile) -> AsyncIterator[str]:

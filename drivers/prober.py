@@ -80,9 +80,18 @@ class Prober:
 
     async def words(self, fc: int, address: int, count: int) -> tuple[int, ...] | None:
         """What stands there; None where that is not to be had."""
+        try:
+            return await self.asked(fc, address, count)
+        except DeviceError:
+            return None
+
+    async def asked(self, fc: int, address: int, count: int) -> tuple[int, ...]:
+        """The same. Raises DeviceError."""
         request = Request(f"unit {self.unit}", self.unit, fc, address, count)
         answer = await self._answer(request)
-        return None if isinstance(answer, DeviceError) else answer.words
+        if isinstance(answer, DeviceError):
+            raise answer
+        return answer.words
 
     async def value(self, register: Register) -> Value:
         """A register read alone; None where it is unknown."""

@@ -21,6 +21,7 @@ class Sense:
 
     speaks: list[str] = field(default_factory=list)
     against: list[str] = field(default_factory=list)
+    phases: int = 0  # with a voltage
 
     def judge(self, holds: bool, fine: str, wrong: str) -> None:
         (self.speaks if holds else self.against).append(fine if holds else wrong)
@@ -40,6 +41,7 @@ def measured(numbers: Mapping[str, int], sense: Sense) -> None:
     volts = [numbers.get(f"voltage_l{n}") for n in (1, 2, 3)]
     told = [each for each in volts if each]
     if told:
+        sense.phases = len(told)
         fine = all(each in VOLTS for each in told)
         sense.judge(fine, "its voltages are a mains'", f"voltages of {_text(told)} V")
     hertz = numbers.get("frequency")

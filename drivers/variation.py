@@ -94,13 +94,17 @@ class Watch:
     async def _read(self, meter: Meter, bus: Bus) -> None:
         profile = profile_of(meter)
         reader = Reader(meter.id, meter.unit, profile, bus, Rank.METER)
+        checked = False
         while True:
             try:
+                if not checked:
+                    await reader.check()
+                    checked = True
                 sample = await reader.read()
                 self._heard[meter.id].append((sample.at_ns, on_grid(meter, profile, sample)))
                 self.failed.pop(meter.id, None)
             except DeviceError as error:
-                self.failed[meter.id] = error.what
+                self.failed[meter.id], checked = error.what, False
             await asyncio.sleep(meter.poll_ns / NS_PER_S)
 
 

@@ -17,7 +17,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # ready EXTRA: .venv holds the libraries of that extra and the kernel built from these sources.
 ready() {
     extra=$1
-    if built "$1" && has make && has_broker && can_bench_gateway; then return; fi
+    if built "$1" && has make && has_broker && can_test_all; then return; fi
     [ -w . ] || give_up "$PWD belongs to somebody else: work in a clone of your own."
     [ -w .venv ] || [ ! -e .venv ] || give_up "$PWD/.venv belongs to somebody else: remove it first."
     machine
@@ -80,21 +80,25 @@ look() {
             lack "$what" "mosquitto"
         fi
     fi
-    can_bench_gateway || look_for_gateway
+    can_test_all || look_for_tests
 }
 
-# Tests that boot a gateway of their own need root; whoever is not root goes without them.
-can_bench_gateway() {
+# Tests that boot a gateway of their own need root; whoever is not root goes without them, and
+# without the library of another make that serves Modbus to ours.
+can_test_all() {
     [ "${extra-}" = dev ] && [ "$(id -u)" = 0 ] && has apt-get || return 0
     has debootstrap && has systemd-nspawn && has ip && has nsenter &&
-        has qemu-aarch64-static && has aarch64-linux-gnu-gcc
+        has qemu-aarch64-static && has aarch64-linux-gnu-gcc && has_libmodbus
 }
 
-look_for_gateway() {
+has_libmodbus() { ldconfig -p 2>/dev/null | grep -q 'libmodbus\.so\.5 '; }
+
+look_for_tests() {
     has debootstrap || lack "debootstrap, for the gateway bench" "debootstrap"
     has systemd-nspawn || lack "systemd-nspawn, for the gateway bench" "systemd-container"
     has qemu-aarch64-static || lack "qemu for arm64, to test on it" "qemu-user-static"
     has aarch64-linux-gnu-gcc || lack "a C compiler for arm64" "gcc-aarch64-linux-gnu"
+    has_libmodbus || lack "libmodbus, whose servers ours is tried against" "libmodbus5"
     has ip || lack "ip, for the gateway bench" "iproute2"
     has nsenter || lack "nsenter, for the gateway bench" "util-linux"
 }

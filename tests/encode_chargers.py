@@ -99,7 +99,8 @@ def _case(
         if each.kind == "bool":
             expected[each.name] = str(int(shown[each.name]))
         elif each.name not in case.get("meaning", {}):
-            expected[each.name] = each.meaning(each.content(shown[each.name]))
+            percent = "%" if each.name in table.get("percent", ()) else ""
+            expected[each.name] = each.meaning(each.content(shown[each.name])) + percent
     expected |= case.get("meaning", {})
     expected |= {"vehicle": case["vehicle"], "in_force": case["in_force"]}
     return Case(case["why"], exchanges, "  ".join(f"{k} {v}" for k, v in expected.items()))
@@ -141,6 +142,35 @@ def _text(value: Fraction) -> str:
     thousandths = abs(value * 1000).numerator
     sign = "-" if value < 0 else ""
     return f"{sign}{thousandths // 1000}.{thousandths % 1000:03}".rstrip("0")
+
+
+def stated(name: str) -> str:
+    """The part of a capture file that shows its states, and what is written to it."""
+    path = TABLES / f"{name}.toml"
+    if not path.exists():
+        return ""
+    table = tomllib.loads(path.read_text())
+    lines = ["", "[codes]", *(f'{code} = "{its}"' for code, its in table["codes"].items())]
+    for each in table["write"]:
+        addr, kind, scale, order = each["place"]
+        place = Place(each["register"], each["function"], addr, kind, Fraction(scale), order)
+        words = place.content(float(each["value"]))
+        if order == "low_first":
+            words = b"".join(words[i : i + 2] for i in range(len(words) - 2, -2, -2))
+        make = _one if place.function == 6 else _many
+        request = make(table["unit"], addr, words)
+        lines += ["", "[[write]]", f'register = "{place.name}"', f'value = "{each["value"]}"']
+        lines += [f'request = "{packet(request).hex()}"']
+    return "\n".join([*lines, ""])
+
+
+def _one(unit: int, address: int, word: bytes) -> bytes:
+    return struct.pack(">BBH", unit, 6, address) + word
+
+
+def _many(unit: int, address: int, content: bytes) -> bytes:
+    head = struct.pack(">BBHHB", unit, 16, address, len(content) // 2, len(content))
+    return head + content
 
 
 def encoded() -> dict[str, list[Case]]:

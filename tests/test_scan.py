@@ -161,7 +161,7 @@ def test_a_serial_line_is_asked_unit_by_unit(loadkeeper: Command) -> None:
     fits = {each["profile"] for each in found[7]["fits"]}
     assert {"eastron_sdm630_v2", "eastron_sdm72d_m_v2"} <= fits
     assert '[[bus]]\nid = "rs485-a"' in scans[0]["entries"]
-    assert "# unit 7: somebody is there" in scans[0]["entries"]
+    assert 'profile = "eastron_sdm630_v2"  # or eastron_sdm72d_m_v2' in scans[0]["entries"]
 
 
 @dataclass
@@ -227,6 +227,8 @@ def test_a_sunspec_device_says_who_it_is() -> None:
     assert (found.sunspec.maker, found.sunspec.model) == ("Acme", "Meter 3")
     assert found.sunspec.models == (1, 203)
     assert found.serial == "SN-77"
+    assert found.best is not None
+    assert (found.best.profile, found.best.surety.name) == ("sunspec_201_204", "SURE")
 
 
 def test_a_device_of_zeros_is_no_charger_and_no_meter() -> None:

@@ -495,7 +495,7 @@ def test_a_socket_that_nobody_serves_any_more_is_no_enforcer(
         (("alfen_eve", NOBODY, "10", "--hold", "601"), "from 0 to 600"),
         (("alfen_eve", NOBODY, "10", "--hold", "-1"), "from 0 to 600"),
         (("alfen_eve", "127.0.0.1", "10"), "BUS must look like tcp://"),
-        (("alfen", NOBODY, "10"), "did you mean alfen_eve?"),
+        (("alfen", NOBODY, "10"), "did you mean alfen_eve"),
         (("alfen_eve", NOBODY), "AMPS"),
     ],
 )

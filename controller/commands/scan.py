@@ -156,6 +156,8 @@ def _say_scan(done: Scan) -> None:
 
 def _who(found: Found) -> str:
     best = found.best
+    if best is None and found.candidates:
+        return f"one of {len(found.candidates)} that read alike"
     if best is None:
         return "somebody is there, and no profile is sure to fit"
     profile = library().find(best.profile)
@@ -179,7 +181,7 @@ def _why(found: Found) -> Iterator[str]:
     if found.sunspec is not None:
         said = found.sunspec
         models = ", ".join(map(str, said.models))
-        yield f"SunSpec at {said.base}: {said.maker} {said.model} ({said.serial}), models {models}"
+        yield f"SunSpec: {said.maker} {said.model} ({said.serial}), models {models}"
 
 
 def entries(done: Scan) -> Iterator[str]:
@@ -189,13 +191,15 @@ def entries(done: Scan) -> Iterator[str]:
     if serial and done.found:
         yield f'[[bus]]\nid = "{bus}"\nurl = "{done.url}"\n'
     for found in done.found:
-        if found.best is None:
+        if not found.candidates:
             yield f"# unit {found.unit}: somebody is there; no profile is sure to fit\n"
             continue
-        kind = library().find(found.best.profile).kind
+        first, *others = (each.profile for each in found.candidates)
+        kind = library().find(first).kind
         note = f"  # serial number {found.serial}" if found.serial else ""
-        yield f'[[{kind}]]\nid = "{kind}-{found.unit}"{note}'
-        yield f'circuit = "…"\nprofile = "{found.best.profile}"\nbus = "{bus}"\nunit = {found.unit}'
+        plate = f"  # or {', '.join(others)}: look at its plate" if others else ""
+        yield f'[[{kind}]]\nid = "{kind}-{found.unit}"{note}\ncircuit = "…"'
+        yield f'profile = "{first}"{plate}\nbus = "{bus}"\nunit = {found.unit}'
         yield {"charger": "max_a = …\nfallback_a = …\n"}.get(kind, "")
 
 
@@ -236,6 +240,7 @@ def _found_json(found: Found) -> dict[str, Any]:
         "heard": found.heard,
         "profile": best and best.profile,
         "surety": best and best.surety.name.lower(),
+        "candidates": [each.profile for each in found.candidates],
         "serial": found.serial,
         "firmware": found.firmware,
         "model": found.model,
