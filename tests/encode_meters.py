@@ -345,7 +345,12 @@ def encoded() -> dict[str, list[Case]]:
 
 def whole(name: str, cases: list[Case]) -> str:
     """A capture file."""
-    return document(cases) + encode_orders.document(name) + written(name) + encode_chargers.stated(name)
+    return (
+        document(cases)
+        + encode_orders.document(name)
+        + written(name)
+        + encode_chargers.stated(name)
+    )
 
 
 if __name__ == "__main__":
