@@ -349,3 +349,9 @@ def test_a_text_is_no_setting() -> None:
     data = merged({"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}})
     data["setting"] = [{"register": "letter", "fc": 6, "value": 1, "wrong": "so it is"}]
     assert "needs a number in letter" in said(data)
+
+
+def test_only_what_is_written_wears_out() -> None:
+    worn = {"registers": ["granted"], "writes_a_day": 20, "writes": 10_000}
+    assert "granted is never written" in said(merged({"endurance": worn}))
+    assert made(endurance=worn | {"registers": ["setpoint"]}).endurance is not None
