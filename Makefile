@@ -33,7 +33,7 @@ stories: build ## tests marked rig: every story on real processes and protocols,
 	@$(PYTEST) -m rig
 
 slow: build ## tests marked slow: the wheel, hours of a depot's life
-	@$(PYTEST) -n auto --dist loadgroup -m "slow and not rig"
+	@$(PYTEST) -n auto --dist loadfile -m "slow and not rig"
 
 TREES ?= 20000
 

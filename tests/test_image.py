@@ -30,6 +30,7 @@ class Rows:
     source_index: ClassVar = {"meter": 0}
     source_wiring = (Wiring(phases=(1, 0, 2), ratio_ppm=2_000_000, reversed=True),)
     charger_index: ClassVar = {"one": 0, "two": 1}
+    charger_meter = (None, None)
     contactor_index: ClassVar = {"k1": 0}
 
     source_spread_ppm = (0,)

@@ -128,6 +128,17 @@ def test_check_live_finds_it_and_says_what_to_mend(
     assert words in wrong[finding]["mend"]
 
 
+def watchdog_off(rows: Rows) -> None:
+    rows[3] = rows[3]._replace(watchdog_ns=0)
+
+
+def test_a_watchdog_that_is_off_is_told_with_who_will_set_it(tmp_path: Path) -> None:
+    told = at(Mistake("watchdog off", hardware=watchdog_off), tmp_path, checked)
+    unarmed = found(told, "doubt")["b2: unarmed"]
+    assert "its watchdog is off" in unarmed["what"]
+    assert "the enforcer writes it" in unarmed["mend"]
+
+
 # A scan says who is there.
 
 

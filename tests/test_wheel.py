@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("cext", "controller", "drivers")
 OPTIONS = ("--quiet", "--no-deps", "--no-build-isolation")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # it is built once
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
