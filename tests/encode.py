@@ -99,7 +99,8 @@ EM24 = [
         voltage_l1 230.1  voltage_l2 229.9  voltage_l3 230.5  current_l1 70.123
         current_l2 5  current_l3 0.25  power_l1 16100  power_l2 -1149.5
         power_l3 46.1  power_total 14996.6  power_factor_l1 0.998
-        power_factor_l2 -1  power_factor_l3 0.8  signed_l1 70.123  signed_l2 -5
+        power_factor_l2 -1  power_factor_l3 0.8
+        power_factor_total 0.99  signed_l1 70.123  signed_l2 -5
         signed_l3 0.25
         """,
     ),
@@ -112,7 +113,8 @@ EM24 = [
         voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 10
         current_l2 65.536  current_l3 131.071  power_l1 -23  power_l2 2.3
         power_l3 0  power_total -20.7  power_factor_l1 -0.1  power_factor_l2 0.001
-        power_factor_l3 0  signed_l1 -0.1  signed_l2 65.536  signed_l3 131.071
+        power_factor_l3 0
+        power_factor_total 0.99  signed_l1 -0.1  signed_l2 65.536  signed_l3 131.071
         """,
     ),
     em24(
@@ -127,7 +129,8 @@ EM24 = [
         """
         voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 -  current_l2 1
         current_l3 1  power_l1 1  power_l2 -  power_l3 230  power_total -
-        power_factor_l1 0  power_factor_l2 0  power_factor_l3 1  signed_l1 -
+        power_factor_l1 0  power_factor_l2 0  power_factor_l3 1
+        power_factor_total 0.99  signed_l1 -
         signed_l2 -  signed_l3 1
         """,
     ),

@@ -1,13 +1,19 @@
 """Meters of a site: which may guard a circuit, how exact they are, and which can only be read."""
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from controller.__main__ import main
 from controller.site import DocumentError, Site, parse
 from drivers.library import library
 from drivers.meter import needed
+from hil.proving.captures import captures
+from tests.aside import aside
 from tests.documents import GRID, METER_ENTRY, ROW, document
+from tests.modbus_wire import Asked, serving
 
 LIBRARY = library()
 
@@ -72,3 +78,22 @@ def test_every_profile_names_where_it_comes_from() -> None:
             told = profile.conf.get(assumed)
             assert told == "assumed" or not profile.currents, (name, assumed)
         assert path == Path(path.parent, f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY.names("meter")))
+def test_each_meter_is_read_from_the_command_line(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = next(each for each in captures(name) if each.why == "import on all phases")
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        reply = shown.replies.get(bytes((asked.unit,)) + asked.pdu)
+        writer.write(asked.refusal(2) if reply is None else asked.frame(reply))
+
+    with aside(serving(behave)) as wire:
+        assert main(["read", name, f"tcp://127.0.0.1:{wire.port}", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out.splitlines()[-1])["values"]
+    for name_there, text in shown.expect.items():
+        key = name_there.replace("signed_", "current_")
+        expected = float(text.removesuffix("%"))
+        assert abs(values[key]["value"]) == abs(expected), key
