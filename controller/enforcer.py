@@ -137,6 +137,7 @@ class Enforcer:
                 self._revisions.start()
             self._restore()
             self._running.start()
+            gc.collect()  # what loading left behind is used again, else it would stay for ever
             gc.freeze()  # what is there now stays: looking at all of it again would hold the loop
             log.info("started", **self._start_fields())
             try:

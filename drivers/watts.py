@@ -50,10 +50,12 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
 def _of_percent(profile: ChargerProfile) -> ChargerProfile:
     """A setpoint in % as one in A."""
     setpoint, registers = profile.setpoint, dict(profile.registers)
-    for name in {*setpoint.register_names, *setpoint.applied_names}:
+    names = {*setpoint.register_names, *setpoint.applied_names}
+    told = [name for name in names if registers[name].unit == "%"]
+    if not told:
+        return profile  # one for all chargers of a kind
+    for name in told:
         register = registers[name]
-        if register.unit != "%":
-            continue
         known = {key: getattr(register, key) for key in Register.model_fields} | {"unit": "A"}
         if setpoint.duty:
             registers[name] = Duty.model_construct(**known)
