@@ -249,22 +249,20 @@ class ChargerProfile(Profile):
         for name in () if self.endurance is None else self.endurance.registers:
             if name not in self.registers:
                 yield Problem("endurance.registers", f"needs a register {name}")
-            elif name not in self._told:
+            elif name not in self._written:
                 yield Problem("endurance.registers", f"{name} is never written")
             if name in cyclic:
                 yield Problem("endurance.registers", f"{name} must be written to feed the watchdog")
 
     @property
-    def _told(self) -> set[str | None]:
-        """The registers that are written, whatever for."""
+    def _written(self) -> set[str | None]:
+        """Names of the registers that are written to it."""
         watchdog = self.watchdog
         return {
             *self.setpoint.register_names,
             None if self.enable is None else self.enable.register_name,
+            *(watchdog.timeout_set, *watchdog.fallback_set_names, watchdog.feed),
             *(setting.register_name for setting in self.settings),
-            watchdog.timeout_set,
-            *watchdog.fallback_set_names,
-            watchdog.feed,
         }
 
     def _percent_problems(self) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests import encode_chargers, encode_orders
+from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
 from tests.encode_writes import document as written
 
@@ -362,12 +362,7 @@ def encoded() -> dict[str, list[Case]]:
 
 def whole(name: str, cases: list[Case]) -> str:
     """A capture file."""
-    return (
-        document(cases)
-        + encode_orders.document(name)
-        + written(name)
-        + encode_chargers.stated(name)
-    )
+    return document(cases) + written(name) + encode_chargers.stated(name)
 
 
 if __name__ == "__main__":

@@ -278,6 +278,11 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
     ("section", "fields", "words"),
     [
         ("endurance", {"registers": ["x"], "writes_a_day": 9, "writes": 9}, "needs a register x"),
+        (
+            "endurance",
+            {"registers": ["state"], "writes_a_day": 9, "writes": 9},
+            "state is never written",
+        ),
         ("endurance", {"registers": ["life"], "writes_a_day": 0, "writes": 9}, "writes_a_day"),
         ("pacing", {"write_gap_s": 1}, "would keep a reduction waiting"),
         (
@@ -349,9 +354,3 @@ def test_a_text_is_no_setting() -> None:
     data = merged({"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}})
     data["setting"] = [{"register": "letter", "fc": 6, "value": 1, "wrong": "so it is"}]
     assert "needs a number in letter" in said(data)
-
-
-def test_only_what_is_written_wears_out() -> None:
-    worn = {"registers": ["granted"], "writes_a_day": 20, "writes": 10_000}
-    assert "granted is never written" in said(merged({"endurance": worn}))
-    assert made(endurance=worn | {"registers": ["setpoint"]}).endurance is not None

@@ -29,7 +29,6 @@ from hil.proving.captures import (
 )
 from hil.proving.changes import changes
 from hil.proving.judged import judged, judgements
-from hil.proving.orders import told as orders
 
 Survivor = tuple[str, str, str]  # profile, field, change
 Shown = tuple[Capture, dict[str, Value | bool]]  # a capture, and which marks it shows
@@ -133,5 +132,4 @@ def noticed_by(data: dict[str, Any], name: str, shown: Sequence[Shown]) -> str:
 
     told = all(write.comes_of(profile) for write in writes(name))
     told = told and means_them(profile, codes(name))
-    told = told and all(order.comes_of(profile) for order in orders(name))
     return CAPTURE if not told or asyncio.run(misread()) else ""
