@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from controller.commands.output import MISUSED, answer_json, complain, speaking
+from controller.unencrypted import without_openssl
 from controller.version import VERSION
 
 COMMANDS = {
@@ -24,6 +25,7 @@ COMMANDS = {
     "scan": "find the devices on a line, and the profiles that fit them",
     "identify": "vary one charger, and tell from the meters where it hangs",
     "set": "try one setpoint on a charger, and put back what was in force",
+    "prooftest": "open contactors one at a time, and close them again",
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",
     "verify": "say whether a gateway would take a signed document",
@@ -50,11 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     With `--json` the last line is one object, also where the command came to no answer.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and _chosen(arguments) == "run":  # as a process of its own
+        without_openssl()
     with speaking() as said:
         status = _main(arguments)
         if status and "--json" in arguments and not said.answered:
             answer_json({"error": "; ".join(said.complaints) or None, "status": status})
     return status
+
+
+def _chosen(arguments: Sequence[str]) -> str | None:
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def _command(name: str) -> ModuleType:
@@ -69,7 +77,7 @@ def _command(name: str) -> ModuleType:
 def _main(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal that lacks a letter gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    chosen = _chosen(arguments)
     parser = Parser(
         prog="loadkeeper",
         description="Keeps every fuse, cable and transformer of a depot inside its rating.",

@@ -33,6 +33,7 @@ from controller.limit_file import LimitFile, LimitFileError
 from controller.limits import RefusedLimitError
 from controller.notify import Notifier
 from controller.places import PlaceError, Places
+from controller.prooftest import ProofTests
 from controller.reported import Confirmed, Desired, Reported
 from controller.revisions import Revisions
 from controller.running import BrokenInvariantError, Running
@@ -42,7 +43,7 @@ from controller.threads import first_death, log_what_nobody_awaits
 from controller.units import MA_PER_A, NS_PER_S
 from controller.version import VERSION
 from controller.warmth import Warmth, WarmthError
-from controller.wire import Limit, LimitAnswer, ResetAnswer, Welcome
+from controller.wire import Limit, LimitAnswer, ProoftestAnswer, ResetAnswer, Welcome
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -109,6 +110,9 @@ class Enforcer:
             self.blackbox,
             guard,
         )
+        self._prooftests = ProofTests(
+            lambda: self._running.depot, self.events, lambda: self.latch.report is not None
+        )
         self._running.on_switch = lambda: self._server.tell(self.welcome())
         self._revisions = documents.revisions if documents else None
         self._lacking = documents.ground.lacking(depot.site) if documents else []
@@ -137,6 +141,7 @@ class Enforcer:
                 self._revisions.start()
             self._restore()
             self._running.start()
+            gc.collect()  # what loading left behind is used again, else it would stay for ever
             gc.freeze()  # what is there now stays: looking at all of it again would hold the loop
             log.info("started", **self._start_fields())
             try:
@@ -272,6 +277,9 @@ class Enforcer:
     def confirmed(self, confirmed: Confirmed) -> None:
         if self._configuration is not None:
             self._configuration.confirmed(confirmed)
+
+    async def test_contactor(self, contactor: str, even_charging: bool) -> ProoftestAnswer:
+        return await self._prooftests.test(contactor, even_charging)
 
     def reset(self, by: str) -> ResetAnswer:
         was = self.latch.reset(by)

@@ -84,6 +84,7 @@ class Image:
         self._sources = tuple(tables.source_index)
         self._doubted: Callable[[str, Suspicion | None], None] = lambda source, suspicion: None
         self._plausibility = self._judge()
+        self._held_open: set[str] = set()  # contactors
         self._condition: Callable[[], Condition] | None = None
         self._readers: dict[str, Callable[[int, Phases | None], None]] = {}
         self._wake_contactor: dict[str, Callable[[], None]] = {}
@@ -214,13 +215,21 @@ class Image:
         self._condition = tell
 
     def contactor_order(self, contactor: str) -> ContactorOrder | None:
-        """What a contactor is to be now; None before the first tick, and after the expiry."""
+        """What a contactor is to be now; None before the first tick, after the expiry, and while
+        it is held open."""
+        if contactor in self._held_open:
+            return None
         index = self._tables.contactor_index[contactor]
         state = self._kernel.contactor(index)
         if state.tick == 0 or self._clock.now_ns() >= state.expires_ns:
             return None
         closed = self._gate.closed(index, state.closed)
         return ContactorOrder(closed, state.changed_tick, state.expires_ns)
+
+    def hold_open(self, contactor: str, held: bool) -> None:
+        """Whatever is decided, it is open until it is held no longer: for a proof test."""
+        (self._held_open.add if held else self._held_open.discard)(contactor)
+        self._wake_contactor.get(contactor, lambda: None)()
 
     def on_contactor_change(self, contactor: str, wake: Callable[[], None]) -> None:
         """`wake` is called, openings before closings, when the contactor's order changed."""

@@ -4,8 +4,9 @@ A false alarm costs a depot its measurement, so a doubt needs evidence that no h
 gives: something else moved and this did not, or moved the other way, or stood elsewhere; and
 not once by chance. What nobody else sees stays unseen.
 
-- *frozen*: not a digit of it changed, while the chargers' draw, the sub-meters or (where it never
-  stands still otherwise) the other source moved by 3 A or more, long enough ago to show
+- *frozen*: not a digit of it, or of one phase alone, changed, while the chargers' draw, the
+  sub-meters or (where the whole of it never stands still otherwise) the other source moved by 3 A
+  or more, long enough ago to show
 - *jumps*: three times in a minute beyond ten times the rating, or far away and back at once
 - *reversed*: four steps of the draw below it in a row, each shown as its mirror image
 - *swapped*: likewise, each shown on another phase
@@ -14,7 +15,8 @@ not once by chance. What nobody else sees stays unseen.
 
 Lags are allowed for by comparing stretches of time, never instants. Of meter and clamp in dispute
 the meter is believed, unless the last two steps of the draw were shown in their size by the clamp
-and not by the meter. A doubt ends when the source has been in order for 10 s.
+and not by the meter, or the meter shows less than what is below it draws, and the clamp does not. A
+doubt ends when the source has been in order for 10 s.
 
 Whole milliamps and nanoseconds; time is handed in; every record is bounded.
 """
@@ -79,6 +81,7 @@ class _Pair:
         self._off = 0
         self._off_ns = 0
         self._judged_ns = 0
+        self.short = 0  # looks at which the meter alone showed less than what is below it
 
     def reset(self) -> None:
         self._frames.clear()
@@ -216,12 +219,19 @@ class Plausibility:
                 case.drop()
             return
         verdict = pair.judge(meter, clamp, now_ns)
-        supported = _supported(clamp, meter)
+        if meter.short() and not clamp.short():
+            pair.short += 1
+        if verdict is True:
+            pair.short = 0
+        followed = _supported(clamp, meter)
+        supported = followed or pair.short >= FRAMES
         guilty, innocent = cases if supported else cases[::-1]
         if isinstance(verdict, str):
             innocent.drop()
-            if supported:
+            if followed:
                 verdict += "; the clamp followed its chargers' steps, the meter did not"
+            elif supported:
+                verdict += "; the meter shows less than what is below it draws, the clamp does not"
         guilty.hear("disputed", verdict, now_ns)
         if not isinstance(verdict, str):
             innocent.hear("disputed", verdict, now_ns)
@@ -251,13 +261,15 @@ class Plausibility:
         if metered:
             rows = [self._chargers[i] for i in metered]
             stale_ns = max(each.lag_ns + each.poll_ns for each in rows)
-            below.append(Below("its chargers' draw", stale_ns, dict.fromkeys(metered)))
+            error_ma = sum(c.error_ma + c.max_ma * c.error_ppm // PPM for c in rows)
+            below.append(Below("its chargers' draw", stale_ns, dict.fromkeys(metered), error_ma))
             for i in metered:
                 self._parts[i].append(below[0])
         children = list(_nearest(circuits, sources, row.circuit))
         if children:
             stale_ns = max(sources[i].lag_ns + sources[i].poll_ns for i in children)
-            below.append(Below("the sub-meters' sum", stale_ns, dict.fromkeys(children)))
+            error_ma = sum(sources[i].error_ma for i in children)
+            below.append(Below("the sub-meters' sum", stale_ns, dict.fromkeys(children), error_ma))
             for i in children:
                 self._children[i].append(below[-1])
         managed = [each for each in self._chargers if each.circuit in under]

@@ -35,6 +35,8 @@ from controller.wire import (
     Limit,
     LimitAnswer,
     Peer,
+    Prooftest,
+    ProoftestAnswer,
     Refused,
     Reset,
     ResetAnswer,
@@ -78,6 +80,9 @@ class Desk(Protocol):
     def confirmed(self, confirmed: Confirmed) -> None: ...
     def reset(self, by: str) -> ResetAnswer:
         """Ends the latch, on the word of somebody who is here."""
+
+    async def test_contactor(self, contactor: str, even_charging: bool) -> ProoftestAnswer:
+        """Opens it and closes it again, on the word of somebody who is here."""
 
     @property
     def events(self) -> Ring: ...
@@ -173,6 +178,8 @@ class Server:
                 case Reset():
                     await channel.send(self._reset(peer))
                     self._line_at_s = float("-inf")  # who looks next is told
+                case Prooftest() as asked:
+                    await channel.send(await self._test(peer, asked))
                 case None:
                     return
                 case other:
@@ -181,10 +188,16 @@ class Server:
 
     def _reset(self, peer: Peer) -> ResetAnswer | Refused:
         """Not for whoever else may look: the link is one of those."""
-        if peer.uid not in {os.getuid(), 0}:
+        if not _master(peer):
             log.warning("reset refused: user not allowed", pid=peer.pid, uid=peer.uid)
             return Refused(reason="only root may reset it, or the enforcer's own user")
         return self._desk.reset(f"user {peer.uid}")
+
+    async def _test(self, peer: Peer, asked: Prooftest) -> ProoftestAnswer | Refused:
+        if not _master(peer):
+            log.warning("proof test refused: user not allowed", pid=peer.pid, uid=peer.uid)
+            return Refused(reason="only root may open contactors, or the enforcer's own user")
+        return await self._desk.test_contactor(asked.contactor, asked.even_charging)
 
     def _shared_report(self) -> bytes:
         """The state as a line, at most 0.1 s old: it costs the same for one and for thirty."""
@@ -273,6 +286,10 @@ class Server:
         except (FrameError, OSError) as error:
             log.warning("link does not take events", pid=peer.pid, why=_words(error))
             channel.close()
+
+
+def _master(peer: Peer) -> bool:
+    return peer.uid in {os.getuid(), 0}
 
 
 def _event(each: Happening) -> Event:

@@ -25,8 +25,10 @@ FRAME_BYTES = 1 << 20
 LIMIT_BYTES = 16 << 10
 NAME_CHARS = 64
 SEND_WITHIN_S = 5.0
+TEST_WITHIN_S = 120.0  # to open, to be silent, to find room
 
 Name = Annotated[str, Field(max_length=NAME_CHARS)]
+Outcome = Literal["follows", "welded", "unread", "not_closed", "stays_open", "refused"]
 
 
 class FrameError(Exception):
@@ -74,6 +76,14 @@ class Reset(_Model):
     type: Literal["reset"] = "reset"
 
 
+class Prooftest(_Model):
+    """Opens a contactor and closes it again. Only for root, or for the enforcer's own user."""
+
+    type: Literal["prooftest"] = "prooftest"
+    contactor: Name
+    even_charging: bool = False
+
+
 class Welcome(_Model):
     """What is in force; again whenever that has changed."""
 
@@ -111,6 +121,16 @@ class ResetAnswer(_Model):
     was: LatchReport | None
 
 
+class ProoftestAnswer(_Model):
+    """What a contactor did; `why` in the installer's words."""
+
+    type: Literal["prooftest_answer"] = "prooftest_answer"
+    contactor: str
+    outcome: Outcome
+    opened_s: float | None  # from the order until its contact said open
+    why: str
+
+
 class Event(_Model):
     """See controller.events; times are monotonic seconds of this boot."""
 
@@ -137,8 +157,12 @@ class State(_Model):
     report: StatusReport
 
 
-Asking = Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest | Reset
-Answering = Welcome | Refused | LimitAnswer | Reported | Events | State | ResetAnswer
+Asking = (
+    Hello | Session | Limit | Desired | Confirmed | EventsTaken | StatusRequest | Reset | Prooftest
+)
+Answering = (
+    Welcome | Refused | LimitAnswer | Reported | Events | State | ResetAnswer | ProoftestAnswer
+)
 _LATER = ConfigDict(defer_build=True)
 REQUESTS: TypeAdapter[Asking] = TypeAdapter(
     Annotated[Asking, Field(discriminator="type")], config=_LATER
@@ -259,6 +283,14 @@ async def ask_status(path: Path, within_s: float = 5.0) -> StatusReport:
 async def ask_reset(path: Path, within_s: float = 5.0) -> ResetAnswer:
     """Ends the enforcer's latch. Raises OSError (TimeoutError too), FrameError."""
     return await _ask(path, Reset(), ResetAnswer, within_s)
+
+
+async def ask_test(
+    path: Path, contactor: str, even_charging: bool, within_s: float = TEST_WITHIN_S
+) -> ProoftestAnswer:
+    """Tests a contactor. Raises OSError (TimeoutError too), FrameError."""
+    request = Prooftest(contactor=contactor, even_charging=even_charging)
+    return await _ask(path, request, ProoftestAnswer, within_s)
 
 
 Answer = TypeVar("Answer", bound=BaseModel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cext.rows import Phases, SourceRow
+from cext.rows import ALL_PHASES, Phases, SourceRow
 from controller.history import History, Hull, apart_ma, magnitudes
 from controller.steps import PROOFS, Steps
 from controller.units import NS_PER_S, amperes_text
@@ -23,6 +23,8 @@ STRAYS = 3  # comparisons in a row
 SPREAD_DIVISOR = 20  # 5 % of what is compared: transformers, power factors
 MARGIN_MA = 1_000
 
+NOWHERE = (0, 0, 0)
+
 Verdict = str | bool | None
 """Evidence against a source; True: in order; None: nothing to be said at this moment."""
 
@@ -34,6 +36,7 @@ class Below:
     what: str
     stale_ns: int  # how old any part of it may be
     parts: dict[int, Phases | None]
+    error_ma: int = 0  # by how much all of it may be told too high
     history: History = field(default_factory=History)
     unknown: int = 0  # parts
     total_ma: Phases = (0, 0, 0)  # of those that are known
@@ -96,8 +99,11 @@ class Witness:
         self._odd = ""
         self._same = 0
         self._same_ns = 0
+        self._still = [0, 0, 0]  # readings alike, of each phase
+        self._still_ns = [0, 0, 0]
+        self._dead: dict[int, str] = {}  # phases that stood still when they could not
         self._life_ppk = 0
-        self._starts: dict[int, _Start] = {}
+        self._starts: dict[tuple[int, int], _Start] = {}  # by view, and phase or ALL_PHASES
         self._compared: tuple[int, Phases] | None = None
         self._strays = 0
         self._stray = ""
@@ -125,6 +131,8 @@ class Witness:
         self.shown.clear()
         self._recent.clear()
         self._same = 0
+        self._still = [0, 0, 0]
+        self._dead.clear()
         self._starts.clear()
         self._compared = None
 
@@ -136,6 +144,10 @@ class Witness:
     # What it may be guilty of.
 
     def frozen(self) -> Verdict:
+        """The whole of it, or one phase alone."""
+        self._look_for_dead()
+        if self._dead:
+            return next(iter(self._dead.values()))
         if self._same == 1:
             return True
         if self._same < SAME_LEAST:
@@ -148,35 +160,62 @@ class Witness:
                 for each in self.peers
             ]
         for number, (history, stale_ns, what) in enumerate(others):
-            moved = self._moved(number, history, stale_ns)
-            if moved is not None:
-                phase, ma = moved
+            apart = self._moved((number, ALL_PHASES), self._same_ns, history, stale_ns)
+            phase = max(range(3), key=lambda p: abs(apart[p]))
+            if self._must_show(apart[phase]):
                 return (
                     f"no digit changed in {self._same} readings, "
-                    f"while {what} moved by {amperes_text(ma)} A on L{phase + 1}"
+                    f"while {what} moved by {amperes_text(apart[phase])} A on L{phase + 1}"
                 )
         return None
 
-    def _moved(self, number: int, history: History, stale_ns: int) -> tuple[int, int] | None:
-        """Phase and distance of what moved since its readings are alike, if it ought to show."""
+    def _look_for_dead(self) -> None:
+        """A phase that shows the same while what is below it moved on it, whatever the others do.
+
+        It is alive again with the first digit that changes.
+        """
+        for p in range(3):
+            if self._still[p] < SAME_LEAST or p in self._dead:
+                continue
+            for number, below in enumerate(self.below):
+                apart = self._moved((number, p), self._still_ns[p], below.history, below.stale_ns)
+                if self._must_show(apart[p]):
+                    self._dead[p] = (
+                        f"no digit of L{p + 1} changed in {self._still[p]} readings, while "
+                        f"{below.what} moved by {amperes_text(apart[p])} A there"
+                    )
+
+    def _must_show(self, moved_ma: int) -> bool:
+        return abs(moved_ma) >= max(MOVED_MA, 2 * self.row.error_ma)
+
+    def _moved(self, key: tuple[int, int], same_ns: int, history: History, stale_ns: int) -> Phases:
+        """How far others have moved since its readings are alike, as far as it ought to show."""
         row = self.row
-        start = self._starts.get(number)
-        if start is None or start.same_ns != self._same_ns or start.history_ns != history.begun_ns:
-            since_ns = max(self._same_ns - row.lag_ns, history.begun_ns)
-            until_ns = max(self._same_ns, history.begun_ns) + stale_ns
+        start = self._starts.get(key)
+        if start is None or start.same_ns != same_ns or start.history_ns != history.begun_ns:
+            since_ns = max(same_ns - row.lag_ns, history.begun_ns)
+            until_ns = max(same_ns, history.begun_ns) + stale_ns
             hull = history.held(since_ns, until_ns) if self.at_ns >= until_ns else None
             if hull is not None:
-                self._starts[number] = _Start(history.begun_ns, self._same_ns, hull)
-            return None
+                self._starts[key] = _Start(history.begun_ns, same_ns, hull)
+            return NOWHERE
         since_ns = self.at_ns - stale_ns - row.lag_ns - row.poll_ns
-        now = history.held(since_ns, self.at_ns) if since_ns > self._same_ns else None
-        if now is None:
-            return None
-        apart = apart_ma(start.hull, now)
-        phase = max(range(3), key=lambda p: abs(apart[p]))
-        if abs(apart[phase]) < max(MOVED_MA, 2 * row.error_ma):
-            return None
-        return phase, apart[phase]
+        now = history.held(since_ns, self.at_ns) if since_ns > same_ns else None
+        return NOWHERE if now is None else apart_ma(start.hull, now)
+
+    def short(self) -> bool:
+        """Whether it shows less than what is below it told to draw, all the time of late."""
+        for below in self.below:
+            wide_ns = self.row.lag_ns + self.row.poll_ns + 2 * below.stale_ns
+            told = below.history.held(self.at_ns - wide_ns, self.at_ns) if below.whole else None
+            mine = self.shown.held(self.at_ns - wide_ns, self.at_ns)
+            if told is None or mine is None:
+                continue
+            for p in range(3):
+                margin_ma = self.row.error_ma + MARGIN_MA + abs(told.lo[p]) // SPREAD_DIVISOR
+                if mine.hi[p] < told.lo[p] - below.error_ma - margin_ma:
+                    return True
+        return False
 
     def jumps(self, now_ns: int) -> Verdict:
         self._odd_ns = [each for each in self._odd_ns if now_ns - each < ODD_WITHIN_NS]
@@ -240,14 +279,20 @@ class Witness:
     # What it remembers.
 
     def _note_life(self, at_ns: int, value: Phases) -> None:
-        if value == self.shown.last:
+        last = self.shown.last
+        for p in range(3):
+            if last is not None and value[p] == last[p]:
+                self._still[p] += 1
+            else:
+                self._still[p], self._still_ns[p] = 1, at_ns
+                self._dead.pop(p, None)
+        if value == last:
             self._same += 1
             return
         for _ in range(min(self._same - 1, 16)):  # the stretch that ends now, reading by reading
             self._life_ppk -= self._life_ppk // 16
         self._life_ppk += (1000 - self._life_ppk) // 16 + 1
         self._same, self._same_ns = 1, at_ns
-        self._starts.clear()
 
     def _note_spike(self, at_ns: int, value: Phases) -> None:
         """There and back within three readings, by more than anything on this circuit."""

@@ -70,9 +70,12 @@ def flow_findings(survey: Survey) -> Iterator[Finding]:
     """Of meters by what is below them, then of clamps by the meters."""
     for meter in survey.site.meters:
         shown = _shown(survey, meter.id, meter.error_ma)
-        if shown is None:
-            continue
-        yield from _meter(survey, meter, shown)
+        if shown is not None:
+            yield from _meter(survey, meter, shown)
+        elif survey.grid(meter.id):
+            what = "does not tell the current of each phase: it is compared with nothing"
+            mend = "compare it with a hand-held clamp meter"
+            yield Finding(meter.id, "currents", Weight.UNSEEN, what, mend)
     for clamp in survey.site.clamps:
         shown = _shown(survey, clamp.id, clamp.error_ma)
         if shown is not None:

@@ -33,11 +33,10 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     for name in (
         *setpoint.register_names,
         *setpoint.applied_names,
-        watchdog.fallback,
-        watchdog.fallback_set,
+        *watchdog.fallback_names,
+        *watchdog.fallback_set_names,
     ):
-        if name is not None:
-            registers[name] = _power(profile.registers[name], watts, told=watts)
+        registers[name] = _power(profile.registers[name], watts, told=watts)
     if how.power is not None:
         assert watts.measured_ppm is not None
         drawn = _power(profile.registers[how.power], watts, Fraction(PPM, watts.measured_ppm))
@@ -51,10 +50,12 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
 def _of_percent(profile: ChargerProfile) -> ChargerProfile:
     """A setpoint in % as one in A."""
     setpoint, registers = profile.setpoint, dict(profile.registers)
-    for name in {*setpoint.register_names, *setpoint.applied_names}:
+    names = {*setpoint.register_names, *setpoint.applied_names}
+    told = [name for name in names if registers[name].unit == "%"]
+    if not told:
+        return profile  # one for all chargers of a kind
+    for name in told:
         register = registers[name]
-        if register.unit != "%":
-            continue
         known = {key: getattr(register, key) for key in Register.model_fields} | {"unit": "A"}
         if setpoint.duty:
             registers[name] = Duty.model_construct(**known)

@@ -45,6 +45,7 @@ from hil.story.happenings import (
     MeterShows,
     MeterSilent,
     PowerCycle,
+    Prooftest,
     Voltage,
     Weld,
     WireBroken,
@@ -170,6 +171,8 @@ class RigBench:
             case Desired():
                 publishing = self._rig.installer.publish(event, self._rig.written, self._cloud)
                 group.create_task(publishing)
+            case Prooftest():
+                group.create_task(self._rig.installer.test(event, self._rig.runtime))
             case CloudCut() | CloudBack():
                 await (self._cut.begin() if isinstance(event, CloudCut) else self._cut.end())
             case ChargerSilent(charger=charger):

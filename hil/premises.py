@@ -105,9 +105,12 @@ class Premises(Rig):
 
     async def loadkeeper(self, *words: str, within_s: float = 300.0) -> Told:
         """Runs a command as a process, with --json; devices go on meanwhile."""
+        return await self.heard(await self.begun(*words), within_s)
+
+    async def begun(self, *words: str) -> asyncio.subprocess.Process:
         root = str(Path(__file__).parents[1])
         paths = (root, str(self.supplies.plugins or ""), os.environ.get("PYTHONPATH"))
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "controller", *words, "--json"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -118,6 +121,9 @@ class Premises(Rig):
             },
             preexec_fn=die_with_parent,
         )
+
+    async def heard(self, process: asyncio.subprocess.Process, within_s: float = 300.0) -> Told:
+        """What it said, once it has ended."""
         try:
             out, err = await asyncio.wait_for(process.communicate(), within_s)
         finally:

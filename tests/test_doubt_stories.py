@@ -18,6 +18,8 @@ from hil.story.script import STORIES, load
         "clamp_disputed",
         "meter_frozen",
         "meter_frozen_beside_clamp",
+        "meter_halved_beside_clamp",
+        "meter_phase_dead",
         "meter_reversed",
         "meter_swapped",
     ],

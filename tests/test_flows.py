@@ -113,6 +113,12 @@ def test_where_something_feeds_in_export_is_no_mistake() -> None:
     assert "main-meter: ct_reversed" in wrong(survey(main_meter=shown))
 
 
+def test_a_meter_that_does_not_tell_each_phase_is_compared_with_nothing() -> None:
+    of = survey(row_a_meter=(12_000, None, None))
+    assert wrong(of) == {}
+    assert "row-a-meter: currents" in wrong(of, Weight.UNSEEN)
+
+
 def test_an_unsteady_current_is_held_against_nobody() -> None:
     of = survey()
     of.seen["row-a-meter"].grid = [(12_000, 6_000, 6_000), (4_000, 6_000, 6_000), (2_000, 6_000, 0)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from drivers.library import library
 from hil.devices.sdm630 import Sdm630
 from hil.premises import CARS, Document, Mistake, Premises, Rows, Told, of
+from tests.patience import until
 
 pytestmark = pytest.mark.rig
 
@@ -237,6 +239,31 @@ def test_identify_puts_back_what_was_in_force(tmp_path: Path) -> None:
     assert row["moved"] == ["L1", "L2", "L3"]
     main = told.answer["sources"]["main-meter"]
     assert set(main["moved"]) | set(main["unknown"]) == {"L1", "L2", "L3"}
+    assert offered == [6_000]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_identify_that_is_interrupted_puts_back_what_was_in_force(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    offered: list[int] = []
+
+    async def interrupted(there: Premises) -> Told:
+        def offers() -> int:
+            there.present()
+            return there.depot.plant.charger(0).offered_ma
+
+        words = ("identify", str(there.site_file), "a1", "--runtime", str(there.runtime))
+        process = await there.begun(*words)
+        await until(lambda: offers() == 10_000, within_s=60)
+        process.send_signal(how)
+        told = await there.heard(process, 60)
+        offered.append(offers())
+        return told
+
+    told = at(Mistake("none"), tmp_path, interrupted)
+    assert told.status == 1
+    assert "what was in force is put back" in told.text
     assert offered == [6_000]
 
 

@@ -18,7 +18,7 @@ from controller.plausibility import Plausibility, Suspicion
 from controller.tables import Tables
 from controller.watch import Watch
 from tests.depots import Depot, Picked, document, meter
-from tests.documents import clamp, site
+from tests.documents import charger, clamp, site
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -273,6 +273,18 @@ def scaled(percent: int) -> Callable[[Phases], Phases]:
     )
 
 
+def dead(phase: int) -> Callable[[Phases], Phases]:
+    """One phase shows what it showed first."""
+    kept: list[int] = []
+
+    def show(there: Phases) -> Phases:
+        kept.append(there[phase])
+        one, two, three = (kept[0] if p == phase else there[p] for p in range(3))
+        return one, two, three
+
+    return show
+
+
 class Bay:
     """One-phase cars that come and go at two bays, the rest of the depot at rest."""
 
@@ -305,6 +317,9 @@ class Bay:
         ("main", lambda: lambda at: (at[1], at[0], at[2]), "swapped", 120),
         ("main", lambda: lambda at: (at[2], at[0], at[1]), "swapped", 120),
         ("main", lambda: scaled(50), "disputed", 60),
+        ("main", lambda: dead(0), "frozen", 20),
+        ("row-a-meter", lambda: dead(0), "strays", 20),
+        ("clamp", lambda: dead(0), "frozen", 20),
     ],
 )
 def test_each_fault_is_found_in_its_time_and_forgiven_when_mended(
@@ -320,6 +335,48 @@ def test_each_fault_is_found_in_its_time_and_forgiven_when_mended(
     del depot.shows[source]
     bay.cars(200)
     assert depot.suspected == {}
+
+
+def test_a_dead_phase_is_named_and_alive_again_with_its_first_digit() -> None:
+    bay = Bay()
+    bay.cars(40)
+    bay.depot.shows["main"] = dead(0)
+    bay.cars(20)
+    evidence = str(bay.depot.enforcer.image.suspicion("main"))
+    assert "no digit of L1 changed in" in evidence
+    assert "there" in evidence
+    bay.cars(40)
+    assert bay.depot.suspected == {"main": "frozen"}, "it does not end while the others move"
+
+
+def test_a_phase_that_nothing_below_uses_may_stand_still_for_ever() -> None:
+    """One-phase cars draw on L1 only: L2 and L3 without a digit that moves prove nothing."""
+    bay = Bay()
+    bay.depot.shows["main"] = lambda there: (there[0], 7_000, 7_000)
+    bay.cars(120)
+    assert "frozen" not in bay.depot.suspected.values()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_dispute_is_the_meters_where_it_shows_less_than_its_chargers_draw(begun: bool) -> None:
+    """Nothing steps any more: the level alone tells, and it stands when the chargers stop."""
+    judge = Judge(**BESIDE, charger=[charger(id="bay", circuit="grid")])
+    for i in range(600):
+        at_ns = (i + 1) * S // 10
+        if i % 5 == 0:
+            drawn_ma = 25_000 if i < 400 else 0
+            judge.it.report(0, at_ns, (drawn_ma,) * 3)
+        base_ma = 5_000 + i % 7 * 10
+        there_ma = base_ma + (25_000 if i < 400 else 0)
+        seen_ma = there_ma // 2 if begun or i >= 100 else there_ma
+        judge.it.reading(0, at_ns, (seen_ma,) * 3)
+        if i % 10 == 9:
+            judge.it.reading(1, at_ns, (there_ma,) * 3)
+    (last,) = [found for source, found in judge.told[-1:] if source == 0]
+    assert last is not None
+    assert "shows less than what is below it draws" in last.evidence
+    assert not any(source == 1 and found is None for source, found in judge.told[-1:])
+    assert judge.it.suspicion(1) is None
 
 
 def test_a_load_that_nobody_declared_is_no_reason_to_doubt_the_meter_that_shows_it() -> None:

@@ -32,6 +32,7 @@ from controller.wire import (
     Hello,
     Limit,
     LimitAnswer,
+    ProoftestAnswer,
     Refused,
     ResetAnswer,
     Session,
@@ -40,6 +41,7 @@ from controller.wire import (
     Welcome,
     ask_reset,
     ask_status,
+    ask_test,
     connect,
     decode,
     encode,
@@ -73,6 +75,7 @@ class FakeDesk:
         self.parts: list[Desired] = []
         self.confirmations: list[Confirmed] = []
         self.resets: list[str] = []
+        self.tests: list[tuple[str, bool]] = []
         self.events = Events(MonotonicClock())
 
     def welcome(self) -> Welcome:
@@ -95,6 +98,12 @@ class FakeDesk:
     def reset(self, by: str) -> ResetAnswer:
         self.resets.append(by)
         return ResetAnswer(was=None)
+
+    async def test_contactor(self, contactor: str, even_charging: bool) -> ProoftestAnswer:
+        self.tests.append((contactor, even_charging))
+        return ProoftestAnswer(
+            contactor=contactor, outcome="follows", opened_s=0.1, why="it follows"
+        )
 
     def confirmed(self, confirmed: Confirmed) -> None:
         self.confirmations.append(confirmed)
@@ -287,6 +296,14 @@ def test_a_flood_stalls_nobody(hello: bytes, line: bytes) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(asyncio.wait_for(run(Places(Path(directory), Path(directory))), 20))
+
+
+def test_a_command_line_may_test_a_contactor() -> None:
+    async def story(where: Places, desk: FakeDesk) -> None:
+        told = await ask_test(where.socket, "row", even_charging=True)
+        assert (told.contactor, told.outcome, desk.tests) == ("row", "follows", [("row", True)])
+
+    play(story)
 
 
 def test_a_command_line_may_reset() -> None:

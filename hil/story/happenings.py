@@ -243,6 +243,16 @@ class Weld(Event):
     contactor: Id
 
 
+class Prooftest(Event):
+    """Somebody on site tests contactors; the story fails when something else comes of it."""
+
+    do: Literal["prooftest"]
+    contactor: Annotated[tuple[Id, ...], Field(description="none: all")] = ()
+    even_charging: bool = False
+    becomes: dict[Id, Literal["follows", "welded", "unread", "not_closed", "stays_open", "refused"]]
+    within_s: Positive = 30.0
+
+
 class Contact(Event):
     """Whoever holds a contact on the gateway's pins asks to dim, or no longer."""
 
@@ -309,6 +319,7 @@ Happening = Annotated[
     | Obey
     | PowerCycle
     | Weld
+    | Prooftest
     | Contact
     | WireBroken
     | WireMended

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,7 +15,7 @@ from pydantic import JsonValue
 
 from controller import trust
 from hil.cloud import Cloud
-from hil.story.happenings import Desired
+from hil.story.happenings import Desired, Prooftest
 
 KEY_ID = "installer"
 
@@ -46,6 +48,30 @@ class Installer:
                 f"revision {event.revision} is not {event.becomes} within {event.within_s:g} s "
                 f"of {event.t_s:g} s; the last report is {told}"
             )
+
+    async def test(self, event: Prooftest, runtime: Path) -> None:
+        """Runs `loadkeeper prooftest`, and holds what it says against what the story says."""
+        words = ["prooftest", *event.contactor, "--runtime", str(runtime), "--json"]
+        words += ["--even-charging"] if event.even_charging else []
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "controller", *words), stdout=asyncio.subprocess.PIPE
+        )
+        told = ""
+        try:
+            async with asyncio.timeout(event.within_s):
+                told = (await process.communicate())[0].decode()
+            became = {
+                each["contactor"]: each["outcome"]
+                for each in json.loads(told.splitlines()[-1])["contactors"]
+            }
+        except (TimeoutError, LookupError, ValueError):
+            became = {}
+        finally:
+            if process.returncode is None:
+                process.kill()
+        passed = all(outcome in ("follows", "refused") for outcome in became.values())
+        if became != event.becomes or (process.returncode == 0) > passed:
+            self.unmet.append(f"proof test of {event.t_s:g} s: {event.becomes} expected; {told}")
 
     def _message(self, event: Desired, document: Mapping[str, Any]) -> dict[str, Any]:
         parts: dict[str, Any] = {}
