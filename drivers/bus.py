@@ -4,12 +4,13 @@ pymodbus is handed one request at a time, because its own queue is first in, fir
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
 
-Who has waited for PATIENCE_S gets every second exchange, one rank after the other: else meters would
-leave a charger unread. Against a reduction only a meter ages so, because what it shows protects, too,
-and controller.reaction counts it: rises and polls of chargers wait until the last reduction has gone.
-Where reductions never end, reports grow old, and who is unread counts at its worst. Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
-And those that were silent DEAD_AFTER times in a row have a quarter of the line's time at most, all
-of them together: to ask for nothing costs a time-out, and on a serial line as long a silence after.
+Who has waited for PATIENCE_S gets every second exchange, one rank after the other: else meters
+would leave a charger unread. Against a reduction only a meter ages so, because what it shows
+protects, too, and controller.reaction counts it: rises and polls of chargers wait until the last
+reduction has gone. Where reductions never end, who is unread counts at its worst. Who got no
+answer, or a wrong one, lets all others who wait go first, whatever his rank. And those that were
+silent DEAD_AFTER times in a row have a quarter of the line's time at most, all of them together: to
+ask for nothing costs a time-out, and on a serial line as long a silence after.
 """
 
 import asyncio
