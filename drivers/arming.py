@@ -40,6 +40,13 @@ class Want:
 
 def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
     """In the order in which they are written. Raises ValueError for what a register cannot hold."""
+    return wants_of(profile, charger.set_fallback_ma, charger.set_delay_ns)
+
+
+def wants_of(
+    profile: ChargerProfile, fallback_ma: int | None, delay_ns: int | None
+) -> tuple[Want, ...]:
+    """The same where that fallback and that time are to be written; None: none is."""
     made = [
         Want(
             setting.register_name,
@@ -51,14 +58,10 @@ def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
         )
         for setting in profile.settings
     ]
-    watchdog, fallback_ma, delay_ns = (
-        profile.watchdog,
-        charger.set_fallback_ma,
-        charger.set_delay_ns,
-    )
-    if fallback_ma is not None and watchdog.fallback and watchdog.fallback_set:
-        names = watchdog.fallback, watchdog.fallback_set
-        made.append(_want(profile, *names, fallback_ma, _falls))
+    watchdog = profile.watchdog
+    if fallback_ma is not None and watchdog.fallback_set_names:
+        for names in zip(watchdog.fallback_names, watchdog.fallback_set_names, strict=True):
+            made.append(_want(profile, *names, fallback_ma, _falls))
     if delay_ns is not None and watchdog.timeout and watchdog.timeout_set:
         names = watchdog.timeout, watchdog.timeout_set
         made.append(_want(profile, *names, delay_ns // _NS_PER_MS, _waits))

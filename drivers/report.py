@@ -12,9 +12,9 @@ _NS_PER_MS = 1_000_000
 
 def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
     """The registers that tell what is in force where any traffic feeds the watchdog."""
-    setpoint, fallback = profile.setpoint, profile.watchdog.fallback
-    names = [*setpoint.applied_names, fallback, profile.shows_enable]
-    if fallback is None:
+    setpoint, fallback = profile.setpoint, profile.watchdog.fallback_names
+    names = [*setpoint.applied_names, *fallback, profile.shows_enable]
+    if not fallback:
         names += setpoint.register_names
     wanted = dict.fromkeys(name for name in names if name is not None)
     return tuple(name for name in wanted if not profile.registers[name].write_only)
@@ -99,9 +99,9 @@ def promised_ma(
 
 def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     """What it says it does when its watchdog has run out; None where that is unknown."""
-    name = profile.watchdog.fallback
-    fallback_ma = None if name is None else sample.ma(name)
-    return None if fallback_ma is None or fallback_ma < 0 else fallback_ma
+    found = [sample.ma(name) for name in profile.watchdog.fallback_names]
+    known = [ma for ma in found if ma is not None and ma >= 0]
+    return max(known) if known and len(known) == len(found) else None
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:

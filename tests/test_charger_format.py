@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from cext.rows import Vehicle
+from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
 from drivers.library import parse
 from drivers.reader import Sample
-from drivers.report import in_force_ma, proven, remark, time_set_ns, vehicle
+from drivers.report import (
+    in_force_ma,
+    proven,
+    remark,
+    time_set_ns,
+    told_fallback_ma,
+    vehicle,
+)
 from drivers.setpoint import as_written_ma, writes_of
 from drivers.watts import seated
 from tests.driven import charger
@@ -338,3 +346,59 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
 )
 def test_each_mistake_is_named(section: str, fields: dict[str, Any], words: str) -> None:
     assert words in said(merged({section: fields}) | {"watchdog": LIFE})
+
+
+# Several fallbacks.
+
+TWO = ["fallback", "fallback_1p"]
+RELIED: dict[str, Any] = {"kind": "life_bit", "timeout_s": 20, "feed": "life", "feed_value": 1}
+
+
+def of_two(**watchdog: Any) -> dict[str, Any]:
+    one_phase = {"fallback_1p": {"addr": 12, "type": "uint16", "unit": "A"}}
+    return {"registers": one_phase, "watchdog": RELIED | {"fallback": TWO} | watchdog}
+
+
+def test_of_several_fallbacks_the_highest_counts_and_none_may_be_unknown() -> None:
+    profile = made(**of_two())
+    assert {"fallback", "fallback_1p"} <= {*profile.reported}
+    assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=8_000)) == 8_000
+    assert told_fallback_ma(profile, sample(fallback=9_000, fallback_1p=8_000)) == 9_000
+    assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=None)) is None
+    assert in_force_ma(profile, sample(setpoint=0, granted=0, fallback_1p=13_000)) == 13_000
+
+
+def test_each_of_several_fallbacks_is_written() -> None:
+    profile = made(**of_two(fallback_set=TWO))
+    wanted = wants_of(profile, 6_500, None)
+    assert [(each.register_name, each.words) for each in wanted] == [
+        ("fallback", (6,)),
+        ("fallback_1p", (6,)),
+    ]
+    assert profile.facts.sets_fallback
+    assert not made(**of_two()).facts.sets_fallback
+
+
+def test_a_fallback_that_nothing_reads_back_is_refused() -> None:
+    assert "set blindly" in said(merged(of_two(fallback="fallback", fallback_set=TWO)))
+
+
+# What is written is a number.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"enable": {"register": "letter", "fc": 6, "on": 1, "off": 0}},
+        {"watchdog": RELIED | {"feed": "letter"}},
+    ],
+)
+def test_a_text_is_never_written(changes: dict[str, Any]) -> None:
+    letter = {"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}}
+    assert "needs a number in letter" in said(merged(letter | changes))
+
+
+def test_a_text_is_no_setting() -> None:
+    data = merged({"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}})
+    data["setting"] = [{"register": "letter", "fc": 6, "value": 1, "wrong": "so it is"}]
+    assert "needs a number in letter" in said(data)
