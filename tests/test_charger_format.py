@@ -262,9 +262,8 @@ def test_a_watchdog_that_is_armed_by_a_setting_is_not_proven_without_it() -> Non
 def test_a_watchdog_that_is_off_or_too_slow_is_not_proven_where_no_fallback_is_shown() -> None:
     profile = made(watchdog={**LIFE, "feed_off": [0], "timeout": "timeout"})
     assert verdict(profile) is None  # what it falls back to it does not tell
-    for shown in ({"life": 0}, {"timeout": 0}, {"timeout": 20_001}):
-        assert verdict(profile, **shown) is False
-    for shown in ({"life": None}, {"timeout": None}):
+    bad: list[dict[str, Value]] = [{"life": 0}, {"timeout": 0}, {"timeout": 20_001}]
+    for shown in [*bad, {"life": None}, {"timeout": None}]:
         assert verdict(profile, **shown) is False
 
 

@@ -188,9 +188,9 @@ def test_what_must_stand_in_its_memory_is_not_written_while_nobody_decides() -> 
         box.words[TIMEOUT] = 99
         await until(lambda: driver._arming.due() is not None)
         box.written.clear()
-        for amperes in (15, 14):  # the worker that hangs is another one
-            board.command("bay-01", amperes * 1000)
-            await until(lambda amperes=amperes: box.words[SETPOINT] == amperes)
+        for ma in (15_000, 14_000):  # the worker that hangs is another one
+            board.command("bay-01", ma)
+            await until(in_force(board, ma))
         board.command("bay-01", 20_000)
         await asyncio.sleep(0.1)  # waits for what it lacks
         board.command("bay-01", 13_000)
