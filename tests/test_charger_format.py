@@ -262,8 +262,9 @@ def test_a_watchdog_that_is_armed_by_a_setting_is_not_proven_without_it() -> Non
 def test_a_watchdog_that_is_off_or_too_slow_is_not_proven_where_no_fallback_is_shown() -> None:
     profile = made(watchdog={**LIFE, "feed_off": [0], "timeout": "timeout"})
     assert verdict(profile) is None  # what it falls back to it does not tell
-    bad: list[dict[str, Value]] = [{"life": 0}, {"timeout": 0}, {"timeout": 20_001}]
-    for shown in [*bad, {"life": None}, {"timeout": None}]:
+    bad: tuple[dict[str, Value], ...] = ({"life": 0}, {"timeout": 0}, {"timeout": 20_001})
+    unknown: tuple[dict[str, Value], ...] = ({"life": None}, {"timeout": None})
+    for shown in bad + unknown:
         assert verdict(profile, **shown) is False
 
 
