@@ -263,11 +263,12 @@ class ChargerDriver:
         return False
 
     def _noted(self) -> None:
-        """What went out, if it was for its memory."""
+        """What went out: an order, or something for its memory."""
         if self._offered is _What.SETTING:
             self._arming.wrote()
             self._reader.forget()
         elif self._offered is _What.ORDER:
+            self._standing.sent(self._errand.ma)
             self._wear.wrote(self.id, self._profile, self._errand.address)
 
     def _pace(self) -> None:
@@ -342,9 +343,6 @@ class ChargerDriver:
     def _rank(self) -> Rank:
         if self._silence.lasts:
             return Rank.CHARGER
-        order, standing = self._image.order(self.id), self._standing
-        taken_ma = None if standing.taken is None else standing.taken.ma
-        known_ma = [ma for ma in (taken_ma, standing.in_force_ma) if ma is not None]
-        if order is not None and known_ma and order.ma >= max(known_ma):
-            return Rank.INCREASE
-        return Rank.REDUCTION
+        order = self._image.order(self.id)
+        rises = order is not None and self._standing.rises(order)
+        return Rank.INCREASE if rises else Rank.REDUCTION

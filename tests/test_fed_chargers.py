@@ -15,7 +15,9 @@ from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
+from drivers.device import Rank
 from drivers.modbus import TcpLine
+from drivers.standing import Standing
 from drivers.wear import Wear
 from tests.driven import charger
 from tests.modbus_wire import Asked, Board, serving
@@ -128,6 +130,43 @@ def test_a_lower_order_overtakes_a_higher_one_that_is_half_written() -> None:
         assert [box.words[each] for each in (SETPOINT, L2, L3)] == [7, 7, 7]
 
     told(story, by_phase(), Box())
+
+
+def test_what_a_rise_left_half_written_is_lowered_at_once_by_a_worn_memory_too() -> None:
+    """What it was told last was less, and no report has shown yet that some of it rose."""
+
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        for ma in (16_000, 6_000):
+            await proved(board, board.command("bay-01", ma))
+        box.refuses = {L2}
+        board.command("bay-01", 20_000)
+        await until(lambda: (SETPOINT, 20) in box.written)  # the third: its budget is spent
+        await until(lambda: driver._wear.written("bay-01", "setpoint") == 3)
+        box.refuses = set()
+        board.command("bay-01", 6_000)
+        assert driver._rank() is Rank.REDUCTION
+        await until(lambda: box.words[SETPOINT] == 6)
+
+    budget = Endurance(registers=("setpoint",), writes_a_day=1000, writes=3)
+    profile = by_phase().model_copy(update={"endurance": budget})
+    told(story, profile, Box(), poll_ns=3 * NS_PER_S)
+
+
+def told_to(ma: int) -> Order:
+    return Order(ma, tick=1, expires_ns=NS_PER_S)
+
+
+def test_a_rise_that_nobody_answered_may_have_arrived() -> None:
+    standing = Standing(charger(502), made())
+    standing.in_force_ma = 6_000
+    assert standing.rises(told_to(10_000))
+    standing.sent(20_000)
+    standing.sent(8_000)
+    assert not standing.rises(told_to(10_000))
+    assert standing.rises(told_to(20_000))
+    standing.took(told_to(8_000), 1, 0)
+    assert standing.rises(told_to(10_000))
+    assert not standing.rises(told_to(7_000))
 
 
 def test_its_coil_is_closed_once_and_opened_for_a_pause() -> None:
