@@ -29,8 +29,11 @@ imports: ## who may import whom (pyproject.toml, [tool.importlinter])
 fast: build ## tests, without what is marked rig or slow
 	@$(PYTEST) -n auto -m "not rig and not slow"
 
+MISTAKES = tests/test_mistakes.py
+
 stories: build ## tests marked rig: every story on real processes and protocols, in real time
-	@$(PYTEST) -m rig
+	@$(PYTEST) -m rig --ignore $(MISTAKES)
+	@$(PYTEST) -n auto -m rig $(MISTAKES)
 
 slow: build ## tests marked slow: the wheel, hours of a depot's life
 	@$(PYTEST) -n auto --dist loadfile -m "slow and not rig"

@@ -169,12 +169,13 @@ class Watchdog(Part):
     timeout: str | None = None  # register of its time as set; 0: it is off
     timeout_off: tuple[Raw, ...] = ()  # read there: it is off, too
     remaining: str | None = None  # register of the time left; 0: it has run out
-    fallback: str | None = None  # register of the current it then applies
+    # Registers of the current it then applies; of several, by its phases, the highest counts.
+    fallback_names: Names = Field((), alias="fallback")
     fallback_unknown: StrictBool = False  # nobody says what it does then
     timeout_set: str | None = None  # register that sets `timeout`
     timeout_least_ns: Seconds = Field(0, alias="timeout_least_s")  # that it takes
     timeout_most_ns: Seconds | None = Field(None, alias="timeout_most_s")  # likewise
-    fallback_set: str | None = None  # register that sets `fallback`
+    fallback_set_names: Names = Field((), alias="fallback_set")  # those that set them
     fc: Literal[6, 16] = 6  # they are written with
     feed: str | None = None  # register that feeds it, of a life bit or a token
     feed_fc: Literal[5, 6, 16] = 6
@@ -183,6 +184,11 @@ class Watchdog(Part):
     feed_every_ns: Seconds | None = Field(None, alias="feed_every_s")  # at the latest
     armed_after_power_on: StrictBool = False
     power_on_is_fallback: StrictBool = False
+
+    @property
+    def fallback(self) -> str | None:
+        """The first register of it."""
+        return next(iter(self.fallback_names), None)
 
     @property
     def feeds_apart(self) -> bool:
@@ -207,18 +213,18 @@ class Watchdog(Part):
         if self.fallback_unknown and self.fallback is not None:
             yield Problem("watchdog.fallback_unknown", "is not: fallback names it")
         relied = not self.fallback_unknown  # else its time is written to feed it, and no more
-        for key, shown in (("timeout_set", self.timeout), ("fallback_set", self.fallback)):
-            if getattr(self, key) is not None and shown is None and relied:
-                yield Problem(f"watchdog.{key}", "is set blindly: nothing reads it back")
-        for key, seconds_or_current in (
-            ("timeout", "s"),
-            ("remaining", "s"),
-            ("fallback", unit),
-            ("timeout_set", "s"),
-            ("fallback_set", unit),
+        if self.timeout_set is not None and self.timeout is None and relied:
+            yield Problem("watchdog.timeout_set", "is set blindly: nothing reads it back")
+        if self.fallback_set_names and len(self.fallback_set_names) != len(self.fallback_names):
+            yield Problem("watchdog.fallback_set", "is set blindly: nothing reads all of it back")
+        for key, names, seconds_or_current in (
+            ("timeout", (self.timeout,), "s"),
+            ("remaining", (self.remaining,), "s"),
+            ("fallback", self.fallback_names, unit),
+            ("timeout_set", (self.timeout_set,), "s"),
+            ("fallback_set", self.fallback_set_names, unit),
         ):
-            name = getattr(self, key)
-            if name is not None:
+            for name in filter(None, names):
                 written = key.endswith("_set")
                 place = f"watchdog.{key}"
                 yield from wants(place, name, seconds_or_current, written=written)

@@ -79,7 +79,7 @@ class ChargerProfile(Profile):
             None if self.enable is None else self.enable.register_name,
             watchdog.timeout,
             watchdog.remaining,
-            watchdog.fallback,
+            *watchdog.fallback_names,
             watchdog.feed if watchdog.feed_off else None,
             *(setting.register_name for setting in self.settings),
         )
@@ -140,7 +140,7 @@ class ChargerProfile(Profile):
             has_fallback=watchdog.runs and not watchdog.fallback_unknown,
             watchdog_armed_after_power_on=watchdog.armed_after_power_on,
             power_on_is_fallback=watchdog.power_on_is_fallback,
-            sets_fallback=watchdog.fallback_set is not None,
+            sets_fallback=bool(watchdog.fallback_set_names),
             sets_timeout=None not in (watchdog.timeout, watchdog.timeout_set),
             timeout_least_ns=watchdog.timeout_least_ns,
             timeout_most_ns=self._timeout_most_ns,
@@ -205,7 +205,9 @@ class ChargerProfile(Profile):
             self.registers, "A" if self.watts is None else "W", self.wants
         )
         for i, setting in enumerate(self.settings):
-            yield from self.wants(f"setting[{i}].register", setting.register_name, None)
+            place = f"setting[{i}].register"
+            yield from self.wants(place, setting.register_name, None)
+            yield from self.wants(place, setting.register_name, None, written=True)
         yield from self._endurance_problems()
         if self.connectors is not None:
             yield from self.connectors.problems(self.registers, self.blocks)
@@ -247,8 +249,21 @@ class ChargerProfile(Profile):
         for name in () if self.endurance is None else self.endurance.registers:
             if name not in self.registers:
                 yield Problem("endurance.registers", f"needs a register {name}")
+            elif name not in self._written:
+                yield Problem("endurance.registers", f"{name} is never written")
             if name in cyclic:
                 yield Problem("endurance.registers", f"{name} must be written to feed the watchdog")
+
+    @property
+    def _written(self) -> set[str | None]:
+        """Names of the registers that are written to it."""
+        watchdog = self.watchdog
+        return {
+            *self.setpoint.register_names,
+            None if self.enable is None else self.enable.register_name,
+            *(watchdog.timeout_set, *watchdog.fallback_set_names, watchdog.feed),
+            *(setting.register_name for setting in self.settings),
+        }
 
     def _percent_problems(self) -> Iterator[Problem]:
         setpoint = self.setpoint
@@ -268,8 +283,7 @@ class ChargerProfile(Profile):
             if not setpoint.zero_pauses and setpoint.zero != "ends_session":
                 yield Problem("setpoint.zero", f"{setpoint.zero}: needs an off or an [enable]")
             return
-        if enable.register_name not in self.registers:
-            yield Problem("enable.register", f"needs a register {enable.register_name}")
+        yield from self.wants("enable.register", enable.register_name, None, written=True)
         if enable.on == enable.off:
             yield Problem("enable.on", "must differ from off")
         if self.shows_enable is None and setpoint.applied_names == setpoint.register_names:

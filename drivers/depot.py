@@ -106,7 +106,7 @@ def _kept(
 
 def _as_device(charger: Charger) -> Charger:
     """Without what its driver does not care for: the operator's own wishes."""
-    return replace(
+    device = replace(
         charger,
         name="",
         weight=1,
@@ -117,6 +117,7 @@ def _as_device(charger: Charger) -> Charger:
         advice=None,
         ceiling_ma=None,
     )
+    return charger if device == charger else device  # the same one is not kept twice
 
 
 def _on_pins(

@@ -23,7 +23,7 @@ UNITS = {
     "frequency": ("Hz",),
 }
 NAMED = re.compile(
-    r"(?:max_|min_)?(voltage|current|power|reactive_power|apparent_power|power_factor|frequency"
+    r"(?:[a-z]+_)*?(voltage|current|power|reactive_power|apparent_power|power_factor|frequency"
     r"|energy|energy_import|energy_export|reactive_energy_import|reactive_energy_export)"
     r"(?:_(?:l[123]|total|avg|neutral|dc|ac|import_total|export_total|float|int64))?"
 )

@@ -16,6 +16,7 @@ from controller.document.problems import DocumentError, Problem
 from controller.facts import ChargerFacts, MeterFacts
 from drivers.chargerprofile import ChargerProfile
 from drivers.meterprofile import MeterProfile
+from drivers.places import Places
 
 FOLDERS = {"meter": "meters", "charger": "chargers"}
 HOME = Path(__file__).parent / "profiles"
@@ -102,7 +103,17 @@ def of_bytes(text: bytes, name: str, place: str = "") -> AnyProfile:
         data = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors say line or byte
         raise ProfileError([Problem(place or name, str(error))]) from error
-    return parse(data, name)
+    try:
+        return parse(data, name)
+    except ProfileError as error:
+        places = Places(text.decode())
+        raise ProfileError(_with_line(each, name, places) for each in error.problems) from error
+
+
+def _with_line(problem: Problem, name: str, places: Places) -> Problem:
+    line = places.line(problem.path.removeprefix(f"{name}: "))
+    where = problem.path if line is None else f"{problem.path} (line {line})"
+    return Problem(where, problem.message)
 
 
 def parse(data: Mapping[str, Any], name: str) -> AnyProfile:

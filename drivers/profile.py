@@ -177,3 +177,5 @@ class Profile(Part):
             yield Problem(place, f"needs {name}, which stands in an optional block")
         elif written and (register.mask or register.half or register.scale_factor):
             yield Problem(place, f"needs {name} whole and with a fixed scale, to be written")
+        elif written and register.type == "ascii":
+            yield Problem(place, f"needs a number in {name}, to be written")

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count, cycle
 from math import inf
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from controller.units import MA_MAX, NS_PER_S
+from drivers.computed import Computed
 from drivers.decode import Value, decode
 from drivers.device import (
     BadValueError,
@@ -50,19 +51,77 @@ class Sample:
         return value if value is not None and abs(value) <= MA_MAX else None
 
 
-class _Part:
-    """What one request reads: the wanted registers of a block, scale factors first."""
+class _Piece(NamedTuple):
+    """A block, and where the wanted registers stand in it: from and to, scale factors first."""
 
-    def __init__(self, block: Block, registers: Mapping[str, Register], request: Request) -> None:
+    block: Block
+    fields: tuple[tuple[str, Register, int, int], ...]
+    fewer: tuple[int, ...]
+
+
+class _Plan(NamedTuple):
+    """What is read of a profile for some values: the same for all devices of a kind."""
+
+    registers: Mapping[str, Register]
+    computed: Mapping[str, Computed]
+    pieces: tuple[_Piece, ...]
+    rounds: tuple[tuple[int, ...], ...]  # of pieces
+
+
+class _Same:
+    """A profile as a key: the very object, whatever is in it."""
+
+    __slots__ = ("profile",)
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def __hash__(self) -> int:
+        return id(self.profile)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.profile is self.profile
+
+
+@lru_cache(maxsize=128)
+def _plan(same: _Same, wanted: tuple[str, ...]) -> _Plan:
+    profile = same.profile
+    readable = [name for name, each in profile.registers.items() if not each.write_only]
+    asked = profile.asked_for(wanted or (*readable, *profile.computed))
+    registers = {name: profile.registers[name] for name in asked}
+    computed = {
+        name: each
+        for name, each in profile.computed.items()
+        if all(part in registers for part in each.parts)
+    }
+    rounds = profile.rounds(registers)
+    blocks = [block for block in profile.blocks if any(block in each for each in rounds)]
+    return _Plan(
+        registers,
+        computed,
+        tuple(_piece(profile, block, registers) for block in blocks),
+        tuple(tuple(map(blocks.index, each)) for each in rounds),
+    )
+
+
+def _piece(profile: Profile, block: Block, registers: Mapping[str, Register]) -> _Piece:
+    held = [(name, each) for name, each in registers.items() if block.covers(each)]
+    fields = (
+        (name, register, register.addr - block.start, register.end - block.start)
+        for name, register in sorted(held, key=lambda each: each[1].scale_factor is not None)
+    )
+    return _Piece(block, tuple(fields), profile.fewer(block))
+
+
+class _Part:
+    """What one request reads of one device."""
+
+    def __init__(self, piece: "_Piece", request: Request) -> None:
         self.request = request
-        self.optional = block.optional
+        self.optional = piece.block.optional
         self.lacking = False  # the device said that it has none of it
         self.values: dict[str, Value] | None = None  # as read last
-        held = [(name, each) for name, each in registers.items() if block.covers(each)]
-        self._registers = [
-            (name, register, register.addr - block.start, register.end - block.start)
-            for name, register in sorted(held, key=lambda each: each[1].scale_factor is not None)
-        ]
+        self._registers = piece.fields
 
     def holds(self, names: Collection[str]) -> bool:
         """Any of them."""
@@ -114,26 +173,16 @@ class Reader:
         self._sunspec = profile.sunspec
         self._model: Model | None = None  # where it was found; None: not yet, or it is not there
         self._start = 0  # what addresses count from
-        readable = [name for name, each in profile.registers.items() if not each.write_only]
-        asked = profile.asked_for(wanted or (*readable, *profile.computed))
-        self._registers = {name: profile.registers[name] for name in asked}
-        self._computed = {
-            name: each
-            for name, each in profile.computed.items()
-            if all(part in self._registers for part in each.parts)
-        }
-        rounds = profile.rounds(self._registers)
-        parts = {
-            block: _Part(
-                block,
-                self._registers,
-                self._request(block.fc, block.start, block.count, profile.fewer(block)),
+        plan = _plan(_Same(profile), tuple(wanted))
+        self._registers, self._computed = plan.registers, plan.computed
+        self._parts = [
+            _Part(
+                piece,
+                self._request(piece.block.fc, piece.block.start, piece.block.count, piece.fewer),
             )
-            for block in profile.blocks
-            if any(block in each for each in rounds)
-        }
-        self._parts = list(parts.values())
-        self._rounds = cycle([[parts[block] for block in each] for each in rounds])
+            for piece in plan.pieces
+        ]
+        self._rounds = cycle([[self._parts[i] for i in each] for each in plan.rounds])
         self._forgets = False
 
     async def poll(

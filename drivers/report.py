@@ -12,9 +12,9 @@ _NS_PER_MS = 1_000_000
 
 def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
     """The registers that tell what is in force where any traffic feeds the watchdog."""
-    setpoint, fallback = profile.setpoint, profile.watchdog.fallback
-    names = [*setpoint.applied_names, fallback, profile.shows_enable]
-    if fallback is None:
+    setpoint, fallback = profile.setpoint, profile.watchdog.fallback_names
+    names = [*setpoint.applied_names, *fallback, profile.shows_enable]
+    if not fallback:
         names += setpoint.register_names
     wanted = dict.fromkeys(name for name in names if name is not None)
     return tuple(name for name in wanted if not profile.registers[name].write_only)
@@ -99,9 +99,9 @@ def promised_ma(
 
 def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     """What it says it does when its watchdog has run out; None where that is unknown."""
-    name = profile.watchdog.fallback
-    fallback_ma = None if name is None else sample.ma(name)
-    return None if fallback_ma is None or fallback_ma < 0 else fallback_ma
+    found = [sample.ma(name) for name in profile.watchdog.fallback_names]
+    known = [ma for ma in found if ma is not None and ma >= 0]
+    return max(known) if known and len(known) == len(found) else None
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
@@ -150,8 +150,10 @@ def time_left_ns(profile: ChargerProfile, sample: Sample) -> int | None:
 def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
     """Its watchdog's time as set in it; 0 where it is off. None where that is unknown."""
     watchdog = profile.watchdog
-    if watchdog.feed is not None and sample.values.get(watchdog.feed) in watchdog.feed_off:
-        return 0
+    if watchdog.feed is not None and watchdog.feed_off:
+        fed = sample.number(watchdog.feed)
+        if fed is None or fed in watchdog.feed_off:
+            return None if fed is None else 0
     if watchdog.timeout is None:
         return None
     set_ms = sample.number(watchdog.timeout)
@@ -181,14 +183,24 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
 def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | None:
     """Whether it does alone what was declared, or less; None where it cannot tell.
 
-    Nor does it matter where nothing was declared: it counts at its maximum then.
+    All that it can show must be so: one setting that is not as it must be, a watchdog that is off,
+    or a time that it does not tell this once, and it cannot be relied upon. Nor does it matter
+    where nothing was declared: it counts at its maximum then.
     """
-    if profile.watchdog.fallback is None or charger.fallback_ma is None:
+    watchdog = profile.watchdog
+    if not watchdog.runs or charger.fallback_ma is None:
+        return None
+    if not _all_set(profile, sample) or _timing_remark(charger, profile, sample) is not None:
+        return False
+    if watchdog.fallback is None:
         return None
     fallback_ma = told_fallback_ma(profile, sample)
-    if fallback_ma is None or fallback_ma > charger.fallback_ma:
-        return False
-    return _timing_remark(charger, profile, sample) is None
+    return fallback_ma is not None and fallback_ma <= charger.fallback_ma
+
+
+def _all_set(profile: ChargerProfile, sample: Sample) -> bool:
+    """Whether all that must stand in its memory is seen to: it may be what arms its watchdog."""
+    return all(sample.number(each.register_name) == each.value for each in profile.settings)
 
 
 def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
@@ -196,6 +208,8 @@ def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) ->
     set_ns = time_set_ns(profile, sample)
     if set_ns == 0:
         return "its watchdog is off: it would never fall back"
+    if _hides_time(profile, sample):
+        return "it does not tell whether its watchdog is on, and for how long"
     if delay_ns is None:
         return None
     shown = None
@@ -206,3 +220,10 @@ def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) ->
     if shown is None:
         return None
     return f"its watchdog {shown}, the site document says {seconds_text(delay_ns)} s"
+
+
+def _hides_time(profile: ChargerProfile, sample: Sample) -> bool:
+    """Whether its watchdog's time, or whether that runs, has a register that tells nothing now."""
+    watchdog = profile.watchdog
+    names = (watchdog.timeout, watchdog.feed if watchdog.feed_off else None)
+    return any(name is not None and sample.number(name) is None for name in names)

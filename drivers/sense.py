@@ -85,8 +85,8 @@ def _as_charger(profile: ChargerProfile, values: Mapping[str, Value], sense: Sen
     sense.judge(known, f"state {code} is one of its own", f"a state {code} that it does not have")
     unit = 1 if profile.watts is None else 230
     most = 100_000 * unit
-    for name in (*profile.setpoint.applied_names, profile.watchdog.fallback):
-        value = None if name is None else values.get(name)
+    for name in (*profile.setpoint.applied_names, *profile.watchdog.fallback_names):
+        value = values.get(name)
         if isinstance(value, int):
             sense.judge(
                 0 <= value <= most * 20, f"{name} is possible", f"{name} is {value / 1000:g}"

@@ -30,6 +30,7 @@ from drivers.report import (
     set_ma,
     time_left_ns,
     time_set_ns,
+    told_fallback_ma,
     vehicle,
 )
 from drivers.setpoint import as_written_ma, write_of, writes_of
@@ -154,8 +155,8 @@ class Trial:
             return "what it does when nobody writes any more, no source says"
         sample = self.after or self.before
         fallback_ma = None
-        if sample is not None and watchdog.fallback is not None:
-            fallback_ma = sample.ma(watchdog.fallback)
+        if sample is not None:
+            fallback_ma = told_fallback_ma(self._profile, sample)
         fallback = "its fallback" if fallback_ma is None else f"{amperes_text(fallback_ma)} A"
         assert self._watchdog_ns is not None
         if not self._watchdog_ns:

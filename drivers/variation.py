@@ -127,7 +127,8 @@ def dwell_s(site: Site, charger: Charger) -> float:
         + [clamp.lag_ns + 2 * clamp.period_ns for clamp in site.clamps],
         default=0,
     )
-    return (charger.settle_ns + slowest_ns) / NS_PER_S + window_s(site)
+    followed_s = (charger.settle_ns + slowest_ns) / NS_PER_S + window_s(site)
+    return max(followed_s, charger.facts.write_gap_ns / NS_PER_S)  # each step begins with a write
 
 
 def window_s(site: Site) -> float:

@@ -33,11 +33,10 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     for name in (
         *setpoint.register_names,
         *setpoint.applied_names,
-        watchdog.fallback,
-        watchdog.fallback_set,
+        *watchdog.fallback_names,
+        *watchdog.fallback_set_names,
     ):
-        if name is not None:
-            registers[name] = _power(profile.registers[name], watts, told=watts)
+        registers[name] = _power(profile.registers[name], watts, told=watts)
     if how.power is not None:
         assert watts.measured_ppm is not None
         drawn = _power(profile.registers[how.power], watts, Fraction(PPM, watts.measured_ppm))

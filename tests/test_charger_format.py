@@ -6,13 +6,22 @@ from typing import Any
 import pytest
 
 from cext.rows import Vehicle
+from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
 from drivers.library import parse
 from drivers.reader import Sample
-from drivers.report import in_force_ma, time_set_ns, vehicle
+from drivers.report import (
+    in_force_ma,
+    proven,
+    remark,
+    time_set_ns,
+    told_fallback_ma,
+    vehicle,
+)
 from drivers.setpoint import as_written_ma, writes_of
 from drivers.watts import seated
+from tests.driven import charger
 from tests.test_profiles import said
 
 PLAIN: dict[str, Any] = {
@@ -75,6 +84,14 @@ def merged(changes: dict[str, Any]) -> dict[str, Any]:
 
 def made(**changes: dict[str, Any]) -> ChargerProfile:
     profile = parse(merged(changes), "it")
+    assert isinstance(profile, ChargerProfile)
+    return seated(profile)
+
+
+def armed_by_a_setting(**watchdog: Any) -> ChargerProfile:
+    """By its register enable, which must be 1."""
+    setting = {"register": "enable", "fc": 6, "value": 1, "wrong": "its watchdog is not armed"}
+    profile = parse(merged({"watchdog": watchdog}) | {"setting": [setting]}, "it")
     assert isinstance(profile, ChargerProfile)
     return seated(profile)
 
@@ -230,6 +247,38 @@ def test_a_life_bit_or_a_time_may_show_that_the_watchdog_is_off() -> None:
     assert time_set_ns(profile, sample(timeout=0)) == 0
 
 
+def verdict(profile: ChargerProfile, **shown: Value) -> bool | None:
+    its = charger(1, profile=profile.name, facts=profile.facts, fallback_delay_ns=20 * 10**9)
+    return proven(its, profile, sample(**shown))
+
+
+def test_a_watchdog_that_is_armed_by_a_setting_is_not_proven_without_it() -> None:
+    profile = armed_by_a_setting(**LIFE, fallback="fallback")
+    assert verdict(profile, enable=1) is True
+    assert verdict(profile, enable=0) is False
+    assert verdict(profile, enable=None) is False  # what is unknown proves nothing
+
+
+def test_a_watchdog_that_is_off_or_too_slow_is_not_proven_where_no_fallback_is_shown() -> None:
+    profile = made(watchdog={**LIFE, "feed_off": [0], "timeout": "timeout"})
+    assert verdict(profile) is None  # what it falls back to it does not tell
+    bad: tuple[dict[str, Value], ...] = ({"life": 0}, {"timeout": 0}, {"timeout": 20_001})
+    unknown: tuple[dict[str, Value], ...] = ({"life": None}, {"timeout": None})
+    for shown in bad + unknown:
+        assert verdict(profile, **shown) is False
+
+
+def test_a_watchdog_whose_time_is_unknown_is_not_proven_by_its_fallback() -> None:
+    shows = {"feed_off": [0], "timeout": "timeout", "fallback": "fallback"}
+    profile = made(watchdog={**LIFE, **shows})
+    assert verdict(profile) is True
+    assert verdict(profile, timeout=None) is False
+    assert verdict(profile, life=None) is False
+    its = charger(1, profile=profile.name, facts=profile.facts)
+    assert "does not tell whether its watchdog" in str(remark(its, profile, sample(life=None)))
+    assert verdict(made(watchdog={**LIFE, "feed_off": [0], "fallback": "fallback"})) is True
+
+
 def test_of_an_unknown_watchdog_or_an_unknown_fallback_nothing_is_promised() -> None:
     for watchdog in ({"kind": "unknown"}, {**LIFE, "fallback_unknown": True}):
         facts = made(watchdog=watchdog).facts
@@ -277,6 +326,11 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
     ("section", "fields", "words"),
     [
         ("endurance", {"registers": ["x"], "writes_a_day": 9, "writes": 9}, "needs a register x"),
+        (
+            "endurance",
+            {"registers": ["state"], "writes_a_day": 9, "writes": 9},
+            "state is never written",
+        ),
         ("endurance", {"registers": ["life"], "writes_a_day": 0, "writes": 9}, "writes_a_day"),
         ("pacing", {"write_gap_s": 1}, "would keep a reduction waiting"),
         (
@@ -292,3 +346,59 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
 )
 def test_each_mistake_is_named(section: str, fields: dict[str, Any], words: str) -> None:
     assert words in said(merged({section: fields}) | {"watchdog": LIFE})
+
+
+# Several fallbacks.
+
+TWO = ["fallback", "fallback_1p"]
+RELIED: dict[str, Any] = {"kind": "life_bit", "timeout_s": 20, "feed": "life", "feed_value": 1}
+
+
+def of_two(**watchdog: Any) -> dict[str, Any]:
+    one_phase = {"fallback_1p": {"addr": 12, "type": "uint16", "unit": "A"}}
+    return {"registers": one_phase, "watchdog": RELIED | {"fallback": TWO} | watchdog}
+
+
+def test_of_several_fallbacks_the_highest_counts_and_none_may_be_unknown() -> None:
+    profile = made(**of_two())
+    assert {"fallback", "fallback_1p"} <= {*profile.reported}
+    assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=8_000)) == 8_000
+    assert told_fallback_ma(profile, sample(fallback=9_000, fallback_1p=8_000)) == 9_000
+    assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=None)) is None
+    assert in_force_ma(profile, sample(setpoint=0, granted=0, fallback_1p=13_000)) == 13_000
+
+
+def test_each_of_several_fallbacks_is_written() -> None:
+    profile = made(**of_two(fallback_set=TWO))
+    wanted = wants_of(profile, 6_500, None)
+    assert [(each.register_name, each.words) for each in wanted] == [
+        ("fallback", (6,)),
+        ("fallback_1p", (6,)),
+    ]
+    assert profile.facts.sets_fallback
+    assert not made(**of_two()).facts.sets_fallback
+
+
+def test_a_fallback_that_nothing_reads_back_is_refused() -> None:
+    assert "set blindly" in said(merged(of_two(fallback="fallback", fallback_set=TWO)))
+
+
+# What is written is a number.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"enable": {"register": "letter", "fc": 6, "on": 1, "off": 0}},
+        {"watchdog": RELIED | {"feed": "letter"}},
+    ],
+)
+def test_a_text_is_never_written(changes: dict[str, Any]) -> None:
+    letter = {"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}}
+    assert "needs a number in letter" in said(merged(letter | changes))
+
+
+def test_a_text_is_no_setting() -> None:
+    data = merged({"registers": {"letter": {"addr": 13, "type": "ascii", "len": 1}}})
+    data["setting"] = [{"register": "letter", "fc": 6, "value": 1, "wrong": "so it is"}]
+    assert "needs a number in letter" in said(data)

@@ -1,7 +1,9 @@
 """docs/devices.md is what the profiles say now, and has every device."""
 
+import tomllib
+
 from drivers.library import library
-from hil.proving.page import PAGE, page
+from hil.proving.page import LEFT_OUT, PAGE, page
 
 
 def test_the_page_is_current() -> None:
@@ -19,3 +21,11 @@ def test_what_was_assumed_is_said() -> None:
     part = page().split('<a id="sbc_ale3_awd3"></a>')[1].split("<a id=")[0]
     assert "*assumed*: `current_sign`, `error_a`, `lag_s`" in part
     assert "nothing tells a direction" in part
+
+
+def test_devices_that_have_no_profile_are_named_with_the_reason() -> None:
+    part = page().split("## Left out")[1].split("## Each device")[0]
+    assert "**Webasto / Ampure NEXT**: its setpoint can only be written" in part
+    named = {each["name"] for each in tomllib.loads(LEFT_OUT.read_text())["device"]}
+    devices = {f"{each.vendor} {each.model}" for each in map(library().find, library().names())}
+    assert not named & devices

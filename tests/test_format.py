@@ -10,11 +10,13 @@ from controller.clock import MonotonicClock
 from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.device import Rank
+from drivers.layout import unit_problems
 from drivers.library import AnyProfile, ProfileError, parse
 from drivers.meter import needed, signed_ma
 from drivers.meterprofile import MeterProfile
 from drivers.modbus import TcpLine
 from drivers.reader import Reader, Sample
+from drivers.register import Register
 from tests.modbus_wire import Asked, serving
 
 COMMON: dict[str, Any] = {
@@ -193,6 +195,27 @@ WORD = {"addr": 0, "type": "uint16"}
 )
 def test_a_register_that_contradicts_itself(registers: dict[str, Any], words: str) -> None:
     assert words in said((3, 0, 2), registers=registers)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "right"),
+    [
+        ("current_l1", "W", False),
+        ("rated_current", "V", False),
+        ("session_max_current", "A", True),
+        ("reactive_power_l2", "W", False),
+        ("reactive_power_l2", "var", True),
+        ("power_factor_total", "%", True),
+        ("power_factor_total", "A", False),
+        ("energy_import_l3", "W", False),
+        ("energy_import_float", "Wh", True),
+        ("frequency", "V", False),
+        ("power_limit", "A", True),
+    ],
+)
+def test_a_name_that_tells_what_is_measured_has_its_unit(name: str, unit: str, right: bool) -> None:
+    shown = {name: Register.model_validate({"addr": 0, "type": "uint16", "unit": unit})}
+    assert bool(list(unit_problems(shown))) is not right
 
 
 PAIR = {"a": {"addr": 0, "type": "uint32"}, "b": {"addr": 3, "type": "uint16"}}

@@ -215,6 +215,27 @@ def test_all_mistakes_are_named_at_once() -> None:
     assert len(problems) == 4  # the block is too long twice: for the device, and into its next
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("current_l1 = { addr = 12,", "current_l1 = { addr = 13,", "current_l1"),
+        ("current_l3 = { addr = 16,", "current_l3 = { addr = 90,", "current_l3"),
+        ('unit = "A" }', 'unit = "kA" }', "current_l1"),
+        ("start = 0\ncount = 50", "start = 1\ncount = 49", "[[block]]"),
+        ("max_registers = 50", "max_registers = 0", "max_registers"),
+    ],
+)
+def test_each_mistake_is_told_with_its_line(tmp_path: Path, old: str, new: str, where: str) -> None:
+    text = library().names()[EM24].read_text()
+    assert old in text
+    (tmp_path / "mine.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ProfileError) as caught:
+        read(tmp_path / "mine.toml")
+    lines = text.splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if line.startswith(where))
+    assert f"(line {number}): " in str(caught.value)
+
+
 @given(st.sampled_from([EM24, ALFEN]), st.data())
 def test_no_profile_makes_the_loader_stumble(name: str, data: st.DataObject) -> None:
     """Any value anywhere: a profile or a ProfileError."""

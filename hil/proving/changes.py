@@ -73,6 +73,8 @@ def _names(path: Path) -> bool:
 
 def _of_field(data: Mapping[str, Any], value: Any, path: Path) -> Iterator[Change]:
     key = path[-1]
+    if path == ("word_order",) and not _long(data):
+        return  # no register has two words: nothing can be the other way round
     if isinstance(value, dict | list):
         yield from _of(data, value, path)
     elif isinstance(value, bool):
@@ -149,6 +151,12 @@ def _of_list(data: Mapping[str, Any], place: list[Any], path: Path) -> Iterator[
             yield Change((*path, i), "+1", value + 1)
         else:
             yield from _of_field(data, value, (*path, i))
+
+
+def _long(data: Mapping[str, Any]) -> bool:
+    """Whether any register's words have an order."""
+    kinds = [str(each.get("type")) for each in data["registers"].values() if isinstance(each, dict)]
+    return any(LENGTHS.get(kind, 1) > 1 for kind in kinds)
 
 
 def _is_register(place: Mapping[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from drivers.library import library
+
 JUDGED = Path(__file__).parent / "survivors.toml"
 
 
@@ -19,12 +21,14 @@ class Judgement:
     why: str
     profile: str = "*"
     change: str = "*"
+    kind: str = ""  # of all meters, or of all chargers, that come with the product
 
     def covers(self, profile: str, field: str, change: str) -> bool:
         return (
             fnmatchcase(profile, self.profile)
             and fnmatchcase(field, self.field)
             and fnmatchcase(change, self.change)
+            and (not self.kind or profile in library().names(self.kind))
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,12 +16,16 @@ from hil.proving.captures import captures
 from hil.rig import SIMULATED
 
 PAGE = Path(__file__).parents[2] / "docs" / "devices.md"
+LEFT_OUT = Path(__file__).parent / "left_out.toml"
 LINES = {"tcp": "TCP", "rtu": "RTU", "ascii": "ASCII"}
 FEEDS = {
     "none": "it has no watchdog",
     "unknown": "unknown",
     "setpoint_rewrite": "a written setpoint",
     "any_traffic": "any request",
+    "timeout_rewrite": "its time, written again",
+    "life_bit": "a life bit",
+    "token": "a token",
 }
 SURE = ("two-sources", "one-source", "inferred", "disputed", "unverified", "assumed")
 HEAD = """# Devices
@@ -82,11 +87,20 @@ def page() -> str:
         ),
         "\nWhere any request feeds a charger's watchdog, nothing at all is sent while there is no "
         "decision,\nso that the charger falls back.\n",
+        "## Left out\n",
+        *_left_out(),
         "## Each device\n",
     ]
     for profile in profiles:
         parts += _details(profile)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _left_out() -> Iterator[str]:
+    """Devices that were looked at, and have no profile."""
+    for each in tomllib.loads(LEFT_OUT.read_text(encoding="utf-8"))["device"]:
+        yield f"- **{each['name']}**: {each['why']}."
+    yield ""
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
