@@ -203,11 +203,14 @@ def _poll_ns(source: Meter | Clamp) -> int:
 def _written_ns(site: Site, charger: Charger) -> int:
     """Until a decision has reached it: its own pacing, and an exchange with each on its line.
 
-    Each takes as long as a reply may; and where others are on the line, one more is under way.
+    Each takes as long as a reply may. A meter there may have every second one (drivers.bus), and
+    where others are on the line, one more is under way.
     """
     line = charger.bus.address
     exchanges = sum(each.bus.address == line for each in site.chargers)
-    if exchanges > 1 or any(each.bus.address == line for each in site.meters):
+    if any(each.bus.address == line for each in site.meters):
+        exchanges *= 2
+    if exchanges > 1:
         exchanges += 1
     return charger.facts.write_gap_ns + exchanges * charger.bus.timeout_ns
 

@@ -4,11 +4,13 @@ pymodbus is handed one request at a time, because its own queue is first in, fir
 would leave behind every poll. What is sent is settled when the line is free and not when it was
 asked for, so an order that changed while it waited goes out as it is now, in its new place.
 
-Nobody starves. Who has waited for PATIENCE_S gets every second exchange, one rank after the other:
-else chargers that refuse their reductions again and again would leave a meter unread, or meters a
-charger. Who got no answer, or a wrong one, lets all others who wait go first, whatever his rank.
-And those that were silent DEAD_AFTER times in a row have a quarter of the line's time at most, all
-of them together: to ask for nothing costs a time-out, and on a serial line as long a silence after.
+Who has waited for PATIENCE_S gets every second exchange, one rank after the other: else meters
+would leave a charger unread. Against a reduction only a meter ages so, because what it shows
+protects, too, and controller.reaction counts it: rises and polls of chargers wait until the last
+reduction has gone. Where reductions never end, who is unread counts at its worst. Who got no
+answer, or a wrong one, lets all others who wait go first, whatever his rank. And those that were
+silent DEAD_AFTER times in a row have a quarter of the line's time at most, all of them together: to
+ask for nothing costs a time-out, and on a serial line as long a silence after.
 """
 
 import asyncio
@@ -166,12 +168,14 @@ class Bus:
         if not ready:
             return None
         best = min(ready, key=self._urgency)
+        before = self._place(best)
+        last = Rank.METER if before == Rank.REDUCTION else _DEAD
         aged = [
             waiter
             for waiter in ready
             if now_s - waiter.since_s > PATIENCE_S
             and waiter.device != self._silent
-            and self._place(waiter) > self._place(best)
+            and before < self._place(waiter) <= last
         ]
         self._by_rank = not (self._by_rank and aged)
         if self._by_rank:

@@ -1,7 +1,9 @@
 """Each contactor closed once and opened again, by its pin, with its auxiliary contact watched.
 
 Only where somebody asks for it, and while no enforcer runs: it gives the chargers behind it their
-supply for a moment. One that carries current, or might, is left alone: its pin is not touched.
+supply for a moment. One that carries current, or might, is left alone: its pin is not touched. Who
+does not answer may be without supply, or charge with its line cut: only an auxiliary contact that
+says open tells them apart.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ async def contactor_findings(survey: Survey) -> list[Finding]:
     try:
         pins = pins_of(gpio.factory)
         for each in gpio.contactors:
-            busy = _busy(survey, each)
+            busy = _busy(survey, each, await _at_first(pins, each))
             found.append(busy or await _proven(pins, each))
     except PinError as error:
         mend = "is the enforcer stopped, is gpio.factory right, may this user use the pins?"
@@ -39,12 +41,15 @@ async def contactor_findings(survey: Survey) -> list[Finding]:
     return found
 
 
-def _busy(survey: Survey, contactor: Contactor) -> Finding | None:
-    """Why it is not touched: what is behind it draws, or nobody knows."""
+def _busy(survey: Survey, contactor: Contactor, closed: bool | None) -> Finding | None:
+    """Why it is not touched: what is behind it draws, or nobody knows. `closed`: what its auxiliary
+    contact says."""
     for charger in contactor.chargers:
         seen = survey.seen.get(charger)
         if seen is None or not seen.heard:
-            continue  # without supply, as behind an open contactor
+            if closed is not False:
+                return _unheard(contactor, charger, closed)
+            continue  # without supply
         shown = [each.ma for each in levels(seen.grid) if each is not None]
         if len(shown) < 3 or max(shown) > QUIET_MA:
             drawn = f"{amperes_text(max(shown))} A" if shown else "nobody knows what"
@@ -52,6 +57,35 @@ def _busy(survey: Survey, contactor: Contactor) -> Finding | None:
             what = f"not switched: {charger} behind it draws {drawn}"
             return Finding(contactor.id, "contactor", Weight.UNSEEN, what, mend)
     return None
+
+
+def _unheard(contactor: Contactor, charger: str, closed: bool | None) -> Finding:
+    """At rest, as it is while no enforcer runs, it must be open."""
+    unheard = f"{charger} behind it does not answer and may be charging"
+    where = entry("output", contactor.id, "feedback, active_high, energised")
+    if closed is None:
+        what = f"not switched: {unheard}, and it has no auxiliary contact to tell that it is open"
+        mend = "see that no vehicle is connected there, close it by hand, and run this again"
+        return Finding(contactor.id, "contactor", Weight.UNSEEN, what, mend, where)
+    feedback = contactor.feedback
+    other = "" if feedback is None else f' (feedback = "{OTHERWISE[feedback.normally_closed]}")'
+    what = f"not switched: its auxiliary contact says closed while its pin is at rest; {unheard}"
+    mend = (
+        f"look whether it is closed. If not, the contact is of the other kind{other}; if so, it is "
+    )
+    mend += "welded, or its coil is of the other kind"
+    return Finding(contactor.id, "contactor", Weight.WRONG, what, mend, where)
+
+
+async def _at_first(pins: Pins, contactor: Contactor) -> bool | None:
+    """What its auxiliary contact says before anything is touched. Raises PinError."""
+    if contactor.feedback is None:
+        return None
+    contact = pins.input(contactor.id, contactor.feedback.pin)
+    try:
+        return await _says(contactor, contact, DEBOUNCE_NS / NS_PER_S)
+    finally:
+        contact.close()
 
 
 async def _proven(pins: Pins, contactor: Contactor) -> Finding:

@@ -12,9 +12,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -37,6 +38,7 @@ from hil.devices.place import LOOPBACK, Place
 from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
 from hil.devices.switched import Switched
+from hil.devices.wallbox import FREE2MOVE, VESTEL, WEIDMUELLER, Wallbox
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
 from hil.service import Service
@@ -46,11 +48,14 @@ from hil.wiring import FACTORY
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
-SIMULATED_CHARGERS: dict[str, type[Alfen] | type[Keba] | type[Heidelberg] | type[Alpitronic]] = {
+SIMULATED_CHARGERS: dict[str, Callable[..., Alfen | Keba | Heidelberg | Alpitronic | Wallbox]] = {
     "alfen_eve": Alfen,
     "alpitronic_hyc": Alpitronic,
     "keba_p40": Keba,
     "heidelberg_energy_control": Heidelberg,
+    "vestel_evc04": partial(Wallbox, model=VESTEL),
+    "free2move_eprowallbox": partial(Wallbox, model=FREE2MOVE),
+    "weidmueller_ac_smart": partial(Wallbox, model=WEIDMUELLER),
 }
 SIMULATED_METERS: dict[str, type[Em24] | type[Sdm630]] = {
     "carlo_gavazzi_em24_ethernet": Em24,
@@ -74,7 +79,7 @@ class Depot:
     rows: tuple[PlantCharger, ...]  # in the site's order
 
 
-Device = Alfen | Alpitronic | Keba | Heidelberg | Em24 | Sdm630
+Device = Alfen | Alpitronic | Keba | Heidelberg | Wallbox | Em24 | Sdm630
 
 
 class Station(Protocol):

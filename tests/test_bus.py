@@ -124,20 +124,64 @@ def test_a_poll_of_a_charger_does_not_starve_behind_meters(monkeypatch: pytest.M
     told(story)
 
 
-def test_nobody_starves_behind_reductions_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chargers that refuse are told again and again: a meter, a rise and a poll get every second
-    exchange between them, each kind in its turn."""
+def test_only_a_meter_ages_against_a_reduction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof of the reaction time counts nothing else between them: rises and polls of chargers
+    wait until the last reduction has gone, however long they have waited."""
     monkeypatch.setattr(bus_module, "PATIENCE_S", -1.0)
 
     async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
         first = await held(bus, wire)
-        reductions = [queue(bus, Rank.REDUCTION, write(n)) for n in range(1, 8)]
-        meters = [queue(bus, Rank.METER, poll(n)) for n in (21, 22)]
         others = [queue(bus, Rank.CHARGER, poll(31)), queue(bus, Rank.INCREASE, write(11))]
+        meters = [queue(bus, Rank.METER, poll(n)) for n in (21, 22)]
+        reductions = [queue(bus, Rank.REDUCTION, write(n)) for n in range(1, 8)]
         await asyncio.sleep(0)
         gate.open.set()
         await asyncio.gather(first, *reductions, *meters, *others)
-        assert addresses(wire) == [0, 1, 21, 2, 31, 3, 11, 4, 22, 5, 6, 7]
+        assert addresses(wire) == [0, 1, 21, 2, 22, 3, 4, 5, 6, 7, 31, 11]
+
+    told(story)
+
+
+def test_a_dead_meter_does_not_age_against_a_reduction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing protects it that it could tell, and it costs a time-out."""
+    monkeypatch.setattr(bus_module, "PATIENCE_S", -1.0)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        wire.behave = deaf(9)
+        bus.join()
+        bus.join()
+        for _ in range(bus_module.DEAD_AFTER):
+            with pytest.raises(DeviceError):
+                await queue(bus, Rank.METER, poll(9, 9))
+        await asyncio.sleep(2 * bus_module.DEAD_PAUSE * GATEWAY_S)  # it may be asked again
+        wire.asked.clear()
+        wire.behave = gate
+        first = await held(bus, wire)
+        meter = queue(bus, Rank.METER, poll(21, 9))
+        reductions = [queue(bus, Rank.REDUCTION, write(n)) for n in range(1, 5)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, meter, *reductions)
+        assert addresses(wire) == [0, 1, 2, 3, 4, 21]
+
+    told(story)
+
+
+def test_meters_rises_and_polls_share_the_line_without_reductions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every second exchange goes to who has waited, each kind in its turn."""
+    monkeypatch.setattr(bus_module, "PATIENCE_S", -1.0)
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        meters = [queue(bus, Rank.METER, poll(n)) for n in range(21, 26)]
+        polls = [queue(bus, Rank.CHARGER, poll(n)) for n in (31, 32)]
+        rises = [queue(bus, Rank.INCREASE, write(11))]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, *meters, *polls, *rises)
+        assert addresses(wire) == [0, 21, 31, 22, 11, 23, 32, 24, 25]
 
     told(story)
 

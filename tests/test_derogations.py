@@ -211,8 +211,14 @@ def test_a_shared_line_takes_one_exchange_after_the_other() -> None:
     shared = paced(charger=[charger(id=f"bay-{n}", unit=n, bus="tcp://all") for n in (1, 2, 3, 4)])
     (reaction,) = prove(shared).reactions
     assert reaction.write_ns == 5 * S // 2
+
+
+def test_a_meter_on_the_line_may_have_every_second_exchange() -> None:
+    """One that has waited goes before a reduction; and one more exchange is under way."""
     with_meter = paced(charger=[charger(bus="tcp://m", unit=2)])
-    assert prove(with_meter).reactions[0].write_ns == 2 * S // 2
+    assert prove(with_meter).reactions[0].write_ns == 3 * S // 2
+    row = [charger(id=f"bay-{n}", unit=n, bus="tcp://m") for n in (2, 3, 4, 5)]
+    assert prove(paced(charger=row)).reactions[0].write_ns == 9 * S // 2
 
 
 def test_to_the_nanosecond() -> None:

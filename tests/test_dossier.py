@@ -22,6 +22,7 @@ from controller.document.gpio import Contactor
 from controller.proof import prove
 from drivers.finding import Finding, Weight
 from drivers.survey import Seen, Survey
+from drivers.switching import _busy as busy
 from drivers.switching import _judged as judged
 from tests.test_flows import site
 
@@ -134,3 +135,18 @@ def test_what_a_contactor_did(said: tuple[bool | None, ...], weight: Weight, wor
     finding = judged(contactor, before, closed, after)
     assert finding.weight is weight
     assert words in finding.mend
+
+
+@pytest.mark.parametrize("closed", [True, None])
+@pytest.mark.parametrize("seen", [{}, {"a1": None}], ids=["on a pin", "does not answer"])
+def test_who_does_not_answer_may_be_charging(seen: dict[str, None], closed: bool | None) -> None:
+    """Only a contact that says open tells that it is without supply."""
+    there = survey(**seen)
+    for each in there.seen.values():
+        each.grid = []
+    contactor = Contactor("k1", "", 17, True, True, None, ("a1",), None, 1)
+    finding = busy(there, contactor, closed)
+    assert finding is not None
+    assert finding.weight is (Weight.WRONG if closed else Weight.UNSEEN), "at rest it must be open"
+    assert "a1" in finding.what and "may be charging" in finding.what
+    assert busy(there, contactor, False) is None

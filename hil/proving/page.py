@@ -23,6 +23,9 @@ FEEDS = {
     "unknown": "unknown",
     "setpoint_rewrite": "a written setpoint",
     "any_traffic": "any request",
+    "timeout_rewrite": "its time, written again",
+    "life_bit": "a life bit",
+    "token": "a token",
 }
 SURE = ("two-sources", "one-source", "inferred", "disputed", "unverified", "assumed")
 HEAD = """# Devices
