@@ -299,12 +299,13 @@ class ChargerDriver:
         if self._due(order) and not (self._rises and (setting or self._feed_first(now_ns))):
             self._offered = _What.ORDER
             return self._write_of(order)
+        if not self._image.turn.fresh:
+            return None  # either may feed its watchdog
         if setting is not None:
             self._offered = _What.SETTING
             return setting
         self._offered = _What.FEED
-        feeds = self._image.turn.fresh and standing.feed_due(now_ns)
-        return self._feed if feeds else None
+        return self._feed if standing.feed_due(now_ns) else None
 
     def _write_of(self, order: Order) -> Request:
         """What is to be written next of it. Raises BadValueError."""
