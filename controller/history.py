@@ -70,6 +70,15 @@ class History:
             if each.first_ns >= since_ns and each.last_ns <= until_ns
         )
 
+    def lately(self, since_ns: int) -> Hull | None:
+        """Of all buckets with anything that arrived after an instant; None where nothing did."""
+        found = []
+        for each in reversed(self._buckets):
+            if each.last_ns <= since_ns:
+                break
+            found.append(each)
+        return _hull(iter(found))
+
     def _back(self, since_ns: int, until_ns: int) -> Iterator[_Bucket]:
         """From the newest to the one that held at the beginning."""
         for each in reversed(self._buckets):

@@ -83,6 +83,11 @@ class _Pair:
         self._judged_ns = 0
         self.short = 0  # looks at which the meter alone showed less than what is below it
 
+    @property
+    def apart(self) -> bool:
+        """Whether the last frame that was compared was a dispute's."""
+        return self._off > 0
+
     def reset(self) -> None:
         self._frames.clear()
         self._agree = self._off = 0
@@ -219,7 +224,7 @@ class Plausibility:
                 case.drop()
             return
         verdict = pair.judge(meter, clamp, now_ns)
-        if meter.short() and not clamp.short():
+        if pair.apart and meter.short() and not clamp.short():
             pair.short += 1
         if verdict is True:
             pair.short = 0

@@ -15,3 +15,10 @@ def without_openssl() -> None:
     """For the entry of the process: once asyncio or hashlib is imported it changes nothing."""
     for name in BINDINGS:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # then its import fails
+
+
+def with_openssl() -> None:
+    """Whoever is told why a site is refused hears of its certificates, too."""
+    for name in BINDINGS:
+        if sys.modules.get(name, sys) is None:
+            del sys.modules[name]

@@ -99,8 +99,9 @@ class Witness:
         self._odd = ""
         self._same = 0
         self._same_ns = 0
-        self._still = [0, 0, 0]  # readings alike, of each phase
+        self._still: list[int | None] = [None, None, None]  # what each phase shows, and since when
         self._still_ns = [0, 0, 0]
+        self._stilled_ns = 0  # when that was looked at last
         self._dead: dict[int, str] = {}  # phases that stood still when they could not
         self._life_ppk = 0
         self._starts: dict[tuple[int, int], _Start] = {}  # by view, and phase or ALL_PHASES
@@ -131,7 +132,7 @@ class Witness:
         self.shown.clear()
         self._recent.clear()
         self._same = 0
-        self._still = [0, 0, 0]
+        self._still = [None, None, None]
         self._dead.clear()
         self._starts.clear()
         self._compared = None
@@ -174,16 +175,29 @@ class Witness:
 
         It is alive again with the first digit that changes.
         """
+        last = self.shown.last
+        if last is None:
+            return
+        lately = self.shown.lately(self._stilled_ns)
+        self._stilled_ns = self.at_ns
         for p in range(3):
-            if self._still[p] < SAME_LEAST or p in self._dead:
-                continue
-            for number, below in enumerate(self.below):
-                apart = self._moved((number, p), self._still_ns[p], below.history, below.stale_ns)
-                if self._must_show(apart[p]):
-                    self._dead[p] = (
-                        f"no digit of L{p + 1} changed in {self._still[p]} readings, while "
-                        f"{below.what} moved by {amperes_text(apart[p])} A there"
-                    )
+            if lately is None or not lately.lo[p] == lately.hi[p] == self._still[p]:
+                self._still[p], self._still_ns[p] = last[p], self.at_ns
+                self._dead.pop(p, None)
+            elif p not in self._dead:
+                self._suspect_dead(p)
+
+    def _suspect_dead(self, p: int) -> None:
+        lasts_ns = self.at_ns - self._still_ns[p]
+        if lasts_ns < SAME_LEAST * self.row.poll_ns:
+            return
+        for number, below in enumerate(self.below):
+            apart = self._moved((number, p), self._still_ns[p], below.history, below.stale_ns)
+            if self._must_show(apart[p]):
+                self._dead[p] = (
+                    f"no digit of L{p + 1} changed for {lasts_ns // NS_PER_S} s, while "
+                    f"{below.what} moved by {amperes_text(apart[p])} A there"
+                )
 
     def _must_show(self, moved_ma: int) -> bool:
         return abs(moved_ma) >= max(MOVED_MA, 2 * self.row.error_ma)
@@ -279,14 +293,7 @@ class Witness:
     # What it remembers.
 
     def _note_life(self, at_ns: int, value: Phases) -> None:
-        last = self.shown.last
-        for p in range(3):
-            if last is not None and value[p] == last[p]:
-                self._still[p] += 1
-            else:
-                self._still[p], self._still_ns[p] = 1, at_ns
-                self._dead.pop(p, None)
-        if value == last:
+        if value == self.shown.last:
             self._same += 1
             return
         for _ in range(min(self._same - 1, 16)):  # the stretch that ends now, reading by reading

@@ -123,7 +123,7 @@ class Arming:
         self._gap_s = profile.gap_ns / NS_PER_S
         self._now_ns = now_ns
         self._wants = wants(charger, profile)
-        self._lacks: tuple[tuple[Want, int], ...] = ()
+        self._lacks: tuple[tuple[Want, int | None], ...] = ()  # None: it does not tell
         self._sent: set[Want] = set()  # since the last report
         self._left = IN_A_ROW
         self._not_before_ns = 0
@@ -132,9 +132,7 @@ class Arming:
     def read(self, sample: Sample) -> None:
         """What a report shows that was begun after the last write."""
         found = ((want, sample.number(want.register_name)) for want in self._wants)
-        self._lacks = tuple(
-            (want, number) for want, number in found if number not in (None, want.number)
-        )
+        self._lacks = tuple((want, number) for want, number in found if number != want.number)
         if not self._lacks:
             self._left = IN_A_ROW
         elif self._sent:
@@ -174,8 +172,9 @@ class Arming:
         self._recent = [*self._recent, self._now_ns()][-A_DAY:]
 
     def _next(self) -> Want | None:
-        """In their order, each once between two reports."""
-        return next((want for want, _ in self._lacks if want not in self._sent), None)
+        """In their order, each once between two reports; what is unknown is not written over."""
+        known = (want for want, number in self._lacks if number is not None)
+        return next((want for want in known if want not in self._sent), None)
 
     @property
     def remark(self) -> str | None:
@@ -183,4 +182,6 @@ class Arming:
         if not self._lacks:
             return None
         want, number = self._lacks[0]
+        if number is None:
+            return f"it does not tell its {want.register_name}: it cannot be relied upon alone"
         return want.wrong(number)

@@ -263,11 +263,12 @@ class ChargerDriver:
         return False
 
     def _noted(self) -> None:
-        """What went out, if it was for its memory."""
+        """What went out: an order, or something for its memory."""
         if self._offered is _What.SETTING:
             self._arming.wrote()
             self._reader.forget()
         elif self._offered is _What.ORDER:
+            self._standing.sent(self._errand.ma)
             self._wear.wrote(self.id, self._profile, self._errand.address)
 
     def _pace(self) -> None:
@@ -299,12 +300,13 @@ class ChargerDriver:
         if self._due(order) and not (self._rises and (setting or self._feed_first(now_ns))):
             self._offered = _What.ORDER
             return self._write_of(order)
+        if not self._image.turn.fresh:
+            return None  # either may feed its watchdog
         if setting is not None:
             self._offered = _What.SETTING
             return setting
         self._offered = _What.FEED
-        feeds = self._image.turn.fresh and standing.feed_due(now_ns)
-        return self._feed if feeds else None
+        return self._feed if standing.feed_due(now_ns) else None
 
     def _write_of(self, order: Order) -> Request:
         """What is to be written next of it. Raises BadValueError."""
@@ -341,9 +343,6 @@ class ChargerDriver:
     def _rank(self) -> Rank:
         if self._silence.lasts:
             return Rank.CHARGER
-        order, standing = self._image.order(self.id), self._standing
-        taken_ma = None if standing.taken is None else standing.taken.ma
-        known_ma = [ma for ma in (taken_ma, standing.in_force_ma) if ma is not None]
-        if order is not None and known_ma and order.ma >= max(known_ma):
-            return Rank.INCREASE
-        return Rank.REDUCTION
+        order = self._image.order(self.id)
+        rises = order is not None and self._standing.rises(order)
+        return Rank.INCREASE if rises else Rank.REDUCTION

@@ -28,6 +28,12 @@ class Errand:
         return self._writes[self._done]
 
     @property
+    def ma(self) -> int:
+        """Of the order that is on its way."""
+        assert self._order is not None
+        return self._order.ma
+
+    @property
     def address(self) -> int:
         """Where the write goes that was asked for last."""
         return self._writes[self._done].address

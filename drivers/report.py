@@ -150,8 +150,10 @@ def time_left_ns(profile: ChargerProfile, sample: Sample) -> int | None:
 def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
     """Its watchdog's time as set in it; 0 where it is off. None where that is unknown."""
     watchdog = profile.watchdog
-    if watchdog.feed is not None and sample.values.get(watchdog.feed) in watchdog.feed_off:
-        return 0
+    if watchdog.feed is not None and watchdog.feed_off:
+        fed = sample.number(watchdog.feed)
+        if fed is None or fed in watchdog.feed_off:
+            return None if fed is None else 0
     if watchdog.timeout is None:
         return None
     set_ms = sample.number(watchdog.timeout)
@@ -181,14 +183,24 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
 def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | None:
     """Whether it does alone what was declared, or less; None where it cannot tell.
 
-    Nor does it matter where nothing was declared: it counts at its maximum then.
+    All that it can show must be so: one setting that is not as it must be, a watchdog that is off,
+    or a time that it does not tell this once, and it cannot be relied upon. Nor does it matter
+    where nothing was declared: it counts at its maximum then.
     """
-    if profile.watchdog.fallback is None or charger.fallback_ma is None:
+    watchdog = profile.watchdog
+    if not watchdog.runs or charger.fallback_ma is None:
+        return None
+    if not _all_set(profile, sample) or _timing_remark(charger, profile, sample) is not None:
+        return False
+    if watchdog.fallback is None:
         return None
     fallback_ma = told_fallback_ma(profile, sample)
-    if fallback_ma is None or fallback_ma > charger.fallback_ma:
-        return False
-    return _timing_remark(charger, profile, sample) is None
+    return fallback_ma is not None and fallback_ma <= charger.fallback_ma
+
+
+def _all_set(profile: ChargerProfile, sample: Sample) -> bool:
+    """Whether all that must stand in its memory is seen to: it may be what arms its watchdog."""
+    return all(sample.number(each.register_name) == each.value for each in profile.settings)
 
 
 def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
@@ -196,6 +208,8 @@ def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) ->
     set_ns = time_set_ns(profile, sample)
     if set_ns == 0:
         return "its watchdog is off: it would never fall back"
+    if _hides_time(profile, sample):
+        return "it does not tell whether its watchdog is on, and for how long"
     if delay_ns is None:
         return None
     shown = None
@@ -206,3 +220,10 @@ def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) ->
     if shown is None:
         return None
     return f"its watchdog {shown}, the site document says {seconds_text(delay_ns)} s"
+
+
+def _hides_time(profile: ChargerProfile, sample: Sample) -> bool:
+    """Whether its watchdog's time, or whether that runs, has a register that tells nothing now."""
+    watchdog = profile.watchdog
+    names = (watchdog.timeout, watchdog.feed if watchdog.feed_off else None)
+    return any(name is not None and sample.number(name) is None for name in names)

@@ -26,6 +26,7 @@ class Standing:
         self.taken: Order | None = None  # acknowledged last, all of it
         self.taken_ns = 0
         self.in_force_ma: int | None = None  # as read last
+        self._sent_ma: int | None = None  # the most that left for it since; some may stand there
         self.astray_ns: int | None = None  # since when something else than `taken` is in force
         self.enabled = False  # it was, by the last write, and nothing was astray since
         self.off = False  # its watchdog, as it shows
@@ -73,10 +74,14 @@ class Standing:
 
     # What it was told.
 
+    def sent(self, ma: int) -> None:
+        """A write of an order of so much may have arrived, be it one of several or unanswered."""
+        self._sent_ma = ma if self._sent_ma is None else max(ma, self._sent_ma)
+
     def took(self, order: Order, at_ns: int, asked_ns: int) -> None:
         """All that had to be written for it was acknowledged, the last of it at `at_ns`, which was
         sent no earlier than `asked_ns`."""
-        self.taken, self.taken_ns = order, at_ns
+        self.taken, self.taken_ns, self._sent_ma = order, at_ns, None
         self.enabled = as_written_ma(self._profile, order.ma) > 0
         if not self._feeds_apart:
             self.lapse.fed(asked_ns)
@@ -115,6 +120,12 @@ class Standing:
         if self.astray_ns is not None or (lapsed and self.any_traffic):
             return True
         return fresh and (lapsed or self._feeds_by_now(since_ns))  # the same again only feeds
+
+    def rises(self, order: Order) -> bool:
+        """Whether nothing that may be in force is more: else it is a reduction, to be sure."""
+        taken_ma = None if self.taken is None else self.taken.ma
+        known = [ma for ma in (taken_ma, self.in_force_ma, self._sent_ma) if ma is not None]
+        return bool(known) and order.ma >= max(known)
 
     def feed_due(self, now_ns: int) -> bool:
         """Whether its watchdog is to be fed by a write of its own. Ask when no order is due."""

@@ -103,6 +103,9 @@ def test_what_is_unknown_is_not_written_over() -> None:
     made, _ = armed()
     made.read(sample({**RIGHT, "failsafe_current": None}))
     assert made.due() is None
+    assert made.remark == "it does not tell its failsafe_current: it cannot be relied upon alone"
+    made.read(sample({**RIGHT, "failsafe_current": None, "watchdog_time": 0}))
+    assert written(made) == (257, (15_000,))
 
 
 def test_after_a_write_nothing_goes_out_before_it_was_read() -> None:

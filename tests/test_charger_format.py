@@ -11,9 +11,17 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
 from drivers.library import parse
 from drivers.reader import Sample
-from drivers.report import in_force_ma, time_set_ns, told_fallback_ma, vehicle
+from drivers.report import (
+    in_force_ma,
+    proven,
+    remark,
+    time_set_ns,
+    told_fallback_ma,
+    vehicle,
+)
 from drivers.setpoint import as_written_ma, writes_of
 from drivers.watts import seated
+from tests.driven import charger
 from tests.test_profiles import said
 
 PLAIN: dict[str, Any] = {
@@ -76,6 +84,14 @@ def merged(changes: dict[str, Any]) -> dict[str, Any]:
 
 def made(**changes: dict[str, Any]) -> ChargerProfile:
     profile = parse(merged(changes), "it")
+    assert isinstance(profile, ChargerProfile)
+    return seated(profile)
+
+
+def armed_by_a_setting(**watchdog: Any) -> ChargerProfile:
+    """By its register enable, which must be 1."""
+    setting = {"register": "enable", "fc": 6, "value": 1, "wrong": "its watchdog is not armed"}
+    profile = parse(merged({"watchdog": watchdog}) | {"setting": [setting]}, "it")
     assert isinstance(profile, ChargerProfile)
     return seated(profile)
 
@@ -229,6 +245,38 @@ def test_a_life_bit_or_a_time_may_show_that_the_watchdog_is_off() -> None:
     assert time_set_ns(profile, sample(life=2)) == 0
     assert time_set_ns(profile, sample(timeout=999_000)) == 0
     assert time_set_ns(profile, sample(timeout=0)) == 0
+
+
+def verdict(profile: ChargerProfile, **shown: Value) -> bool | None:
+    its = charger(1, profile=profile.name, facts=profile.facts, fallback_delay_ns=20 * 10**9)
+    return proven(its, profile, sample(**shown))
+
+
+def test_a_watchdog_that_is_armed_by_a_setting_is_not_proven_without_it() -> None:
+    profile = armed_by_a_setting(**LIFE, fallback="fallback")
+    assert verdict(profile, enable=1) is True
+    assert verdict(profile, enable=0) is False
+    assert verdict(profile, enable=None) is False  # what is unknown proves nothing
+
+
+def test_a_watchdog_that_is_off_or_too_slow_is_not_proven_where_no_fallback_is_shown() -> None:
+    profile = made(watchdog={**LIFE, "feed_off": [0], "timeout": "timeout"})
+    assert verdict(profile) is None  # what it falls back to it does not tell
+    bad: tuple[dict[str, Value], ...] = ({"life": 0}, {"timeout": 0}, {"timeout": 20_001})
+    unknown: tuple[dict[str, Value], ...] = ({"life": None}, {"timeout": None})
+    for shown in bad + unknown:
+        assert verdict(profile, **shown) is False
+
+
+def test_a_watchdog_whose_time_is_unknown_is_not_proven_by_its_fallback() -> None:
+    shows = {"feed_off": [0], "timeout": "timeout", "fallback": "fallback"}
+    profile = made(watchdog={**LIFE, **shows})
+    assert verdict(profile) is True
+    assert verdict(profile, timeout=None) is False
+    assert verdict(profile, life=None) is False
+    its = charger(1, profile=profile.name, facts=profile.facts)
+    assert "does not tell whether its watchdog" in str(remark(its, profile, sample(life=None)))
+    assert verdict(made(watchdog={**LIFE, "feed_off": [0], "fallback": "fallback"})) is True
 
 
 def test_of_an_unknown_watchdog_or_an_unknown_fallback_nothing_is_promised() -> None:

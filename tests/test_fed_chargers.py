@@ -10,19 +10,22 @@ from typing import Any
 
 from controller.image import Order
 from controller.units import NS_PER_S
+from drivers.arming import IN_A_ROW
 from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
+from drivers.device import Rank
 from drivers.modbus import TcpLine
+from drivers.standing import Standing
 from drivers.wear import Wear
 from tests.driven import charger
 from tests.modbus_wire import Asked, Board, serving
 from tests.patience import until
 from tests.test_any_traffic import in_force
-from tests.test_charger_format import COIL, LIFE, made
+from tests.test_charger_format import COIL, LIFE, armed_by_a_setting, made
 
-SETPOINT, L2, L3, LIFE_BIT, COIL_ADDR = 3, 4, 5, 10, 400
+SETPOINT, L2, L3, ENABLE, TIMEOUT, LIFE_BIT, COIL_ADDR = 3, 4, 5, 7, 8, 10, 400
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Box:
     coils: dict[int, int] = field(default_factory=lambda: {COIL_ADDR: 0})
     written: list[tuple[int, int]] = field(default_factory=list)
     refuses: set[int] = field(default_factory=set)
+    forgets: set[int] = field(default_factory=set)
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         addresses = range(asked.address, asked.address + asked.count)
@@ -46,7 +50,8 @@ class Box:
                 self.written.append((asked.address, self.coils[asked.address]))
                 writer.write(asked.frame(asked.pdu))
             case 6:
-                self.words[asked.address] = asked.count  # the value stands there
+                if asked.address not in self.forgets:
+                    self.words[asked.address] = asked.count  # the value stands there
                 self.written.append((asked.address, asked.count))
                 writer.write(asked.frame(asked.pdu))
             case 1:
@@ -127,6 +132,43 @@ def test_a_lower_order_overtakes_a_higher_one_that_is_half_written() -> None:
     told(story, by_phase(), Box())
 
 
+def test_what_a_rise_left_half_written_is_lowered_at_once_by_a_worn_memory_too() -> None:
+    """What it was told last was less, and no report has shown yet that some of it rose."""
+
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        for ma in (16_000, 6_000):
+            await proved(board, board.command("bay-01", ma))
+        box.refuses = {L2}
+        board.command("bay-01", 20_000)
+        await until(lambda: (SETPOINT, 20) in box.written)  # the third: its budget is spent
+        await until(lambda: driver._wear.written("bay-01", "setpoint") == 3)
+        box.refuses = set()
+        board.command("bay-01", 6_000)
+        assert driver._rank() is Rank.REDUCTION
+        await until(lambda: box.words[SETPOINT] == 6)
+
+    budget = Endurance(registers=("setpoint",), writes_a_day=1000, writes=3)
+    profile = by_phase().model_copy(update={"endurance": budget})
+    told(story, profile, Box(), poll_ns=3 * NS_PER_S)
+
+
+def told_to(ma: int) -> Order:
+    return Order(ma, tick=1, expires_ns=NS_PER_S)
+
+
+def test_a_rise_that_nobody_answered_may_have_arrived() -> None:
+    standing = Standing(charger(502), made())
+    standing.in_force_ma = 6_000
+    assert standing.rises(told_to(10_000))
+    standing.sent(20_000)
+    standing.sent(8_000)
+    assert not standing.rises(told_to(10_000))
+    assert standing.rises(told_to(20_000))
+    standing.took(told_to(8_000), 1, 0)
+    assert standing.rises(told_to(10_000))
+    assert not standing.rises(told_to(7_000))
+
+
 def test_its_coil_is_closed_once_and_opened_for_a_pause() -> None:
     async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
         for ma in (10_000, 12_000, 0, 8_000):
@@ -173,6 +215,34 @@ def test_a_life_bit_is_set_by_turns_and_by_nothing_else() -> None:
     told(story, made(watchdog=FED), Box(), fallback_delay_ns=NS_PER_S // 2)
 
 
+def test_what_must_stand_in_its_memory_is_not_written_while_nobody_decides() -> None:
+    """Where writing its time is what feeds it, that would keep it alive."""
+
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        await proved(board, board.command("bay-01", 16_000))
+        await until(lambda: len(box.of(TIMEOUT)) >= 1)
+        board.turn.stall()
+        await until(lambda: not board.turn.fresh)
+        await asyncio.sleep(0.1)  # what was under way
+        box.words[TIMEOUT] = 99
+        await until(lambda: driver._arming.due() is not None)
+        box.written.clear()
+        for ma in (15_000, 14_000):  # the worker that hangs is another one
+            board.command("bay-01", ma)
+            await until(in_force(board, ma))
+        board.command("bay-01", 20_000)
+        await asyncio.sleep(0.1)  # waits for what it lacks
+        board.command("bay-01", 13_000)
+        await until(lambda: box.words[SETPOINT] == 13)
+        assert box.written == [(SETPOINT, 15), (SETPOINT, 14), (SETPOINT, 13)]
+        board.turn.go_on()
+        await until(lambda: box.words[TIMEOUT] == 20)
+
+    rewrites = {"kind": "timeout_rewrite", "timeout": "timeout", "timeout_set": "timeout"}
+    profile = made(watchdog={**rewrites, "timeout_s": 20, "fallback": "fallback"})
+    told(story, profile, Box(), set_delay_ns=20 * NS_PER_S)
+
+
 def test_without_a_live_order_it_is_not_fed() -> None:
     async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
         await asyncio.sleep(0.3)
@@ -186,6 +256,20 @@ def test_without_a_live_order_it_is_not_fed() -> None:
         assert len(box.of(LIFE_BIT)) == fed
 
     told(story, made(watchdog=FED), Box(), fallback_delay_ns=NS_PER_S // 2)
+
+
+def test_one_that_does_not_keep_what_arms_it_is_never_proven() -> None:
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        for ma in (6_000, 10_000, 16_000):
+            await proved(board, board.command("bay-01", ma))
+            assert board.chargers[-1][1].proven is False
+        await until(lambda: len(box.of(ENABLE)) == IN_A_ROW)
+        seen = len(board.chargers)
+        await until(lambda: len(board.chargers) >= seen + 3)
+        assert all(each.proven is False for _, each in board.chargers)
+        assert driver.health().error == "its watchdog is not armed"
+
+    told(story, armed_by_a_setting(**FED), Box(forgets={ENABLE}))
 
 
 def test_one_that_was_not_fed_is_counted_at_its_fallback_and_told_first() -> None:

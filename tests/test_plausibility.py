@@ -319,7 +319,7 @@ class Bay:
         ("main", lambda: scaled(50), "disputed", 60),
         ("main", lambda: dead(0), "frozen", 20),
         ("row-a-meter", lambda: dead(0), "strays", 20),
-        ("clamp", lambda: dead(0), "frozen", 20),
+        ("clamp", lambda: dead(0), "disputed", 20),
     ],
 )
 def test_each_fault_is_found_in_its_time_and_forgiven_when_mended(
@@ -343,7 +343,7 @@ def test_a_dead_phase_is_named_and_alive_again_with_its_first_digit() -> None:
     bay.depot.shows["main"] = dead(0)
     bay.cars(20)
     evidence = str(bay.depot.enforcer.image.suspicion("main"))
-    assert "no digit of L1 changed in" in evidence
+    assert "no digit of L1 changed for" in evidence
     assert "there" in evidence
     bay.cars(40)
     assert bay.depot.suspected == {"main": "frozen"}, "it does not end while the others move"

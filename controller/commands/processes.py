@@ -7,6 +7,7 @@ from pathlib import Path
 
 from controller.places import Places, places
 from controller.site import DocumentError, Site, load
+from controller.unencrypted import with_openssl
 from drivers.library import library
 
 
@@ -30,6 +31,7 @@ def site_of(args: Namespace) -> Site | int:
 
 def refusal(args: Namespace) -> int:
     """Says everything that is wrong with the site, as `check` does; its exit status."""
+    with_openssl()
     from controller.commands import check  # noqa: PLC0415 - only who is refused waits for it
 
     return check.run(args)
