@@ -32,14 +32,15 @@ class Unsafe:
 def relays(site: Site) -> tuple[Relay, ...]:
     """Those that can be relied upon.
 
-    A contactor's pin goes low with the process, and an order that nobody confirms expires within
-    the dead-man time. A health relay drops when its pin stands still.
+    An order that nobody confirms expires within the dead-man time; and where the pins of this board
+    fall with the process, a contactor's does. A health relay drops when its pin stands still.
     """
     dead_man_ns = site.control.dead_man_ns
+    pins_fall = site.gpio is not None and site.gpio.pins_fall
     contactors = (
         Relay(each.id, each.chargers, dead_man_ns + each.opens_ns, recloses_together=False)
         for each in site.contactors
-        if each.opens_alone
+        if pins_fall and each.opens_alone
     )
     health = (
         Relay(each.id, each.chargers, dead_man_ns + each.release_ns, recloses_together=True)
@@ -51,10 +52,28 @@ def relays(site: Site) -> tuple[Relay, ...]:
 def unsafe(site: Site) -> tuple[Unsafe, ...]:
     """Every output and input that is wired the wrong way round, with what follows from it."""
     return (
+        *_staying(site),
         *(found for contactor in site.contactors for found in _contactor(contactor)),
         *(found for switch in site.switches for found in _switch(switch)),
         *(found for contact in site.inputs for found in _input(contact)),
     )
+
+
+def _staying(site: Site) -> Iterator[Unsafe]:
+    """Outputs whose pins may stay high when the process dies, with no health relay behind them."""
+    if site.gpio is None or site.gpio.pins_fall:
+        return
+    held = {charger for relay in site.health_relays for charger in relay.chargers}
+    untried = (
+        "when the gateway's software dies, unless its pin falls then: try it, and write "
+        "pins_fall = true under [gpio]"
+    )
+    for contactor in site.contactors:
+        if contactor.opens_alone and not held.issuperset(contactor.chargers):
+            yield Unsafe(contactor.id, contactor.pin, f"may stay closed {untried}")
+    for switch in site.switches:
+        if switch.off_alone and switch.charger not in held:
+            yield Unsafe(switch.charger, switch.pin, f"may stay on {untried}")
 
 
 def _contactor(contactor: Contactor) -> Iterator[Unsafe]:
@@ -69,6 +88,12 @@ def _switch(switch: Switch) -> Iterator[Unsafe]:
     coil = _Coil(switch.charger, switch.pin, switch.on_energised, switch.off_high, "is switched on")
     yield from _coil(coil)
     yield from _auxiliary(switch.charger, switch.feedback, "off", "on")
+    if switch.feedback is None and switch.meter is None:
+        what = (
+            "seems off when its relay is welded: an auxiliary contact or a meter of its own "
+            "would tell"
+        )
+        yield Unsafe(switch.charger, switch.pin, what)
 
 
 class _Coil(NamedTuple):

@@ -333,7 +333,7 @@ class Rig:
             entry["port"] = self.clamps[entry["id"]].port
         document["key"] = [self.installer.entry]
         if "gpio" in document:
-            document["gpio"] = {"factory": FACTORY}
+            document["gpio"] = {**document["gpio"], "factory": FACTORY}
         document["link"] = {"broker": f"mqtt://{broker}"}
         return document
 

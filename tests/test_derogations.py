@@ -426,7 +426,7 @@ def behind(kind: str, within_s: float) -> Proof:
     return prove(
         paced(
             limit_source=[source(kind=kind, clear_within_s=within_s)],
-            gpio={"factory": "lgpio"},
+            gpio={"factory": "lgpio", "pins_fall": True},
             output=[output],
         )
     )

@@ -10,7 +10,7 @@ from controller.document.gpio import Contactor, HealthRelay
 from controller.document.inputs import DimInput, Step
 from tests.documents import S, charger, problems, site, source
 
-GPIO = {"factory": "mock"}
+GPIO = {"factory": "mock", "pins_fall": True}
 DIMMER = source(id="dso", circuit="row", lease_s=2, failsafe_a=30)
 
 

@@ -285,7 +285,7 @@ def test_identify_without_a_vehicle_cannot_tell_and_writes_nothing(tmp_path: Pat
 
 
 def with_contactor(wired: Document) -> None:
-    wired["gpio"] = {"factory": "lgpio"}
+    wired["gpio"] = {"factory": "lgpio", "pins_fall": True}
     wired["output"] = [
         {
             **{"id": "b1-contactor", "charger": "b1", "pin": 17, "feedback_pin": 12},

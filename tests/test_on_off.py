@@ -25,7 +25,7 @@ from hil.wiring import Switchgear
 from tests.documents import S, charger, circuit, problems, site
 from tests.patience import until
 from tests.pinned import MS, Bench, Running, told
-from tests.test_gpio_document import GPIO, contactor
+from tests.test_gpio_document import GPIO, contactor, relay
 from tests.test_proof import found
 
 METER = {"id": "own", "circuit": "bay", "profile": "meter", "bus": "tcp://192.0.2.2"}
@@ -42,8 +42,12 @@ def on_off(**keys: Any) -> dict[str, Any]:
     return {key: value for key, value in (common | keys).items() if value is not None}
 
 
+MIRROR = Feedback(27, normally_closed=True)
+TOLD = {"feedback_pin": 27, "feedback": "normally_closed"}
+
+
 def alone(**keys: Any) -> Site:
-    return site(charger=[on_off(**keys)], gpio=GPIO)
+    return site(charger=[on_off(**(TOLD | keys))], gpio=GPIO)
 
 
 def measured(**keys: Any) -> Site:
@@ -60,7 +64,7 @@ def test_one_on_a_pin_knows_0_and_its_rated_current() -> None:
     assert (one.min_ma, one.max_ma, one.step_ma, one.least_ma) == (16_000,) * 4
     assert (one.fallback_ma, one.power_on_ma, one.alone_ma, one.restart_ma) == (0, 0, 0, 0)
     assert (one.facts.metered, one.phases, one.tolerance_ppm) == (False, (2, -1, -1), 10_000)
-    assert one.switch == Switch("bay", 17, True, True, 16_000, (2, -1, -1), None, S // 2, None)
+    assert one.switch == Switch("bay", 17, True, True, 16_000, (2, -1, -1), MIRROR, S // 2, None)
     assert one.bus.address == PinAddress(17)
     assert depot.buses == (depot.meters[0].bus,)
     assert needs(depot)[1] == []
@@ -169,10 +173,35 @@ def test_the_proof_counts_what_is_off_alone_as_off_and_everything_else_as_on() -
     assert prove(alone()).watchdogs == ()
 
 
+def test_unless_pins_fall_with_the_process_it_counts_as_on() -> None:
+    """On some boards an output keeps its level when the process that drove it was killed."""
+    stays = site(charger=[on_off(**TOLD)], gpio={"factory": "mock"})
+    assert sums(prove(stays)) == (16_580, 16_580, 16_580)
+    assert [each.what.split(":")[0] for each in unsafe(stays)] == [
+        "may stay on when the gateway's software dies, unless its pin falls then"
+    ]
+    held = site(charger=[on_off(**TOLD)], gpio={"factory": "mock"}, output=[relay()])
+    assert sums(prove(held))[0] == 0
+    assert unsafe(held) == ()
+
+
+def test_one_whose_welded_relay_nobody_would_find_counts_as_on() -> None:
+    blind = alone(feedback_pin=None, feedback=None)
+    assert sums(prove(blind)) == (16_580, 16_580, 16_580)
+    assert [(each.id, each.pin, each.what.split(":")[0]) for each in unsafe(blind)] == [
+        ("bay", 17, "seems off when its relay is welded")
+    ]
+    assert sums(prove(alone(feedback="normally_open")))[0] == 16_580  # its wire may be broken
+    assert measured().chargers[0].alone_ma == 0
+    assert unsafe(measured()) == ()
+
+
 def test_it_is_off_after_the_dead_man_time_and_its_settling() -> None:
     loaded = [circuit("grid"), circuit("row", parent="grid", rating_a=16, worst_base_a=8)]
     meters = [MAIN, {**METER, "circuit": "row"}]
-    made = prove(site(circuit=loaded, meter=meters, charger=[on_off(settle_s=3)], gpio=GPIO))
+    made = prove(
+        site(circuit=loaded, meter=meters, charger=[on_off(settle_s=3, **TOLD)], gpio=GPIO)
+    )
     (l1, *_) = (each for each in made.transitions if each.circuit == "row")
     assert (l1.needs_ns, l1.slowest) == (5 * S, "bay")
 
@@ -224,8 +253,6 @@ def test_a_reading_reaches_whoever_is_measured_by_it_unless_it_is_not_believed()
 
 
 # --- the driver --------------------------------------------------------------------------------
-
-MIRROR = Feedback(27, normally_closed=True)
 
 
 def driver(

@@ -82,6 +82,22 @@ def test_a_contactor_that_does_not_open_by_itself_is_named_and_not_relied_upon(
     assert [each.id for each in made.unsafe if what in each.what] == ["row-contactor"]
 
 
+def test_a_contactor_whose_pin_may_stay_high_is_named_and_not_relied_upon() -> None:
+    """Killed, the process leaves the pin as it was, on some boards: only a health relay drops."""
+    entries, untried = [charger(count=4, fallback_a=None)], {"factory": "mock"}
+    stays = prove(site(charger=entries, gpio=untried, output=[contactor()]))
+    assert sums(stays) == (128_000, 128_000)
+    assert not stays.relays
+    assert [each.what.split(":")[0] for each in stays.unsafe] == [
+        "may stay closed when the gateway's software dies, unless its pin falls then"
+    ]
+    held = prove(site(charger=entries, gpio=untried, output=[contactor(), relay()]))
+    assert [each.id for each in held.relays] == ["health"]
+    assert held.unsafe == ()
+    part = relay(drops=None, charger="bay-2")
+    assert prove(site(charger=entries, gpio=untried, output=[contactor(), part])).unsafe
+
+
 def test_contacts_whose_broken_wire_would_not_be_noticed_are_named() -> None:
     loose = contactor(feedback_pin=27, feedback="normally_open")
     depot = site(gpio=GPIO, output=[loose], input=[dim(active="closed")], limit_source=[DIMMER])

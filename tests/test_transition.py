@@ -77,7 +77,7 @@ def test_a_device_that_is_too_fast_fails_and_each_remedy_would_help() -> None:
 
 def test_chargers_behind_a_relay_are_gone_sooner() -> None:
     keys: Any = {
-        "gpio": {"factory": "lgpio"},
+        "gpio": {"factory": "lgpio", "pins_fall": True},
         "output": [{"id": "k", "pin": 17, "drops": "row", "opens_s": 0.2}],
     }
     found = grid(depot(slow_breaker(), **keys))

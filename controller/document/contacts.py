@@ -47,3 +47,8 @@ class Switch:
     def off_alone(self) -> bool:
         """Whether it is off when nobody drives its pin, and when its relay has no power."""
         return self.active_high and self.on_energised and self.pin not in PULLED_UP
+
+    @property
+    def tells(self) -> bool:
+        """Whether a welded relay would be found: else it draws its rated current, and reads 0."""
+        return self.meter is not None or (self.feedback is not None and self.feedback.safe)

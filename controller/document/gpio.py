@@ -100,6 +100,7 @@ class Gpio:
     inputs: tuple[DimInput, ...] = ()
     switches: tuple[Switch, ...] = ()  # of chargers without a bus
     leds: tuple[StatusLed, ...] = ()
+    pins_fall: bool = False  # with the process that drives them: the installer has tried it
 
     @property
     def used(self) -> bool:
@@ -152,7 +153,15 @@ def resolve_gpio(
     if draft.gpio is None:
         return None
     switches = tuple(each.switch for each in chargers if each.switch is not None)
-    return Gpio(draft.gpio.factory, tuple(contactors), tuple(relays), inputs, switches, tuple(leds))
+    return Gpio(
+        draft.gpio.factory,
+        tuple(contactors),
+        tuple(relays),
+        inputs,
+        switches,
+        tuple(leds),
+        draft.gpio.pins_fall,
+    )
 
 
 def _inputs(

@@ -102,12 +102,14 @@ def resolve_pinned(
             f"found {seconds_text(entry.settle_ns)}",
             *("charger", index, "settle_s"),
         )
-    return _charger(entry, switch, told)
+    pins_fall = draft.gpio is not None and draft.gpio.pins_fall
+    return _charger(entry, switch, told, falls=pins_fall and switch.off_alone and switch.tells)
 
 
-def _charger(entry: ChargerEntry, switch: Switch, told: _Told) -> Charger:
-    facts = _facts(switch, told)
-    alone_ma = 0 if switch.off_alone else None
+def _charger(entry: ChargerEntry, switch: Switch, told: _Told, *, falls: bool) -> Charger:
+    """`falls`: it goes off with the process, and somebody would find out if it did not."""
+    facts = _facts(switch, told, falls=falls)
+    alone_ma = 0 if falls else None
     return Charger(
         id=entry.id,
         name=entry.name,
@@ -122,7 +124,7 @@ def _charger(entry: ChargerEntry, switch: Switch, told: _Told) -> Charger:
         max_ma=switch.rated_ma,
         step_ma=switch.rated_ma,
         fallback_ma=alone_ma,
-        fallback_delay_ns=0 if switch.off_alone else None,
+        fallback_delay_ns=0 if falls else None,
         power_on_ma=alone_ma,
         set_fallback_ma=None,
         set_delay_ns=None,
@@ -140,7 +142,7 @@ def _charger(entry: ChargerEntry, switch: Switch, told: _Told) -> Charger:
     )
 
 
-def _facts(switch: Switch, told: _Told) -> ChargerFacts:
+def _facts(switch: Switch, told: _Told, *, falls: bool) -> ChargerFacts:
     """As of a charger that falls back to 0 with the process, or of one that has no fallback."""
     return ChargerFacts(
         name=NAME,
@@ -154,9 +156,9 @@ def _facts(switch: Switch, told: _Told) -> ChargerFacts:
         error_ma=told.error_ma,
         lag_ns=told.lag_ns,
         watchdog_timeout_ns=None,
-        has_fallback=switch.off_alone,
-        watchdog_armed_after_power_on=switch.off_alone,
-        power_on_is_fallback=switch.off_alone,
+        has_fallback=falls,
+        watchdog_armed_after_power_on=falls,
+        power_on_is_fallback=falls,
         resolution_ma=told.resolution_ma,
     )
 

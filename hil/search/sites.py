@@ -55,7 +55,7 @@ def draw_site(rng: random.Random) -> Drawn:
         "limit_source": list(_limit_sources(rng, circuits)),
     }
     if outputs := _outputs(rng, document):
-        document |= {"gpio": {"factory": "lgpio"}, "output": outputs}
+        document |= {"gpio": {"factory": "lgpio", "pins_fall": True}, "output": outputs}
     if classes := list(_classes(rng, chargers)):
         document["class"] = classes
     repair(Case(0, 0, document, facts, profiles, [], [], []))

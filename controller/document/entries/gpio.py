@@ -18,6 +18,12 @@ class GpioEntry(Entry):
         description="gpiozero's pin factory, by its name in the entry-point group "
         "gpiozero_pin_factories: lgpio on a Raspberry Pi. It is never guessed."
     )
+    pins_fall: StrictBool = Field(
+        default=False,
+        description="Whether a driven pin falls when the process that drives it is killed: tried "
+        "on this very board, as the install guide tells. Unless it is true, no contactor and no relay "
+        "of a charger counts as one that opens when the software dies.",
+    )
 
 
 class OutputEntry(Entry):
