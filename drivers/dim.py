@@ -3,7 +3,8 @@
 It dims as soon as it is believed, and no longer when it has been at rest for a second: one that
 flutters dims. Contacts of which just one should be active are believed together: what none or
 several of them mean is counted only when they have stood so for longer than it takes to change
-over from one to the other, and until then nothing is renewed.
+over from one to the other, and until then nothing is renewed. What they stood so for is summed up
+until they have been clear for a second: those that flutter dim, too.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ class DimDriver:
         self._health = Health(dim.id, image.clock, LOOK_NS, LOOK_NS)
         self._bell = Bell(dim.id, LOOK_NS / NS_PER_S)
         self._seen_ns: dict[Phases, int] = {}  # when each limit was asked for last
-        self._doubt = ""
-        self._doubt_ns = 0  # since when
+        self._doubt = ""  # at the last look
+        self._looked_ns = 0
+        self._doubtful_ns = 0  # when they contradicted each other last
+        self._doubted_ns = 0  # for how long, since they were clear for LIFT_NS
+        self._told = ""  # what is wrong, while it counts
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -67,23 +71,29 @@ class DimDriver:
         levels = [contact.look(now_ns) for contact in self._contacts]
         high = [level for level in levels if level is not None]
         if len(high) < len(levels):
-            return self._doubt
+            return self._told
         asked = self._dim.asked(high)
-        if not asked.doubt:
-            self._doubt = ""
-        elif not self._doubt_stood(asked.doubt, now_ns):
+        stood = self._doubt_stood(asked.doubt, now_ns)
+        if asked.doubt and not stood:
             return ""
         if asked.limit_ma is not None:
             self._seen_ns[asked.limit_ma] = now_ns
         self._image.post_input(self.id, now_ns, self._least(now_ns))
-        return self._doubt
+        return self._told
 
     def _doubt_stood(self, doubt: str, now_ns: int) -> bool:
         """Whether they have contradicted each other for too long to be changing over."""
-        if not self._doubt:
-            self._doubt_ns = now_ns
-        self._doubt = doubt
-        return now_ns - self._doubt_ns >= CHANGEOVER_NS
+        if self._doubt:
+            self._doubted_ns += now_ns - self._looked_ns
+        if doubt:
+            self._doubtful_ns = now_ns
+        elif now_ns - self._doubtful_ns >= LIFT_NS:
+            self._doubted_ns, self._told = 0, ""
+        self._doubt, self._looked_ns = doubt, now_ns
+        stood = self._doubted_ns >= CHANGEOVER_NS
+        if doubt and stood:
+            self._told = doubt
+        return stood
 
     def _least(self, now_ns: int) -> Phases | None:
         """Of all that was asked for within the last second; None: nothing."""

@@ -42,7 +42,9 @@ class SwitchDriver:
         self._taken: Order | None = None  # followed last
         self._on = False  # as driven last
         self._changed_ns = image.clock.now_ns()
-        self._told: bool | None = None  # the contact's last word
+        self._told: bool | None = None  # the contact's last word, while it is worth anything
+        self._told_ns = image.clock.now_ns()
+        self._follows_ns = switch.opens_ns + DEBOUNCE_NS + 2 * LOOK_NS
         self._reading: tuple[int, Phases | None] | None = None  # its meter's, not reported yet
         self._read_ns = image.clock.now_ns()  # when the last was
 
@@ -93,9 +95,12 @@ class SwitchDriver:
         if self._contact is None:
             return
         assert self._switch.feedback is not None
-        high = self._contact.look(self._image.clock.now_ns())
+        now_ns = self._image.clock.now_ns()
+        high = self._contact.look(now_ns)
         if high is not None:
-            self._told = self._switch.feedback.closed(high)
+            self._told, self._told_ns = self._switch.feedback.closed(high), now_ns
+        elif now_ns - self._told_ns >= self._follows_ns:  # no relay bounces so long
+            self._told = None
 
     # What it says.
 
@@ -128,7 +133,7 @@ class SwitchDriver:
         self._image.post_charger(self.id, report)
 
     def _in_force_ma(self, was_on: bool) -> int:
-        """Its rated current unless it is off for all we know.
+        """Its rated current unless it is off for all we know; a contact in doubt says on.
 
         Where nothing may be driven, somebody else may have bridged the contact meanwhile.
         """
@@ -145,10 +150,12 @@ class SwitchDriver:
 
     def _remark(self) -> str | None:
         """Where the contact denies what was ordered, after the relay has had its time."""
+        now_ns = self._image.clock.now_ns()
+        if self._contact is not None and now_ns - self._told_ns >= self._follows_ns:
+            return "its contact is never still: a loose wire, or a relay that chatters?"
         if self._told is None or self._told == self._on or self._pin is None:
             return None
-        allowed_ns = self._switch.opens_ns + DEBOUNCE_NS + 2 * LOOK_NS
-        if self._image.clock.now_ns() - self._changed_ns < allowed_ns:
+        if now_ns - self._changed_ns < self._follows_ns:
             return None
         if self._on:
             return "switched on, but its contact says off: no coil voltage, or a broken wire?"

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from controller.document.inputs import Asked, DimInput, Step
+from controller.plant import VirtualClock
 from controller.proof import Line, prove
 from controller.relays import unsafe
 from controller.tables import Tables
-from drivers.dim import CHANGEOVER_NS
+from drivers.dim import CHANGEOVER_NS, DimDriver
 from hil.contacts import Contacts, wires
 from tests.documents import ROW, S, circuit, problems, site, slow_breaker, source
 from tests.patience import until
@@ -299,6 +300,48 @@ def test_a_change_over_is_no_contradiction_and_what_lasts_is_told() -> None:
             assert driver.health().error is None
 
     told(story)
+
+
+class Set:
+    """A contact that is set by hand, and always still."""
+
+    def __init__(self, high: bool) -> None:
+        self.high = high
+
+    def look(self, now_ns: int) -> bool:
+        return self.high
+
+    def close(self) -> None: ...
+
+
+def looks(*doubtful: bool) -> list[object]:
+    """What is told at looks each tenth of a second, with 100 % closed and 30 % closed or not."""
+    bench, clock = Bench(), VirtualClock(S)
+    bench.board.clock = clock
+    contacts = [Set(percent != 100) for percent in PERCENTS]
+    driver = DimDriver(row(), contacts, bench.board)  # type: ignore[arg-type]
+    told: list[object] = []
+    for each in doubtful:
+        contacts[PERCENTS.index(30)].high = not each
+        driver._look()
+        told.append(last(bench))
+        clock.at_ns += S // 10
+    return told
+
+
+def test_contacts_that_flutter_dim_though_each_contradiction_is_short() -> None:
+    flutters = [True, True, False] * 10
+    told = looks(*flutters)
+    first = told.index(PART[30])
+    assert first <= 10
+    assert set(told[first:]) == {PART[30]}
+    assert set(looks(*flutters, *[False] * 11)[-1:]) == {PART[100]}  # clear for a second
+
+
+def test_change_overs_now_and_then_are_none_of_them_a_contradiction() -> None:
+    told = looks(*([True] * 3 + [False] * 11) * 5)
+    assert set(told) <= {"nothing yet", PART[100]}
+    assert PART[30] not in looks(*[True, False] * 4)  # two within a second are bridged, too
 
 
 def test_while_one_of_them_bounces_nothing_is_renewed() -> None:

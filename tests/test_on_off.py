@@ -312,6 +312,31 @@ def test_a_relay_that_is_welded_stays_in_force_and_is_remarked() -> None:
     told(story)
 
 
+def test_a_contact_that_is_never_still_counts_as_on() -> None:
+    """A loose wire, or a relay that chatters: its last word is no word any more."""
+
+    async def story(bench: Bench) -> None:
+        made = driver(bench, alone(), MIRROR)
+        bench.ground(27, connected=True)  # off
+        contact = made._contact
+        assert contact is not None
+        async with Running(made):
+            await until(lambda: in_force(bench)[-1:] == [0])
+            contact._debounce_ns = 10 * S  # it never comes to rest
+            bench.ground(27, connected=False)
+            bench.ground(27, connected=True)
+            seen = len(bench.board.chargers)
+            await until(lambda: len(bench.board.chargers) > seen)
+            assert in_force(bench)[-1] == 0  # a contact bounces for a while
+            await until(lambda: in_force(bench)[-1] == 16_000)
+            await until(lambda: "is never still" in (made.health().error or ""))
+            contact._debounce_ns = 20 * MS
+            await until(lambda: in_force(bench)[-1] == 0)
+            await until(lambda: made.health().error is None)
+
+    told(story)
+
+
 def test_observing_drives_nothing_and_counts_what_may_be_bridged() -> None:
     async def story(bench: Bench) -> None:
         made = driver(bench, alone(), write=False)
