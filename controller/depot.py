@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from controller.document.clamps import Clamp
-from controller.document.devices import Meter
+from controller.document.devices import Charger, Meter
 from controller.driver import Driver
 from controller.guard.account import Maps
 from controller.image import Image
@@ -59,9 +59,7 @@ def take_over(before: Depot, after: Depot) -> Maps:
         chargers={
             new.charger_index[each.id]: old.charger_index[each.id]
             for each in after.site.chargers
-            if each.id in wired
-            and (each.bus, each.unit, each.phases)
-            == (wired[each.id].bus, wired[each.id].unit, wired[each.id].phases)
+            if each.id in wired and _place(each) == _place(wired[each.id])
         },
         slots={
             new.slot_index[each.id]: old.slot_index[each.id]
@@ -72,6 +70,11 @@ def take_over(before: Depot, after: Depot) -> Maps:
     )
     after.kernel.adopt(before.kernel, **stays._asdict())
     return stays
+
+
+def _place(charger: Charger) -> tuple[Hashable, ...]:
+    """What makes it the same device: one with several connectors is several."""
+    return charger.bus, charger.unit, charger.connector, charger.phases
 
 
 def _measuring(site: Site) -> dict[str, Meter | Clamp]:

@@ -58,6 +58,7 @@ class ChargerFacts:
     timeout_most_ns: int | None = None  # likewise; None: anything
     writable_ma: int | None = None  # the most its setpoint register can hold; None: anything
     any_traffic: bool = False  # every request feeds its watchdog, polls included
+    writes: int = 1  # that one order takes at most, each an exchange of its own
     write_gap_ns: int = 0  # it takes no second write sooner, not even a reduction
     resolution_ma: int = 100  # the least change that its current reports show
     confirm_gap_ns: int = 0  # how long one report takes where its reads are paced, else 0

@@ -103,7 +103,8 @@ class ChargerDriver:
         self._offered: _What = _What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
         self._errand = Errand(charger, profile)
-        self._feed = feed_of(charger.id, charger.unit, profile, charger.set_delay_ns)
+        feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
+        self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
         self._refusal: str | None = None  # why the last write failed
         self._hushed = False  # its last poll was refused, as nobody decided
         self._write_gap_ns = profile.pacing.write_gap_ns

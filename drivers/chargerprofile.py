@@ -146,6 +146,7 @@ class ChargerProfile(Profile):
             timeout_most_ns=self._timeout_most_ns,
             writable_ma=self._writable,
             any_traffic=watchdog.kind == "any_traffic",
+            writes=len(self.setpoint.register_names) + (self.enable is not None),
             write_gap_ns=self.pacing.write_gap_ns * len(self.setpoint.register_names),
             confirm_gap_ns=self.report_ns,
             resolution_ma=self._resolution_ma,

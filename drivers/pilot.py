@@ -20,8 +20,10 @@ def duty_pct(ma: int) -> Fraction:
     return Fraction(min(ma, DUTY_MAX_MA), STEEP_MA_PER_PCT) + STEEP_FROM_PCT
 
 
-def permitted_ma(pct: Fraction) -> int:
-    """The most that a vehicle may draw at it, rounded up."""
+def permitted_ma(pct: Fraction) -> int | None:
+    """The most that a vehicle may draw at it, rounded up; None for what no duty cycle can be."""
+    if pct > NO_PULSE_PCT:
+        return None
     if pct > MOST_PCT:
         return 0
     if pct < LEAST_PCT:

@@ -12,10 +12,11 @@ _NS_PER_MS = 1_000_000
 
 def force_registers(profile: ChargerProfile) -> tuple[str, ...]:
     """The registers that tell what is in force where any traffic feeds the watchdog."""
-    setpoint, fallback = profile.setpoint, profile.watchdog.fallback_names
-    names = [*setpoint.applied_names, *fallback, profile.shows_enable]
-    if not fallback:
-        names += setpoint.register_names
+    setpoint, watchdog = profile.setpoint, profile.watchdog
+    names = [
+        *(*setpoint.applied_names, *setpoint.register_names, *watchdog.fallback_names),
+        *(watchdog.remaining, profile.shows_enable),
+    ]
     wanted = dict.fromkeys(name for name in names if name is not None)
     return tuple(name for name in wanted if not profile.registers[name].write_only)
 
@@ -81,20 +82,26 @@ def promised_ma(
 ) -> int | None:
     """What it will apply when nobody writes: its setpoint while that is valid, else its fallback.
 
-    One that does not tell how long it is valid keeps what it applies, or falls back (`lapsed`).
+    One that does not tell how long it is valid keeps its setpoint; where it may have fallen back
+    (`lapsed`), either may come.
     """
     watchdog = profile.watchdog
+    told_ma = set_ma(profile, sample)
+    paused_unseen = profile.enable is not None and profile.shows_enable is None
+    kept_ma = applied_ma(profile, sample) if paused_unseen else told_ma  # the setpoint stands then
     if not watchdog.runs:
-        return applied_ma(profile, sample)
+        return kept_ma
     if watchdog.fallback is None:
-        told_ma = set_ma(profile, sample)
         return max(told_ma, alone_ma) if told_ma is not None and lapsed and alone_ma else told_ma
     if watchdog.remaining is not None:
         left_ns = time_left_ns(profile, sample)
         if left_ns is None:
             return None
-        return set_ma(profile, sample) if left_ns > 0 else told_fallback_ma(profile, sample)
-    return told_fallback_ma(profile, sample) if lapsed else applied_ma(profile, sample)
+        return told_ma if left_ns > 0 else told_fallback_ma(profile, sample)
+    fallback_ma = told_fallback_ma(profile, sample)
+    if not lapsed:
+        return kept_ma
+    return None if kept_ma is None or fallback_ma is None else max(kept_ma, fallback_ma)
 
 
 def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:

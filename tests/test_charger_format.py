@@ -12,6 +12,7 @@ from drivers.decode import Value, decode
 from drivers.library import parse
 from drivers.reader import Sample
 from drivers.report import (
+    force_registers,
     in_force_ma,
     proven,
     remark,
@@ -197,6 +198,8 @@ def test_a_duty_cycle() -> None:
         *(6_000, 15_600, 0),
         80_000,  # nobody knows what is told on the other way
     ]
+    for pct in (101, 255, 65535):  # no duty cycle: unknown, and not "no current"
+        assert decode(profile.registers["percent"], (pct,)) is None
     assert "must be a whole number" in said(merged({"setpoint": percent}) | {"registers": coarse()})
 
 
@@ -250,6 +253,25 @@ def test_a_life_bit_or_a_time_may_show_that_the_watchdog_is_off() -> None:
 def verdict(profile: ChargerProfile, **shown: Value) -> bool | None:
     its = charger(1, profile=profile.name, facts=profile.facts, fallback_delay_ns=20 * 10**9)
     return proven(its, profile, sample(**shown))
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"kind": "none"},
+    {"kind": "any_traffic", "timeout_s": 20},
+    {"kind": "any_traffic", "timeout_s": 20, "fallback": "fallback"},
+    {"kind": "any_traffic", "timeout_s": 20, "fallback": "fallback", "remaining": "timeout"},
+    {"kind": "setpoint_rewrite", "timeout_s": 20, "fallback": "fallback"},
+]
+
+
+@pytest.mark.parametrize("watchdog", SHAPES)
+@pytest.mark.parametrize("lapsed", [True, False])
+def test_what_is_read_first_tells_what_is_in_force(watchdog: dict[str, Any], lapsed: bool) -> None:
+    """Of any watchdog, and one that applies nothing yet counts at what it was told."""
+    profile = made(setpoint={"applied": "granted"}, watchdog=watchdog)
+    whole = sample(setpoint=32_000, granted=0)
+    first = Sample(0, {name: whole.values[name] for name in force_registers(profile)})
+    assert in_force_ma(profile, first, lapsed) == 32_000
 
 
 def test_a_watchdog_that_is_armed_by_a_setting_is_not_proven_without_it() -> None:

@@ -213,6 +213,15 @@ def test_a_shared_line_takes_one_exchange_after_the_other() -> None:
     assert reaction.write_ns == 5 * S // 2
 
 
+def test_an_order_that_takes_several_writes_takes_as_many_exchanges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(CHARGERS, "many", replace(CHARGERS["plain"], name="many", writes=3))
+    assert prove(paced(kind="many")).reactions[0].write_ns == 4 * S // 2
+    rows = [charger(id=f"bay-{n}", unit=n, bus="tcp://all", profile="many") for n in (1, 2)]
+    assert prove(paced(charger=rows)).reactions[0].write_ns == 7 * S // 2
+
+
 def test_a_meter_on_the_line_may_have_every_second_exchange() -> None:
     """One that has waited goes before a reduction; and one more exchange is under way."""
     with_meter = paced(charger=[charger(bus="tcp://m", unit=2)])

@@ -243,6 +243,19 @@ def test_what_must_stand_in_its_memory_is_not_written_while_nobody_decides() -> 
     told(story, profile, Box(), set_delay_ns=20 * NS_PER_S)
 
 
+def test_what_feeds_it_never_prolongs_the_time_that_was_declared() -> None:
+    """Set in the device by the installer, and shorter than delivered."""
+
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: box.of(TIMEOUT))
+        assert box.of(TIMEOUT)[0] == (TIMEOUT, 10)
+
+    rewrites = {"kind": "timeout_rewrite", "timeout": "timeout", "timeout_set": "timeout"}
+    profile = made(watchdog={**rewrites, "timeout_s": 60, "fallback": "fallback"})
+    told(story, profile, Box(), fallback_delay_ns=10 * NS_PER_S)
+
+
 def test_without_a_live_order_it_is_not_fed() -> None:
     async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
         await asyncio.sleep(0.3)

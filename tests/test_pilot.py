@@ -49,4 +49,6 @@ def test_what_is_written_in_whole_steps_never_permits_more() -> None:
         for ma in range(0, 80_001, 50):
             steps = duty_pct(ma) / step
             written = steps.numerator // steps.denominator * step
-            assert permitted_ma(written) <= ma
+            permitted = permitted_ma(written)
+            assert permitted is not None
+            assert permitted <= ma
