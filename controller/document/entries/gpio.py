@@ -21,8 +21,8 @@ class GpioEntry(Entry):
     pins_fall: StrictBool = Field(
         default=False,
         description="Whether a driven pin falls when the process that drives it is killed: tried "
-        "on this very board, as the install guide tells. Unless it is true, no contactor and no relay "
-        "of a charger counts as one that opens when the software dies.",
+        "on this very board, as the install guide tells. Unless it is true, no contactor and no "
+        "relay of a charger counts as one that opens when the software dies.",
     )
 
 
