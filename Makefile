@@ -3,7 +3,7 @@
 PYTHON ?= .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
-.PHONY: help check quick style types imports fast stories slow installed gateway oracle whole bench search searched mutants fuzz build schemas format wheel bundle lock sanitize clean unroot
+.PHONY: help check quick style types imports fast stories slow thorough installed gateway oracle whole bench search searched mutants fuzz build schemas format wheel bundle lock sanitize clean unroot
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,10 +33,14 @@ MISTAKES = tests/test_mistakes.py
 
 stories: build ## tests marked rig: every story on real processes and protocols, in real time
 	@$(PYTEST) -m rig --ignore $(MISTAKES)
-	@$(PYTEST) -n auto -m rig $(MISTAKES)
 
-slow: build ## tests marked slow: the wheel, hours of a depot's life
-	@$(PYTEST) -n auto --dist loadfile -m "slow and not rig"
+slow: build ## tests marked slow: the wheel, hours of a depot's life; and the seeded mistakes, which mostly wait
+	@mkdir -p build; $(PYTEST) -n 4 -m rig $(MISTAKES) >build/mistakes.log 2>&1 & mistakes=$$!; \
+		$(PYTEST) -n auto --dist loadfile -m "slow and not rig"; slow=$$?; \
+		wait $$mistakes; mistakes=$$?; cat build/mistakes.log; exit $$((slow + mistakes))
+
+thorough: build ## the kernel's properties with all their random depots; ./test takes three of five
+	@LOADKEEPER_THOROUGH=1 $(PYTEST) -n auto $$(grep -l "import depots" tests/test_*.py)
 
 TREES ?= 20000
 

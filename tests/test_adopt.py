@@ -4,19 +4,20 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import Rule
 from controller.guard.account import Maps
 from controller.guard.guard import Guard
 from tests.door import Door, kernel_of, row_of, rows_of
+from tests.examples import depots
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, NEVER, Charger, Circuit, Meter, Pace, S, Site, Slot, flat
 from tests.oracle.story import TROUBLE, happen, random_car, tell
 from tests.switched import OWN, Depot
 
-stories = settings(max_examples=8, deadline=None, derandomize=True)
+stories = depots(8)
 
 
 def same(count: int) -> dict[int, int]:

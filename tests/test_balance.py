@@ -5,10 +5,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import BY_RATING, Pause, Rule
+from tests.examples import depots
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Triple, flat
 from tests.test_rules import Bench
 
@@ -239,7 +240,7 @@ def test_nobody_waits_behind_one_that_the_limit_leaves_nothing() -> None:
     assert one.orders() == [0, 7000, 0], "now it may, and it has waited longest"
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@depots(25)
 @given(seed=st.integers(0, 2**32))
 def test_in_any_street_who_is_sick_stops_nobody(seed: int) -> None:
     """All on one phase, some fall silent or disobey: of the others no fewer charge than the limit
@@ -269,7 +270,7 @@ def test_in_any_street_who_is_sick_stops_nobody(seed: int) -> None:
     assert sum(order > 0 for order in healthy) >= min(len(healthy), room)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@depots(40)
 @given(seed=st.integers(0, 2**32))
 def test_in_any_street_who_waits_has_no_room(seed: int) -> None:
     """Nobody who may have it is refused a minimum that is left over, whoever goes before."""
@@ -307,7 +308,7 @@ def test_in_any_street_who_waits_has_no_room(seed: int) -> None:
         assert any(full), (i, one.orders())
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@depots(25)
 @given(seed=st.integers(0, 2**32))
 def test_any_street_keeps_every_limit_and_nobody_gets_more(seed: int) -> None:
     rng = random.Random(seed)
@@ -385,7 +386,7 @@ def test_who_was_switched_off_twice_stays_off_until_the_turn_has_passed() -> Non
     assert over < 60, "followed at the calm pace, and not again and again"
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@depots(15)
 @given(seed=st.integers(0, 2**32))
 def test_in_any_street_nobody_is_switched_on_and_off(seed: int) -> None:
     one = nested(seed)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import ALL_PHASES, BY_BUSBAR, BY_RATING, Rule
 from tests.door import Door
+from tests.examples import depots
 from tests.oracle.depot import Car
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Slot, Triple, flat
@@ -294,19 +295,19 @@ def test_without_chargers_or_a_sum_of_zero() -> None:
 SUNNY = (*PEACE, "sun", "sun", "sun")
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@depots(12)
 @given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))
 def test_any_depot_with_bounds(seed: int, chargers: int, circuits: int) -> None:
     tell(Door, seed, SUNNY, chargers, circuits, bounded=True)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@depots(8)
 @given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 5))
 def test_any_depot_with_bounds_in_trouble(seed: int, chargers: int, circuits: int) -> None:
     tell(Door, seed, (*TROUBLE, "sun"), chargers, circuits, bounded=True)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@depots(12)
 @given(seed=st.integers(0, 2**32), chargers=st.integers(1, 8), circuits=st.integers(1, 3))
 def test_any_depot_with_bounds_and_more_base_load_than_was_declared(
     seed: int, chargers: int, circuits: int

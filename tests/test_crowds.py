@@ -3,11 +3,12 @@ slow world: what must hold is held against after every tick."""
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import Rule
 from tests.door import Door, row_of
+from tests.examples import depots
 from tests.oracle.beliefs import Report
 from tests.oracle.calm import Parking
 from tests.oracle.depot import Car
@@ -15,7 +16,7 @@ from tests.oracle.site import MS, REPLUG, Charger, Circuit, Meter, S, Site, flat
 from tests.oracle.story import PEACE, TROUBLE, tell
 from tests.oracle.world import World
 
-crowds = settings(max_examples=3, deadline=None, derandomize=True)
+crowds = depots(3)
 a_seed = st.integers(0, 2**32)
 a_crowd = st.integers(20, 26)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import Advice, ChargerRow, CircuitRow, Pause, Tuning
@@ -13,12 +13,13 @@ from controller.site import DocumentError, operated
 from tests.documents import charger, problems, source
 from tests.documents import site as documents_site
 from tests.door import Door, charger_row, kernel_of
+from tests.examples import depots
 from tests.oracle.site import MS, Charger, Circuit, Contactor, Meter, S, Site, Slot, flat
 from tests.oracle.story import PEACE, SWITCHED, TROUBLE, tell
 from tests.test_rules import Bench
 
 FOR_EVER = 10**17
-stories = settings(max_examples=10, deadline=None, derandomize=True)
+stories = depots(10)
 
 
 def depot(*pauses: Pause, cap_ma: int = 100_000, measured: bool = True, **charger: Any) -> Bench:

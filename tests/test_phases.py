@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cext.rows import Rule
 from tests.door import Door
+from tests.examples import depots
 from tests.oracle.depot import Car
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Triple, flat
 from tests.oracle.world import World
@@ -177,7 +178,7 @@ def test_no_unmetered_charger_frees_anything() -> None:
     assert row.most(1) >= 16_000
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@depots(15)
 @given(
     swaps=st.lists(
         st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(3, 45)), min_size=3, max_size=8

@@ -5,10 +5,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.door import Door, row_of
+from tests.examples import depots
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import (
     MS,
@@ -23,7 +24,7 @@ from tests.oracle.site import (
 from tests.oracle.story import PEACE, TROUBLE, UNDECLARED, tell
 from tests.oracle.world import World
 
-stories = settings(max_examples=12, deadline=None, derandomize=True)
+stories = depots(12)
 a_seed = st.integers(0, 2**32)
 a_size = {"chargers": st.integers(1, 8), "circuits": st.integers(1, 5)}
 
@@ -124,7 +125,7 @@ def test_any_depot_with_more_base_load_than_declared(
     tell(Door, seed, UNDECLARED, chargers, circuits, beats=8)
 
 
-@settings(max_examples=4, deadline=None, derandomize=True)
+@depots(4)
 @given(seed=a_seed)
 def test_same_inputs_same_outputs(seed: int) -> None:
     def everything() -> list[object]:

@@ -4,16 +4,17 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.door import Door
+from tests.examples import depots
 from tests.oracle.promises import BrokenPromiseError
 from tests.oracle.site import Site
 from tests.oracle.story import PEACE, SWITCHED, TROUBLE, squeeze, tell
 from tests.oracle.world import World
 
-stories = settings(max_examples=6, deadline=None, derandomize=True)
+stories = depots(6)
 a_seed = st.integers(0, 2**32)
 a_size = {"chargers": st.integers(1, 7), "circuits": st.integers(1, 4)}
 

@@ -2,17 +2,18 @@
 that may say too much of themselves."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.door import Door, kernel_of
+from tests.examples import depots
 from tests.oracle.site import MS, Charger, Circuit, Meter, S, Site, Slot, flat
 from tests.oracle.story import PEACE, SWITCHED, TROUBLE, tell
 from tests.test_rules import Bench
 
 FOR_EVER = 10**17
 WIDE_PPM = 226_000  # 3 % of its own, at 0.9 of nominal voltage and a power factor of 0.934
-stories = settings(max_examples=10, deadline=None, derandomize=True)
+stories = depots(10)
 
 
 def depot(chargers: int, cap_ma: int, max_ma: int = 200_000, **charger: object) -> Bench:

@@ -35,7 +35,11 @@ from hil.mutants.means import (
 
 BESIDE = ("controller", "drivers", "hil", "tests", "docs", "systemd", "setup.py", "pyproject.toml")
 # One plugin of pytest's is needed, and each copy would load all of them anew.
-PLAIN = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+PLAIN = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "LOADKEEPER_THOROUGH": "1",  # all the random depots
+}
 UNSHRUNK = ("-p", "_hypothesis_pytestplugin", "--hypothesis-profile=unshrunk")
 TIMEOUT_S = 900  # of one who is asked about the sound kernel
 TIMES = 5  # so many times what the sound kernel takes, and it never ends
