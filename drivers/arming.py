@@ -13,10 +13,9 @@ from functools import partial
 from controller.document.devices import Charger
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.chargerprofile import ChargerProfile
-from drivers.decode import decode, encode
+from drivers.decode import decode, encode, raw_words
 from drivers.device import Request
 from drivers.reader import Sample
-from drivers.setpoint import raw_words
 from drivers.wear import Wear
 
 IN_A_ROW = 3  # reports in a row that show no help; then it is left alone for a while

@@ -339,7 +339,8 @@ class ChargerDriver:
         now_ns, fresh = self._image.clock.now_ns(), self._image.turn.fresh
         if not self._standing.due(order, now_ns, fresh):
             return False
-        return not self._rises or self._wear.may_rise(self.id, self._profile)
+        enabled = self._standing.enabled
+        return not self._rises or self._wear.may_rise(self.id, self._profile, enabled=enabled)
 
     def _rank(self) -> Rank:
         if self._silence.lasts:

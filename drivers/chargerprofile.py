@@ -20,7 +20,7 @@ from drivers.chargerparts import (
     Status,
     Watchdog,
 )
-from drivers.decode import greatest
+from drivers.decode import greatest, raw_words
 from drivers.pilot import DUTY_MAX_MA, MA_PER_PCT, PCT_OF_6A
 from drivers.profile import Profile
 from drivers.register import Amperes, Block, Part, Percent, Register, Seconds
@@ -210,6 +210,7 @@ class ChargerProfile(Profile):
             yield from self.wants(place, setting.register_name, None)
             yield from self.wants(place, setting.register_name, None, written=True)
         yield from self._endurance_problems()
+        yield from self._written_problems()
         if self.connectors is not None:
             yield from self.connectors.problems(self.registers, self.blocks)
 
@@ -235,8 +236,7 @@ class ChargerProfile(Profile):
         yield from self._percent_problems()
         if setpoint.unlimited and setpoint.max_ma is None:
             yield Problem("setpoint.unlimited", "needs max_a: that is what it may draw then")
-        if setpoint.zero == "unlimited" and 0 not in setpoint.unlimited:
-            yield Problem("setpoint.unlimited", "must have 0 in it, for so says zero")
+        yield from self._special_problems()
         yield from self._enable_problems()
 
     def _endurance_problems(self) -> Iterator[Problem]:
@@ -265,6 +265,56 @@ class ChargerProfile(Profile):
             *(watchdog.timeout_set, *watchdog.fallback_set_names, watchdog.feed),
             *(setting.register_name for setting in self.settings),
         }
+
+    def _written_problems(self) -> Iterator[Problem]:
+        """What the device would never be told as it is meant, found out before it matters."""
+        setpoint, enable, watchdog = self.setpoint, self.enable, self.watchdog
+        off = () if setpoint.off is None else (setpoint.off,)
+        told: list[tuple[str, str | None, int, tuple[int | None, ...]]] = [
+            ("setpoint.fc", name, setpoint.fc, off) for name in setpoint.register_names
+        ]
+        if enable is not None:
+            told.append(("enable.fc", enable.register_name, enable.fc, (enable.on, enable.off)))
+        told += [("watchdog.feed_fc", watchdog.feed, watchdog.feed_fc, (watchdog.feed_value,))]
+        for name in (watchdog.timeout_set, *watchdog.fallback_set_names):
+            told.append(("watchdog.fc", name, watchdog.fc, ()))
+        for i, each in enumerate(self.settings):
+            told.append((f"setting[{i}].fc", each.register_name, each.fc, (each.value,)))
+        for place, name, fc, values in told:
+            register = self.registers.get(name or "")
+            if register is None or register.type == "ascii":
+                continue
+            if (fc == 5) != (register.type == "bool"):
+                yield Problem(place, f"5 writes coils, and them alone; not so {name}")
+            elif fc == 6 and register.length > 1:
+                yield Problem(place, f"6 writes one word, {name} has {register.length}")
+            elif register.fc not in (1, 3) and not register.write_only:
+                yield Problem(place, f"{name} is read with {register.fc}, and cannot be written")
+            for value in values:
+                try:
+                    raw_words(register, value or 0)
+                except ValueError:
+                    yield Problem(place, f"{value} cannot be written into {name}")
+
+    def _special_problems(self) -> Iterator[Problem]:
+        """Values that mean something else than their number, and may be mistaken for it."""
+        setpoint = self.setpoint
+        if (0 in setpoint.unlimited) != (setpoint.zero == "unlimited"):
+            yield Problem("setpoint.unlimited", "must have 0 in it, for so says zero, or has not")
+        special = {*setpoint.unlimited} | ({setpoint.off} - {None})
+        if special and (setpoint.duty or self.watts is not None):
+            yield Problem("setpoint", "has neither off nor unlimited where it is a duty or a power")
+            return
+        if setpoint.off in setpoint.unlimited:
+            yield Problem("setpoint.off", "would take its limit away: it is in unlimited")
+        told = self.registers.get(setpoint.register_name)
+        per_raw = Fraction(0) if told is None else told.thousandths
+        if setpoint.percent_of_ma is not None:
+            per_raw = per_raw * setpoint.percent_of_ma / 100_000
+        for raw in special:
+            ma = (raw or 0) * per_raw
+            if setpoint.min_ma <= ma and (setpoint.max_ma is None or ma <= setpoint.max_ma):
+                yield Problem("setpoint", f"{raw} is a current, and off or unlimited, too")
 
     def _percent_problems(self) -> Iterator[Problem]:
         setpoint = self.setpoint

@@ -89,6 +89,19 @@ def encode(register: Register, value: int) -> tuple[int, ...]:
     return words if register.word_order == "high_first" else words[::-1]
 
 
+def raw_words(register: Register, raw: int) -> tuple[int, ...]:
+    """The words of a number as it stands in the register. Raises ValueError."""
+    plain = Register.model_construct(
+        addr=register.addr,
+        type=register.type,
+        len=register.len,
+        word_order=register.word_order,
+        scale=Fraction(1),
+        unit=None,
+    )
+    return encode(plain, raw)
+
+
 def greatest(register: Register) -> int | None:
     """The most thousandths that an integer register can hold; None for a float: any current."""
     if register.type not in _INTEGER_MAX:

@@ -6,9 +6,8 @@ was told before.
 
 from controller.units import NS_PER_S
 from drivers.chargerprofile import ChargerProfile
-from drivers.decode import encode
+from drivers.decode import encode, raw_words
 from drivers.device import Request
-from drivers.setpoint import raw_words
 
 PARTS = 4  # of its watchdog's time: some look only each half of it whether they were fed
 _NS_PER_MS = 1_000_000

@@ -1,12 +1,9 @@
 """A charger's order on the wire: which registers are written for it, in which order. Pure."""
 
-from fractions import Fraction
-
 from controller.units import NS_PER_S
 from drivers.chargerprofile import ChargerProfile
-from drivers.decode import decode, encode
+from drivers.decode import decode, encode, raw_words
 from drivers.device import Request
-from drivers.register import Register
 
 
 def writes_of(
@@ -50,19 +47,6 @@ def as_written_ma(profile: ChargerProfile, ma: int) -> int:
     written = decode(profile.registers[name], _words(profile, name, ma))
     assert isinstance(written, int)
     return written
-
-
-def raw_words(register: Register, raw: int) -> tuple[int, ...]:
-    """The words of a number as it stands in the register. Raises ValueError."""
-    plain = Register.model_construct(
-        addr=register.addr,
-        type=register.type,
-        len=register.len,
-        word_order=register.word_order,
-        scale=Fraction(1),
-        unit=None,
-    )
-    return encode(plain, raw)
 
 
 def _words(profile: ChargerProfile, name: str, ma: int) -> tuple[int, ...]:

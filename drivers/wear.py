@@ -95,12 +95,13 @@ class Wear:
             del self._withheld[charger]
         return why is None
 
-    def may_rise(self, charger: str, profile: ChargerProfile) -> bool:
-        """Whether its setpoint may be written where nothing but energy is lost without it."""
-        return all(
-            self.may(charger, profile, profile.registers[name].addr)
-            for name in profile.setpoint.register_names
-        )
+    def may_rise(self, charger: str, profile: ChargerProfile, *, enabled: bool = True) -> bool:
+        """Whether its setpoint may be written where nothing but energy is lost without it; and
+        what enables it, where it is not `enabled`."""
+        names = profile.setpoint.register_names
+        if profile.enable is not None and not enabled:
+            names = (*names, profile.enable.register_name)
+        return all(self.may(charger, profile, profile.registers[name].addr) for name in names)
 
     def wrote(self, charger: str, profile: ChargerProfile, address: int) -> None:
         """It may have arrived."""

@@ -127,6 +127,7 @@ def test_each_phase_has_its_register() -> None:
     assert as_written_ma(profile, 13_500) == 13_000
 
 
+LIFE = {"kind": "life_bit", "timeout_s": 20, "feed": "life", "feed_value": 1}
 COIL = {"register": "coil", "fc": 5, "on": 1, "off": 0}
 
 
@@ -221,6 +222,40 @@ def test_one_that_0_ends_says_so() -> None:
     assert not made().facts.zero_ends_session
 
 
+@pytest.mark.parametrize(
+    ("section", "fields", "words"),
+    [
+        ("setpoint", {"unlimited": [0]}, "for so says zero, or has not"),
+        ("setpoint", {"zero": "unlimited", "off": 0, "unlimited": [0]}, "take its limit away"),
+        ("setpoint", {"unlimited": [20]}, "20 is a current, and off or unlimited, too"),
+        ("setpoint", {"zero": "ignored", "off": 16}, "16 is a current"),
+        ("setpoint", {"zero": "ignored", "off": -1}, "-1 cannot be written into setpoint"),
+        ("enable", {**COIL, "on": 255}, "255 cannot be written into coil"),
+        ("enable", {**COIL, "fc": 6}, "5 writes coils, and them alone"),
+        ("enable", {**COIL, "register": "enable"}, "5 writes coils, and them alone"),
+        ("watchdog", LIFE | {"feed_value": 70_000}, "70000 cannot be written into life"),
+    ],
+)
+def test_what_cannot_be_told_or_would_be_misread_is_refused(
+    section: str, fields: dict[str, Any], words: str
+) -> None:
+    assert words in said(merged({section: fields}))
+
+
+@pytest.mark.parametrize("special", [{"off": 0}, {"unlimited": [100]}])
+def test_a_duty_cycle_has_no_special_values(special: dict[str, Any]) -> None:
+    percent = {"register": "percent", "applied": "percent", "duty": True, "step_a": 0.6}
+    assert "neither off nor unlimited" in said(merged({"setpoint": percent | special}))
+
+
+def test_half_a_number_or_an_input_is_never_written() -> None:
+    for changed, words in (({"type": "uint32", "addr": 30}, "6 writes one word"), ({"fc": 4}, "4")):
+        data = merged({})
+        data["registers"]["setpoint"] |= changed
+        data["block"] += [{"fc": 3, "start": 30, "count": 2}, {"fc": 4, "start": 3, "count": 1}]
+        assert words in said(data)
+
+
 # What is read.
 
 
@@ -238,8 +273,6 @@ def test_bits_are_a_code_and_a_second_register_tells_two_states_apart() -> None:
 
 
 # Watchdogs.
-
-LIFE = {"kind": "life_bit", "timeout_s": 20, "feed": "life", "feed_value": 1}
 
 
 def test_a_life_bit_or_a_time_may_show_that_the_watchdog_is_off() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from controller.units import NS_PER_S
-from drivers.chargerparts import Endurance
+from drivers.chargerparts import Enable, Endurance
 from drivers.chargerprofile import ChargerProfile
 from drivers.library import library
 from drivers.wear import DAY_S, Wear
@@ -57,6 +57,17 @@ def test_what_does_not_wear_out_is_neither_counted_nor_held() -> None:
     assert wear.written("bay", "setpoint") == 0
     assert wear.may_rise("bay", profile)
     assert wear.remark("bay") is None
+
+
+def test_what_enables_it_wears_out_like_its_setpoint() -> None:
+    time, profile = Time(), worn("watchdog_time", a_day=2)
+    enable = Enable(register="watchdog_time", fc=6, on=1, off=0)
+    profile = profile.model_copy(update={"enable": enable})
+    wear = Wear(time.now_ns)
+    assert wear.may_rise("bay", profile, enabled=False)
+    writes(wear, profile)
+    assert not wear.may_rise("bay", profile, enabled=False)
+    assert wear.may_rise("bay", profile, enabled=True)  # it is not written then
 
 
 def test_one_charger_is_one_charger() -> None:
