@@ -132,7 +132,10 @@ class Trial:
         """
         if self.before is None or not self.written:
             return
-        promises_ma = [promised_ma(self._profile, self.before, lapsed) for lapsed in (False, True)]
+        promises_ma = [promised_ma(self._profile, self.before, lapsed=False)]
+        watchdog = self._profile.watchdog
+        if watchdog.runs and watchdog.remaining is None:
+            promises_ma.append(told_fallback_ma(self._profile, self.before))
         # Where it does not tell whether its watchdog had run out: the one that cannot harm.
         before_ma = min(ma for ma in promises_ma if ma is not None)
         for left in reversed(range(RESTORE_ATTEMPTS)):

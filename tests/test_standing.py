@@ -50,7 +50,7 @@ def doubted(one: Standing) -> bool:
 
 
 def sample(at_s: float, **shown: int) -> Sample:
-    values = {"watchdog_time": T_S * 1000, "failsafe_current": 6_000, "setpoint": 10_000}
+    values = {"watchdog_time": T_S * 1000, "failsafe_current": 6_000, "setpoint": 10_000, "life": 0}
     return Sample(s(at_s), {**values, **shown})
 
 
