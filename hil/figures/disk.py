@@ -28,9 +28,10 @@ def _beginning(segment: Path) -> int:
     at = len(MAGIC)
     for _ in range(2):
         try:
-            at += FRAME.size + FRAME.unpack_from(data, at)[1]
+            _, _, length, _ = FRAME.unpack_from(data, at)
         except struct.error:
             raise CannotMeasureError("the black box did not record") from None
+        at += FRAME.size + length
     return at
 
 
