@@ -99,9 +99,8 @@ class Bus:
 
     def _answered(self, device: str) -> None:
         self._silent = None
-        if (
-            self._misses.pop(device, 0) >= DEAD_AFTER
-        ):  # something was mended: perhaps for others, too
+        was_dead = self._misses.pop(device, 0) >= DEAD_AFTER
+        if was_dead:  # something was mended: perhaps for others, too
             self._dead_from_s = 0.0
 
     def _failed(self, device: str, error: DeviceError, took_s: float) -> None:

@@ -20,13 +20,14 @@ from drivers.bus import Bus
 from drivers.charger import ChargerDriver
 from drivers.clampdriver import ClampDriver
 from drivers.contact import Contact
-from drivers.contactor import DEBOUNCE_NS, ContactorDriver, OutputPin
+from drivers.contactor import ContactorDriver
 from drivers.device import ProcessImage
 from drivers.dim import DimDriver
 from drivers.led import LedDriver
 from drivers.library import library
 from drivers.lines import line_at
 from drivers.meter import MeterDriver
+from drivers.pindriver import DEBOUNCE_NS, OutputPin
 from drivers.relay import HealthRelayDriver
 from drivers.switch import SwitchDriver
 from drivers.wear import Wear

@@ -6,14 +6,12 @@ does not change for longer than five seconds says that nothing is decided any mo
 
 from __future__ import annotations
 
-import asyncio
-
 from controller.condition import Condition
 from controller.document.gpio import StatusLed
 from controller.units import NS_PER_S
-from drivers.contactor import OutputPin
 from drivers.device import PinError, ProcessImage
 from drivers.health import DeviceHealth
+from drivers.pindriver import OutputPin, PulsedDriver
 
 STEP_NS = NS_PER_S // 2  # two turns or more: none of a code's steps is left out
 CODES = {  # one step each, again and again
@@ -24,14 +22,12 @@ CODES = {  # one step each, again and again
 }
 
 
-class LedDriver:
+class LedDriver(PulsedDriver):
     """Offers `pulse()` to whoever completes turns."""
 
     def __init__(self, led: StatusLed, pin: OutputPin | None, image: ProcessImage) -> None:
-        """Without `pin` nothing is ever driven."""
-        self.id = led.id
+        super().__init__(led.id, pin)
         self._led = led
-        self._pin = pin
         self._image = image
         self._step: int | None = None  # that it shows
         self._health = DeviceHealth(led.id, True, None, 0)
@@ -54,14 +50,3 @@ class LedDriver:
 
     def health(self) -> DeviceHealth:
         return self._health
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        if self._pin is not None:
-            self._pin.close()

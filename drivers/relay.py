@@ -6,26 +6,22 @@ relay's own release delay runs out.
 
 from __future__ import annotations
 
-import asyncio
-
 from controller.document.gpio import HealthRelay
 from controller.image import Clock
 from controller.units import NS_PER_S, seconds_text
-from drivers.contactor import OutputPin
 from drivers.device import PinError
 from drivers.health import DeviceHealth
+from drivers.pindriver import OutputPin, PulsedDriver
 
 GAP_NS = NS_PER_S // 20  # turns may follow each other closer than a relay needs its pulses
 
 
-class HealthRelayDriver:
+class HealthRelayDriver(PulsedDriver):
     """Offers `pulse()` to whoever completes turns."""
 
     def __init__(self, relay: HealthRelay, pin: OutputPin | None, clock: Clock) -> None:
-        """Without `pin` nothing is ever driven."""
-        self.id = relay.id
+        super().__init__(relay.id, pin)
         self._relay = relay
-        self._pin = pin
         self._clock = clock
         self._high = False
         self._pulsed_ns: int | None = None
@@ -54,17 +50,6 @@ class HealthRelayDriver:
         if (online, error) != (self._told.online, self._told.error):
             self._told = DeviceHealth(self.id, online, error, now_ns)
         return self._told
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        if self._pin is not None:
-            self._pin.close()
 
     def _why(self) -> str:
         if self._pin is None:

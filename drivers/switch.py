@@ -11,17 +11,12 @@ from cext.rows import NO_PHASE, Phases, Vehicle
 from controller.document.contacts import Switch
 from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
-from controller.units import NS_PER_S
-from drivers.bell import Bell
 from drivers.contact import Contact
-from drivers.contactor import DEBOUNCE_NS, LOOK_NS, OutputPin
-from drivers.device import PinError, ProcessImage
-from drivers.health import DeviceHealth, Health
+from drivers.device import ProcessImage
+from drivers.pindriver import DEBOUNCE_NS, LOOK_NS, OutputPin, WatchedDriver
 
 
-class SwitchDriver:
-    """Looks on absolute instants, at each new order and turn, and at each edge of its contact."""
-
+class SwitchDriver(WatchedDriver):
     def __init__(
         self,
         charger: Charger,
@@ -30,57 +25,26 @@ class SwitchDriver:
         contact: Contact | None,
         image: ProcessImage,
     ) -> None:
-        """Without `pin` it only looks: nothing is ever driven."""
-        self.id = charger.id
+        super().__init__(charger.id, pin, contact, image)
         self._charger = charger
         self._switch = switch
-        self._pin = pin
-        self._contact = contact
-        self._image = image
-        self._health = Health(charger.id, image.clock, LOOK_NS, LOOK_NS)
-        self._bell = Bell(charger.id, LOOK_NS / NS_PER_S)
         self._taken: Order | None = None  # followed last
         self._on = False  # as driven last
-        self._changed_ns = image.clock.now_ns()
-        self._told: bool | None = None  # the contact's last word, while it is worth anything
-        self._told_ns = image.clock.now_ns()
+        self._told_ns = image.clock.now_ns()  # since when the contact's word may be old
         self._follows_ns = switch.opens_ns + DEBOUNCE_NS + 2 * LOOK_NS
         self._reading: tuple[int, Phases | None] | None = None  # its meter's, not reported yet
         self._read_ns = image.clock.now_ns()  # when the last was
 
-    def health(self) -> DeviceHealth:
-        return self._health.now
-
-    async def run(self) -> None:
-        """Until cancelled."""
+    def _subscribe(self) -> None:
         self._image.on_change(self.id, self._bell.ring)
-        turn = self._image.turn
-        turn.join(self.id, self._bell.ring)
-        remark = None if self._contact is None else self._contact.watch(self._bell.ring)
         if self._switch.meter is not None:
             self._image.on_reading(self._switch.meter, self._measured)
-        try:
-            while True:
-                await self._bell.wait()
-                tick, before, was_on = turn.tick, self._taken, self._on
-                try:
-                    self._obey()
-                    self._look()
-                    self._report(before, was_on)
-                except PinError as error:
-                    self._health.bad(error)
-                else:
-                    self._health.good(self._remark() or remark)
-                turn.taken(self.id, tick)
-        finally:
-            turn.leave(self.id)
-            self.close()
 
-    def close(self) -> None:
-        if self._pin is not None:
-            self._pin.close()
-        if self._contact is not None:
-            self._contact.close()
+    def _pass(self) -> None:
+        before, was_on = self._taken, self._on
+        self._obey()
+        self._look()
+        self._report(before, was_on)
 
     def _obey(self) -> None:
         order = self._image.order(self.id)
@@ -149,7 +113,6 @@ class SwitchDriver:
         return first, second, third
 
     def _remark(self) -> str | None:
-        """Where the contact denies what was ordered, after the relay has had its time."""
         now_ns = self._image.clock.now_ns()
         if self._contact is not None and now_ns - self._told_ns >= self._follows_ns:
             return "its contact is never still: a loose wire, or a relay that chatters?"

@@ -13,9 +13,9 @@ import asyncio
 from controller.document.gpio import Contactor
 from controller.units import NS_PER_S, amperes_text
 from drivers.contact import InputPin
-from drivers.contactor import DEBOUNCE_NS
 from drivers.device import PinError
 from drivers.finding import Finding, Weight, entry
+from drivers.pindriver import DEBOUNCE_NS
 from drivers.pins import Pins, pins_of
 from drivers.survey import Survey, levels
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -104,15 +103,15 @@ class Broker:
         if self.child is not None:
             await self.child.kill()
 
-    def freeze(self) -> None:
+    async def freeze(self) -> None:
         """It stands still (SIGSTOP): connections stay, and nobody answers."""
-        if self.child is not None and self.child.pid is not None:
+        if self.child is not None and self.child.running:
             self.answers = False
-            os.kill(self.child.pid, signal.SIGSTOP)
+            await self.child.pause()
 
     def thaw(self) -> None:
-        if self.child is not None and self.child.pid is not None:
-            os.kill(self.child.pid, signal.SIGCONT)
+        if self.child is not None and self.child.running:
+            self.child.resume()
             self.answers = True
 
     async def _listens(self) -> bool:

@@ -21,7 +21,7 @@ class BrokerFault:
             case "killed":
                 await self._broker.kill()
             case "frozen":
-                self._broker.freeze()
+                await self._broker.freeze()
             case "refusing":
                 await self._broker.kill()
                 await self._broker.start(anonymous=False)

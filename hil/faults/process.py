@@ -11,6 +11,7 @@ from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_PTRACER, _ANYBODY = 0x59616D61, -1  # where Yama lets only ancestors hold a process
+_LOOKS = 2000  # a millisecond apart, until it has stopped
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -89,10 +90,20 @@ class Child:
         except TimeoutError:
             await self.kill()
 
-    def pause(self) -> None:
-        """SIGSTOP: all its threads stand still."""
-        if self._process is not None and self.running:
-            self._process.send_signal(signal.SIGSTOP)
+    async def pause(self) -> None:
+        """SIGSTOP: all its threads stand still when this returns.
+
+        A thread on another core may run on for a moment after the signal was sent. Raises
+        TimeoutError for a process that does not stop.
+        """
+        if self._process is None or not self.running:
+            return
+        self._process.send_signal(signal.SIGSTOP)
+        for _ in range(_LOOKS):
+            if _has_stopped(self._process.pid):
+                return
+            await asyncio.sleep(0.001)
+        raise TimeoutError(f"{self.name} does not stop: is it traced?")
 
     def resume(self) -> None:
         if self._process is not None and self.running:
@@ -129,6 +140,13 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def _has_stopped(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+    except ChildProcessError:  # it has ended meanwhile
+        return True
+
+
 class ProcessFault:
     """The process killed at `begin`, started again at `end`, as systemd would."""
 
@@ -149,7 +167,7 @@ class PauseFault:
         self._child = child
 
     async def begin(self) -> None:
-        self._child.pause()
+        await self._child.pause()
 
     async def end(self) -> None:
         self._child.resume()

@@ -241,7 +241,8 @@ class Unit(Child):
     async def kill(self) -> None:
         self._send(signal.SIGKILL)
 
-    def pause(self) -> None:
+    async def pause(self) -> None:
+        """Not waited for: it is no child of ours."""
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
