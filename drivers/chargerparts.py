@@ -64,6 +64,11 @@ class Setpoint(Part):
         """Whether it pauses without anything but its setpoint's register."""
         return self.zero == "pauses" or self.off is not None
 
+    @property
+    def zero_stops(self) -> bool:
+        """Whether nothing flows while 0 stands there."""
+        return self.zero in ("pauses", "ends_session")
+
 
 class Enable(Part):
     """What lets a charger charge at all, beside its setpoint."""

@@ -46,12 +46,16 @@ def _shown_ma(profile: ChargerProfile, sample: Sample, name: str) -> int | None:
     ma, setpoint = sample.ma(name), profile.setpoint
     if ma is None or name not in setpoint.register_names:
         return ma
-    per_raw = profile.registers[name].thousandths
-    if any(ma == raw * per_raw for raw in setpoint.unlimited):
-        return setpoint.max_ma
     shows, enable = profile.shows_enable, profile.enable
-    disabled = shows is not None and enable is not None and sample.number(shows) == enable.off
-    return 0 if disabled or (setpoint.off is not None and ma == setpoint.off * per_raw) else ma
+    if shows is not None and enable is not None and sample.number(shows) == enable.off:
+        return 0
+    per_raw = profile.registers[name].thousandths
+    if setpoint.off is not None and ma == setpoint.off * per_raw:
+        return 0
+    free = any(ma == raw * per_raw for raw in setpoint.unlimited)
+    if not setpoint.zero_stops and 0 <= ma < setpoint.min_ma:
+        free = True  # too little to be told so, and no pause either: nobody knows what it does
+    return setpoint.max_ma if free else ma
 
 
 def in_force_ma(
