@@ -86,6 +86,11 @@ class ChargerProfile(Profile):
         )
 
     @property
+    def zero_falls_to_0(self) -> bool:
+        """Whether a fallback of 0 is a pause, and not what nobody knows."""
+        return self.setpoint.zero_stops or self.watchdog.fallback_stops
+
+    @property
     def report_ns(self) -> int:
         """How long one report takes where reads are paced; else nothing to speak of."""
         if not self.pacing.read_gap_ns:
@@ -132,6 +137,7 @@ class ChargerProfile(Profile):
             connectors=1 if connectors is None else connectors.count,
             unit_stride=0 if connectors is None else connectors.unit_stride,
             zero_ends_session=self.zero_ends_session,
+            zero_falls_to_0=self.zero_falls_to_0,
         )
 
     @property

@@ -70,7 +70,8 @@ class Telling:
             setting = self.arming.due()
         if self.due(order, now_ns, fresh=fresh):
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
-            if not self._rises(order) or not (setting or overdue):
+            held = setting is not None and self.arming.holds
+            if not self._rises(order) or not (held or overdue):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
         if not fresh:

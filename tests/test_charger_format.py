@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cext.rows import Vehicle
+from controller.units import NS_PER_S
 from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
@@ -464,6 +465,23 @@ def test_of_several_fallbacks_the_highest_counts_and_none_may_be_unknown() -> No
     assert told_fallback_ma(profile, sample(fallback=9_000, fallback_1p=8_000)) == 9_000
     assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=None)) is None
     assert in_force_ma(profile, sample(setpoint=0, granted=0, fallback_1p=13_000)) == 13_000
+
+
+def test_a_fallback_of_0_is_believed_where_0_stops_it_and_nowhere_else() -> None:
+    falls = {"kind": "any_traffic", "timeout_s": 20, "timeout": "timeout", "fallback": "fallback"}
+    its = replace(charger(502), fallback_ma=0, fallback_delay_ns=20 * NS_PER_S)
+
+    def found(**setpoint: Any) -> tuple[int | None, bool | None]:
+        stops = {key: setpoint.pop(key) for key in ("fallback_stops",) if key in setpoint}
+        profile = made(setpoint=setpoint, watchdog=falls | stops, enable=COIL)
+        shown = sample(fallback=0)
+        return told_fallback_ma(profile, shown), proven(its, profile, shown)
+
+    assert found() == (0, True)
+    assert found(zero="ends_session") == (0, True)
+    assert found(zero="ignored") == (32_000, False)
+    assert found(zero="unlimited", unlimited=[0]) == (32_000, False)
+    assert found(zero="refused", fallback_stops=True) == (0, True)
 
 
 def test_each_of_several_fallbacks_is_written() -> None:
