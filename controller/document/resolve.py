@@ -115,7 +115,8 @@ def resolve_chargers(
         if facts is not None and watts is not None:
             facts = watts.in_amperes(facts)
         currents = None if facts is None else _currents(draft, index, entry, facts)
-        row = [] if entry.bus is None else seats.of_row(index, entry, entry.bus)
+        stride = 0 if facts is None else facts.unit_stride
+        row = [] if entry.bus is None else seats.of_row(index, entry, entry.bus, stride)
         if facts is None or currents is None or not row or not complete:
             continue
         poll_ns = _poll_ns(draft, index, entry, facts)
@@ -134,7 +135,7 @@ def resolve_chargers(
                 profile=facts.name if entry.profile is None else entry.profile,
                 facts=facts,
                 bus=seat.bus,
-                unit=seat.unit + (entry.connector - 1) * facts.unit_stride,
+                unit=seat.unit,
                 poll_ns=poll_ns,
                 phases=entry.phases,
                 **currents._asdict(),
