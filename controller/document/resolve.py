@@ -115,7 +115,8 @@ def resolve_chargers(
         if facts is not None and watts is not None:
             facts = watts.in_amperes(facts)
         currents = None if facts is None else _currents(draft, index, entry, facts)
-        row = [] if entry.bus is None else seats.of_row(index, entry, entry.bus)
+        stride = 0 if facts is None else facts.unit_stride
+        row = [] if entry.bus is None else seats.of_row(index, entry, entry.bus, stride)
         if facts is None or currents is None or not row or not complete:
             continue
         poll_ns = _poll_ns(draft, index, entry, facts)
@@ -134,7 +135,7 @@ def resolve_chargers(
                 profile=facts.name if entry.profile is None else entry.profile,
                 facts=facts,
                 bus=seat.bus,
-                unit=seat.unit + (entry.connector - 1) * facts.unit_stride,
+                unit=seat.unit,
                 poll_ns=poll_ns,
                 phases=entry.phases,
                 **currents._asdict(),
@@ -310,9 +311,11 @@ def _to_set(
         return None, None
     fallback_ma = entry.fallback_ma if facts.sets_fallback else None
     delay_ns = entry.fallback_delay_ns if facts.sets_timeout else None
-    if fallback_ma is not None and 0 < fallback_ma < facts.min_ma:
+    stops = facts.zero_falls_to_0 and fallback_ma == 0
+    if fallback_ma is not None and fallback_ma < facts.min_ma and not stops:
         draft.complain(
-            f"must be 0 or at least {amperes_text(facts.min_ma)} A to be written into "
+            f"must be {'0 or ' if facts.zero_falls_to_0 else ''}at least "
+            f"{amperes_text(facts.min_ma)} A to be written into "
             f"{facts.name} (or program = false); found {amperes_text(fallback_ma)}",
             *("charger", index, "fallback_a"),
         )
