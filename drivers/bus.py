@@ -78,9 +78,14 @@ class Bus:
 
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
-        await self._turn(device, rank)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
+        if self._taken or not self._may_go(device, began_s):
+            await self._turn(device, rank)
+            began_s = loop.time()
+        else:
+            self._taken = True
+            self._passed += 1
         if self._turns is not None:
             self._turns.busy(self._line.url, self._longest_ns)
         try:
@@ -116,14 +121,11 @@ class Bus:
             self._dead_from_s = asyncio.get_running_loop().time() + DEAD_PAUSE * took_s
 
     async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:
+        """Returns when it has the line."""
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
-        if not self._taken and self._may_go(waiter, loop.time()):
-            self._taken = True
-            self._passed += 1
-            return
         if len(self._waiting) >= ROOM:
             raise BusFullError(f"{ROOM} requests wait already", line=self._line.url)
+        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
         self._waiting.append(waiter)
         if not self._taken:
             self._pass_on()
@@ -146,6 +148,9 @@ class Bus:
             self._line.close()
 
     def _pass_on(self) -> None:
+        if not self._waiting:
+            self._taken = False
+            return
         now_s = asyncio.get_running_loop().time()
         self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]
         chosen = self._next(now_s)
@@ -163,7 +168,7 @@ class Bus:
             self._pass_on()
 
     def _next(self, now_s: float) -> _Waiter | None:
-        ready = [waiter for waiter in self._waiting if self._may_go(waiter, now_s)]
+        ready = [waiter for waiter in self._waiting if self._may_go(waiter.device, now_s)]
         if not ready:
             return None
         best = min(ready, key=self._urgency)
@@ -189,9 +194,9 @@ class Bus:
     def _place(self, waiter: _Waiter) -> int:
         return _DEAD if self._is_dead(waiter.device) else waiter.rank()
 
-    def _may_go(self, waiter: _Waiter, now_s: float) -> bool:
+    def _may_go(self, device: str, now_s: float) -> bool:
         """Whether it may have the line, if nobody else has: not too soon after another dead one."""
-        return now_s >= self._dead_from_s or not self._is_dead(waiter.device)
+        return now_s >= self._dead_from_s or not self._is_dead(device)
 
     def _is_dead(self, device: str) -> bool:
         """To the others' cost: where all are silent, none of them takes anything from anybody."""
