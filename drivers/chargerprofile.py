@@ -8,6 +8,7 @@ from pydantic import Field
 
 from controller.document.problems import Problem
 from controller.facts import ChargerFacts
+from controller.units import NS_PER_S
 from drivers.chargerchecks import contradictions
 from drivers.chargerparts import (
     Enable,
@@ -24,6 +25,7 @@ from drivers.profile import Profile
 from drivers.register import Amperes, Percent, Seconds
 
 RESOLUTION_MA = 100  # of a current, at the finest
+DAY_NS = 86_400 * NS_PER_S
 READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 
@@ -82,6 +84,17 @@ class ChargerProfile(Profile):
             and self.setpoint.off is None
             and self.enable is None
         )
+
+    @property
+    def order_wears_ns(self) -> int | None:
+        """How often an order may be written for ever where that wears a memory out; else None."""
+        if self.endurance is None:
+            return None
+        enable = () if self.enable is None else (self.enable.register_name,)
+        told = {*self.setpoint.register_names, *enable}
+        if not told & set(self.endurance.registers):
+            return None
+        return DAY_NS // self.endurance.writes_a_day
 
     @property
     def zero_falls_to_0(self) -> bool:
