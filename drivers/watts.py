@@ -21,7 +21,7 @@ def seated(profile: ChargerProfile, charger: Charger | None = None) -> ChargerPr
     """As the charger's entry says; without one at 400 V, on three phases, its first connector."""
     profile = at_connector(profile, 1 if charger is None else charger.connector)
     if profile.watts is None:
-        return _of_percent(_bounded(profile, charger))
+        return of_percent(_bounded(profile, charger))
     facts = profile.facts
     assert facts.watts is not None
     watts = None if charger is None else charger.watts
@@ -57,7 +57,7 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     return profile.model_copy(update=updated)
 
 
-def _of_percent(profile: ChargerProfile) -> ChargerProfile:
+def of_percent(profile: ChargerProfile) -> ChargerProfile:
     """A setpoint in % as one in A."""
     setpoint, registers = profile.setpoint, dict(profile.registers)
     names = {*setpoint.register_names, *setpoint.applied_names}
