@@ -1,13 +1,11 @@
 """How chargers' profiles say what is written for an order, and what it means that is read."""
 
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cext.rows import Vehicle
-from controller.units import NS_PER_S
 from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
@@ -149,48 +147,6 @@ def test_where_a_coil_stops_it_what_it_was_told_is_not_in_force() -> None:
     assert "coil" in profile.reported
 
 
-@pytest.mark.parametrize("zero", ["ignored", "refused"])
-@pytest.mark.parametrize("read_ma", [0, 1_000, 5_000])
-def test_one_that_0_does_not_stop_may_draw_its_most_while_it_reads_0_and_is_enabled(
-    zero: str, read_ma: int
-) -> None:
-    """Whatever is less than it can be told is no current of its, and no pause either."""
-    profile = made(setpoint={"zero": zero}, enable=COIL)
-    assert in_force_ma(profile, sample(setpoint=read_ma)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=read_ma, coil=None)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=read_ma, coil=0)) == 0
-    assert in_force_ma(profile, sample(setpoint=6_000)) == 6_000
-
-
-@pytest.mark.parametrize("zero", ["pauses", "ends_session"])
-def test_one_that_0_stops_is_believed_when_it_reads_0(zero: str) -> None:
-    profile = made(setpoint={"zero": zero})
-    assert in_force_ma(profile, sample(setpoint=0)) == 0
-    assert in_force_ma(profile, sample(setpoint=5_000)) == 5_000
-
-
-def test_no_limit_is_its_most_unless_it_is_stopped() -> None:
-    profile = made(setpoint={"zero": "unlimited", "unlimited": [0]}, enable=COIL)
-    assert in_force_ma(profile, sample(setpoint=0)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=0, coil=0)) == 0
-
-
-def test_what_it_applies_in_a_register_of_its_own_is_believed_whatever_0_does() -> None:
-    enable = {"register": "command", "fc": 6, "on": 5, "off": 4, "command": True}
-    profile = made(setpoint={"zero": "refused", "applied": "granted"}, enable=enable)
-    assert in_force_ma(profile, sample(granted=0)) == 0
-
-
-def test_the_most_that_its_profile_does_not_know_is_what_the_site_says_of_it() -> None:
-    data = merged({"setpoint": {"zero": "ignored"}, "enable": COIL})
-    del data["setpoint"]["max_a"]
-    plain = parse(data, "it")
-    assert isinstance(plain, ChargerProfile)
-    assert in_force_ma(seated(plain), sample(setpoint=0)) is None  # unknown, and not 0
-    its = replace(charger(502, profile="it", facts=plain.facts), max_ma=25_000)
-    assert in_force_ma(seated(plain, its), sample(setpoint=0)) == 25_000
-
-
 def test_a_flag_that_pauses_is_the_other_way_round() -> None:
     enable = {"register": "enable", "fc": 16, "on": 0, "off": 1}
     profile = made(setpoint={"zero": "ignored"}, enable=enable)
@@ -291,88 +247,6 @@ def test_what_cannot_be_told_or_would_be_misread_is_refused(
 def test_a_duty_cycle_has_no_special_values(special: dict[str, Any]) -> None:
     percent = {"register": "percent", "applied": "percent", "duty": True, "step_a": 0.6}
     assert "neither off nor unlimited" in said(merged({"setpoint": percent | special}))
-
-
-def narrow(name: str, changes: dict[str, Any], **sections: dict[str, Any]) -> str:
-    """What is said of the profile where that register is another one."""
-    data = merged(sections)
-    data["registers"][name] |= changes
-    return said(data)
-
-
-AWAKE: dict[str, Any] = {"kind": "any_traffic", "timeout_s": 20, "timeout": "timeout"}
-FALLS: dict[str, Any] = AWAKE | {"fallback": "fallback", "fallback_set": "fallback"}
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "sections", "words"),
-    [
-        (
-            *("setpoint", {"scale": 0.001}, {"setpoint": {"max_a": 80}}),
-            "setpoint.max_a: 80 A cannot be written into setpoint: it holds at most 65.535 A",
-        ),
-        (
-            *("setpoint_l2", {"type": "int16", "scale": 0.001}),
-            {"setpoint": {"register": ["setpoint", "setpoint_l2", "setpoint_l3"], "max_a": 33}},
-            "33 A cannot be written into setpoint_l2: it holds at most 32.767 A",
-        ),
-        ("setpoint", {"scale": 4}, {}, "setpoint.min_a: is no whole number of setpoint's steps"),
-        ("setpoint", {"scale": 2}, {}, "setpoint.step_a: is no whole number of setpoint's steps"),
-        (
-            *("fallback", {"type": "int16", "scale": 0.001}),
-            {"setpoint": {"max_a": 40}, "watchdog": FALLS},
-            "watchdog.fallback_set: 40 A cannot be written into fallback: it holds at most 32.767",
-        ),
-        (
-            *("timeout", {"scale": 0.001}),
-            {"watchdog": AWAKE | {"timeout_set": "timeout", "timeout_most_s": 100}},
-            "watchdog.timeout_most_s: 100 s cannot be written into timeout: it holds at most 65.5",
-        ),
-        (
-            *("timeout", {}),
-            {"watchdog": AWAKE | {"timeout_set": "timeout", "timeout_least_s": 70_000}},
-            "watchdog.timeout_least_s: 70000 s cannot be written into timeout",
-        ),
-        (
-            *("timeout", {}),
-            {"watchdog": AWAKE | {"timeout_set": "timeout", "timeout_off": [300]}},
-            "watchdog.timeout_off: 300 is a time that may be set, and off, too",
-        ),
-        (
-            *("timeout", {"scale": 0.001}),
-            {
-                "watchdog": AWAKE
-                | {"kind": "timeout_rewrite", "timeout_s": 90, "timeout_set": "timeout"}
-            },
-            "watchdog.timeout_s: 90 s cannot be written into timeout: it holds at most 65.535 s",
-        ),
-    ],
-)
-def test_a_time_or_a_current_that_its_register_cannot_hold_is_refused(
-    name: str, changes: dict[str, Any], sections: dict[str, Any], words: str
-) -> None:
-    assert words in narrow(name, changes, **sections)
-
-
-def test_a_time_that_is_written_never_means_that_the_watchdog_is_off() -> None:
-    data = merged({"watchdog": AWAKE | {"timeout_set": "timeout", "timeout_off": [65535]}})
-    data["registers"]["timeout"]["scale"] = 60  # in minutes
-    profile = parse(data, "it")
-    assert isinstance(profile, ChargerProfile)
-    assert profile.facts.timeout_least_ns == 60 * NS_PER_S  # less would be written as 0
-    assert profile.facts.timeout_most_ns == 65534 * 60 * NS_PER_S
-    highest = merged({"watchdog": AWAKE | {"timeout_set": "timeout", "timeout_most_s": 60}})
-    assert parse(highest, "it").facts.timeout_least_ns == NS_PER_S  # type: ignore[union-attr]
-
-
-def test_what_takes_its_limit_away_is_never_written_whatever_the_profile_says() -> None:
-    profile = made()
-    unsound = profile.setpoint.model_copy(update={"unlimited": (20, 0)})
-    unsound_profile = profile.model_copy(update={"setpoint": unsound})
-    for ma in (20_000, 20_900, 0):
-        with pytest.raises(ValueError, match="would take its limit away"):
-            told(unsound_profile, ma)
-    assert told(unsound_profile, 19_000) == [(6, 3, (19,))]
 
 
 def test_half_a_number_or_an_input_is_never_written() -> None:
@@ -548,23 +422,6 @@ def test_of_several_fallbacks_the_highest_counts_and_none_may_be_unknown() -> No
     assert told_fallback_ma(profile, sample(fallback=9_000, fallback_1p=8_000)) == 9_000
     assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=None)) is None
     assert in_force_ma(profile, sample(setpoint=0, granted=0, fallback_1p=13_000)) == 13_000
-
-
-def test_a_fallback_of_0_is_believed_where_0_stops_it_and_nowhere_else() -> None:
-    falls = {"kind": "any_traffic", "timeout_s": 20, "timeout": "timeout", "fallback": "fallback"}
-    its = replace(charger(502), fallback_ma=0, fallback_delay_ns=20 * NS_PER_S)
-
-    def found(**setpoint: Any) -> tuple[int | None, bool | None]:
-        stops = {key: setpoint.pop(key) for key in ("fallback_stops",) if key in setpoint}
-        profile = made(setpoint=setpoint, watchdog=falls | stops, enable=COIL)
-        shown = sample(fallback=0)
-        return told_fallback_ma(profile, shown), proven(its, profile, shown)
-
-    assert found() == (0, True)
-    assert found(zero="ends_session") == (0, True)
-    assert found(zero="ignored") == (32_000, False)
-    assert found(zero="unlimited", unlimited=[0]) == (32_000, False)
-    assert found(zero="refused", fallback_stops=True) == (0, True)
 
 
 def test_each_of_several_fallbacks_is_written() -> None:
