@@ -10,14 +10,12 @@ unless all workers have taken a decision within the dead-man time.
 """
 
 import asyncio
-from enum import Enum, auto
 from functools import partial
 
 from cext.rows import Vehicle
 from controller.document.devices import Charger
 from controller.image import ChargerReport, Order
 from controller.units import NS_PER_S
-from drivers.arming import Arming
 from drivers.bell import Bell
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
@@ -29,10 +27,9 @@ from drivers.device import (
     NoConnectionError,
     ProcessImage,
     Rank,
+    RefusedError,
     Request,
 )
-from drivers.errand import Errand
-from drivers.feeding import feed_of
 from drivers.health import DeviceHealth, Health
 from drivers.reader import Reader, Sample
 from drivers.report import (
@@ -44,23 +41,14 @@ from drivers.report import (
     told_fallback_ma,
     vehicle,
 )
-from drivers.silence import Silence
-from drivers.standing import Standing
+from drivers.silence import SILENT, Silence
+from drivers.telling import Telling, Then, What
 from drivers.watts import seated
 from drivers.wear import Wear
 
 WRITES_MOST = 8  # at one go: an order takes four at most
 AFTER_GAP_S = 0.001  # a timer may be early by its clock's resolution
 UNSENT = (NoConnectionError, BusFullError, BadValueError)  # what was asked for never left
-
-
-class _What(Enum):
-    """What a write is for."""
-
-    NOTHING = auto()
-    ORDER = auto()
-    SETTING = auto()
-    FEED = auto()
 
 
 class ChargerDriver:
@@ -80,13 +68,16 @@ class ChargerDriver:
         self._polling = f"{charger.id} (polls)"
         self._charger = charger
         self._profile = profile = seated(profile, charger)
+        self._wear = wear = wear or Wear(image.clock.now_ns)
         self._bus = bus
         self._image = image
         self._may_write = write
         self._health = Health(charger.id, image.clock, charger.poll_ns, charger.bus.timeout_ns)
         self._silence = Silence(image.clock, charger.poll_ns)
         self._write_failed_last = False  # in a silence, polls and writes take turns
-        self._standing = Standing(charger, profile)
+        self._telling = Telling(charger, profile, image.clock.now_ns, wear)
+        self._standing = self._telling.standing
+        self._arming = self._telling.arming
         self._any_traffic = self._standing.any_traffic
         self._reader = Reader(
             charger.id,
@@ -100,17 +91,10 @@ class ChargerDriver:
         )
         self._poll_bell = Bell(charger.id, charger.poll_ns / NS_PER_S)
         self._write_bell = Bell(charger.id, None)
-        self._offered: _What = _What.NOTHING  # handed to the line last
-        self._asked_ns = 0  # when: it did not arrive before
-        self._errand = Errand(charger, profile)
-        feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
-        self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
         self._refusal: str | None = None  # why the last write failed
         self._hushed = False  # its last poll was refused, as nobody decided
         self._write_gap_ns = profile.pacing.write_gap_ns
         self._next_write_ns = 0  # it takes none before
-        self._wear = wear or Wear(image.clock.now_ns)
-        self._arming = Arming(charger, profile, image.clock.now_ns, self._wear)
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -205,7 +189,7 @@ class ChargerDriver:
             was_astray_ns = self._standing.astray_ns
             astray = self._standing.compare(taken, sample)
             if was_astray_ns is None and self._standing.astray_ns is not None:
-                self._errand.drop()
+                self._telling.drop()
                 self._reader.forget()  # was it without power, and lost more than its setpoint?
         wrong = self._refusal or astray or self._arming.remark
         wrong = wrong or remark(self._charger, self._profile, sample)
@@ -229,7 +213,9 @@ class ChargerDriver:
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
                     self._noted()
-                self._errand.drop()
+                if isinstance(error, RefusedError) and not isinstance(error, SILENT):
+                    self._telling.refused(self._image.clock.now_ns())
+                self._telling.drop()
                 self._silence.failed(error)
                 self._write_failed_last = True
                 self._refusal = str(error)
@@ -250,27 +236,21 @@ class ChargerDriver:
         self._standing.lapse.answered(reply.at_ns)
         self._noted()
         self._refusal = None
-        if self._offered is _What.ORDER:
-            order = self._errand.acknowledged()
-            if order is None:
+        match self._telling.acknowledged(reply.at_ns):
+            case Then.MORE:
                 return not self._write_gap_ns
-            self._standing.took(order, reply.at_ns, self._asked_ns)
-            if self._feed is not None:
+            case Then.NOTHING:
+                return False
+            case Then.FEED:
                 self._write_bell.ring()
-        elif self._offered is _What.FEED:
-            self._standing.fed(self._asked_ns)
-            return False
         self._poll_bell.ring()
         return False
 
     def _noted(self) -> None:
-        """What went out: an order, or something for its memory."""
-        if self._offered is _What.SETTING:
-            self._arming.wrote()
+        """What went out: what it shows may not be as it was."""
+        self._telling.left()
+        if self._telling.offered is What.SETTING:
             self._reader.forget()
-        elif self._offered is _What.ORDER:
-            self._standing.sent(self._errand.ma)
-            self._wear.wrote(self.id, self._profile, self._errand.address)
 
     def _pace(self) -> None:
         """A write may have arrived: the next one waits, and goes out the moment that it may."""
@@ -281,49 +261,21 @@ class ChargerDriver:
 
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
-        self._asked_ns = now_ns = self._image.clock.now_ns()
+        now_ns = self._image.clock.now_ns()
         if now_ns < self._next_write_ns:
             return None
-        if self._silence.lasts and (self._write_failed_last or not self._silence.may_ask):
+        silent = self._silence.lasts
+        if silent and (self._write_failed_last or not self._silence.may_ask):
             return None
         order = self._image.order(self.id)
         if order is None or not self._may_ask():
-            self._errand.drop()
+            self._telling.drop()
             return None
-        return self._next(order, now_ns)
-
-    def _next(self, order: Order, now_ns: int) -> Request | None:
-        """The order, what must stand in its memory, or what feeds its watchdog, in this order; but
-        one that rises waits for the second, and for the third when that is overdue."""
-        setting, standing = None, self._standing
-        if not self._silence.lasts and not standing.owes_again:
-            setting = self._arming.due()
-        if self._due(order) and not (self._rises and (setting or self._feed_first(now_ns))):
-            self._offered = _What.ORDER
-            return self._write_of(order)
-        if not self._image.turn.fresh:
-            return None  # either may feed its watchdog
-        if setting is not None:
-            self._offered = _What.SETTING
-            return setting
-        self._offered = _What.FEED
-        return self._feed if standing.feed_due(now_ns) else None
-
-    def _write_of(self, order: Order) -> Request:
-        """What is to be written next of it. Raises BadValueError."""
+        fresh = self._image.turn.fresh
         try:
-            return self._errand.next(order, enabled=self._standing.enabled)
+            return self._telling.next(order, now_ns, fresh=fresh, silent=silent)
         except ValueError as error:
             raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
-
-    def _feed_first(self, now_ns: int) -> bool:
-        """Whether its watchdog has waited too long for orders that rise."""
-        return self._image.turn.fresh and self._standing.feed_overdue(now_ns)
-
-    @property
-    def _rises(self) -> bool:
-        """Whether the write that is due may wait until the charger can be relied upon alone."""
-        return self._standing.taken is not None and self._rank() is Rank.INCREASE
 
     def _owes_write(self) -> bool:
         """Whether a write is to be tried before the next poll: in a silence, and where a poll
@@ -332,19 +284,10 @@ class ChargerDriver:
         if not self._may_write or not (self._silence.lasts or left_alone):
             return False
         order = self._image.order(self.id)
-        return order is not None and self._due(order)
-
-    def _due(self, order: Order) -> bool:
-        """Whether it is to be written. One that rises waits where it would wear a memory out."""
         now_ns, fresh = self._image.clock.now_ns(), self._image.turn.fresh
-        if not self._standing.due(order, now_ns, fresh):
-            return False
-        enabled = self._standing.enabled
-        return not self._rises or self._wear.may_rise(self.id, self._profile, enabled=enabled)
+        return order is not None and self._telling.due(order, now_ns, fresh=fresh)
 
     def _rank(self) -> Rank:
         if self._silence.lasts:
             return Rank.CHARGER
-        order = self._image.order(self.id)
-        rises = order is not None and self._standing.rises(order)
-        return Rank.INCREASE if rises else Rank.REDUCTION
+        return self._telling.rank(self._image.order(self.id))

@@ -25,6 +25,11 @@ class Finding:
     mend: str = ""
     where: str = ""  # in the site document; empty where nothing there is to be changed
 
+    def lines(self) -> list[str]:
+        """In words: what, and indented below it what to do and where."""
+        below = [self.mend, self.where and f"in the document: {self.where}"]
+        return [f"{self.about}: {self.what}", *(f"   {each}" for each in below if each)]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "about": self.about,

@@ -10,7 +10,8 @@ from controller.units import PPM
 from controller.watts import Watts
 from drivers.chargerparts import MW_PER_W, InWatts
 from drivers.chargerprofile import ChargerProfile
-from drivers.register import Block, Duty, Power, Register
+from drivers.connectors import at_connector
+from drivers.register import Duty, Power, Register
 
 MV_PER_V = 1_000
 CURRENTS = ("current_l1", "current_l2", "current_l3")
@@ -18,13 +19,22 @@ CURRENTS = ("current_l1", "current_l2", "current_l3")
 
 def seated(profile: ChargerProfile, charger: Charger | None = None) -> ChargerProfile:
     """As the charger's entry says; without one at 400 V, on three phases, its first connector."""
-    profile = _at_connector(profile, 1 if charger is None else charger.connector)
+    profile = at_connector(profile, 1 if charger is None else charger.connector)
     if profile.watts is None:
-        return _of_percent(profile)
+        return of_percent(_bounded(profile, charger))
     facts = profile.facts
     assert facts.watts is not None
     watts = None if charger is None else charger.watts
     return _in_amperes(profile, profile.watts, Watts.of(facts.watts) if watts is None else watts)
+
+
+def _bounded(profile: ChargerProfile, charger: Charger | None) -> ChargerProfile:
+    """With its site's maximum where the profile knows none, and what is read may stand for it."""
+    setpoint = profile.setpoint
+    if charger is None or setpoint.max_ma is not None or setpoint.zero_stops:
+        return profile  # one for all chargers of a kind
+    bounded = setpoint.model_copy(update={"max_ma": charger.max_ma})
+    return profile.model_copy(update={"setpoint": bounded})
 
 
 def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerProfile:
@@ -47,7 +57,7 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     return profile.model_copy(update=updated)
 
 
-def _of_percent(profile: ChargerProfile) -> ChargerProfile:
+def of_percent(profile: ChargerProfile) -> ChargerProfile:
     """A setpoint in % as one in A."""
     setpoint, registers = profile.setpoint, dict(profile.registers)
     names = {*setpoint.register_names, *setpoint.applied_names}
@@ -75,31 +85,6 @@ def _power(
     raw_mw = register.scale * MW_PER_W
     pause = 0 if told is None else int(told.pause_mw / raw_mw)
     return Power.model_construct(**known, pause=pause, raw_mw=raw_mw, told=told)
-
-
-def _at_connector(profile: ChargerProfile, connector: int) -> ChargerProfile:
-    """All its addresses, moved to those of that connector."""
-    if connector == 1 or profile.connectors is None:
-        return profile
-    off = (connector - 1) * profile.connectors.stride
-    shared = [profile.registers[name] for name in profile.connectors.common]
-
-    def moved_register(register: Register) -> Register:
-        if register in shared:
-            return register
-        return register.model_copy(update={"addr": register.addr + off})
-
-    def moved_block(block: Block) -> Block:
-        if any(map(block.covers, shared)):
-            return block
-        return block.model_copy(update={"start": block.start + off})
-
-    return profile.model_copy(
-        update={
-            "registers": {name: moved_register(each) for name, each in profile.registers.items()},
-            "blocks": tuple(map(moved_block, profile.blocks)),
-        }
-    )
 
 
 def written_w(profile: ChargerProfile, ma: int) -> int:

@@ -19,16 +19,15 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.commands.processes import site_of
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
-from controller.document.problems import DocumentError
 from controller.proof import Proof, prove
-from controller.site import Site, load
+from controller.site import Site
 from controller.units import PPM, amperes_text, milliamps
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
 from drivers.finding import Finding, Weight
-from drivers.library import library
 from drivers.pattern import CODE, ROUNDS
 from drivers.reader import Sample, patiently
 from drivers.report import in_force_ma, vehicle
@@ -73,16 +72,9 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 def run(args: Namespace) -> int:
     """0: it hangs where the document says; 1: it does not, or that cannot be told."""
-    try:
-        site = load(args.site, library())
-    except OSError as error:
-        complain(f"loadkeeper identify: {args.site}: {error.strerror or error}")
-        return MISUSED
-    except DocumentError as error:
-        complain(f"{args.site} cannot be used: see `loadkeeper check {args.site}`")
-        for problem in error.problems:
-            complain(f"{problem.path}: {problem.message}")
-        return NO
+    site = site_of(args)
+    if isinstance(site, int):
+        return site
     charger = next((each for each in site.chargers if each.id == args.charger), None)
     if charger is None:
         complain(f"there is no charger {args.charger!a} in {args.site}")
@@ -233,11 +225,8 @@ def _over(
 
 def _say(charger: Charger, found: list[Finding]) -> None:
     for each in found:
-        say(f"{each.about}: {each.what}")
-        if each.mend:
-            say(f"   {each.mend}")
-        if each.where:
-            say(f"   in the document: {each.where}")
+        for line in each.lines():
+            say(line)
     if not found:
         say(f"{charger.id}: nothing can be told")
 

@@ -90,11 +90,8 @@ def say_live(found: Sequence[Finding], answer: dict[str, Any]) -> None:
     for weight, same in groupby(found, lambda each: each.weight):
         say(f"{HEADS[weight]}:")
         for each in same:
-            say(f"   {each.about}: {each.what}")
-            if each.mend:
-                say(f"      {each.mend}")
-            if each.where:
-                say(f"      in the document: {each.where}")
+            for line in each.lines():
+                say(f"   {line}")
         say()
     if answer["report"]:
         say(f"report: {', '.join(answer['report'])}")
