@@ -16,6 +16,7 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
 from drivers.feeding import feed_of
+from drivers.memory import Memory
 from drivers.retries import Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
@@ -49,13 +50,12 @@ class Telling:
         now_ns: Callable[[], int],
         wear: Wear,
     ) -> None:
+        """`profile` is seated at its connector (drivers.watts)."""
+        self.memory = Memory.of(wear, charger, profile)
         self.standing = Standing(charger, profile)
-        self.arming = Arming(charger, profile, now_ns, wear)
+        self.arming = Arming(charger, profile, now_ns, self.memory)
         self.offered = What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
-        self._charger = charger
-        self._profile = profile
-        self._wear = wear
         self._errand = Errand(charger, profile)
         self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
         feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
@@ -95,7 +95,7 @@ class Telling:
             return False
         if not self._rises(order):
             return True
-        return self._wear.may_rise(self._charger.id, self._profile, enabled=self.standing.enabled)
+        return self.memory.may_rise(enabled=self.standing.enabled)
 
     def rank(self, order: Order | None) -> Rank:
         rises = order is not None and self.standing.rises(order)
@@ -117,7 +117,7 @@ class Telling:
             self.arming.wrote()
         elif self.offered is What.ORDER:
             self.standing.sent(self._errand.ma)
-            self._wear.wrote(self._charger.id, self._profile, self._errand.address)
+            self.memory.wrote(self._errand.request)
 
     def refused(self, now_ns: int) -> None:
         """The device says that it did not take what was offered."""
