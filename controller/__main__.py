@@ -26,6 +26,7 @@ COMMANDS = {
     "scan": "find the devices on a line, and the profiles that fit them",
     "identify": "vary one charger, and tell from the meters where it hangs",
     "set": "try one setpoint on a charger, and put back what was in force",
+    "rest": "bring all pins to rest, while no enforcer runs",
     "prooftest": "open contactors one at a time, and close them again",
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",

@@ -11,6 +11,9 @@ reduction has gone. Where reductions never end, who is unread counts at its wors
 answer, or a wrong one, lets all others who wait go first, whatever his rank. And those that were
 silent DEAD_AFTER times in a row have a quarter of the line's time at most, all of them together: to
 ask for nothing costs a time-out, and on a serial line as long a silence after.
+
+The next is chosen only when who had the line has been heard again, and a reduction that was begun
+goes on before others: no poll, no feeding of another's watchdog comes between its writes.
 """
 
 import asyncio
@@ -34,6 +37,7 @@ from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
 PATIENCE_S = 0.5
+IN_A_ROW = 8  # exchanges of one device while others wait; an order takes four at most
 DEAD_AFTER = 3  # exchanges in a row without a right answer
 DEAD_PAUSE = 3  # times as long as one of them took, until the next may be asked
 _DEAD = len(Rank)  # goes after every rank
@@ -63,6 +67,8 @@ class Bus:
         self._misses: dict[str, int] = {}  # exchanges in a row without a right answer
         self._dead_from_s = 0.0  # who is dead may be asked from then on
         self._timer: asyncio.TimerHandle | None = None  # for the dead, while the line is idle
+        self._last: str | None = None  # who had the line last
+        self._in_a_row = 0  # how often, one after the other
         self._by_rank = False  # so the last one was chosen
         self._passed = 0  # exchanges
         self._aged_last = [0] * (_DEAD + 1)  # by rank: which was given for the waiting time
@@ -100,7 +106,7 @@ class Bus:
         finally:
             if self._turns is not None:
                 self._turns.leave(self._line.url)
-            self._pass_on()
+            self._give_back(device)
 
     def _answered(self, device: str) -> None:
         self._silent = None
@@ -147,6 +153,19 @@ class Bus:
             self._misses.clear()
             self._line.close()
 
+    def _give_back(self, device: str) -> None:
+        """Who had it may have more to say, the rest of an order: it is heard before the next is
+        chosen, or a poll would come between, which controller.reaction does not count."""
+        self._in_a_row = self._in_a_row + 1 if device == self._last else 1
+        self._last = device
+        if not self._waiting:
+            self._taken = False
+        elif self._in_a_row < IN_A_ROW:
+            asyncio.get_running_loop().call_soon(self._pass_on)
+        else:
+            self._in_a_row = 0
+            self._pass_on()
+
     def _pass_on(self) -> None:
         if not self._waiting:
             self._taken = False
@@ -188,8 +207,10 @@ class Bus:
         self._aged_last[self._place(chosen)] = self._passed + 1
         return chosen
 
-    def _urgency(self, waiter: _Waiter) -> tuple[bool, int, float]:
-        return waiter.device == self._silent, self._place(waiter), waiter.since_s
+    def _urgency(self, waiter: _Waiter) -> tuple[bool, int, bool, float]:
+        place = self._place(waiter)
+        begun = place == Rank.REDUCTION and waiter.device == self._last
+        return waiter.device == self._silent, place, not begun, waiter.since_s
 
     def _place(self, waiter: _Waiter) -> int:
         return _DEAD if self._is_dead(waiter.device) else waiter.rank()
