@@ -16,6 +16,8 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
 from drivers.feeding import feed_of
+from drivers.memory import Memory
+from drivers.retries import Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
 
@@ -48,14 +50,14 @@ class Telling:
         now_ns: Callable[[], int],
         wear: Wear,
     ) -> None:
+        """`profile` is seated at its connector (drivers.watts)."""
+        self.memory = Memory.of(wear, charger, profile)
         self.standing = Standing(charger, profile)
-        self.arming = Arming(charger, profile, now_ns, wear)
+        self.arming = Arming(charger, profile, now_ns, self.memory)
         self.offered = What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
-        self._charger = charger
-        self._profile = profile
-        self._wear = wear
         self._errand = Errand(charger, profile)
+        self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
         feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
         self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
 
@@ -69,18 +71,23 @@ class Telling:
         if not silent and not standing.owes_again:
             setting = self.arming.due()
         if self.due(order, now_ns, fresh=fresh):
+            rises = self._rises(order)
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
             held = setting is not None and self.arming.holds
-            if not self._rises(order) or not (held or overdue):
+            may = self._refusals[What.ORDER].may(order.ma, now_ns)
+            if may and not (rises and (held or overdue)):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
+            if not rises:
+                return None  # one that refuses to be lowered is not kept alive
         if not fresh:
             return None  # either may feed its watchdog
         if setting is not None:
             self.offered = What.SETTING
             return setting
         self.offered = What.FEED
-        return self._feed if standing.feed_due(now_ns) else None
+        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
+        return self._feed if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
         """Whether it is to be written. One that rises waits where it would wear a memory out."""
@@ -88,7 +95,7 @@ class Telling:
             return False
         if not self._rises(order):
             return True
-        return self._wear.may_rise(self._charger.id, self._profile, enabled=self.standing.enabled)
+        return self.memory.may_rise(enabled=self.standing.enabled)
 
     def rank(self, order: Order | None) -> Rank:
         rises = order is not None and self.standing.rises(order)
@@ -110,9 +117,17 @@ class Telling:
             self.arming.wrote()
         elif self.offered is What.ORDER:
             self.standing.sent(self._errand.ma)
-            self._wear.wrote(self._charger.id, self._profile, self._errand.address)
+            self.memory.wrote(self._errand.request)
+
+    def refused(self, now_ns: int) -> None:
+        """The device says that it did not take what was offered."""
+        if self.offered in self._refusals:
+            ma = self._errand.ma if self.offered is What.ORDER else 0
+            self._refusals[self.offered].refused(ma, now_ns)
 
     def acknowledged(self, at_ns: int) -> Then:
+        if self.offered in self._refusals:
+            self._refusals[self.offered].taken()
         if self.offered is What.ORDER:
             order = self._errand.acknowledged()
             if order is None:

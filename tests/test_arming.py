@@ -340,7 +340,7 @@ def test_what_cannot_be_programmed_is_refused_with_the_document() -> None:
     told = refused("heidelberg_energy_control", fallback_a=8, fallback_delay_s=70)[
         "charger[0].fallback_delay_s"
     ]
-    assert told.endswith("can be set to 0 to 65.535 s (or program = false); found 70")
+    assert told.endswith("can be set to 0.001 to 65.535 s (or program = false); found 70")
     told = refused("keba_p40", fallback_a=4, fallback_delay_s=10)["charger[0].fallback_a"]
     assert told.startswith("must be 0 or at least 6 A to be written into keba_p40")
     assert declared("keba_p40", fallback_a=4, fallback_delay_s=3, program=False) == (None, None)

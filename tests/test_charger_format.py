@@ -1,13 +1,11 @@
 """How chargers' profiles say what is written for an order, and what it means that is read."""
 
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cext.rows import Vehicle
-from controller.units import NS_PER_S
 from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
@@ -149,48 +147,6 @@ def test_where_a_coil_stops_it_what_it_was_told_is_not_in_force() -> None:
     assert "coil" in profile.reported
 
 
-@pytest.mark.parametrize("zero", ["ignored", "refused"])
-@pytest.mark.parametrize("read_ma", [0, 1_000, 5_000])
-def test_one_that_0_does_not_stop_may_draw_its_most_while_it_reads_0_and_is_enabled(
-    zero: str, read_ma: int
-) -> None:
-    """Whatever is less than it can be told is no current of its, and no pause either."""
-    profile = made(setpoint={"zero": zero}, enable=COIL)
-    assert in_force_ma(profile, sample(setpoint=read_ma)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=read_ma, coil=None)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=read_ma, coil=0)) == 0
-    assert in_force_ma(profile, sample(setpoint=6_000)) == 6_000
-
-
-@pytest.mark.parametrize("zero", ["pauses", "ends_session"])
-def test_one_that_0_stops_is_believed_when_it_reads_0(zero: str) -> None:
-    profile = made(setpoint={"zero": zero})
-    assert in_force_ma(profile, sample(setpoint=0)) == 0
-    assert in_force_ma(profile, sample(setpoint=5_000)) == 5_000
-
-
-def test_no_limit_is_its_most_unless_it_is_stopped() -> None:
-    profile = made(setpoint={"zero": "unlimited", "unlimited": [0]}, enable=COIL)
-    assert in_force_ma(profile, sample(setpoint=0)) == 32_000
-    assert in_force_ma(profile, sample(setpoint=0, coil=0)) == 0
-
-
-def test_what_it_applies_in_a_register_of_its_own_is_believed_whatever_0_does() -> None:
-    enable = {"register": "command", "fc": 6, "on": 5, "off": 4, "command": True}
-    profile = made(setpoint={"zero": "refused", "applied": "granted"}, enable=enable)
-    assert in_force_ma(profile, sample(granted=0)) == 0
-
-
-def test_the_most_that_its_profile_does_not_know_is_what_the_site_says_of_it() -> None:
-    data = merged({"setpoint": {"zero": "ignored"}, "enable": COIL})
-    del data["setpoint"]["max_a"]
-    plain = parse(data, "it")
-    assert isinstance(plain, ChargerProfile)
-    assert in_force_ma(seated(plain), sample(setpoint=0)) is None  # unknown, and not 0
-    its = replace(charger(502, profile="it", facts=plain.facts), max_ma=25_000)
-    assert in_force_ma(seated(plain, its), sample(setpoint=0)) == 25_000
-
-
 def test_a_flag_that_pauses_is_the_other_way_round() -> None:
     enable = {"register": "enable", "fc": 16, "on": 0, "off": 1}
     profile = made(setpoint={"zero": "ignored"}, enable=enable)
@@ -274,6 +230,7 @@ def test_one_that_0_ends_says_so() -> None:
         ("setpoint", {"unlimited": [20]}, "20 is a current, and off or unlimited, too"),
         ("setpoint", {"zero": "ignored", "off": 16}, "16 is a current"),
         ("setpoint", {"zero": "ignored", "off": -1}, "-1 cannot be written into setpoint"),
+        ("setpoint", {"unlimited": [-1]}, "-1 cannot be written into setpoint"),
         ("enable", {**COIL, "on": 255}, "255 cannot be written into coil"),
         ("enable", {**COIL, "fc": 6}, "5 writes coils, and them alone"),
         ("enable", {**COIL, "register": "enable"}, "5 writes coils, and them alone"),
@@ -465,23 +422,6 @@ def test_of_several_fallbacks_the_highest_counts_and_none_may_be_unknown() -> No
     assert told_fallback_ma(profile, sample(fallback=9_000, fallback_1p=8_000)) == 9_000
     assert told_fallback_ma(profile, sample(fallback=6_000, fallback_1p=None)) is None
     assert in_force_ma(profile, sample(setpoint=0, granted=0, fallback_1p=13_000)) == 13_000
-
-
-def test_a_fallback_of_0_is_believed_where_0_stops_it_and_nowhere_else() -> None:
-    falls = {"kind": "any_traffic", "timeout_s": 20, "timeout": "timeout", "fallback": "fallback"}
-    its = replace(charger(502), fallback_ma=0, fallback_delay_ns=20 * NS_PER_S)
-
-    def found(**setpoint: Any) -> tuple[int | None, bool | None]:
-        stops = {key: setpoint.pop(key) for key in ("fallback_stops",) if key in setpoint}
-        profile = made(setpoint=setpoint, watchdog=falls | stops, enable=COIL)
-        shown = sample(fallback=0)
-        return told_fallback_ma(profile, shown), proven(its, profile, shown)
-
-    assert found() == (0, True)
-    assert found(zero="ends_session") == (0, True)
-    assert found(zero="ignored") == (32_000, False)
-    assert found(zero="unlimited", unlimited=[0]) == (32_000, False)
-    assert found(zero="refused", fallback_stops=True) == (0, True)
 
 
 def test_each_of_several_fallbacks_is_written() -> None:
