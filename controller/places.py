@@ -10,6 +10,7 @@ from pathlib import Path
 
 SOCKET = "enforcer.sock"
 INSTALLED = Path("/run/loadkeeper")  # where the unit's enforcer has it
+INSTALLED_STATE = Path("/var/lib/loadkeeper")  # and keeps what stays
 
 
 class PlaceError(Exception):
@@ -109,6 +110,18 @@ def runtime_to_ask(
     own = places(runtime, None, environ).runtime
     elsewhere = runtime is None and not (own / SOCKET).exists() and installed.is_dir()
     return installed if elsewhere else own
+
+
+def state_to_ask(
+    state: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED_STATE,
+) -> Path:
+    """Where the enforcer of this gateway keeps things: as `places`, but where it has kept nothing
+    there, the installed one's."""
+    own = places(None, state, environ)
+    elsewhere = state is None and not own.wear.exists() and installed.is_dir()
+    return installed if elsewhere else own.state
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:
