@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.__main__ import main
 from controller.clock import MonotonicClock
-from controller.places import state_to_ask
+from controller.places import state_to_count
 from drivers.bus import Bus
 from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
@@ -190,13 +189,11 @@ def test_what_nobody_could_count_is_not_written(
     assert "wear this charger's memory out" in capsys.readouterr().err
 
 
-def test_the_installed_enforcers_count_is_asked_where_there_is_no_other(tmp_path: Path) -> None:
+def test_where_an_enforcer_is_installed_its_count_is_the_one(tmp_path: Path) -> None:
     own, installed = tmp_path / "own", tmp_path / "installed"
-    environ: dict[str, Any] = {"STATE_DIRECTORY": str(own)}
-    assert state_to_ask(None, environ, installed) == own
+    environ = {"XDG_STATE_HOME": str(own)}
+    assert state_to_count(None, environ, installed) == own / "loadkeeper"
     installed.mkdir()
-    assert state_to_ask(None, environ, installed) == installed
-    assert state_to_ask(tmp_path, environ, installed) == tmp_path
-    own.mkdir()
-    (own / "wear.json").touch()
-    assert state_to_ask(None, environ, installed) == own
+    assert state_to_count(None, environ, installed) == installed
+    assert state_to_count(tmp_path, environ, installed) == tmp_path
+    assert state_to_count(None, {"STATE_DIRECTORY": str(own)}, installed) == own

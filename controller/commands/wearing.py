@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controller.clock import MonotonicClock
 from controller.commands.output import complain
-from controller.places import Places, state_to_ask
+from controller.places import Places, state_to_count
 from drivers.chargerprofile import ChargerProfile
 from drivers.wear import Wear
 
@@ -30,7 +30,7 @@ def wear_of(profile: ChargerProfile, state: Path | None) -> Iterator[Wear]:
     if profile.order_wears_ns is None:
         yield Wear(now_ns)
         return
-    path = Places(Path(), state_to_ask(state)).wear
+    path = Places(Path(), state_to_count(state)).wear
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = path.parent.stat()

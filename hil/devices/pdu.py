@@ -22,6 +22,7 @@ class Code(IntEnum):
     ILLEGAL_VALUE = 3
     DEVICE_FAILURE = 4
     BUSY = 6
+    GATEWAY_NO_PATH = 10
     GATEWAY_NO_RESPONSE = 11
 
 
