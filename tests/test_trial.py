@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,9 @@ from drivers.library import library
 from drivers.memory import Memory
 from drivers.modbus import TcpLine
 from drivers.trial import Trial
+from drivers.variation import vary
 from drivers.wear import Wear
+from tests.driven import charger
 from tests.modbus_wire import serving
 from tests.test_any_traffic import Heidelberg
 from tests.test_charger_format import LIFE, made
@@ -145,6 +150,30 @@ def test_a_memory_that_is_worn_out_is_not_tried_and_what_was_tried_is_put_back()
     box = setpoint_a(Box(), 6)
     tried(profile, box, story, memory)
     assert box.of(SETPOINT) == [(SETPOINT, 10), (SETPOINT, 6)]
+
+
+def test_each_step_of_identify_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.variation.CODE", (False, True, True, False, True))
+    monkeypatch.setattr("drivers.variation.WINDOW_S", 0.02)
+    profile, memory = budget(20)
+    profile = profile.model_copy(update={"settle_ns": 0})
+    its = replace(charger(502, profile=profile.name, facts=profile.facts), settle_ns=0)
+    site: Any = SimpleNamespace(source_ids=(), meters=(), clamps=())
+    box = setpoint_a(Box(), 10)
+
+    async def whole() -> None:
+        async with serving(box) as wire:
+            bus = Bus(TcpLine("127.0.0.1", wire.port, 1, may_write=True), MonotonicClock())
+            watch: Any = SimpleNamespace(bus=bus)
+            await vary(
+                *(its, profile, watch, site, 6_000, lambda course: True, lambda: None, print),
+                memory,
+            )
+            bus.close()
+
+    asyncio.run(whole())
+    assert box.of(SETPOINT) == [(SETPOINT, 6), (SETPOINT, 10), (SETPOINT, 6), (SETPOINT, 10)]
+    assert memory.written("setpoint") == 4
 
 
 # --- the command -------------------------------------------------------------------------------
