@@ -66,6 +66,7 @@ class ChargerFacts:
     connectors: int = 1  # that one device has, each with registers of its own
     unit_stride: int = 0  # from the unit of one connector to that of the next
     zero_ends_session: bool = False  # it can be stopped, and not be paused
+    zero_falls_to_0: bool = True  # a fallback of 0 stops it, and does not let it draw anything
 
 
 class Profiles(Protocol):

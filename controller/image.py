@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cext.rows import NO_PHASE, Advice, Phases, Vehicle
 from controller.condition import Condition
@@ -28,8 +28,7 @@ class Clock(Protocol):
     def now_ns(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class MeterReading:
+class MeterReading(NamedTuple):
     """Signed currents at the meter's own terminals in mA, + is import, before the CT ratio."""
 
     at_ns: int  # arrival of the reply

@@ -203,8 +203,9 @@ def _poll_ns(source: Meter | Clamp) -> int:
 def _written_ns(site: Site, charger: Charger) -> int:
     """Until a decision has reached it: its own pacing, and what each on its line takes.
 
-    An order may take several writes, and each as long as a reply may. A meter there may have every
-    second one (drivers.bus), and where others are on the line, one more is under way.
+    An order may take several writes, which nothing parts but a meter, and each as long as a reply
+    may. A meter there may have every second one (drivers.bus), and where others are on the line,
+    one more is under way.
     """
     line = charger.bus.address
     exchanges = sum(each.facts.writes for each in site.chargers if each.bus.address == line)

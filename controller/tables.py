@@ -41,9 +41,11 @@ class Wiring:
     def to_grid(self, terminals_ma: Phases) -> Phases:
         """Signed currents at the terminals as currents of the grid phases, + is import."""
         grid = [0, 0, 0]
-        sign = -1 if self.reversed else 1
-        for phase, value_ma in zip(self.phases, terminals_ma, strict=True):
-            grid[phase] = sign * value_ma * self.ratio_ppm // PPM
+        ppm = -self.ratio_ppm if self.reversed else self.ratio_ppm
+        (one, two, three), (first, second, third) = self.phases, terminals_ma
+        grid[one] = first * ppm // PPM
+        grid[two] = second * ppm // PPM
+        grid[three] = third * ppm // PPM
         return grid[0], grid[1], grid[2]
 
 

@@ -6,7 +6,7 @@ last. Nothing is written that reads as it should, and seldom at all: such regist
 what the profile says of that is kept (drivers.wear).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,6 +35,7 @@ class Want:
     words: tuple[int, ...]
     number: int
     wrong: Callable[[int], str]  # what it means that another number stands there
+    arms: bool = True  # the charger cannot be relied upon alone without it
 
 
 def wants(charger: Charger, profile: ChargerProfile) -> tuple[Want, ...]:
@@ -54,6 +55,7 @@ def wants_of(
             raw_words(profile.registers[setting.register_name], setting.value),
             setting.value,
             partial(_always, setting.wrong),
+            setting.arms,
         )
         for setting in profile.settings
     ]
@@ -161,6 +163,11 @@ class Arming:
             gap_s=self._gap_s,
         )
 
+    @property
+    def holds(self) -> bool:
+        """Whether what is due is worth waiting for: then the charger can be relied upon alone."""
+        return any(want.arms for want in self._unsent())
+
     def wrote(self) -> None:
         """What was due may have arrived: not again before a report shows what became of it."""
         want = self._next()
@@ -172,8 +179,11 @@ class Arming:
 
     def _next(self) -> Want | None:
         """In their order, each once between two reports; what is unknown is not written over."""
+        return next(self._unsent(), None)
+
+    def _unsent(self) -> Iterator[Want]:
         known = (want for want, number in self._lacks if number is not None)
-        return next((want for want in known if want not in self._sent), None)
+        return (want for want in known if want not in self._sent)
 
     @property
     def remark(self) -> str | None:

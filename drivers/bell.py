@@ -19,17 +19,12 @@ class Bell:
 
     def __init__(self, name: str, period_s: float | None) -> None:
         self._period_s = period_s
+        self.longest_ns = None if period_s is None else round((period_s + LATE_S) * NS_PER_S)
+        """How long somebody may wait for it; None where it has no period."""
         self._phase_s = crc32(name.encode()) / 2**32 * (period_s or 0.0)
         self._rung = True
         self._waiter: asyncio.Future[None] | None = None  # an Event would keep room for many
         self._next_s: float | None = None
-
-    @property
-    def longest_ns(self) -> int | None:
-        """How long somebody may wait for it; None where it has no period."""
-        if self._period_s is None:
-            return None
-        return round((self._period_s + LATE_S) * NS_PER_S)
 
     def ring(self) -> None:
         self._rung = True

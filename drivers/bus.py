@@ -11,6 +11,9 @@ reduction has gone. Where reductions never end, who is unread counts at its wors
 answer, or a wrong one, lets all others who wait go first, whatever his rank. And those that were
 silent DEAD_AFTER times in a row have a quarter of the line's time at most, all of them together: to
 ask for nothing costs a time-out, and on a serial line as long a silence after.
+
+The next is chosen only when who had the line has been heard again, and a reduction that was begun
+goes on before others: no poll, no feeding of another's watchdog comes between its writes.
 """
 
 import asyncio
@@ -34,6 +37,7 @@ from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
 PATIENCE_S = 0.5
+IN_A_ROW = 8  # exchanges of one device while others wait; an order takes four at most
 DEAD_AFTER = 3  # exchanges in a row without a right answer
 DEAD_PAUSE = 3  # times as long as one of them took, until the next may be asked
 _DEAD = len(Rank)  # goes after every rank
@@ -63,6 +67,8 @@ class Bus:
         self._misses: dict[str, int] = {}  # exchanges in a row without a right answer
         self._dead_from_s = 0.0  # who is dead may be asked from then on
         self._timer: asyncio.TimerHandle | None = None  # for the dead, while the line is idle
+        self._last: str | None = None  # who had the line last
+        self._in_a_row = 0  # how often, one after the other
         self._by_rank = False  # so the last one was chosen
         self._passed = 0  # exchanges
         self._aged_last = [0] * (_DEAD + 1)  # by rank: which was given for the waiting time
@@ -78,9 +84,14 @@ class Bus:
 
         Both are asked when the line is free, `ask` immediately before the words are handed over.
         """
-        await self._turn(device, rank)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
+        if self._taken or not self._may_go(device, began_s):
+            await self._turn(device, rank)
+            began_s = loop.time()
+        else:
+            self._taken = True
+            self._passed += 1
         if self._turns is not None:
             self._turns.busy(self._line.url, self._longest_ns)
         try:
@@ -95,7 +106,7 @@ class Bus:
         finally:
             if self._turns is not None:
                 self._turns.leave(self._line.url)
-            self._pass_on()
+            self._give_back(device)
 
     def _answered(self, device: str) -> None:
         self._silent = None
@@ -116,14 +127,11 @@ class Bus:
             self._dead_from_s = asyncio.get_running_loop().time() + DEAD_PAUSE * took_s
 
     async def _turn(self, device: str, rank: Callable[[], Rank]) -> None:
+        """Returns when it has the line."""
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
-        if not self._taken and self._may_go(waiter, loop.time()):
-            self._taken = True
-            self._passed += 1
-            return
         if len(self._waiting) >= ROOM:
             raise BusFullError(f"{ROOM} requests wait already", line=self._line.url)
+        waiter = _Waiter(device, rank, loop.time(), loop.create_future())
         self._waiting.append(waiter)
         if not self._taken:
             self._pass_on()
@@ -145,7 +153,23 @@ class Bus:
             self._misses.clear()
             self._line.close()
 
+    def _give_back(self, device: str) -> None:
+        """Who had it may have more to say, the rest of an order: it is heard before the next is
+        chosen, or a poll would come between, which controller.reaction does not count."""
+        self._in_a_row = self._in_a_row + 1 if device == self._last else 1
+        self._last = device
+        if not self._waiting:
+            self._taken = False
+        elif self._in_a_row < IN_A_ROW:
+            asyncio.get_running_loop().call_soon(self._pass_on)
+        else:
+            self._in_a_row = 0
+            self._pass_on()
+
     def _pass_on(self) -> None:
+        if not self._waiting:
+            self._taken = False
+            return
         now_s = asyncio.get_running_loop().time()
         self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]
         chosen = self._next(now_s)
@@ -163,7 +187,7 @@ class Bus:
             self._pass_on()
 
     def _next(self, now_s: float) -> _Waiter | None:
-        ready = [waiter for waiter in self._waiting if self._may_go(waiter, now_s)]
+        ready = [waiter for waiter in self._waiting if self._may_go(waiter.device, now_s)]
         if not ready:
             return None
         best = min(ready, key=self._urgency)
@@ -183,15 +207,17 @@ class Bus:
         self._aged_last[self._place(chosen)] = self._passed + 1
         return chosen
 
-    def _urgency(self, waiter: _Waiter) -> tuple[bool, int, float]:
-        return waiter.device == self._silent, self._place(waiter), waiter.since_s
+    def _urgency(self, waiter: _Waiter) -> tuple[bool, int, bool, float]:
+        place = self._place(waiter)
+        begun = place == Rank.REDUCTION and waiter.device == self._last
+        return waiter.device == self._silent, place, not begun, waiter.since_s
 
     def _place(self, waiter: _Waiter) -> int:
         return _DEAD if self._is_dead(waiter.device) else waiter.rank()
 
-    def _may_go(self, waiter: _Waiter, now_s: float) -> bool:
+    def _may_go(self, device: str, now_s: float) -> bool:
         """Whether it may have the line, if nobody else has: not too soon after another dead one."""
-        return now_s >= self._dead_from_s or not self._is_dead(waiter.device)
+        return now_s >= self._dead_from_s or not self._is_dead(device)
 
     def _is_dead(self, device: str) -> bool:
         """To the others' cost: where all are silent, none of them takes anything from anybody."""

@@ -27,6 +27,7 @@ from drivers.device import (
     NoConnectionError,
     ProcessImage,
     Rank,
+    RefusedError,
     Request,
 )
 from drivers.health import DeviceHealth, Health
@@ -40,7 +41,7 @@ from drivers.report import (
     told_fallback_ma,
     vehicle,
 )
-from drivers.silence import Silence
+from drivers.silence import SILENT, Silence
 from drivers.telling import Telling, Then, What
 from drivers.watts import seated
 from drivers.wear import Wear
@@ -212,6 +213,8 @@ class ChargerDriver:
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
                     self._noted()
+                if isinstance(error, RefusedError) and not isinstance(error, SILENT):
+                    self._telling.refused(self._image.clock.now_ns())
                 self._telling.drop()
                 self._silence.failed(error)
                 self._write_failed_last = True

@@ -64,6 +64,11 @@ class Setpoint(Part):
         """Whether it pauses without anything but its setpoint's register."""
         return self.zero == "pauses" or self.off is not None
 
+    @property
+    def zero_stops(self) -> bool:
+        """Whether nothing flows while 0 stands there."""
+        return self.zero in ("pauses", "ends_session")
+
 
 class Enable(Part):
     """What lets a charger charge at all, beside its setpoint."""
@@ -172,6 +177,8 @@ class Watchdog(Part):
     # Registers of the current it then applies; of several, by its phases, the highest counts.
     fallback_names: Names = Field((), alias="fallback")
     fallback_unknown: StrictBool = False  # nobody says what it does then
+    # Whether a fallback of 0 stops it, as sources say, where a setpoint of 0 does not.
+    fallback_stops: StrictBool = False
     timeout_set: str | None = None  # register that sets `timeout`
     timeout_least_ns: Seconds = Field(0, alias="timeout_least_s")  # that it takes
     timeout_most_ns: Seconds | None = Field(None, alias="timeout_most_s")  # likewise
@@ -253,6 +260,8 @@ class Setting(Part):
     fc: Literal[5, 6, 16]
     value: Raw
     wrong: str  # what it means while it is not set
+    # Whether its watchdog can be relied upon only once this stands there.
+    arms: StrictBool = True
 
 
 class Endurance(Part):

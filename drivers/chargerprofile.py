@@ -8,7 +8,7 @@ from pydantic import Field
 
 from controller.document.problems import Problem
 from controller.facts import ChargerFacts
-from controller.units import NS_MAX
+from controller.units import NS_PER_S
 from drivers.chargerchecks import contradictions
 from drivers.chargerparts import (
     Enable,
@@ -20,12 +20,12 @@ from drivers.chargerparts import (
     Watchdog,
 )
 from drivers.connectors import Connectors
-from drivers.decode import greatest
-from drivers.pilot import DUTY_MAX_MA
+from drivers.encodable import timeout_least_ns, timeout_most_ns, writable
 from drivers.profile import Profile
 from drivers.register import Amperes, Percent, Seconds
 
 RESOLUTION_MA = 100  # of a current, at the finest
+DAY_NS = 86_400 * NS_PER_S
 READ_NS = 50_000_000  # what one paced read takes beside its gap, and some
 
 
@@ -86,6 +86,22 @@ class ChargerProfile(Profile):
         )
 
     @property
+    def order_wears_ns(self) -> int | None:
+        """How often an order may be written for ever where that wears a memory out; else None."""
+        if self.endurance is None:
+            return None
+        enable = () if self.enable is None else (self.enable.register_name,)
+        told = {*self.setpoint.register_names, *enable}
+        if not told & set(self.endurance.registers):
+            return None
+        return DAY_NS // self.endurance.writes_a_day
+
+    @property
+    def zero_falls_to_0(self) -> bool:
+        """Whether a fallback of 0 is a pause, and not what nobody knows."""
+        return self.setpoint.zero_stops or self.watchdog.fallback_stops
+
+    @property
     def report_ns(self) -> int:
         """How long one report takes where reads are paced; else nothing to speak of."""
         if not self.pacing.read_gap_ns:
@@ -120,28 +136,20 @@ class ChargerProfile(Profile):
             power_on_is_fallback=watchdog.power_on_is_fallback,
             sets_fallback=bool(watchdog.fallback_set_names),
             sets_timeout=None not in (watchdog.timeout, watchdog.timeout_set),
-            timeout_least_ns=watchdog.timeout_least_ns,
-            timeout_most_ns=self._timeout_most_ns,
-            writable_ma=self._writable,
+            timeout_least_ns=timeout_least_ns(self),
+            timeout_most_ns=timeout_most_ns(self),
+            writable_ma=writable(self),
             any_traffic=watchdog.kind == "any_traffic",
             writes=len(self.setpoint.register_names) + (self.enable is not None),
             write_gap_ns=self.pacing.write_gap_ns * len(self.setpoint.register_names),
             confirm_gap_ns=self.report_ns,
             resolution_ma=self._resolution_ma,
-            watts=None if self.watts is None else self.watts.facts(self._writable),
+            watts=None if self.watts is None else self.watts.facts(writable(self)),
             connectors=1 if connectors is None else connectors.count,
             unit_stride=0 if connectors is None else connectors.unit_stride,
             zero_ends_session=self.zero_ends_session,
+            zero_falls_to_0=self.zero_falls_to_0,
         )
-
-    @property
-    def _writable(self) -> int | None:
-        """The most that its setpoint's register can hold."""
-        if self.setpoint.duty:
-            return DUTY_MAX_MA
-        if self.setpoint.percent_of_ma is not None:
-            return self.setpoint.percent_of_ma
-        return greatest(self.registers[self.setpoint.register_name])
 
     @property
     def _resolution_ma(self) -> int:
@@ -149,16 +157,6 @@ class ChargerProfile(Profile):
         registers = [self.registers[part] for name in self.currents for part in self.parts(name)]
         coarse = [each for each in registers if not each.type.startswith("float")]
         return max(RESOLUTION_MA, *(ceil(each.thousandths) for each in coarse), 0)
-
-    @property
-    def _timeout_most_ns(self) -> int | None:
-        """The longest time that its watchdog can be set to."""
-        name = self.watchdog.timeout_set
-        holds_ms = None if name is None else greatest(self.registers[name])
-        stated_ns = self.watchdog.timeout_most_ns
-        if holds_ms is None:
-            return stated_ns
-        return min(holds_ms * 1_000_000, NS_MAX if stated_ns is None else stated_ns)
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()

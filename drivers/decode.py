@@ -6,7 +6,7 @@ number. Integers are scaled in integers; floats through their exact ratio. Round
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, isfinite
 
@@ -37,28 +37,53 @@ class WordCountError(ValueError):
     """Another number of words than the register has: nothing in them can be trusted."""
 
 
+Decoder = Callable[[Sequence[int], Value], Value]
+"""Words, and what the register's scale factor says where it has one: the value."""
+
+
 def decode(register: Register, words: Sequence[int], exponent: Value = 0) -> Value:
     """The register's value; `exponent` is what its scale factor says, where it has one.
 
     Raises WordCountError; ValueError for a word outside 0..65535, or a coil of neither 0 nor 1.
     """
-    if len(words) != register.length:
-        raise WordCountError(f"{len(words)} words for a register of {register.length}")
-    try:
-        if register.type == "ascii":
-            return _text(_WORDS[len(words)].pack(*words), register.half)
-        if register.type == "bool":
-            return _bit(words[0])
-        if register.word_order == "low_first":
-            words = words[::-1]
-        raw = _FORMS[register.type].unpack(_WORDS[len(words)].pack(*words))[0]
-    except struct.error as error:
-        raise ValueError("a word outside 0..65535") from error
-    if raw in register.unknown or not isfinite(raw):
-        return None
-    if register.mask is not None:
-        raw = (raw & register.mask) // (register.mask & -register.mask)
-    return _told(raw, register, exponent)
+    return decoder(register)(words, exponent)
+
+
+def decoder(register: Register) -> Decoder:
+    """The same for whoever reads the register again and again: what it is, is settled once."""
+    length, take = register.length, _taken(register)
+
+    def whole(words: Sequence[int], exponent: Value) -> Value:
+        if len(words) != length:
+            raise WordCountError(f"{len(words)} words for a register of {length}")
+        try:
+            return take(words, exponent)
+        except struct.error as error:
+            raise ValueError("a word outside 0..65535") from error
+
+    return whole
+
+
+def _taken(register: Register) -> Decoder:
+    """How so many words become its value; may raise struct.error."""
+    pack, half = _WORDS[register.length].pack, register.half
+    if register.type == "ascii":
+        return lambda words, _: _text(pack(*words), half)
+    if register.type == "bool":
+        return lambda words, _: _bit(words[0])
+    unpack, low_first = _FORMS[register.type].unpack, register.word_order == "low_first"
+    unknown, mask, told = register.unknown, register.mask, _teller(register)
+    always_finite = register.type in _INTEGER_MAX
+
+    def number(words: Sequence[int], exponent: Value) -> Value:
+        (raw,) = unpack(pack(*(words[::-1] if low_first else words)))
+        if raw in unknown or not (always_finite or isfinite(raw)):
+            return None
+        if mask is not None:
+            raw = (raw & mask) // (mask & -mask)
+        return told(raw, exponent)
+
+    return number
 
 
 def encode(register: Register, value: int) -> tuple[int, ...]:
@@ -112,16 +137,26 @@ def greatest(register: Register) -> int | None:
     return int(raw * register.thousandths)
 
 
-def _told(raw: float, register: Register, exponent: Value) -> int | None:
-    """What a raw value means."""
+def _teller(register: Register) -> Callable[[float, Value], int | None]:
+    """What a raw value means, and what the register's scale factor says."""
     if isinstance(register, Power):
-        return _power(raw, register)
+        power = register
+        return lambda raw, _: _power(raw, power)
     if isinstance(register, Duty):
-        return permitted_ma(Fraction(raw) * register.scale)
+        return lambda raw, _: permitted_ma(Fraction(raw) * register.scale)
+    thousandths = register.thousandths
     if register.scale_factor is None:
-        return _thousandths(raw, register.thousandths)
-    ten = _TENS.get(exponent) if isinstance(exponent, int) else None
-    return None if ten is None else _thousandths(raw, register.thousandths * ten)
+        times, by = thousandths.numerator, thousandths.denominator
+        if by == 1 and register.type in _INTEGER_MAX:
+            return lambda raw, _: int(raw) * times
+        return lambda raw, _: _rounded(raw, times, by)
+
+    def scaled(raw: float, exponent: Value) -> int | None:
+        ten = _TENS.get(exponent) if isinstance(exponent, int) else None
+        scale = None if ten is None else thousandths * ten
+        return None if scale is None else _rounded(raw, scale.numerator, scale.denominator)
+
+    return scaled
 
 
 def _power(raw: float, register: Power) -> int:
@@ -134,11 +169,11 @@ def _power(raw: float, register: Power) -> int:
     return ceil(Fraction(raw) * register.thousandths)
 
 
-def _thousandths(raw: float, scale: Fraction) -> int:
-    """raw · scale to the nearest whole number, half to even, exact for floats, too."""
+def _rounded(raw: float, times: int, by: int) -> int:
+    """raw · times / by to the nearest whole number, half to even, exact for floats, too."""
     above, below = raw.as_integer_ratio()
-    above *= scale.numerator
-    below *= scale.denominator
+    above *= times
+    below *= by
     if below == 1:
         return above
     whole, rest = divmod(above, below)

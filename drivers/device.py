@@ -7,7 +7,7 @@ else that is raised here is ours, and ends the process.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from cext.rows import Phases
 from controller.condition import Condition
@@ -56,8 +56,7 @@ class Request:
         return tuple(content[i // 8] >> i % 8 & 1 for i in range(self.count))
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     words: tuple[int, ...]  # none for a write that was acknowledged
     at_ns: int  # arrival
 

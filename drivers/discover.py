@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Literal
 
-from controller.document.buses import SerialAddress, Wire
+from controller.document.buses import SERIAL, SerialAddress, Wire
 from controller.units import NS_PER_S
 from drivers.decode import decode
 from drivers.device import DeviceError, Rank, Way
@@ -122,7 +122,7 @@ def usual_units(address: Wire, profiles: Iterable[AnyProfile]) -> tuple[int, ...
     serial = isinstance(address, SerialAddress)
     usual = USUAL_SERIAL if serial else USUAL_TCP
     delivered = {
-        each.unit for each in profiles if serial == (each.transports == ("rtu",)) and each.unit
+        each.unit for each in profiles if serial == ("tcp" not in each.transports) and each.unit
     }
     return tuple(dict.fromkeys((*usual, *sorted(delivered))))
 
@@ -147,7 +147,7 @@ async def scan(
             found = await recognise(prober, known, contact.how)
             done.found.append(found)
             tell(f"unit {unit}: {found.best.profile if found.best else 'somebody'}")
-        if done.found and not bus.url.startswith("rtu:") and NOBODYS not in asked:
+        if done.found and not bus.url.startswith(SERIAL) and NOBODYS not in asked:
             done.any_unit = (await Prober(NOBODYS, bus).contact()).there
     except DeviceError as error:
         done.error = error.what

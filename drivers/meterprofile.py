@@ -1,6 +1,7 @@
 """A meter's profile: which phases it measures, and how it tells a direction."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, StrictInt
@@ -35,7 +36,7 @@ class MeterProfile(Profile):
             tells_currents=len(self.currents) == self.phases,
         )
 
-    @property
+    @cached_property
     def tells_direction(self) -> bool:
         """Whether it tells how much power each phase exports."""
         return self.current_sign != "none" and all(

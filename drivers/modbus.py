@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from errno import ECONNREFUSED
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
@@ -162,8 +163,15 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, request: Request, transaction: int, latest_s: float) -> bytes:
         """A whole reply, an answer or a refusal. After a DeviceError the connection is gone."""
         assert self._transport is not None
-        sent = _FRAMER.encode(_pdu(request), request.unit, transaction)
-        self._expect(request, sent)
+        head = transaction.to_bytes(2, "big")
+        if request.writes:
+            sent = _FRAMER.encode(_pdu(request), request.unit, transaction)
+            answer = sent[2:4] + b"\0\6" + sent[6:12]  # its address, and its count or value
+            self._expect(request, head, answer, 0)
+        else:
+            read = _read_of(request.unit, request.fc, request.address, request.count)
+            sent = head + read.asks
+            self._expect(request, head, read.answer, read.values)
         self._latest_s = latest_s
         if self._timer is None:
             self._timer = self._loop.call_at(latest_s, self._look)
@@ -188,18 +196,14 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _expect(self, request: Request, sent: bytes) -> None:
+    def _expect(self, request: Request, head: bytes, answer: bytes, values: int) -> None:
+        """`answer`: how it begins after its transaction, and so many bytes follow."""
         self._asked = request
         self._reply = self._loop.create_future()
         self._heard = b""
-        if request.writes:  # answered with its address and its count or value
-            self._answer = sent[:4] + b"\0\6" + sent[6:12]
-            self._answer_bytes = len(self._answer)
-        else:
-            values = request.answer_bytes
-            self._answer = sent[:4] + (3 + values).to_bytes(2, "big") + sent[6:8] + bytes((values,))
-            self._answer_bytes = len(self._answer) + values
-        self._refusal = sent[:4] + b"\0\3" + bytes((request.unit, request.fc | _REFUSED))
+        self._answer = head + answer
+        self._answer_bytes = len(self._answer) + values
+        self._refusal = head + b"\0\0\0\3" + bytes((request.unit, request.fc | _REFUSED))
 
     # What happens on it.
 
@@ -272,11 +276,29 @@ class _Connection(asyncio.Protocol):
         return error(ShortReplyError, f"it did not answer with {request.count} registers")
 
 
+class _Read(NamedTuple):
+    """A request that reads, after its transaction, and how its answer begins."""
+
+    asks: bytes
+    answer: bytes
+    values: int  # bytes that follow in the answer
+
+
+@lru_cache(maxsize=4096)  # the same few, again and again
+def _read_of(unit: int, fc: int, address: int, count: int) -> _Read:
+    request = Request("", unit, fc, address, count)
+    asks = _FRAMER.encode(_pdu(request), unit, 0)[2:]
+    values = request.answer_bytes
+    answer = asks[:2] + (3 + values).to_bytes(2, "big") + asks[4:6] + bytes((values,))
+    return _Read(asks, answer, values)
+
+
 def _pdu(request: Request) -> bytes:
     """Function code and data of a request."""
     match request.fc:
         case 1 | 2 | 3 | 4:
-            return _read(request.fc, request.address, request.count)
+            asked = _READS[request.fc](address=request.address, count=request.count)
+            return bytes((request.fc,)) + asked.encode()
         case 5:
             coil = WriteSingleCoilRequest(address=request.address, bits=[request.words[0] == 1])
             return bytes((request.fc,)) + coil.encode()
@@ -287,11 +309,6 @@ def _pdu(request: Request) -> bytes:
             many = WriteMultipleRegistersRequest(address=request.address, registers=request.words)
             return bytes((request.fc,)) + many.encode()
     raise ValueError(f"function {request.fc} is not spoken here")
-
-
-@lru_cache(maxsize=4096)  # the same few, again and again
-def _read(fc: int, address: int, count: int) -> bytes:
-    return bytes((fc,)) + _READS[fc](address=address, count=count).encode()
 
 
 @cache

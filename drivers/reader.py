@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count, cycle
 from math import inf
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from controller.units import MA_MAX, NS_PER_S
 from drivers.computed import Computed
-from drivers.decode import Value, decode
+from drivers.decode import Decoder, Value, decode, decoder
 from drivers.device import (
     BadValueError,
     DeviceError,
@@ -33,8 +33,7 @@ ATTEMPTS = 3  # where a device itself says that it is busy
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What a device said of itself. A value that it does not know is None."""
 
     at_ns: int  # arrival of the first of its blocks
@@ -51,11 +50,21 @@ class Sample:
         return value if value is not None and abs(value) <= MA_MAX else None
 
 
+class _Field(NamedTuple):
+    """A wanted register, and where it stands in its block."""
+
+    name: str
+    decode: Decoder
+    factor: str | None  # what its scale factor is called
+    start: int
+    end: int
+
+
 class _Piece(NamedTuple):
-    """A block, and where the wanted registers stand in it: from and to, scale factors first."""
+    """A block, and what is wanted of it, scale factors first."""
 
     block: Block
-    fields: tuple[tuple[str, Register, int, int], ...]
+    fields: tuple[_Field, ...]
     fewer: tuple[int, ...]
 
 
@@ -107,7 +116,13 @@ def _plan(same: _Same, wanted: tuple[str, ...]) -> _Plan:
 def _piece(profile: Profile, block: Block, registers: Mapping[str, Register]) -> _Piece:
     held = [(name, each) for name, each in registers.items() if block.covers(each)]
     fields = (
-        (name, register, register.addr - block.start, register.end - block.start)
+        _Field(
+            name,
+            decoder(register),
+            register.scale_factor,
+            register.addr - block.start,
+            register.end - block.start,
+        )
         for name, register in sorted(held, key=lambda each: each[1].scale_factor is not None)
     )
     return _Piece(block, tuple(fields), profile.fewer(block))
@@ -121,24 +136,22 @@ class _Part:
         self.optional = piece.block.optional
         self.lacking = False  # the device said that it has none of it
         self.values: dict[str, Value] | None = None  # as read last
-        self._registers = piece.fields
+        self._fields = piece.fields
 
     def holds(self, names: Collection[str]) -> bool:
         """Any of them."""
-        return any(name in names for name, *_ in self._registers)
+        return any(each.name in names for each in self._fields)
 
     def take(self, words: tuple[int, ...]) -> None:
         values: dict[str, Value] = {}
-        for name, register, start, end in self._registers:
-            factor = register.scale_factor
-            exponent = 0 if factor is None else values[factor]
-            values[name] = decode(register, words[start:end], exponent)
+        for name, decode_it, factor, start, end in self._fields:
+            values[name] = decode_it(words[start:end], 0 if factor is None else values[factor])
         self.values = values
 
     def lack(self) -> None:
         """The device does not have it."""
         self.lacking = True
-        self.values = {name: None for name, *_ in self._registers}
+        self.values = {each.name: None for each in self._fields}
 
 
 class Reader:

@@ -46,12 +46,16 @@ def _shown_ma(profile: ChargerProfile, sample: Sample, name: str) -> int | None:
     ma, setpoint = sample.ma(name), profile.setpoint
     if ma is None or name not in setpoint.register_names:
         return ma
-    per_raw = profile.registers[name].thousandths
-    if any(ma == raw * per_raw for raw in setpoint.unlimited):
-        return setpoint.max_ma
     shows, enable = profile.shows_enable, profile.enable
-    disabled = shows is not None and enable is not None and sample.number(shows) == enable.off
-    return 0 if disabled or (setpoint.off is not None and ma == setpoint.off * per_raw) else ma
+    if shows is not None and enable is not None and sample.number(shows) == enable.off:
+        return 0
+    per_raw = profile.registers[name].thousandths
+    if setpoint.off is not None and ma == setpoint.off * per_raw:
+        return 0
+    free = any(ma == raw * per_raw for raw in setpoint.unlimited)
+    if not setpoint.zero_stops and 0 <= ma < setpoint.min_ma:
+        free = True  # too little to be told so, and no pause either: nobody knows what it does
+    return setpoint.max_ma if free else ma
 
 
 def in_force_ma(
@@ -106,9 +110,16 @@ def promised_ma(
 
 def told_fallback_ma(profile: ChargerProfile, sample: Sample) -> int | None:
     """What it says it does when its watchdog has run out; None where that is unknown."""
-    found = [sample.ma(name) for name in profile.watchdog.fallback_names]
+    found = [_fallback_ma(profile, sample.ma(name)) for name in profile.watchdog.fallback_names]
     known = [ma for ma in found if ma is not None and ma >= 0]
     return max(known) if known and len(known) == len(found) else None
+
+
+def _fallback_ma(profile: ChargerProfile, ma: int | None) -> int | None:
+    """What a register of it means: too little to be told so is its most, unless that stops it."""
+    if ma is None or ma < 0 or profile.zero_falls_to_0 or ma >= profile.setpoint.min_ma:
+        return ma
+    return profile.setpoint.max_ma
 
 
 def vehicle(profile: ChargerProfile, sample: Sample) -> Vehicle:
@@ -206,8 +217,9 @@ def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | 
 
 
 def _all_set(profile: ChargerProfile, sample: Sample) -> bool:
-    """Whether all that must stand in its memory is seen to: it may be what arms its watchdog."""
-    return all(sample.number(each.register_name) == each.value for each in profile.settings)
+    """Whether all that arms its watchdog is seen to stand in its memory."""
+    arming = (each for each in profile.settings if each.arms)
+    return all(sample.number(each.register_name) == each.value for each in arming)
 
 
 def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:

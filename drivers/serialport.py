@@ -25,7 +25,7 @@ _WORDS = {
     EAGAIN: "somebody else has opened the port",
     EBUSY: "somebody else has opened the port",
     EIO: "the adapter is gone",
-    EINVAL: "the adapter cannot be set up with this baud, parity or number of stop bits",
+    EINVAL: "the adapter cannot be set up with this baud, parity, data or stop bits",
     ENOBUFS: "the adapter takes no more bytes: does it hang?",
 }
 
@@ -94,17 +94,29 @@ class SerialPort:
 
 def _opened(address: SerialAddress) -> serial.Serial:
     try:
-        return serial.Serial(
+        port = serial.Serial(
             address.port,
             baudrate=address.baud,
+            bytesize=address.bits,
             parity=address.parity,
             stopbits=address.stop,
             timeout=0,
             write_timeout=0,
             exclusive=True,
         )
+        if address.parity != "N":
+            _judge_parity(port.fileno())
+        return port
     except termios.error as error:  # is no OSError, and pyserial lets it through
         raise OSError(*error.args) from error
+
+
+def _judge_parity(fd: int) -> None:
+    """A character of wrong parity is heard as NUL from now on, which no checksum bears: pyserial
+    lets it through as it came, and the checksum of an ASCII frame has no more than 8 bits."""
+    attributes = termios.tcgetattr(fd)
+    attributes[0] |= termios.INPCK
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
 
 
 def in_words(error: OSError) -> str:

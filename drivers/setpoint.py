@@ -13,7 +13,7 @@ def writes_of(
 
     What it may draw comes before that it may: so it never charges at what it was told earlier.
     One that is `enabled` already is not enabled again. Raises ValueError for what a register
-    cannot hold.
+    cannot hold, and for what would take the limit away instead.
     """
     setpoint, enable = profile.setpoint, profile.enable
 
@@ -50,10 +50,14 @@ def as_written_ma(profile: ChargerProfile, ma: int) -> int:
 
 
 def _words(profile: ChargerProfile, name: str, ma: int) -> tuple[int, ...]:
-    register, off = profile.registers[name], profile.setpoint.off
-    if off is not None and _pauses(profile, ma):
-        return raw_words(register, off)
-    return encode(register, ma)
+    register, setpoint = profile.registers[name], profile.setpoint
+    if setpoint.off is not None and _pauses(profile, ma):
+        words = raw_words(register, setpoint.off)
+    else:
+        words = encode(register, ma)
+    if any(words == raw_words(register, raw) for raw in setpoint.unlimited):
+        raise ValueError(f"{ma} mA would take its limit away, written into {name}")
+    return words
 
 
 def _pauses(profile: ChargerProfile, ma: int) -> bool:

@@ -11,6 +11,7 @@ from drivers.feeding import every_ns
 from drivers.lapse import Lapse
 from drivers.reader import Sample
 from drivers.report import time_left_ns, time_set_ns
+from drivers.retries import Repeats
 from drivers.setpoint import as_written_ma
 
 REPEAT_NS = NS_PER_S  # least time between two acknowledged writes of one order
@@ -38,6 +39,9 @@ class Standing:
         # Shortened to what the charger shows; where nobody may rely upon it, as it is delivered.
         self._watchdog_ns = charger.fallback_delay_ns or watchdog.timeout_ns or None
         self._quiet_ns = charger.poll_ns - profile.reading_ns  # between two polls
+        # Where writing its order wears a memory out:
+        longest_ns = profile.order_wears_ns
+        self._repeats = None if longest_ns is None else Repeats(longest_ns)
         # Where it is fed apart:
         self._fed_ns: int | None = None  # last
         self._unfed = False  # it was told after its watchdog may have run out, and not fed since
@@ -58,7 +62,10 @@ class Standing:
         if left_ns and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self.taken_ns
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
-        if self.in_force_ma in (None, as_written_ma(self._profile, taken.ma)):
+        astray = self.in_force_ma not in (None, as_written_ma(self._profile, taken.ma))
+        if self._repeats is not None and self.in_force_ma is not None:
+            self._repeats.seen(sample.at_ns, self.in_force_ma, astray=astray)
+        if not astray:
             self.astray_ns = None
             return None
         if self.astray_ns is None:
@@ -81,6 +88,11 @@ class Standing:
     def took(self, order: Order, at_ns: int, asked_ns: int) -> None:
         """All that had to be written for it was acknowledged, the last of it at `at_ns`, which was
         sent no earlier than `asked_ns`."""
+        if self._repeats is not None and self.taken is not None:
+            if order.ma < self.taken.ma:
+                self._repeats.forget()  # and is told again soon, where it is not in force
+            elif order.ma == self.taken.ma and self.astray_ns is not None:
+                self._repeats.repeated()
         self.taken, self.taken_ns, self._sent_ma = order, at_ns, None
         self.enabled = as_written_ma(self._profile, order.ma) > 0
         if not self._feeds_apart:
@@ -117,7 +129,9 @@ class Standing:
         lapsed = self._must_hear_again(now_ns)
         if lapsed:
             self.enabled = False  # some want that said again, too
-        if self.astray_ns is not None or (lapsed and self.any_traffic):
+        if lapsed and self.any_traffic:
+            return True
+        if self.astray_ns is not None and (self._repeats is None or self._repeats.may(since_ns)):
             return True
         return fresh and (lapsed or self._feeds_by_now(since_ns))  # the same again only feeds
 
@@ -184,4 +198,5 @@ class Standing:
         """Whether any traffic feeds its watchdog, and it needs no writes beside the polls."""
         if not self.any_traffic or self._watchdog_ns is None:
             return False
-        return 3 * self._quiet_ns <= self._watchdog_ns
+        spare = 3 if self._repeats is None else 2  # each write beside them would wear it out
+        return spare * self._quiet_ns <= self._watchdog_ns

@@ -16,6 +16,7 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
 from drivers.feeding import feed_of
+from drivers.retries import Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
 
@@ -56,6 +57,7 @@ class Telling:
         self._profile = profile
         self._wear = wear
         self._errand = Errand(charger, profile)
+        self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
         feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
         self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
 
@@ -69,17 +71,23 @@ class Telling:
         if not silent and not standing.owes_again:
             setting = self.arming.due()
         if self.due(order, now_ns, fresh=fresh):
+            rises = self._rises(order)
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
-            if not self._rises(order) or not (setting or overdue):
+            held = setting is not None and self.arming.holds
+            may = self._refusals[What.ORDER].may(order.ma, now_ns)
+            if may and not (rises and (held or overdue)):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
+            if not rises:
+                return None  # one that refuses to be lowered is not kept alive
         if not fresh:
             return None  # either may feed its watchdog
         if setting is not None:
             self.offered = What.SETTING
             return setting
         self.offered = What.FEED
-        return self._feed if standing.feed_due(now_ns) else None
+        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
+        return self._feed if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
         """Whether it is to be written. One that rises waits where it would wear a memory out."""
@@ -111,7 +119,15 @@ class Telling:
             self.standing.sent(self._errand.ma)
             self._wear.wrote(self._charger.id, self._profile, self._errand.address)
 
+    def refused(self, now_ns: int) -> None:
+        """The device says that it did not take what was offered."""
+        if self.offered in self._refusals:
+            ma = self._errand.ma if self.offered is What.ORDER else 0
+            self._refusals[self.offered].refused(ma, now_ns)
+
     def acknowledged(self, at_ns: int) -> Then:
+        if self.offered in self._refusals:
+            self._refusals[self.offered].taken()
         if self.offered is What.ORDER:
             order = self._errand.acknowledged()
             if order is None:

@@ -21,11 +21,20 @@ def seated(profile: ChargerProfile, charger: Charger | None = None) -> ChargerPr
     """As the charger's entry says; without one at 400 V, on three phases, its first connector."""
     profile = at_connector(profile, 1 if charger is None else charger.connector)
     if profile.watts is None:
-        return _of_percent(profile)
+        return of_percent(_bounded(profile, charger))
     facts = profile.facts
     assert facts.watts is not None
     watts = None if charger is None else charger.watts
     return _in_amperes(profile, profile.watts, Watts.of(facts.watts) if watts is None else watts)
+
+
+def _bounded(profile: ChargerProfile, charger: Charger | None) -> ChargerProfile:
+    """With its site's maximum where the profile knows none, and what is read may stand for it."""
+    setpoint = profile.setpoint
+    if charger is None or setpoint.max_ma is not None or setpoint.zero_stops:
+        return profile  # one for all chargers of a kind
+    bounded = setpoint.model_copy(update={"max_ma": charger.max_ma})
+    return profile.model_copy(update={"setpoint": bounded})
 
 
 def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerProfile:
@@ -48,7 +57,7 @@ def _in_amperes(profile: ChargerProfile, how: InWatts, watts: Watts) -> ChargerP
     return profile.model_copy(update=updated)
 
 
-def _of_percent(profile: ChargerProfile) -> ChargerProfile:
+def of_percent(profile: ChargerProfile) -> ChargerProfile:
     """A setpoint in % as one in A."""
     setpoint, registers = profile.setpoint, dict(profile.registers)
     names = {*setpoint.register_names, *setpoint.applied_names}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cext.rows import NO_PHASE
+from controller.document.buses import SERIAL
 from controller.document.devices import Charger, Meter
 from controller.units import amperes_text
 from drivers.arming import wants
@@ -104,7 +105,7 @@ def _silent(seen: Seen) -> Finding:
     """Why it cannot be read, and what that mostly is."""
     error = seen.error
     where = entry(seen.kind, seen.id, "bus, unit")
-    serial = seen.place.startswith("rtu:")
+    serial = seen.place.startswith(SERIAL)
     line = seen.place.split(",")[0]
     scan = f"`loadkeeper scan '{line}'` says who is there"
     code = "silent"

@@ -12,10 +12,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -27,20 +26,22 @@ from controller.status_report import StatusReport
 from controller.wire import FrameError, ask_status
 from hil.broker import Broker, Kind
 from hil.cloud import Cloud
-from hil.devices.alfen import Alfen
 from hil.devices.alpitronic import Alpitronic, Connector, Hypercharger
 from hil.devices.clamp import Clamp
-from hil.devices.em24 import Em24
-from hil.devices.heidelberg import Heidelberg
-from hil.devices.keba import Keba
 from hil.devices.mbap import Server
 from hil.devices.place import LOOPBACK, Place
 from hil.devices.rs485 import Rs485, Slave
-from hil.devices.sdm630 import Sdm630
+from hil.devices.simulated import (
+    SIMULATED,
+    SIMULATED_CHARGERS,
+    SIMULATED_METERS,
+    Device,
+    Gauge,
+)
 from hil.devices.switched import Switched
-from hil.devices.wallbox import FREE2MOVE, VESTEL, WEIDMUELLER, Wallbox
 from hil.faults.process import Child
 from hil.faults.proxy import Line, Proxy
+from hil.profiles import found
 from hil.service import Service
 from hil.story.installer import Installer
 from hil.supply import Supplies
@@ -48,20 +49,6 @@ from hil.wiring import FACTORY
 
 UP_WITHIN_S = 20.0
 SOCKET_PATH_BYTES = 107
-SIMULATED_CHARGERS: dict[str, Callable[..., Alfen | Keba | Heidelberg | Alpitronic | Wallbox]] = {
-    "alfen_eve": Alfen,
-    "alpitronic_hyc": Alpitronic,
-    "keba_p40": Keba,
-    "heidelberg_energy_control": Heidelberg,
-    "vestel_evc04": partial(Wallbox, model=VESTEL),
-    "free2move_eprowallbox": partial(Wallbox, model=FREE2MOVE),
-    "weidmueller_ac_smart": partial(Wallbox, model=WEIDMUELLER),
-}
-SIMULATED_METERS: dict[str, type[Em24] | type[Sdm630]] = {
-    "carlo_gavazzi_em24_ethernet": Em24,
-    "eastron_sdm630_v2": Sdm630,
-}
-SIMULATED = {*SIMULATED_CHARGERS, *SIMULATED_METERS}  # profiles
 _ROOT = Path(__file__).parents[1]
 
 
@@ -77,9 +64,6 @@ class Depot:
     document: Mapping[str, Any]
     plant: Plant
     rows: tuple[PlantCharger, ...]  # in the site's order
-
-
-Device = Alfen | Alpitronic | Keba | Heidelberg | Wallbox | Em24 | Sdm630
 
 
 class Station(Protocol):
@@ -300,7 +284,7 @@ class Rig:
             return Slave(self.lines[bus.url], device)
         return device.serve()
 
-    def _meter(self, meter: Meter) -> Em24 | Sdm630:
+    def _meter(self, meter: Meter) -> Gauge:
         circuits = [circuit.id for circuit in self.depot.site.circuits]
         ratio = meter.ratio_ppm / 1e6 * (-1 if meter.reversed else 1)
         circuit = circuits.index(meter.circuit)
@@ -328,6 +312,7 @@ class Rig:
                     url = f"tcp://127.0.0.1:{self.proxies[entry['id']].port}"
                 made = {"id": f"rig-{entry['id']}", "url": url, "timeout_s": bus.timeout_ns / 1e9}
                 entry["bus"] = buses.setdefault(url, made)["id"]
+                entry["profile"] = found(entry["profile"])
         document["bus"] = list(buses.values())
         for entry in document.get("clamp", ()):
             entry["port"] = self.clamps[entry["id"]].port

@@ -1,6 +1,6 @@
 """The other end of a serial line: a pseudo-terminal with slaves of raw bytes behind it.
 
-The checksum stands here a second time, bit by bit.
+The checksums stand here a second time, bit by bit and digit by digit.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from controller.document.buses import SerialAddress
 from tests.modbus_wire import Telegram
+
+Framing = Literal["rtu", "ascii"]
 
 
 def crc(data: bytes) -> bytes:
@@ -35,6 +38,17 @@ def sealed(body: bytes) -> bytes:
     return body + crc(body)
 
 
+def lettered(body: bytes) -> bytes:
+    """The same in ASCII framing."""
+    check = 0x100 - sum(body) % 0x100
+    return "".join(
+        [":", *(f"{byte:02X}" for byte in body), f"{check % 0x100:02X}", "\r\n"]
+    ).encode()
+
+
+SEALS = {"rtu": sealed, "ascii": lettered}
+
+
 @dataclass(frozen=True)
 class Heard(Telegram):
     """One request as it came over the line."""
@@ -42,9 +56,10 @@ class Heard(Telegram):
     unit: int
     pdu: bytes
     at_s: float  # when its last byte had come
+    framing: Framing = "rtu"
 
     def frame(self, pdu: bytes) -> bytes:
-        return sealed(bytes((self.unit,)) + pdu)
+        return SEALS[self.framing](bytes((self.unit,)) + pdu)
 
     def registers(self, count: int | None = None) -> bytes:
         """Each register holds its address and its unit."""
@@ -75,6 +90,7 @@ class SerialWire:
     link: str  # a path that stays when the adapter is plugged in again
     behave: Slave = good
     echoes: bool = False  # the adapter hears what it sends
+    framing: Framing = "rtu"
     heard: list[Heard] = field(default_factory=list)
     sent_s: list[float] = field(default_factory=list)
     master: int | None = None
@@ -127,29 +143,47 @@ class SerialWire:
         self._buffer += data
         if self.echoes:
             os.write(self.master, data)
-        while len(self._buffer) >= 8:
-            length = 8 if self._buffer[1] != 16 else 9 + self._buffer[6]
-            if len(self._buffer) < length:
-                return
-            request, self._buffer = self._buffer[:length], self._buffer[length:]
-            assert crc(request[:-2]) == request[-2:]
-            heard = Heard(request[0], request[1:-2], time.monotonic())
+        while request := self._request():
+            heard = Heard(request[0], request[1:], time.monotonic(), self.framing)
             self.heard.append(heard)
             task = asyncio.ensure_future(self._serve(heard))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _request(self) -> bytes:
+        """The next one that is whole; empty where none is."""
+        if self.framing == "ascii":
+            line, last, rest = self._buffer.partition(b"\r\n")
+            if not last:
+                return b""
+            self._buffer = rest
+            letters = line.decode("ascii")
+            body = bytes(int(letters[i : i + 2], 16) for i in range(1, len(letters) - 2, 2))
+            assert lettered(body) == line + last
+            return body
+        if len(self._buffer) < 8:
+            return b""
+        length = 8 if self._buffer[1] != 16 else 9 + self._buffer[6]
+        if len(self._buffer) < length:
+            return b""
+        request, self._buffer = self._buffer[:length], self._buffer[length:]
+        assert crc(request[:-2]) == request[-2:]
+        return request[:-2]
+
     async def _serve(self, heard: Heard) -> None:
         await self.behave(heard, self)
 
     def address(self, baud: int = 19_200) -> SerialAddress:
-        return SerialAddress(self.link, baud, "N", 1)
+        bits = 7 if self.framing == "ascii" else 8
+        return SerialAddress(self.link, baud, "N", 1, self.framing, bits)
 
 
 @asynccontextmanager
-async def plugged(folder: str, behave: Slave = good) -> AsyncIterator[SerialWire]:
+async def plugged(
+    folder: str, behave: Slave = good, framing: Framing = "rtu"
+) -> AsyncIterator[SerialWire]:
     """A line with an adapter at `folder`/adapter."""
-    wire = SerialWire(f"{folder}/adapter", behave)
+    wire = SerialWire(f"{folder}/adapter", behave, framing=framing)
     wire.plug()
     try:
         yield wire

@@ -35,6 +35,7 @@ class Heidelberg:
     )
     written: list[tuple[int, int]] = field(default_factory=list)
     obeys: bool = True
+    forgets: set[int] = field(default_factory=set)  # acknowledged, and not kept
     mangles: int | None = None  # writes to this register are answered with another one's reply
     polls: int = 0
     first_block: asyncio.Event | None = None  # of a poll: not answered before this is set
@@ -42,7 +43,7 @@ class Heidelberg:
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         if asked.function == 6:
             self.written.append((asked.address, asked.count))  # the value stands there
-            if self.obeys:
+            if self.obeys and asked.address not in self.forgets:
                 self.registers[asked.address] = asked.count
             if asked.address == self.mangles:
                 writer.write(asked.frame(bytes((6, 0, 0, 0, 0))))

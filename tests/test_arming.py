@@ -247,6 +247,36 @@ def test_what_proves_a_charger(shown: dict[str, int | None], verdict: bool) -> N
     assert proven(replace(its, fallback_ma=None), HEIDELBERG, sample(RIGHT | shown)) is None
 
 
+def test_a_setting_that_has_no_part_in_its_watchdog_proves_nothing_and_is_worth_no_wait() -> None:
+    """A charger that may go to standby falls back like any other: its register 258 only ends
+    communication, after which it counts as silent."""
+    its = wished(HEIDELBERG, fallback_ma=8_000, fallback_delay_ns=15 * NS_PER_S)
+    assert proven(its, HEIDELBERG, sample(RIGHT | {"standby": 0})) is True
+    made, _ = armed()
+    made.read(sample(RIGHT | {"standby": 0}))
+    assert written(made) == (258, (4,))
+    assert not made.holds
+    made.read(sample(RIGHT | {"standby": 0, "watchdog_time": 0}))
+    assert made.holds
+
+
+def test_one_that_does_not_take_258_is_raised_and_the_installer_told() -> None:
+    shown = Heidelberg()
+    shown.registers[258] = 0
+    shown.forgets = {258}
+
+    async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
+        await until(lambda: board.chargers)
+        for ma in (6_000, 8_000, 10_000):
+            order = board.command("bay-01", ma)
+            await until(lambda tick=order.tick: board.chargers[-1][1].written_tick == tick)  # type: ignore[misc]
+            assert board.chargers[-1][1].proven is True
+        assert "its standby is allowed" in str(driver.health().error)
+        assert [value for addr, value in shown.written if addr == 261] == [60, 80, 100]
+
+    told(story, shown)
+
+
 def test_who_only_observes_programs_nothing() -> None:
     async def story(board: Board, driver: ChargerDriver, shown: Heidelberg) -> None:
         board.command("bay-01", 10_000)
@@ -310,10 +340,17 @@ def test_what_cannot_be_programmed_is_refused_with_the_document() -> None:
     told = refused("heidelberg_energy_control", fallback_a=8, fallback_delay_s=70)[
         "charger[0].fallback_delay_s"
     ]
-    assert told.endswith("can be set to 0 to 65.535 s (or program = false); found 70")
+    assert told.endswith("can be set to 0.001 to 65.535 s (or program = false); found 70")
     told = refused("keba_p40", fallback_a=4, fallback_delay_s=10)["charger[0].fallback_a"]
     assert told.startswith("must be 0 or at least 6 A to be written into keba_p40")
     assert declared("keba_p40", fallback_a=4, fallback_delay_s=3, program=False) == (None, None)
+
+
+def test_a_fallback_of_0_is_not_written_where_no_source_says_that_it_stops_the_charger() -> None:
+    for profile in ("daheimladen", "free2move_eprowallbox"):
+        told = refused(profile, fallback_a=0, fallback_delay_s=10)["charger[0].fallback_a"]
+        assert told.startswith(f"must be at least 6 A to be written into {profile}")
+    assert declared("keba_p30", fallback_a=0, fallback_delay_s=10) == (0, 10 * NS_PER_S)
 
 
 def test_a_profile_that_sets_blindly_is_refused() -> None:

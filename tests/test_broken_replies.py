@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ from drivers.device import (
     WrongUnitError,
 )
 from drivers.modbus import TcpLine
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from tests.modbus_wire import Asked, serving
-from tests.serial_wire import Heard, SerialWire, plugged
+from tests.serial_wire import Framing, Heard, SerialWire, plugged
 
 TIMEOUT_S = 0.25
 PATIENT_S = 5.0  # where nothing but an answer is waited for
@@ -102,18 +103,32 @@ async def tcp(folder: Path, device: Device, timeout_s: float) -> AsyncIterator[L
 
 @asynccontextmanager
 async def rtu(folder: Path, device: Device, timeout_s: float) -> AsyncIterator[Line]:
+    async with serial(folder, device, timeout_s, "rtu") as line:
+        yield line
+
+
+@asynccontextmanager
+async def letters(folder: Path, device: Device, timeout_s: float) -> AsyncIterator[Line]:
+    async with serial(folder, device, timeout_s, "ascii") as line:
+        yield line
+
+
+@asynccontextmanager
+async def serial(
+    folder: Path, device: Device, timeout_s: float, framing: Framing
+) -> AsyncIterator[Line]:
     async def behave(heard: Heard, wire: SerialWire) -> None:
         await device(heard, wire.send)
 
-    async with plugged(str(folder), behave) as wire:
-        line = RtuLine(wire.address(), timeout_s, may_write=True)
+    async with plugged(str(folder), behave, framing) as wire:
+        line = SerialLine(wire.address(), timeout_s, may_write=True)
         try:
             yield line
         finally:
             line.close()
 
 
-LINES = [tcp, rtu]
+LINES = [tcp, rtu, letters]
 AnyLine = Callable[[Path, Device, float], AbstractAsyncContextManager[Line]]
 
 
@@ -179,7 +194,8 @@ def test_an_answer_may_come_byte_by_byte(line_of: AnyLine, name: str, tmp_path: 
 def another_unit(asked: Telegram) -> bytes:
     if isinstance(asked, Asked):
         return good(Asked(asked.transaction, asked.unit + 1, asked.pdu))
-    return good(Heard(asked.unit + 1, asked.pdu, asked.at_s))
+    assert isinstance(asked, Heard)
+    return good(replace(asked, unit=asked.unit + 1))
 
 
 def another_transaction(asked: Telegram) -> bytes:
@@ -193,7 +209,8 @@ def another_function(asked: Telegram) -> bytes:
     pdu = bytes((function,)) + asked.pdu[1:]
     if isinstance(asked, Asked):
         return good(Asked(asked.transaction, asked.unit, pdu))
-    return good(Heard(asked.unit, pdu, asked.at_s))
+    assert isinstance(asked, Heard)
+    return good(replace(asked, pdu=pdu))
 
 
 def one_less(asked: Telegram) -> bytes:
@@ -202,17 +219,42 @@ def one_less(asked: Telegram) -> bytes:
     pdu = asked.pdu[:3] + count.to_bytes(2, "big")
     if isinstance(asked, Asked):
         return good(Asked(asked.transaction, asked.unit, pdu))
-    return good(Heard(asked.unit, pdu, asked.at_s))
+    assert isinstance(asked, Heard)
+    return good(replace(asked, pdu=pdu))
+
+
+def wrong_lrc(asked: Telegram) -> bytes:
+    """Each digit is one; only their sum is not right."""
+    right_ = good(asked)
+    return right_[:-4] + (b"00" if right_[-4:-2] != b"00" else b"01") + right_[-2:]
+
+
+def longer(asked: Telegram) -> bytes:
+    """Its LRC is right, the number of its bytes is not the one that it has."""
+    return asked.frame(bytes((asked.function,)) + bytes(20))
 
 
 BROKEN: list[tuple[str, Callable[[Telegram], bytes], type[DeviceError], str]] = [
-    ("another unit", another_unit, WrongUnitError, "tcp rtu"),
+    ("another unit", another_unit, WrongUnitError, "tcp rtu letters"),
     ("another transaction", another_transaction, WrongTransactionError, "tcp"),
-    ("another function", another_function, BadReplyError, "tcp rtu"),
+    ("another function", another_function, BadReplyError, "tcp rtu letters"),
     ("a wrong checksum", lambda asked: good(asked)[:-1] + b"\0", BadReplyError, "rtu"),
-    ("a cut reply", lambda asked: good(asked)[:-1], NoReplyError, "tcp rtu"),
-    ("half a head", lambda asked: good(asked)[:2], NoReplyError, "tcp rtu"),
-    ("nothing", lambda asked: b"", NoReplyError, "tcp rtu"),
+    ("a cut reply", lambda asked: good(asked)[:-1], NoReplyError, "tcp rtu letters"),
+    ("half a head", lambda asked: good(asked)[:2], NoReplyError, "tcp rtu letters"),
+    ("nothing", lambda asked: b"", NoReplyError, "tcp rtu letters"),
+    ("a wrong LRC", wrong_lrc, BadReplyError, "letters"),
+    ("an odd number of digits", lambda asked: good(asked)[:-3] + b"\r\n", BadReplyError, "letters"),
+    ("no digit", lambda asked: good(asked)[:3] + b"G" + good(asked)[4:], BadReplyError, "letters"),
+    ("a blank", lambda asked: good(asked)[:3] + b" " + good(asked)[3:], BadReplyError, "letters"),
+    ("LF without CR", lambda asked: good(asked)[:-2] + b"\n", BadReplyError, "letters"),
+    ("CR without LF", lambda asked: good(asked)[:-1], NoReplyError, "letters"),
+    ("neither CR nor LF", lambda asked: good(asked)[:-2], NoReplyError, "letters"),
+    ("a frame without end", lambda asked: b":" + b"01" * 300, BadReplyError, "letters"),
+    ("no colon", lambda asked: good(asked)[1:], BadReplyError, "letters"),
+    ("RTU instead", lambda asked: b"\x01\x01\x02\x55\x55\x86\xc3", BadReplyError, "letters"),
+    ("an empty frame", lambda asked: b":\r\n", BadReplyError, "letters"),
+    ("a frame of its unit alone", lambda asked: b":01FF\r\n", BadReplyError, "letters"),
+    ("another length than it says", longer, BadReplyError, "letters"),
 ]
 
 

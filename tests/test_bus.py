@@ -124,6 +124,70 @@ def test_a_poll_of_a_charger_does_not_starve_behind_meters(monkeypatch: pytest.M
     told(story)
 
 
+def test_no_poll_comes_between_two_writes_of_one_order() -> None:
+    """Its second write asks for the line a moment after the first has given it back: the proof of
+    the reaction time counts no poll there, nor another's rise."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+
+        async def order() -> None:
+            for address in (1, 2, 3):
+                await bus.exchange("told", lambda: Rank.REDUCTION, lambda a=address: write(a))  # type: ignore[misc]
+
+        others = [queue(bus, Rank.CHARGER, poll(31)), queue(bus, Rank.INCREASE, write(11))]
+        told_ = asyncio.create_task(order())
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, told_, *others)
+        assert addresses(wire) == [0, 1, 2, 3, 11, 31]
+
+    told(story)
+
+
+def test_an_order_that_was_begun_goes_on_before_others_of_its_rank() -> None:
+    """What feeds another's watchdog has the same rank and would come between, uncounted."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+
+        async def writes(device: str, *several: int) -> None:
+            for address in several:
+                await bus.exchange(device, lambda: Rank.REDUCTION, lambda a=address: write(a))  # type: ignore[misc]
+
+        orders = [
+            asyncio.create_task(writes("one", 1, 2)),
+            asyncio.create_task(writes("other", 11, 12, 13)),
+            asyncio.create_task(writes("third", 21)),
+        ]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, *orders)
+        assert addresses(wire) == [0, 1, 2, 11, 12, 13, 21]
+
+    told(story)
+
+
+def test_nobody_keeps_the_line_for_ever() -> None:
+    """An order takes four writes at most; who asks on and on lets the others in between."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+
+        async def writes() -> None:
+            for address in range(1, 31):
+                await bus.exchange("greedy", lambda: Rank.REDUCTION, lambda a=address: write(a))  # type: ignore[misc]
+
+        greedy = asyncio.create_task(writes())
+        others = [queue(bus, Rank.CHARGER, poll(n)) for n in (91, 92)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, greedy, *others)
+        assert [addresses(wire).index(n) for n in (91, 92)] == [9, 18]
+
+    told(story)
+
+
 def test_only_a_meter_ages_against_a_reduction(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof of the reaction time counts nothing else between them: rises and polls of chargers
     wait until the last reduction has gone, however long they have waited."""

@@ -230,6 +230,7 @@ def test_one_that_0_ends_says_so() -> None:
         ("setpoint", {"unlimited": [20]}, "20 is a current, and off or unlimited, too"),
         ("setpoint", {"zero": "ignored", "off": 16}, "16 is a current"),
         ("setpoint", {"zero": "ignored", "off": -1}, "-1 cannot be written into setpoint"),
+        ("setpoint", {"unlimited": [-1]}, "-1 cannot be written into setpoint"),
         ("enable", {**COIL, "on": 255}, "255 cannot be written into coil"),
         ("enable", {**COIL, "fc": 6}, "5 writes coils, and them alone"),
         ("enable", {**COIL, "register": "enable"}, "5 writes coils, and them alone"),

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.device import BadReplyError, Request, ShortReplyError
 from drivers.modbus import TcpLine
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from tests.modbus_wire import Asked, Behaviour, serving
 from tests.serial_wire import Heard, SerialWire, Slave, plugged
 
@@ -32,7 +32,7 @@ def over_tcp(behave: Behaviour, *requests: Request) -> list[tuple[int, ...] | No
 def over_serial(folder: Path, behave: Slave, *requests: Request) -> list[tuple[int, ...] | None]:
     async def whole() -> list[tuple[int, ...] | None]:
         async with plugged(str(folder), behave) as wire:
-            line = RtuLine(wire.address(), 5, may_write=True)
+            line = SerialLine(wire.address(), 5, may_write=True)
             try:
                 return [await line.exchange(lambda each=each: each) for each in requests]  # type: ignore[misc]
             finally:

@@ -57,10 +57,12 @@ class Depot:
 
 
 @asynccontextmanager
-async def _served(depot: Depot) -> AsyncIterator[tuple[str, str]]:
+async def _served(
+    depot: Depot, framing: str = "rtu", bits: int = 8
+) -> AsyncIterator[tuple[str, str]]:
     server: Server = depot.keba.serve()
     await server.open()
-    line = Rs485(19_200, "E", 1)
+    line = Rs485(19_200, "E", 1, framing, bits)
     for device in (depot.box, depot.meter):
         Slave(line, device, 0.005)
     line.plug()
@@ -117,6 +119,33 @@ def value(told: dict[str, object], name: str) -> object:
     values = told["values"]
     assert isinstance(values, dict)
     return values[name]["value"]
+
+
+def test_a_line_in_letters_is_scanned_and_read_and_set(loadkeeper: Command) -> None:
+    """A converter that makes Modbus ASCII of what hangs there, at 7 data bits."""
+    depot = Depot()
+    with aside(_served(depot, "ascii", 7)) as (_, url):
+        assert url.startswith("ascii:///dev/shm/")
+        status, told, said = loadkeeper("scan", url, "--units", "3,7,9", "--timeout", "0.5")
+        assert status == 0, said
+        status, _, said = loadkeeper("read", "eastron_sdm630_v2", url, "--unit", "7")
+        assert status == 0, said
+        before = depot.box.writes
+        status, _, said = loadkeeper(
+            "set", "heidelberg_energy_control", url, "10", "--unit", "3", "--hold", "0.3"
+        )
+        assert status == 0, said
+        assert depot.box.writes > before
+        status, _, said = loadkeeper(
+            "read", "eastron_sdm630_v2", url.replace("ascii:", "rtu:").replace("&bits=7", "")
+        )
+        assert status == 1
+    scans = told["scans"]
+    assert isinstance(scans, list)
+    found = {each["unit"]: each for each in scans[0]["found"]}
+    assert set(found) == {3, 7}
+    assert "eastron_sdm630_v2" in json.dumps(found[7])
+    assert "heidelberg_energy_control" in json.dumps(found[3])
 
 
 def test_a_keba_is_read_one_value_at_a_time(loadkeeper: Command) -> None:

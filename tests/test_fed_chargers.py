@@ -39,11 +39,14 @@ class Box:
     written: list[tuple[int, int]] = field(default_factory=list)
     refuses: set[int] = field(default_factory=set)
     forgets: set[int] = field(default_factory=set)
+    refused: list[tuple[float, int, int]] = field(default_factory=list)  # when, where, what
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         addresses = range(asked.address, asked.address + asked.count)
         match asked.function:
             case 5 | 6 if asked.address in self.refuses:
+                at_s = asyncio.get_running_loop().time()
+                self.refused.append((at_s, asked.address, asked.count))
                 writer.write(asked.refusal(4))
             case 5:
                 self.coils[asked.address] = int(asked.count == 0xFF00)
@@ -299,6 +302,45 @@ def test_one_that_was_not_fed_is_counted_at_its_fallback_and_told_first() -> Non
         await until(in_force(board, 10_000))
 
     told(story, made(watchdog=FED), Box(), fallback_ma=16_000, fallback_delay_ns=NS_PER_S)
+
+
+def test_one_that_stays_at_something_else_is_told_so_and_its_memory_spared() -> None:
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: len(box.written) == 1)
+        for seconds in (2, 3):  # later
+            await until(lambda: driver._standing.astray_ns is not None)
+            before = len(box.written)
+            driver._standing.taken_ns -= seconds * NS_PER_S
+            await until(lambda before=before: len(box.written) == before + 1)  # type: ignore[misc]
+        driver._standing.taken_ns -= NS_PER_S
+        seen = len(board.chargers)
+        await until(lambda: len(board.chargers) >= seen + 5)
+        assert box.written == [(SETPOINT, 10)] * 3
+        assert {each.in_force_ma for _, each in board.chargers[seen:]} == {16_000}  # as it reads
+        await until(lambda: "but 16 A stays in force" in str(driver.health().error))
+        board.command("bay-01", 9_000)
+        await until(lambda: box.written[-1] == (SETPOINT, 9))
+
+    budget = Endurance(registers=("setpoint",), writes_a_day=20, writes=1000)
+    box = Box(forgets={SETPOINT})
+    box.words[SETPOINT] = 16
+    told(story, made().model_copy(update={"endurance": budget}), box, fallback_delay_ns=None)
+
+
+def test_one_that_refuses_is_not_asked_in_each_turn_but_for_a_lower_order_at_once() -> None:
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: len(box.refused) == 3)
+        first_s, second_s, third_s = (at_s for at_s, *_ in box.refused)
+        assert second_s - first_s >= 0.09
+        assert third_s - second_s >= 0.19
+        board.command("bay-01", 9_000)
+        await until(lambda: box.refused[-1][1:] == (SETPOINT, 9))
+        box.refuses.clear()
+        await until(in_force(board, 9_000))
+
+    told(story, made(), Box(refuses={SETPOINT}), fallback_delay_ns=None)
 
 
 def test_a_memory_that_is_worn_out_is_lowered_and_not_raised() -> None:

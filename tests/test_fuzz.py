@@ -47,6 +47,7 @@ def test_nothing_from_outside_breaks_a_promise(name: str) -> None:
     [
         ("register", {"int", "str"}),
         ("reply", {"known"}),
+        ("frames", {"rtu", "ascii"}),
         ("clamp", {"frame"}),
         ("profile", {"taken"}),
         ("site", {"taken"}),

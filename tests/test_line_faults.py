@@ -5,12 +5,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from controller.document.buses import SerialAddress
 from drivers.device import BadReplyError, DeviceError, NoConnectionError, NoReplyError, Request
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from hil.broker import Broker
 from hil.devices.rs485 import Rs485, Slave
 from hil.faults.broker import BrokerFault
@@ -37,16 +38,17 @@ class Second(Counting):
     unit = 2
 
 
-Story = Callable[[Rs485, RtuLine], Awaitable[None]]
+Story = Callable[[Rs485, SerialLine], Awaitable[None]]
 
 
-def told(story: Story, timeout_s: float = 0.1) -> None:
+def told(story: Story, timeout_s: float = 0.1, framing: Literal["rtu", "ascii"] = "rtu") -> None:
     async def whole() -> None:
-        bus = Rs485(115_200, "N", 1)
+        bus = Rs485(115_200, "N", 1, framing)
         for device in (Counting(), Second()):
             Slave(bus, device, 0.001)
         bus.plug()
-        line = RtuLine(SerialAddress(str(bus.port), 115_200, "N", 1), timeout_s, may_write=False)
+        address = SerialAddress(str(bus.port), 115_200, "N", 1, framing)
+        line = SerialLine(address, timeout_s, may_write=False)
         try:
             await story(bus, line)
         finally:
@@ -56,7 +58,7 @@ def told(story: Story, timeout_s: float = 0.1) -> None:
     asyncio.run(whole())
 
 
-async def tried(line: RtuLine, request: Request = READ) -> tuple[int, ...] | DeviceError:
+async def tried(line: SerialLine, request: Request = READ) -> tuple[int, ...] | DeviceError:
     try:
         words = await line.exchange(lambda: request)
     except DeviceError as error:
@@ -65,7 +67,7 @@ async def tried(line: RtuLine, request: Request = READ) -> tuple[int, ...] | Dev
     return words
 
 
-async def until_right(line: RtuLine, request: Request = READ) -> None:
+async def until_right(line: SerialLine, request: Request = READ) -> None:
     async with asyncio.timeout(20):
         while await tried(line, request) != RIGHT:
             pass  # each takes its time
@@ -80,10 +82,13 @@ async def until_right(line: RtuLine, request: Request = READ) -> None:
         ("unplugged", NoConnectionError),
     ],
 )
+@pytest.mark.parametrize("framing", ["rtu", "ascii"])
 def test_a_line_goes_wrong_and_is_mended(
-    kind: SerialFaultKind, errors: type[DeviceError] | tuple[type[DeviceError], ...]
+    framing: Literal["rtu", "ascii"],
+    kind: SerialFaultKind,
+    errors: type[DeviceError] | tuple[type[DeviceError], ...],
 ) -> None:
-    async def story(bus: Rs485, line: RtuLine) -> None:
+    async def story(bus: Rs485, line: SerialLine) -> None:
         assert await tried(line) == RIGHT
         fault = SerialFault(bus, kind)
         await fault.begin()
@@ -96,11 +101,11 @@ def test_a_line_goes_wrong_and_is_mended(
         await fault.end()
         await until_right(line)
 
-    told(story)
+    told(story, framing=framing)
 
 
 def test_noise_spoils_some_and_nothing_wrong_is_believed() -> None:
-    async def story(bus: Rs485, line: RtuLine) -> None:
+    async def story(bus: Rs485, line: SerialLine) -> None:
         await until_right(line)
         fault = SerialFault(bus, "noise", seed=3)
         await fault.begin()
@@ -122,7 +127,7 @@ def test_noise_and_wrong_speed_change_bytes_and_repeat_by_their_seed() -> None:
 
 
 def test_an_echo_is_heard_and_changes_nothing() -> None:
-    async def story(bus: Rs485, line: RtuLine) -> None:
+    async def story(bus: Rs485, line: SerialLine) -> None:
         fault = SerialFault(bus, "echo")
         await fault.begin()
         assert await tried(line) == RIGHT
@@ -134,7 +139,7 @@ def test_an_echo_is_heard_and_changes_nothing() -> None:
 
 
 def test_a_misrouted_unit_is_answered_for_by_another() -> None:
-    async def story(bus: Rs485, line: RtuLine) -> None:
+    async def story(bus: Rs485, line: SerialLine) -> None:
         fault = Misrouted(bus, 1, 2)
         await fault.begin()
         error = await tried(line)

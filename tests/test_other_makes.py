@@ -1,4 +1,5 @@
-"""Our lines against Modbus servers of two other makes: libmodbus (TCP and RTU) and pyModbusTCP."""
+"""Our lines against Modbus servers of three other makes: libmodbus (TCP and RTU), pyModbusTCP, and
+pymodbus, whose serial server speaks ASCII."""
 
 from __future__ import annotations
 
@@ -18,6 +19,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer
+from pymodbus.simulator import DataType, SimData, SimDevice
 from pyModbusTCP.server import DataBank, ModbusServer
 
 from controller.clock import MonotonicClock
@@ -27,7 +31,7 @@ from drivers.device import DeviceError, IllegalAddressError, Line, NoReplyError,
 from drivers.library import library
 from drivers.modbus import TcpLine
 from drivers.reader import Reader
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from tests import libmodbus
 from tests.libmodbus import LIBRARY, held
 
@@ -111,7 +115,7 @@ def libmodbus_tcp() -> Iterator[Line]:
 def libmodbus_rtu() -> Iterator[Line]:
     need_libmodbus()
     with null_modem() as (ours, theirs), server("rtu", theirs, str(BAUD), str(UNIT)):
-        yield RtuLine(SerialAddress(ours, BAUD, "N", 1), 0.5, may_write=True)
+        yield SerialLine(SerialAddress(ours, BAUD, "N", 1), 0.5, may_write=True)
 
 
 @contextmanager
@@ -131,7 +135,41 @@ def pymodbustcp() -> Iterator[Line]:
         serving.stop()
 
 
-MAKES = [libmodbus_tcp, libmodbus_rtu, pymodbustcp]
+@contextmanager
+def pymodbus_ascii() -> Iterator[Line]:
+    size = libmodbus.SIZE
+    bits, words = DataType.BITS, DataType.REGISTERS
+    coils, inputs = (
+        [SimData(0, values=[bool(held(kind, each)) for each in range(size)], datatype=bits)]
+        for kind in (1, 2)
+    )
+    holding, read_only = (
+        [SimData(0, values=[held(kind, each) for each in range(size)], datatype=words)]
+        for kind in (3, 4)
+    )
+    device = SimDevice(UNIT, simdata=(coils, inputs, holding, read_only))
+    loop = asyncio.new_event_loop()
+
+    async def serving(port: str) -> ModbusSerialServer:
+        server = ModbusSerialServer(device, framer=FramerType.ASCII, port=port, baudrate=BAUD)
+        await server.serve_forever(background=True)
+        return server
+
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with null_modem() as (ours, theirs):
+        server = asyncio.run_coroutine_threadsafe(serving(theirs), loop).result(10)
+        try:
+            yield SerialLine(SerialAddress(ours, BAUD, "N", 1, "ascii", 7), 1.0, may_write=True)
+        finally:
+            shutdown = server.shutdown()  # type: ignore[no-untyped-call]
+            asyncio.run_coroutine_threadsafe(shutdown, loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+MAKES = [libmodbus_tcp, libmodbus_rtu, pymodbustcp, pymodbus_ascii]
 Make = Callable[[], AbstractContextManager[Line]]
 
 

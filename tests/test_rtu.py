@@ -1,4 +1,4 @@
-"""Frames of Modbus RTU, and what a unit may owe: pure, and on every order of events."""
+"""Frames on a serial line, and what a unit may owe: pure, and on every order of events."""
 
 from dataclasses import dataclass, field
 
@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.debts import Debts
 from drivers.device import Request
-from drivers.rtu import Debts, GarbledError, checksum, frame, shape, shape_of, split
+from drivers.frames import GarbledError, message_of, shape, shape_of
+from drivers.rtu import Rtu, checksum
 from tests.serial_wire import crc
 
+RTU = Rtu()
 READ = Request("x", 1, 4, 100, 3, fewer=(2, 1))
 SAME_SHAPE = Request("x", 1, 4, 200, 3, fewer=(2, 1))
 WRITE = Request("x", 1, 6, 261, 1, (7,))
@@ -20,34 +23,37 @@ def test_the_checksum_is_that_of_modbus(data: bytes) -> None:
     assert checksum(data) == crc(data)
 
 
+def framed(request: Request) -> bytes:
+    return RTU.frame(message_of(request))
+
+
 def test_a_known_frame() -> None:
-    assert frame(Request("x", 1, 3, 0, 10)).hex() == "01030000000ac5cd"
-    assert frame(WRITE)[:6] == bytes.fromhex("010601050007")
-    assert frame(Request("x", 1, 16, 300, 1, (7,)))[:9] == bytes.fromhex("0110012c0001020007")
-    assert frame(Request("x", 1, 1, 19, 9))[:6] == bytes.fromhex("010100130009")
-    assert frame(Request("x", 1, 5, 400, 1, (1,)))[:6] == bytes.fromhex("01050190ff00")
-    assert frame(Request("x", 1, 5, 400, 1, (0,)))[:6] == bytes.fromhex("010501900000")
+    assert framed(Request("x", 1, 3, 0, 10)).hex() == "01030000000ac5cd"
+    assert framed(WRITE)[:6] == bytes.fromhex("010601050007")
+    assert framed(Request("x", 1, 16, 300, 1, (7,)))[:9] == bytes.fromhex("0110012c0001020007")
+    assert framed(Request("x", 1, 1, 19, 9))[:6] == bytes.fromhex("010100130009")
+    assert framed(Request("x", 1, 5, 400, 1, (1,)))[:6] == bytes.fromhex("01050190ff00")
+    assert framed(Request("x", 1, 5, 400, 1, (0,)))[:6] == bytes.fromhex("010501900000")
     with pytest.raises(ValueError, match="function 15"):
-        frame(Request("x", 1, 15, 0, 1))
+        framed(Request("x", 1, 15, 0, 1))
 
 
 @given(st.binary(max_size=40))
 def test_anything_is_a_frame_or_garbled_or_not_whole_yet(data: bytes) -> None:
     try:
-        whole, rest = split(data)
+        whole, rest = RTU.split(data)
     except GarbledError:
         return
-    assert whole + rest == data
-    assert not whole or checksum(whole[:-2]) == whole[-2:]
+    assert (whole + crc(whole) if whole else b"") + rest == data
 
 
 @given(st.integers(1, 20), st.binary(max_size=9))
 def test_a_reply_is_found_whatever_follows(count: int, rest: bytes) -> None:
     body = bytes((1, 4, 2 * count)) + bytes(2 * count)
     reply = body + crc(body)
-    assert split(reply + rest) == (reply, rest)
-    assert split(reply[:-1]) == (b"", reply[:-1])
-    assert shape_of(reply) == shape(Request("x", 1, 4, 0, count))
+    assert RTU.split(reply + rest) == (body, rest)
+    assert RTU.split(reply[:-1]) == (b"", reply[:-1])
+    assert shape_of(body) == shape(Request("x", 1, 4, 0, count))
 
 
 @dataclass

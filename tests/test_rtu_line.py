@@ -30,12 +30,12 @@ from drivers.device import (
 )
 from drivers.library import library
 from drivers.pauses import MAX_S
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from tests.documents import circuit
 from tests.encode import floats
 from tests.modbus_wire import Board
 from tests.patience import WITHIN_S, until
-from tests.serial_wire import Heard, SerialWire, Slave, good, plugged, sealed, value
+from tests.serial_wire import Framing, Heard, SerialWire, Slave, good, plugged, sealed, value
 
 TIMEOUT_S = 0.05
 PATIENT_S = 5.0  # where the time-out must not be what ends the exchange
@@ -47,13 +47,19 @@ OTHER_UNIT = Request("other", 2, 4, 100, 3, fewer=FEWER)
 WRITE = Request("bay-01", 1, 6, 261, 1, (133,))
 WRITE_TWO = Request("bay-01", 1, 16, 300, 2, (1, 2))
 
-Story = Callable[[RtuLine, SerialWire], Awaitable[None]]
+Story = Callable[[SerialLine, SerialWire], Awaitable[None]]
 
 
-def told(folder: Path, story: Story, behave: Slave = good, timeout_s: float = PATIENT_S) -> None:
+def told(
+    folder: Path,
+    story: Story,
+    behave: Slave = good,
+    timeout_s: float = PATIENT_S,
+    framing: Framing = "rtu",
+) -> None:
     async def whole() -> None:
-        async with plugged(str(folder), behave) as wire:
-            line = RtuLine(wire.address(), timeout_s, may_write=True)
+        async with plugged(str(folder), behave, framing) as wire:
+            line = SerialLine(wire.address(), timeout_s, may_write=True)
             try:
                 await story(line, wire)
             finally:
@@ -66,11 +72,11 @@ def same(request: Request) -> Request:
     return request
 
 
-async def ask(line: RtuLine, request: Request = FIRST) -> tuple[int, ...] | None:
+async def ask(line: SerialLine, request: Request = FIRST) -> tuple[int, ...] | None:
     return await line.exchange(lambda: request)
 
 
-async def ask_until_answered(line: RtuLine, request: Request) -> tuple[int, ...] | None:
+async def ask_until_answered(line: SerialLine, request: Request) -> tuple[int, ...] | None:
     async with asyncio.timeout(WITHIN_S):
         while True:
             try:
@@ -101,7 +107,7 @@ def once(make: Callable[[Heard], bytes]) -> Slave:
 
 
 def test_many_devices_share_the_line(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         requests = [Request(f"d{unit}", unit, 3, unit * 10, 4) for unit in range(1, 16)]
         bus = Bus(line, MonotonicClock())
         replies = await asyncio.gather(
@@ -124,7 +130,7 @@ def test_many_devices_share_the_line(tmp_path: Path) -> None:
 def test_the_line_is_silent_between_frames(tmp_path: Path) -> None:
     """Measured by the slave from its last byte to the next request; a terminal has no speed."""
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         for _ in range(20):
             await ask(line)
         gaps = [
@@ -138,7 +144,7 @@ def test_the_line_is_silent_between_frames(tmp_path: Path) -> None:
 def test_a_device_that_needs_a_gap_has_it(tmp_path: Path) -> None:
     slow = Request("bay", 1, 4, 5, 1, gap_s=0.1)
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         await ask(line, slow)
         await ask(line, OTHER_UNIT)
         await ask(line, slow)
@@ -149,7 +155,7 @@ def test_a_device_that_needs_a_gap_has_it(tmp_path: Path) -> None:
 
 
 def test_writes_go_before_polls(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         opened = asyncio.Event()
 
         async def gate(heard: Heard, wire: SerialWire) -> None:
@@ -193,7 +199,7 @@ def test_writes_go_before_polls(tmp_path: Path) -> None:
 def test_what_is_broken_is_an_error_at_once_and_the_next_is_clean(
     tmp_path: Path, make: Callable[[Heard], bytes], kind: type[DeviceError]
 ) -> None:
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         with pytest.raises(kind):
             await ask(line)
         assert await ask_until_answered(line, NEIGHBOUR) == words(NEIGHBOUR)
@@ -203,7 +209,7 @@ def test_what_is_broken_is_an_error_at_once_and_the_next_is_clean(
 
 @pytest.mark.parametrize("offset", range(11))
 def test_a_truncated_reply_is_none(tmp_path: Path, offset: int) -> None:
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         with pytest.raises(NoReplyError):
             await ask(line)
         assert await ask_until_answered(line, NEIGHBOUR) == words(NEIGHBOUR)
@@ -212,7 +218,7 @@ def test_a_truncated_reply_is_none(tmp_path: Path, offset: int) -> None:
 
 
 def test_a_write_is_acknowledged_with_its_own_value_only(tmp_path: Path) -> None:
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         with pytest.raises(BadReplyError):
             await ask(line, WRITE)
 
@@ -220,7 +226,7 @@ def test_a_write_is_acknowledged_with_its_own_value_only(tmp_path: Path) -> None
 
 
 def test_a_line_that_may_not_write_does_not(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         line._may_write = False
         with pytest.raises(PermissionError):
             await ask(line, WRITE)
@@ -250,7 +256,7 @@ def test_a_reply_that_ends_when_the_next_is_under_way_lands_nowhere(
             wire.send(owed.pop())
         wire.send(heard.reply())
 
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         if offset == 11:
             assert await ask(line) == words(FIRST)
         else:
@@ -303,7 +309,7 @@ def test_replies_that_come_whenever_they_like_never_land_in_another_place(
             workers.append(asyncio.create_task(work(queues[heard.unit], wire)))
         queues[heard.unit].put_nowait((heard, asked[0]))
 
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         answered = 0
         for _attempt in range(40):
             request = chance.choice([FIRST, NEIGHBOUR, OTHER_UNIT, FIRST, WRITE])
@@ -334,7 +340,7 @@ def test_the_line_is_silent_after_a_timeout_and_what_comes_then_is_discarded(
         await asyncio.sleep(1.3 * 0.2 if len(wire.heard) == 1 else 0)
         wire.send(heard.reply())
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         with pytest.raises(NoReplyError, match="no answer within"):
             await ask(line)
         assert await ask_until_answered(line, OTHER_UNIT) == words(OTHER_UNIT)
@@ -346,10 +352,10 @@ def test_the_line_is_silent_after_a_timeout_and_what_comes_then_is_discarded(
 def test_a_device_that_cannot_be_sounded_is_left_alone_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.rtuline.LATEST_S", 1.0)
+    monkeypatch.setattr("drivers.serialline.LATEST_S", 1.0)
     single = Request("x", 1, 3, 11, 1)
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         with pytest.raises(NoReplyError):
             await ask(line, single)
         wire.behave = good
@@ -367,13 +373,13 @@ def test_a_device_that_cannot_be_sounded_is_left_alone_for_a_while(
 def test_a_device_that_refuses_to_be_sounded_is_left_alone_and_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.rtuline.LATEST_S", 0.3)
+    monkeypatch.setattr("drivers.serialline.LATEST_S", 0.3)
 
     async def refuses(heard: Heard, wire: SerialWire) -> None:
         if len(wire.heard) > 1:
             wire.send(heard.reply() if heard.count == FIRST.count else heard.refusal(3))
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         with pytest.raises(NoReplyError):
             await ask(line)
         with pytest.raises(RefusedError):
@@ -394,7 +400,7 @@ def test_an_order_that_was_given_up_never_leaves(
     async def silent(heard: Heard, wire: SerialWire) -> None:
         pass
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         with pytest.raises(NoReplyError):
             await ask(line, WRITE)
         assert dropped[-1:] == [termios.TCOFLUSH]
@@ -403,7 +409,7 @@ def test_an_order_that_was_given_up_never_leaves(
 
 
 def test_an_order_that_the_adapter_does_not_take_is_given_up(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await ask(line) == words(FIRST)
         wire.hold(True)
         with pytest.raises(NoConnectionError, match="takes no more bytes"):
@@ -416,7 +422,7 @@ def test_an_order_that_the_adapter_does_not_take_is_given_up(tmp_path: Path) -> 
 
 
 def test_nothing_is_sent_when_there_is_nothing_to_send_any_more(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await line.exchange(lambda: None) is None
         answers = iter([WRITE, None])
         assert await line.exchange(lambda: next(answers)) is None
@@ -433,7 +439,7 @@ def test_an_adapter_that_is_unplugged_is_said_at_once_and_found_again(tmp_path: 
     async def silent(heard: Heard, wire: SerialWire) -> None:
         pass
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await ask(line) == words(FIRST)
         wire.behave = silent
         task = asyncio.create_task(ask(line))
@@ -452,7 +458,7 @@ def test_an_adapter_that_is_unplugged_is_said_at_once_and_found_again(tmp_path: 
 
 
 def test_an_adapter_that_is_unplugged_while_idle_is_found_again(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await ask(line) == words(FIRST)
         wire.unplug()
         await until(lambda: line._port is None)
@@ -463,7 +469,7 @@ def test_an_adapter_that_is_unplugged_while_idle_is_found_again(tmp_path: Path) 
 
 
 def test_attempts_to_open_the_port_grow_apart_to_a_bound(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         wire.unplug()
         loop = asyncio.get_running_loop()
         for _ in range(12):
@@ -477,9 +483,9 @@ def test_attempts_to_open_the_port_grow_apart_to_a_bound(tmp_path: Path) -> None
 
 
 def test_a_port_that_somebody_else_has_is_said_so(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await ask(line) == words(FIRST)
-        other = RtuLine(wire.address(), PATIENT_S, may_write=False)
+        other = SerialLine(wire.address(), PATIENT_S, may_write=False)
         with pytest.raises(NoConnectionError, match="somebody else"):
             await ask(other)
 
@@ -492,7 +498,7 @@ def test_an_adapter_that_cannot_be_set_up_is_an_error_like_others(
     def refuses(*_: object) -> None:
         raise termios.error(errno.EINVAL, "Invalid argument")
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(termios, "tcsetattr", refuses)
             with pytest.raises(NoConnectionError, match="cannot be set up"):
@@ -521,7 +527,7 @@ async def sdm630(heard: Heard, wire: SerialWire) -> None:
 
 
 def test_a_meter_of_a_site_is_read_over_its_serial_bus(tmp_path: Path) -> None:
-    async def story(_: RtuLine, wire: SerialWire) -> None:
+    async def story(_: SerialLine, wire: SerialWire) -> None:
         serial = {"id": "row", "url": f"rtu://{wire.port}?baud=19200&parity=E&stop=1"}
         meter = {"id": "main", "circuit": "grid", "profile": "eastron_sdm630_v2"}
         site = parse(
@@ -549,7 +555,7 @@ def test_a_meter_of_a_site_is_read_over_its_serial_bus(tmp_path: Path) -> None:
 def test_the_command_reads_over_a_serial_port(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def story(_: RtuLine, wire: SerialWire) -> None:
+    async def story(_: SerialLine, wire: SerialWire) -> None:
         url = f"rtu://{wire.port}?baud=9600&parity=N&stop=1"
         arguments = ["read", "eastron_sdm630_v2", url, "--unit", "7"]
         assert await asyncio.to_thread(main, arguments) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.device import DeviceError, NoReplyError, Request
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from tests.patience import WITHIN_S, until
 from tests.serial_wire import Heard, SerialWire, good, sealed
 from tests.test_rtu_line import (
@@ -53,7 +53,7 @@ def test_with_every_reply_late_no_value_lands_in_a_wrong_place(
     async def in_time(heard: Heard, wire: SerialWire) -> None:
         wire.send(answer(heard, turn[0]))
 
-    async def found(line: RtuLine, request: Request) -> bool:
+    async def found(line: SerialLine, request: Request) -> bool:
         turn[0] += 1
         try:
             values = await ask(line, request)
@@ -65,7 +65,7 @@ def test_with_every_reply_late_no_value_lands_in_a_wrong_place(
         )
         return True
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         assert await found(line, FIRST)  # known, it can be sounded
         wire.behave = behind
         for request in (FIRST, NEIGHBOUR, OTHER_UNIT, WRITE, FIRST):
@@ -85,7 +85,7 @@ def test_a_unit_that_could_not_be_sounded_is_as_soon_as_it_can(tmp_path: Path) -
     async def lost(heard: Heard, wire: SerialWire) -> None:
         pass
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         wire.behave = lost
         for request in (WRITE, WRITE, FIRST, FIRST):
             with pytest.raises(NoReplyError):
@@ -103,7 +103,7 @@ def test_an_echo_is_no_answer_to_a_read_nor_to_a_write(tmp_path: Path) -> None:
         if heard.function == 4:
             wire.send(heard.reply())
 
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         wire.echoes = True
         assert await ask(line) == words(FIRST)
         assert await ask(line, WRITE) == ()
@@ -123,7 +123,7 @@ def test_an_echo_in_pieces_is_none_either(tmp_path: Path) -> None:
             wire.send(piece)
             await asyncio.sleep(0.005)
 
-    async def story(line: RtuLine, _: SerialWire) -> None:
+    async def story(line: SerialLine, _: SerialWire) -> None:
         for request in (FIRST, NEIGHBOUR, OTHER_UNIT):
             assert await ask(line, request) == words(request)
 
@@ -131,7 +131,7 @@ def test_an_echo_in_pieces_is_none_either(tmp_path: Path) -> None:
 
 
 def test_an_adapter_of_the_other_kind_is_found_out(tmp_path: Path) -> None:
-    async def story(line: RtuLine, wire: SerialWire) -> None:
+    async def story(line: SerialLine, wire: SerialWire) -> None:
         for echoes in (True, False, True):
             wire.echoes = echoes
             assert await ask_until_answered(line, FIRST) == words(FIRST)

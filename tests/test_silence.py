@@ -21,7 +21,7 @@ from drivers.device import (
 )
 from drivers.health import DeviceHealth, Health
 from drivers.library import library
-from drivers.rtuline import RtuLine
+from drivers.serialline import SerialLine
 from drivers.silence import Silence
 from tests.driven import MS_NS, Alfen, Devices, Em24, Scene, charger, told
 from tests.modbus_wire import Board
@@ -83,7 +83,7 @@ def test_a_unit_that_answers_wrongly_does_not_starve_the_others_on_its_line(
 
     async def whole() -> None:
         async with plugged(str(tmp_path), behave) as wire:
-            line = RtuLine(wire.address(), 0.1, may_write=True)
+            line = SerialLine(wire.address(), 0.1, may_write=True)
             bus = Bus(line, board.clock)
             its = charger(1, profile=BOX.name, facts=BOX.facts, unit=2, poll_ns=200 * MS_NS)
             driver = ChargerDriver(its, BOX, bus, board, write=True)

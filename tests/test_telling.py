@@ -1,144 +1,248 @@
-"""Who is told again, how often, and what is said of it; no rig is needed for that."""
+"""What a charger is told next, decided without a line: a table of moments, and what goes out."""
 
-import asyncio
-import os
-import signal
-import subprocess
-import sys
-from functools import partial
-from pathlib import Path
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from controller.facts import Profiles
-from hil.profiles import StoryProfiles
-from hil.stage import Outcome
-from hil.story import telling
-from hil.story.expect import Failure, Trace
-from hil.story.expectations import Energy
-from hil.story.script import Story, StoryError, parse
-from hil.story.telling import ends_in_order, retold, tell_all
+from controller.image import Order
+from controller.units import NS_PER_S
+from drivers.chargerparts import Endurance
+from drivers.chargerprofile import ChargerProfile
+from drivers.device import Rank
+from drivers.reader import Sample
+from drivers.telling import Telling, Then
+from drivers.wear import DAY_S, Wear
+from tests.driven import charger
+from tests.test_charger_format import COIL, LIFE, SHOWN, made
+from tests.test_fed_chargers import FED
 
-WANTED = Energy(kind="energy", at_least_kwh=1.0, why="it charges")
-
-
-def story(name: str, duration_s: float = 1.0) -> Story:
-    expected = [{"kind": "energy", "at_least_kwh": 1, "why": "it charges"}]
-    base = {"schema": 1, "about": "A test.", "site": {}, "expect": expected}
-    return parse({**base, "name": name, "duration_s": duration_s})
-
-
-def outcome(told: Story, how: str) -> Outcome:
-    """`how`: one letter of P (passed), F (failed); behind a D it saw the machine stall."""
-    failures = [] if "P" in how else [Failure(WANTED, {"energy_kwh": 0.0})]
-    return Outcome(told.name, "rig", Trace([], []), failures, disturbed="D" in how)
+A_DAY = 20
+BUDGET = Endurance(registers=("setpoint",), writes_a_day=A_DAY, writes=10_000)
+LONGEST_S = DAY_S // A_DAY
 
 
-def tell_from(folder: Path, told: Story, _: Profiles) -> Outcome:
-    """As the folder's file of that name says, a word each time; in the order of a common diary."""
-    with (folder / "diary").open("a") as diary:
-        diary.write(f"{told.name}\n")
-    script = folder / told.name
-    how, *later = script.read_text().split()
-    script.write_text(" ".join(later))
-    if how == "ends":
-        raise SystemExit(3)
-    return outcome(told, how)
+def worn(profile: ChargerProfile | None = None, *names: str) -> ChargerProfile:
+    budget = BUDGET if not names else BUDGET.model_copy(update={"registers": names})
+    return (profile or made()).model_copy(update={"endurance": budget})
 
 
-@pytest.mark.parametrize(
-    ("script", "tellings", "passed"),
-    [
-        ("P", 1, True),
-        ("DP", 1, True),  # in spite of a stall: it proves no less
-        ("F P", 1, False),  # the machine was quiet: what fails now and then fails
-        ("DF P", 2, True),
-        ("DF F P", 2, False),
-        ("DF DF P", 3, True),
-        ("DF DF DF P", 3, False),  # twice at the most
-    ],
-)
-def test_only_the_machine_is_an_excuse(
-    tmp_path: Path, script: str, tellings: int, passed: bool
+class Desk:
+    """One charger's telling, and the time that goes by."""
+
+    def __init__(self, profile: ChargerProfile, **changes: Any) -> None:
+        self.ns = 100 * NS_PER_S
+        its = charger(502, profile=profile.name, facts=profile.facts)
+        delay_ns = 20 * NS_PER_S if profile.watchdog.runs else None
+        its = replace(its, **({"settle_ns": 0, "fallback_delay_ns": delay_ns} | changes))
+        self.wear = Wear(lambda: self.ns)
+        self.telling = Telling(its, profile, lambda: self.ns, self.wear)
+        self.order = self.ordered(10_000)
+        self.written: list[tuple[float, int, int]] = []  # seconds since the start, where, what
+
+    def ordered(self, ma: int) -> Order:
+        self.order = Order(ma, self.ns, 1 << 62)
+        return self.order
+
+    def offered(self) -> tuple[int, int] | None:
+        made = self.telling.next(self.order, self.ns, fresh=True, silent=False)
+        return None if made is None else (made.address, made.words[0])
+
+    def writes(self) -> list[tuple[int, int]]:
+        """All that goes out at this moment, each acknowledged."""
+        found: list[tuple[int, int]] = []
+        while (offered := self.offered()) is not None:
+            found.append(offered)
+            self.written.append((self.ns / NS_PER_S - 100, *offered))
+            self.telling.left()
+            if self.telling.acknowledged(self.ns) is not Then.MORE:
+                break
+        return found
+
+    def refused(self) -> tuple[int, int] | None:
+        """What goes out at this moment, and is refused."""
+        offered = self.offered()
+        if offered is not None:
+            self.telling.left()
+            self.telling.refused(self.ns)
+            self.telling.drop()
+        return offered
+
+    def shows(self, ma: int, **more: int) -> None:
+        """A report, in which its setpoint's register and all that is in force are so much."""
+        sample = Sample(self.ns, {**SHOWN, "setpoint": ma, **more})
+        standing, taken = self.telling.standing, self.telling.standing.taken
+        standing.report(sample)
+        standing.in_force_ma = ma
+        if taken is not None:
+            standing.compare(taken, sample)
+
+    def lives(self, seconds: float, shows: int, step_s: float = 0.5) -> list[float]:
+        """Reports twice a second; when it was written, counted from now."""
+        begun, before = self.ns, len(self.written)
+        while self.ns < begun + seconds * NS_PER_S:
+            self.shows(shows)
+            self.writes()
+            self.ns += round(step_s * NS_PER_S)
+        return [at - begun / NS_PER_S + 100 for at, *_ in self.written[before:]]
+
+
+# A charger that takes an order and shows another current.
+
+
+def test_where_nothing_wears_out_what_is_astray_is_written_each_second() -> None:
+    desk = Desk(made())
+    desk.writes()
+    assert len(desk.lives(60, shows=16_000)) >= 59
+
+
+def test_one_that_wears_out_is_told_again_less_and_less_often() -> None:
+    desk = Desk(worn())
+    desk.writes()
+    at_s = desk.lives(3600, shows=16_000)
+    assert at_s[0] <= 1.5  # the first time as soon as anywhere
+    gaps = [round(after - before) for before, after in pairwise(at_s)]
+    assert gaps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    day = desk.lives(10 * DAY_S, shows=16_000, step_s=60)
+    assert len(day) <= 10 * A_DAY + 2  # no more than its memory bears, for ever
+
+
+def test_a_lower_order_never_waits_and_is_repeated_soon_again() -> None:
+    desk = Desk(worn())
+    desk.writes()
+    desk.lives(3600, shows=16_000)
+    desk.ordered(8_000)
+    assert desk.writes() == [(3, 8)]
+    desk.shows(16_000)
+    desk.ns += NS_PER_S
+    assert desk.writes() == [(3, 8)]
+
+
+def test_more_than_it_ever_showed_is_answered_at_once() -> None:
+    """It was without power, perhaps, while it was left alone with what it had shown before."""
+    desk = Desk(worn())
+    desk.writes()
+    desk.lives(600, shows=16_000)
+    assert desk.lives(60, shows=16_000) == []
+    assert desk.lives(1, shows=32_000) == [0]
+    assert desk.lives(60, shows=16_000) != []
+    desk.lives(600, shows=16_000)
+    assert desk.lives(60, shows=32_000) == []  # it has shown that before
+
+
+def test_one_that_comes_and_goes_is_no_reason_to_write_each_time() -> None:
+    desk = Desk(worn())
+    desk.writes()
+    for _ in range(1800):
+        desk.lives(1, shows=10_000)
+        desk.lives(1, shows=32_000)
+    assert len(desk.written) < 16
+
+
+def test_one_that_did_as_told_for_a_while_is_told_at_once_again() -> None:
+    desk = Desk(worn())
+    desk.writes()
+    for _ in range(20):  # it loses its power now and then
+        desk.lives(300, shows=10_000)
+        assert desk.lives(2, shows=32_000)[0] == 0
+
+
+def test_what_enables_it_may_be_what_wears_out() -> None:
+    desk = Desk(worn(made(setpoint={"zero": "refused"}, enable=COIL), "coil"))
+    desk.writes()
+    assert len(desk.lives(600, shows=16_000)) <= 2 * 10  # the coil as well
+
+
+# A charger that refuses.
+
+
+def test_a_refused_order_is_tried_again_after_pauses_that_double_to_a_bound() -> None:
+    desk, at_s = Desk(made()), []
+    for _ in range(2000):  # 20 s of turns
+        if desk.refused() is not None:
+            at_s.append(desk.ns / NS_PER_S - 100)
+        desk.ns += NS_PER_S // 100
+    gaps = [round(after - before, 1) for before, after in pairwise(at_s)]
+    assert gaps == [0.1, 0.2, 0.4, 0.8, 1.6, *[3.0] * (len(gaps) - 5)]
+    assert len(gaps) >= 9
+
+
+def test_a_lower_order_than_was_refused_never_waits() -> None:
+    desk = Desk(made())
+    for ma in (10_000, 9_000, 6_000, 0):
+        desk.ordered(ma)
+        assert desk.refused() == (3, ma // 1000)
+        assert desk.refused() is None
+    for ma in (6_000, 9_000):  # nor is more of them a way around the pause
+        desk.ordered(ma)
+        assert desk.refused() is None
+
+
+def test_what_was_taken_ends_the_pause() -> None:
+    desk = Desk(made())
+    for _ in range(100):
+        desk.refused()
+        desk.ns += NS_PER_S // 10
+    desk.ns += 3 * NS_PER_S
+    assert desk.writes() == [(3, 10)]
+    desk.ordered(9_000)
+    assert desk.refused() == (3, 9)
+    desk.ns += NS_PER_S // 10
+    assert desk.writes() == [(3, 9)]
+
+
+def test_one_that_refuses_to_be_lowered_is_not_kept_alive() -> None:
+    desk = Desk(made(watchdog=FED))
+    assert desk.writes() == [(3, 10)]
+    assert desk.writes() == [(10, 1)]
+    desk.ordered(6_000)
+    for _ in range(600):
+        assert desk.refused() in ((3, 6), None)
+        desk.ns += NS_PER_S // 10
+
+
+def test_one_that_refuses_to_be_raised_is() -> None:
+    desk, fed = Desk(made(watchdog=FED)), 0
+    desk.writes()
+    desk.writes()
+    desk.shows(10_000, timeout=20_000)
+    desk.ordered(16_000)
+    assert desk.telling.rank(desk.order) is Rank.INCREASE
+    for _ in range(600):
+        offered = desk.offered()
+        if offered == (10, 1):
+            fed += 1
+            desk.writes()
+        else:
+            assert desk.refused() in ((3, 16), None)
+        desk.shows(10_000, timeout=20_000)
+        desk.ns += NS_PER_S // 10
+    assert fed >= 10
+
+
+def test_a_refused_feed_is_tried_again_after_pauses_too() -> None:
+    desk = Desk(made(watchdog=LIFE))
+    assert desk.writes() == [(3, 10)]
+    tried = 0
+    for _ in range(1000):  # 10 s
+        tried += desk.refused() is not None
+        desk.ns += NS_PER_S // 100
+    assert 5 <= tried <= 10
+
+
+@pytest.mark.parametrize("profile", [made(), worn()], ids=["plain", "worn"])
+def test_the_first_reduction_goes_out_at_once_whatever_happened_before(
+    profile: ChargerProfile,
 ) -> None:
-    (tmp_path / "one").write_text(script)
-    found = retold(partial(tell_from, tmp_path), story("one"), StoryProfiles())
-    assert (found.tellings, found.passed) == (tellings, passed)
-    again = "told again, for the machine had stalled, and failed: it charges"
-    assert found.remarks == [again] * (tellings - 1)
-    assert found.as_json()["tellings"] == tellings
-
-
-def all_told(folder: Path, at_once: int, **scripts: str) -> list[Outcome]:
-    """The first story is the shortest."""
-    stories = [story(name, 1.0 + i) for i, name in enumerate(scripts)]
-    for name, script in scripts.items():
-        (folder / name).write_text(script)
-    return list(tell_all(partial(tell_from, folder), stories, StoryProfiles(), at_once))
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(telling, "STARTS_EVERY_S", 0.0)
-
-
-def test_the_longest_comes_first_and_what_is_told_again_last(tmp_path: Path) -> None:
-    found = all_told(tmp_path, 1, short="P", middle="F", long="DF P")
-    assert [(each.story, each.tellings, each.passed) for each in found] == [
-        ("short", 1, True),
-        ("middle", 1, False),
-        ("long", 2, True),
-    ]
-    assert (tmp_path / "diary").read_text().split() == ["long", "middle", "short", "long"]
-
-
-def test_many_at_once_come_out_in_their_order(tmp_path: Path) -> None:
-    found = all_told(tmp_path, 3, a="P", b="DF DF DF", c="P", d="P")
-    assert [(each.story, each.tellings) for each in found] == [
-        ("a", 1),
-        ("b", 3),
-        ("c", 1),
-        ("d", 1),
-    ]
-
-
-def test_being_ended_twice_cuts_no_tidying_up_short() -> None:
-    tidied: list[str] = []
-
-    async def tell() -> None:
-        ends_in_order()
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(60)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(0.01)
-            tidied.append("all")
-
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(tell())
-    assert tidied == ["all"]
-
-
-def test_a_bench_that_is_ended_tidies_up_first() -> None:
-    """As after Ctrl-C: the command's own finally is reached."""
-    script = (
-        "import os, signal, sys, types\n"
-        "from hil import __main__ as hil\n"
-        "def run(args):\n"
-        "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
-        "    finally: os.kill(os.getpid(), signal.SIGTERM); print('tidied')\n"
-        "hil.bench = sys.modules['hil.bench'] = types.SimpleNamespace(\n"
-        "    register=lambda subparsers: subparsers.add_parser('bench'), run=run)\n"
-        "hil.start(['bench'])\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (ended.returncode, ended.stdout) == (143, "tidied\n"), ended.stderr
-
-
-def test_one_whose_process_ends_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoryError, match="one: the process that told it has ended"):
-        all_told(tmp_path, 1, one="ends")
+    desk = Desk(profile)
+    desk.writes()
+    desk.lives(100, shows=16_000)
+    desk.ordered(20_000)
+    for _ in range(5):
+        desk.refused()
+        desk.ns += 4 * NS_PER_S
+    desk.ordered(6_000)
+    assert desk.writes() == [(3, 6)]

@@ -9,6 +9,7 @@ from controller.clock import MonotonicClock
 from controller.commands.arguments import seconds
 from controller.commands.output import MISUSED, complain
 from controller.document.buses import Wire, bus_address
+from controller.document.entries.bus import EXAMPLES
 from drivers.bus import Bus
 from drivers.decode import Value
 from drivers.library import AnyProfile, library
@@ -41,8 +42,7 @@ def add_device_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "bus",
         metavar="BUS",
-        help="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1; "
-        "of a clamp the path of its port",
+        help=f"{EXAMPLES}; of a clamp the path of its port",
     )
     parser.add_argument("--unit", type=_unit, metavar="N", help="unit id; else as delivered")
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from dataclasses import replace
 
 from controller.commands import read_clamp
 from controller.commands.one_device import OneDevice, Shown, add_device_options, device_of, in_units
@@ -17,6 +18,7 @@ from controller.commands.output import (
     say,
 )
 from drivers.bus import Bus
+from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value
 from drivers.device import DeviceError, Rank
 from drivers.library import AnyProfile
@@ -25,6 +27,7 @@ from drivers.meterprofile import MeterProfile
 from drivers.reader import Reader, Sample, patiently
 from drivers.register import Register
 from drivers.report import in_force_ma, vehicle
+from drivers.watts import of_percent
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -39,6 +42,8 @@ def run(args: Namespace) -> int:
     device = device_of(args)
     if isinstance(device, int):
         return device
+    if isinstance(device.profile, ChargerProfile):
+        device = replace(device, profile=of_percent(device.profile))
     profile = device.profile
     bus = device.bus(may_write=False)
     answer = {"profile": profile.name, "bus": bus.url, "unit": device.unit}

@@ -21,7 +21,8 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.document.buses import SerialAddress, Wire, bus_address
+from controller.document.buses import SERIAL, SerialAddress, Wire, bus_address
+from controller.document.entries.bus import EXAMPLES
 from drivers.bus import Bus
 from drivers.discover import SETTINGS, Found, Scan, scan, usual_units
 from drivers.library import AnyProfile, library
@@ -47,7 +48,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument(
         "bus",
         metavar="BUS",
-        help="tcp://host:port, or rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1",
+        help=EXAMPLES,
     )
     parser.add_argument(
         "--units", type=_units, metavar="LIST", help="such as 1-10,247; else the usual ones"
@@ -94,14 +95,14 @@ def run(args: Namespace) -> int:
 def _profiles(serial: bool) -> list[AnyProfile]:
     """Those that may hang there: behind a gateway from TCP to RTU that is each of them."""
     every = [library().find(name) for name in library().names()]
-    return [each for each in every if not serial or "rtu" in each.transports]
+    return [each for each in every if not serial or {"rtu", "ascii"} & {*each.transports}]
 
 
 def _addresses(args: Namespace, address: Wire) -> Iterator[Wire]:
     yield address
     if args.settings and isinstance(address, SerialAddress):
         for baud, parity, stop in SETTINGS:
-            other = SerialAddress(address.port, baud, parity, stop)
+            other = replace(address, baud=baud, parity=parity, stop=stop)
             if other != address:
                 yield other
 
@@ -186,7 +187,7 @@ def _why(found: Found) -> Iterator[str]:
 
 def entries(done: Scan) -> Iterator[str]:
     """What to write about those found, as TOML."""
-    serial = done.url.startswith("rtu:")
+    serial = done.url.startswith(SERIAL)
     bus = "rs485-a" if serial else done.url
     if serial and done.found:
         yield f'[[bus]]\nid = "{bus}"\nurl = "{done.url}"\n'

@@ -14,7 +14,12 @@ MODBUS_PORT = 502
 TIMEOUT_NS = NS_PER_S // 2
 BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 _PORT = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9_.:+-]*)+")
-_LIKE = "must look like rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1"
+SERIAL = ("rtu:", "ascii:")  # how URLs of serial lines begin
+_LIKE = {
+    "rtu": "must look like rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1",
+    "ascii": "must look like ascii:///dev/ttyUSB0?baud=9600&bits=7&parity=E&stop=1",
+}
+_SETTINGS = {"rtu": ("baud", "parity", "stop"), "ascii": ("baud", "bits", "parity", "stop")}
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
@@ -36,26 +41,30 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class SerialAddress:
-    """A serial port and how it is set: always 8 data bits."""
+    """A serial port, how it is set, and how messages stand on it: RTU has always 8 data bits."""
 
     port: str  # its path
     baud: int
     parity: Literal["N", "E", "O"]
     stop: int  # bits, 1 or 2
+    framing: Literal["rtu", "ascii"] = "rtu"
+    bits: int = 8  # of data, 7 or 8
 
     @property
     def url(self) -> str:
-        return f"rtu://{self.port}?baud={self.baud}&parity={self.parity}&stop={self.stop}"
+        bits = f"&bits={self.bits}" if self.framing == "ascii" else ""
+        settings = f"baud={self.baud}{bits}&parity={self.parity}&stop={self.stop}"
+        return f"{self.framing}://{self.port}?{settings}"
 
     @property
     def place(self) -> str:
         """One port is one line, however it is set."""
-        return f"rtu://{self.port}"
+        return _place_of(self.port)
 
     @property
     def character_s(self) -> float:
         """How long one byte takes: with its start, parity and stop bits."""
-        return (9 + (self.parity != "N") + self.stop) / self.baud
+        return (1 + self.bits + (self.parity != "N") + self.stop) / self.baud
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,7 @@ class Buses:
                 *loc,
             )
             return None
-        bus = self._by_place.get(f"rtu://{port}")
+        bus = self._by_place.get(_place_of(port))
         if bus is not None:
             self._draft.complain(f"is the port of bus {found(bus.id)}: one line, one use", *loc)
             return None
@@ -162,31 +171,39 @@ def is_port(path: str) -> bool:
 
 def bus_address(url: str) -> Wire:
     """What a bus's URL names. Raises ValueError with a sentence."""
-    if url.startswith("rtu:"):
+    if url.startswith(SERIAL):
         return _serial_address(url)
     return TcpAddress(*host_and_port(url, "tcp", MODBUS_PORT))
 
 
+def _place_of(port: str) -> str:
+    return f"serial:{port}"
+
+
 def _serial_address(url: str) -> SerialAddress:
+    framing: Literal["rtu", "ascii"] = "ascii" if url.startswith("ascii:") else "rtu"
+    like, wanted = _LIKE[framing], _SETTINGS[framing]
     try:
         parts = urlsplit(url)
         settings = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)
     except ValueError:
-        raise ValueError(f"{_LIKE}; found {found(url)}") from None
+        raise ValueError(f"{like}; found {found(url)}") from None
     if parts.netloc or "#" in url or not _PORT.fullmatch(parts.path):
-        raise ValueError(f"{_LIKE}, with the path of a port in /dev; found {found(url)}")
+        raise ValueError(f"{like}, with the path of a port in /dev; found {found(url)}")
     given = dict(settings)
-    if sorted(key for key, _ in settings) != ["baud", "parity", "stop"]:
-        raise ValueError(
-            f"{_LIKE}, each of baud, parity and stop once, as set in the devices; "
-            f"found {found(url)}"
-        )
+    if sorted(key for key, _ in settings) != sorted(wanted):
+        each = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
+        raise ValueError(f"{like}, each of {each} once, as set in the devices; found {found(url)}")
     if given["baud"] not in map(str, BAUDS):
         raise ValueError(f"needs a baud of {', '.join(map(str, BAUDS))}; found {found(url)}")
+    bits = {"7": 7, "8": 8}.get(given.get("bits", "8"))
+    if bits is None:
+        raise ValueError(f"needs 7 or 8 data bits; found {found(url)}")
     stop = {"1": 1, "2": 2}.get(given["stop"])
     match given["parity"]:
         case "N" | "E" | "O" as parity if stop is not None:
-            return SerialAddress(parts.path, int(given["baud"]), parity, stop)
+            baud = int(given["baud"])
+            return SerialAddress(parts.path, baud, parity, stop, framing, bits)
     raise ValueError(f"needs a parity of N, E or O, and stop bits 1 or 2; found {found(url)}")
 
 

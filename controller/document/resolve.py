@@ -311,9 +311,11 @@ def _to_set(
         return None, None
     fallback_ma = entry.fallback_ma if facts.sets_fallback else None
     delay_ns = entry.fallback_delay_ns if facts.sets_timeout else None
-    if fallback_ma is not None and 0 < fallback_ma < facts.min_ma:
+    stops = facts.zero_falls_to_0 and fallback_ma == 0
+    if fallback_ma is not None and fallback_ma < facts.min_ma and not stops:
         draft.complain(
-            f"must be 0 or at least {amperes_text(facts.min_ma)} A to be written into "
+            f"must be {'0 or ' if facts.zero_falls_to_0 else ''}at least "
+            f"{amperes_text(facts.min_ma)} A to be written into "
             f"{facts.name} (or program = false); found {amperes_text(fallback_ma)}",
             *("charger", index, "fallback_a"),
         )

@@ -7,7 +7,6 @@ to is controller.guard.sums; judging it is the guard's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import gt
 from typing import NamedTuple, Protocol
 
 from cext.rows import (
@@ -22,6 +21,7 @@ from cext.rows import (
 )
 from controller.guard.beliefs import ContactorBelief, SlotBelief, SourceBelief
 from controller.guard.chargers import UNPROVEN_NS, ChargerBelief
+from controller.guard.readings import Readings
 from controller.records import (
     Contact,
     Distrust,
@@ -88,12 +88,13 @@ class Account:
         keep_ns = max(keeps, default=0)
         self.chargers = [ChargerBelief(row, keep_ns + row.lag_ns) for row in rows]
         self._slots = [SlotBelief(row) for row in tables.slots]
+        self._slots_of: dict[int, list[SlotBelief]] = {}  # where a cap may be below the rating
+        for slot in self._slots:
+            self._slots_of.setdefault(slot.row.circuit, []).append(slot)
         self.contactors = [ContactorBelief(row) for row in tables.contactors]
         self._relearns_ns = keep_ns + max((r.settle_ns + r.max_age_ns for r in rows), default=0)
-        self._measured: list[list[SourceBelief]] = [[] for _ in tables.circuits]
-        for source in self._sources:
-            self._measured[source.row.circuit].append(source)
-        self.heard = {i for i, sources in enumerate(self._measured) if not sources}
+        self._readings = Readings(tables.circuits, self._sources)
+        self.heard = self._readings.heard
         self.began_ns = 0
         self.now_ns = 0
         self.learns_until_ns = 0
@@ -102,11 +103,9 @@ class Account:
         self.left = False
         self.changed = False  # an output, in this tick
         self.pressed = False  # a reading is above its cap, or there is none any more
-        self._blind: set[int] = set()
         self.caps: list[Phases] = [row.rating_ma for row in self.circuits]
         self.fell: set[tuple[int, int]] = set()
         self.lapsed = False
-        self._reads: dict[int, list[SourceBelief]] = {}  # of this tick
 
     def _up(self, circuit: int) -> Iterator[int]:
         while circuit != ROOT:
@@ -119,18 +118,20 @@ class Account:
         """Takes one record in, in the order in which the kernel took it."""
         match record:
             case Reading(source, at_ns, current_ma):
-                self._sources[source].read(at_ns, current_ma)
+                belief = self._sources[source]
+                belief.read(at_ns, current_ma)
+                self._readings.touch(belief.row.circuit)
             case Report():
                 self.chargers[record.charger].report(record)
             case Tick():
                 self._tick(record)
             case Distrust(source, distrusted):
                 self._sources[source].distrust(distrusted)
+                self._readings.touch(self._sources[source].row.circuit)
             case Limit():
                 self._slots[record.slot].tell(record)
             case Contact(contactor, at_ns, closed):
-                belief = self.contactors[contactor]
-                belief.looked_ns, belief.looks_closed = at_ns, closed
+                self.contactors[contactor].look(at_ns, closed)
             case Fallback(charger, fallback_ma):
                 self.chargers[charger].tell_fallback(fallback_ma)
             case Proven(charger, proven):
@@ -147,6 +148,7 @@ class Account:
         self._missed = True
         for source in self._sources:
             source.kept.clear()
+        self._readings.touch_all()
         for slot in self._slots:
             slot.forgotten = True
         for charger in self.chargers:
@@ -162,6 +164,7 @@ class Account:
         self.held, self.left = old.held, old.left
         for new, was in maps.sources.items():
             self._sources[new].adopt(old._sources[was])
+        self._readings.touch_all()
         for new, was in maps.slots.items():
             if self._slots[new].last is None:
                 self._slots[new].last = old._slots[was].last
@@ -181,7 +184,7 @@ class Account:
                 charger.order(order[0], 0, order[1])
         for contactor, is_closed in zip(self.contactors, closed, strict=True):
             contactor.closed = is_closed
-        self.heard = set(range(len(self.circuits)))
+        self.heard.update(range(len(self.circuits)))
         self.forget()
 
     # --- the ticks ------------------------------------------------------------------------
@@ -201,32 +204,9 @@ class Account:
             self.learns_until_ns = now_ns + self._relearns_ns + UNPROVEN_NS
             self._missed = False
         self.now_ns = now_ns
-        self._reads.clear()
         self.changed = self._take(tick)
         self._find_caps(now_ns)
-        for circuit in range(len(self.circuits)):
-            if circuit not in self.heard and self.readings(circuit):
-                self.heard.add(circuit)
-        self._look()
-
-    def _look(self) -> None:
-        """Whether a circuit is in such a state that the next decision cannot wait to be judged."""
-        self.pressed = False
-        for circuit, sources in enumerate(self._measured):
-            if not sources:
-                continue
-            found = self.readings(circuit)
-            for source in found:
-                self.pressed = self.pressed or self._is_over(circuit, source.kept[-1].current_ma)
-            if bool(found) == (circuit in self._blind):
-                self._blind ^= {circuit}
-                self.pressed = self.pressed or not found
-
-    def _is_over(self, circuit: int, read_ma: Phases) -> bool:
-        sum_ma = self.circuits[circuit].sum_ma
-        if sum_ma is not None and sum(max(0, ma) for ma in read_ma) > sum_ma:
-            return True
-        return any(map(gt, read_ma, self.caps[circuit]))
+        self.pressed = self._readings.look(now_ns, self.caps)
 
     def _take(self, tick: Tick) -> bool:
         """What was ordered, as the next ticks will find it; whether anything changed."""
@@ -259,23 +239,18 @@ class Account:
 
     def _find_caps(self, now_ns: int) -> None:
         """The caps that hold, and where one fell in this tick."""
-        caps = [list(row.rating_ma) for row in self.circuits]
-        for slot in self._slots:
-            asked, cap = slot.cap_ma(now_ns), caps[slot.row.circuit]
-            if asked is not None:
-                cap[:] = map(min, cap, asked)
         self.fell.clear()
-        for circuit, cap in enumerate(caps):
-            before, now = self.caps[circuit], (cap[0], cap[1], cap[2])
+        for circuit, slots in self._slots_of.items():
+            now, before = self.circuits[circuit].rating_ma, self.caps[circuit]
+            for slot in slots:
+                asked = slot.cap_ma(now_ns)
+                if asked is not None:
+                    now = min(now[0], asked[0]), min(now[1], asked[1]), min(now[2], asked[2])
             if now != before:
-                self.fell.update(
-                    (circuit, phase) for phase in range(3) if now[phase] < before[phase]
-                )
+                self.fell.update((circuit, p) for p in range(3) if now[p] < before[p])
                 self.caps[circuit] = now
+                self._readings.touch(circuit)
 
     def readings(self, circuit: int) -> list[SourceBelief]:
         """Sources that count in this tick: unsigned ones only where no other does."""
-        if circuit not in self._reads:
-            found = [each for each in self._measured[circuit] if each.fresh(self.now_ns)]
-            self._reads[circuit] = [each for each in found if not each.row.unsigned] or found
-        return self._reads[circuit]
+        return self._readings.counted[circuit]

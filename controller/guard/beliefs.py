@@ -134,6 +134,9 @@ class ContactorBelief:
         self.closed, self.ordered_ns = old.closed, old.ordered_ns
         self.looked_ns, self.looks_closed = old.looked_ns, old.looks_closed
 
+    def look(self, at_ns: int, closed: bool) -> None:
+        self.looked_ns, self.looks_closed = at_ns, closed
+
     def verified_open(self, now_ns: int) -> bool:
         """Without a contact of its own this takes the order's word: it is the least."""
         if self.closed:

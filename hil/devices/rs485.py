@@ -1,9 +1,10 @@
-"""One RS-485 line: a pseudo-terminal with Modbus RTU slaves behind it, and the line's own time.
+"""One RS-485 line: a pseudo-terminal with Modbus slaves behind it, RTU or ASCII, and its own time.
 
 A terminal has no speed, so it is imitated here: a frame is heard when its last character would
-have come and 3.5 characters of silence after it, and a reply comes in pieces, as fast as the line
-would carry it. What is sent into a frame, or too soon after one, spoils both. The checksum stands
-here once more. The adapter can be pulled out and put back: its path stays, as udev's would.
+have come, and in RTU 3.5 characters of silence after it; and a reply comes in pieces, as fast as
+the line would carry it. What is sent into a frame, or too soon after one, spoils both. The
+checksums stand here once more. The adapter can be pulled out and put back: its path stays, as
+udev's would.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FAST_BAUD = 19_200
 _PIECE = 16  # bytes that an adapter hands over at once
 _FOLDER = Path("/dev/shm")  # a site document's serial ports are below /dev
 _BROADCAST = 0
+_LINE_MOST = 513  # characters of an ASCII frame
 
 
 class Tamper(Protocol):
@@ -65,31 +67,37 @@ class Slave:
         self.manner, self.delay_s = manner, delay_s
 
     def take(self, pdu: bytes) -> tuple[bytes, float] | None:
-        """Its reply and how long it takes to begin with it; None where it stays silent."""
+        """Its reply, with its unit and not framed yet, and how long it takes to begin with it; None
+        where it stays silent."""
         if self.manner in (Manner.SILENT, Manner.GONE) or getattr(self.device, "asleep", False):
             return None
         self.requests += 1
         reply = answer(self.device, pdu)
-        body = bytes((self.device.unit,)) + reply
-        return body + checksum(body), self._answer_s + self.delay_s
+        return bytes((self.device.unit,)) + reply, self._answer_s + self.delay_s
 
 
 class Rs485:
     """The line. `plug` before use, `unplug` in the end; both may be asked for twice."""
 
-    def __init__(self, baud: int, parity: str, stop: int) -> None:
+    def __init__(
+        self, baud: int, parity: str, stop: int, framing: str = "rtu", bits: int = 8
+    ) -> None:
         self.slaves: list[Slave] = []
         self.misrouted: dict[int, int] = {}  # asked unit: the unit that answers instead
         self.tamper: Tamper | None = None
         self.echoes = False  # the adapter hears what its master sends
         self.frames = 0  # whole requests
         self.spoilt = 0  # what no slave could understand
-        self._settings = f"baud={baud}&parity={parity}&stop={stop}"
+        self._framing = framing
+        data = f"&bits={bits}" if framing == "ascii" else ""
+        self._settings = f"baud={baud}{data}&parity={parity}&stop={stop}"
         self._heard_as = (getattr(termios, f"B{baud}"), stop, parity == "O")
         self._master_set: tuple[int, int, bool] | None = None
-        self._character_s = (9 + (parity != "N") + stop) / baud
+        self._character_s = (1 + bits + (parity != "N") + stop) / baud
         self._silence_s = FAST_SILENCE_S
-        if baud <= FAST_BAUD:
+        if framing == "ascii":
+            self._silence_s = 0.0  # its frames say themselves where they end
+        elif baud <= FAST_BAUD:
             self._silence_s = SILENT_CHARACTERS * self._character_s
         self._folder: Path | None = None
         self._master: int | None = None
@@ -102,7 +110,7 @@ class Rs485:
 
     @classmethod
     def at(cls, address: SerialAddress) -> Rs485:
-        return cls(address.baud, address.parity, address.stop)
+        return cls(address.baud, address.parity, address.stop, address.framing, address.bits)
 
     @property
     def port(self) -> Path:
@@ -113,7 +121,7 @@ class Rs485:
 
     @property
     def url(self) -> str:
-        return f"rtu://{self.port}?{self._settings}"
+        return f"{self._framing}://{self.port}?{self._settings}"
 
     @property
     def plugged(self) -> bool:
@@ -194,20 +202,36 @@ class Rs485:
             termios.tcsetattr(self._spare, termios.TCSANOW, attributes)
 
     def _end_of_frame(self) -> None:
-        frame, self._heard, self._frame = self._heard, b"", None
+        self._frame = None
+        if self._framing == "ascii":
+            *frames, self._heard = self._heard.split(b"\r\n")
+            self._heard = self._heard[-_LINE_MOST:]
+            if not frames:
+                return  # its end is to come
+            asked = [_unlettered(frame) for frame in frames]
+        else:
+            asked = [_unsealed(self._heard)]
+            self._heard = b""
         clash, self._clash = self._clash, False
-        if clash or len(frame) < 4 or checksum(frame[:-2]) != frame[-2:]:
-            self.spoilt += 1
-            return
+        for message in asked:
+            if clash or message is None:
+                self.spoilt += 1
+            else:
+                self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        """A whole request: its unit, and what is asked."""
         self.frames += 1
-        unit = self.misrouted.get(frame[0], frame[0])
+        unit = self.misrouted.get(message[0], message[0])
         if unit == _BROADCAST:
             return
         for slave in self.slaves:
             if slave.device.unit == unit:
-                taken = slave.take(frame[1:-2])
+                taken = slave.take(message[1:])
                 if taken is not None:
-                    self._reply(*taken)
+                    reply, after_s = taken
+                    framed = lettered if self._framing == "ascii" else sealed
+                    self._reply(framed(reply), after_s)
 
     def _reply(self, frame: bytes, after_s: float) -> None:
         """In pieces, each when its last character would have come."""
@@ -236,6 +260,35 @@ class Rs485:
         if self._frame is not None:
             self._frame.cancel()
         self._heard, self._frame, self._clash = b"", None, False
+
+
+def sealed(message: bytes) -> bytes:
+    """As RTU."""
+    return message + checksum(message)
+
+
+def lettered(message: bytes) -> bytes:
+    """As ASCII."""
+    return b":" + (message + bytes((-sum(message) % 256,))).hex().upper().encode() + b"\r\n"
+
+
+def _unsealed(frame: bytes) -> bytes | None:
+    """The message of an RTU frame; None where it is spoilt."""
+    sound = len(frame) >= 4 and checksum(frame[:-2]) == frame[-2:]
+    return frame[:-2] if sound else None
+
+
+def _unlettered(line: bytes) -> bytes | None:
+    """Of an ASCII frame without its end; None where it is spoilt. What stands before its colon is
+    nothing."""
+    digits = line[line.rfind(b":") + 1 :]
+    if b":" not in line or not digits.isalnum() or len(digits) % 2:
+        return None
+    try:
+        raw = bytes.fromhex(digits.decode("ascii"))
+    except ValueError:
+        return None
+    return raw[:-1] if len(raw) >= 3 and sum(raw) % 256 == 0 else None
 
 
 def checksum(data: bytes) -> bytes:

@@ -16,23 +16,11 @@ from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import WRITE_MANY, WRITE_ONE, Code, RefusalError
 from hil.devices.seats import ChargerSeat
+from hil.devices.words import FORMS, Place
 
 _VOLTS = 230
 _NS_PER_MS = 1_000_000
 _LEAST_MA = 6_000
-_FORMS = {1: ">H", 2: ">I"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Function that reads it, first address, words; what its number counts: mA, ms, or nothing."""
-
-    function: int
-    address: int
-    words: int = 1
-    per: int = 1
-    low_first: bool = False
-    single: bool = False  # a 32-bit float
 
 
 @dataclass(frozen=True)
@@ -144,7 +132,9 @@ class Wallbox(ChargerSeat):
 
     def read(self, function: int, address: int, count: int) -> bytes:
         self._look()
-        words = {at: word for place in self._places() for at, word in self._words(*place).items()}
+        words = {
+            at: word for place, shown in self._places() for at, word in place.shows(shown).items()
+        }
         wanted = [(function, address + i) for i in range(count)]
         if any(each not in words for each in wanted):
             raise RefusalError(Code.ILLEGAL_ADDRESS)
@@ -158,7 +148,7 @@ class Wallbox(ChargerSeat):
         place = next((each for each in model.written if each.address == address), None)
         if place is None or len(words) != 2 * place.words:
             raise RefusalError(Code.ILLEGAL_ADDRESS)
-        value = struct.unpack(_FORMS[place.words], words)[0] * place.per
+        value = struct.unpack(FORMS[place.words], words)[0] * place.per
         if place is model.setpoint:
             self._setpoint_ma = value
             self.writes += 1
@@ -240,13 +230,3 @@ class Wallbox(ChargerSeat):
     def _currents_ma(self) -> list[int]:
         drawn = zip(self.wired, self.state.current_ma, strict=True)
         return [ma if wired else 0 for wired, ma in drawn]
-
-    def _words(self, place: Place, value: float) -> dict[tuple[int, int], bytes]:
-        if place.single:
-            raw = struct.pack(">f", value / place.per)
-        else:
-            raw = struct.pack(_FORMS[place.words], round(value) // place.per)
-        words = [raw[i : i + 2] for i in range(0, len(raw), 2)]
-        if place.low_first:
-            words.reverse()
-        return {(place.function, place.address + i): word for i, word in enumerate(words)}

@@ -8,6 +8,12 @@ from drivers.library import library
 HOME = Path(__file__).parent
 
 
+def found(name: str) -> str:
+    """Its path where it is one of ours, as an installer names one of his own; else its name."""
+    own = HOME / f"{name}.toml"
+    return str(own) if own.exists() else name
+
+
 class StoryProfiles:
     """Our own by name first; raises KeyError or ValueError as a library does."""
 
@@ -15,5 +21,4 @@ class StoryProfiles:
         return library().meter(name)
 
     def charger(self, name: str) -> ChargerFacts:
-        own = HOME / f"{name}.toml"
-        return library().charger(str(own) if own.exists() else name)
+        return library().charger(found(name))

@@ -12,8 +12,8 @@ from controller.units import seconds_text
 from drivers.library import AnyProfile, library
 from drivers.meterprofile import MeterProfile
 from drivers.profile import Profile
+from hil.devices.simulated import SIMULATED
 from hil.proving.captures import captures
-from hil.rig import SIMULATED
 
 PAGE = Path(__file__).parents[2] / "docs" / "devices.md"
 LEFT_OUT = Path(__file__).parent / "left_out.toml"

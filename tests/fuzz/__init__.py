@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-NAMES = ("register", "reply", "clamp", "profile", "site")
+NAMES = ("register", "reply", "frames", "clamp", "profile", "site")
 
 
 class Target(Protocol):

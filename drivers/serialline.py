@@ -1,10 +1,12 @@
-"""Modbus RTU: one serial line with many devices, one request at a time."""
+"""Modbus over a serial line: many devices, one request at a time, framed as RTU or as ASCII."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
 from controller.document.buses import SerialAddress
+from drivers.asciiframes import Ascii
+from drivers.debts import Debts
 from drivers.device import (
     BadReplyError,
     CutError,
@@ -16,8 +18,17 @@ from drivers.device import (
     WrongUnitError,
     refusal,
 )
+from drivers.frames import (
+    REFUSED,
+    Framing,
+    GarbledError,
+    acknowledges,
+    message_of,
+    shape,
+    shape_of,
+)
 from drivers.pauses import Pauses
-from drivers.rtu import REFUSED, Debts, GarbledError, acknowledges, frame, shape, shape_of, split
+from drivers.rtu import Rtu
 from drivers.serialport import SerialPort, in_words
 
 FAST_BAUD = 19_200
@@ -26,10 +37,11 @@ SILENT_CHARACTERS = 3.5
 LATE_S = 1.0  # what a busy machine may add
 LATEST_S = 10.0  # a unit that cannot be sounded is left alone for so long after a time-out
 _NEVER = (1, 2, 3)  # exceptions that the same request meets again
+_GARBLED = "what came is garbled: check wiring, termination, baud, parity and framing"
 _HEARD_MAX = 1024  # more than any reply and what may come late before it
 
 
-class RtuLine:
+class SerialLine:
     """One serial line; the port is opened when it is needed.
 
     `timeout_s` is the longest that any of its devices takes to answer, the bytes on the wire
@@ -44,6 +56,7 @@ class RtuLine:
         self.url = address.url
         self.longest_s = 5 * timeout_s + LATE_S  # sounded once, with every silence
         self._address = address
+        self._framing: Framing = Ascii() if address.framing == "ascii" else Rtu()
         self._timeout_s = timeout_s
         self._may_write = may_write
         self._port: SerialPort | None = None
@@ -57,6 +70,8 @@ class RtuLine:
         self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
         self._unsounded: set[int] = set()  # those that refuse to be
         self._heard = b""
+        self._heard_s = 0.0  # the last of it
+        self._strays = False  # whether anything came meanwhile that is part of no frame
         self._echoes: bool | None = None  # whether the adapter hears itself; None: not known yet
         self._echo = b""  # of the request under way, still to be left out
         self._asked: Request | None = None  # the one under way
@@ -132,14 +147,16 @@ class RtuLine:
             raise PermissionError(f"{request.device}: nothing may be written here")
         if self._port is None:
             raise NoConnectionError(self._pauses.reason, line=self.url, request=request)
-        self._asked, self._heard = request, b""
-        self._echo = b"" if self._echoes is False else frame(request)
+        self._asked, self._heard, self._strays = request, b"", False
+        self._echo = b"" if self._echoes is False else self._framing.frame(message_of(request))
         self._reply = asyncio.get_running_loop().create_future()
         failed = True
         try:
             reply = await self._sent(request, debts)
             failed = False
         except TimeoutError:
+            if self._strays and not self._heard:
+                raise BadReplyError(_GARBLED, line=self.url, request=request) from None
             what = f"no answer within {self._timeout_s:g} s"
             raise NoReplyError(what, line=self.url, request=request) from None
         finally:
@@ -157,7 +174,7 @@ class RtuLine:
             raise refusal(reply[2], self.url, request)
         debts.answered(request)
         self._forgive_s.pop(request.unit, None)
-        return () if request.writes else request.values(reply[3:-2])
+        return () if request.writes else request.values(reply[3:])
 
     async def _sent(self, request: Request, debts: Debts) -> bytes:
         """The whole frame that answers it. Raises TimeoutError, DeviceError."""
@@ -165,7 +182,7 @@ class RtuLine:
         assert self._reply is not None
         debts.sent(request)
         try:
-            self._port.write(frame(request))
+            self._port.write(self._framing.frame(message_of(request)))
         except OSError as error:
             self.close()
             raise self._unreachable(in_words(error), request) from error
@@ -199,18 +216,22 @@ class RtuLine:
         request, reply = self._asked, self._reply
         if request is None or reply is None or reply.done():
             return  # nobody waits for it
-        self._heard = (self._heard + data)[:_HEARD_MAX]
+        if now_s - self._heard_s > self._framing.longest_pause_s:
+            self._heard = b""
+        self._heard_s = now_s
+        heard = (self._heard + data)[:_HEARD_MAX]
+        self._heard = self._framing.begun(heard)
+        self._strays = self._strays or len(self._heard) < len(heard)
         if self._still_echo(request):
             return
         try:
             while not reply.done():
-                whole, self._heard = split(self._heard)
+                whole, self._heard = self._framing.split(self._heard)
                 if not whole:
                     return
                 self._judge(whole, request, reply)
         except GarbledError:
-            what = "what came is garbled: check wiring, termination, baud and parity"
-            reply.set_exception(BadReplyError(what, line=self.url, request=request))
+            reply.set_exception(BadReplyError(_GARBLED, line=self.url, request=request))
 
     def _still_echo(self, request: Request) -> bool:
         """Whether only the request itself was heard so far; once it is whole it is left out.
