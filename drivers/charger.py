@@ -108,9 +108,9 @@ class ChargerDriver:
             turn.join(self.id, self._write_bell.ring)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch())
                 if self._may_write:
                     group.create_task(self._obey())
+                await self._watch()  # a task less: there are hundreds of chargers
         finally:
             for worker in (self.id, self._polling):
                 turn.leave(worker)

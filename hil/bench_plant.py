@@ -44,7 +44,7 @@ from hil.story.happenings import (
     WireBroken,
     WireMended,
 )
-from hil.story.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.story.line_events import BrokerIll, Connection, ConverterIll, Misrouted, SerialLine
 from hil.story.mishaps import silenced
 from hil.story.script import Story, chosen
 from hil.story.words import Event
@@ -165,7 +165,7 @@ class PlantBench:
             case BrokerIll(for_s=for_s):
                 self._cloud.lose("broker")
                 self._after(for_s, partial(self._cloud.regain, "broker"))
-            case SerialLine() | Misrouted() | Connection():
+            case SerialLine() | Misrouted() | ConverterIll() | Connection():
                 silent = silenced(event, self.stage)
                 self._silent.update(silent)
                 self._after(event.for_s, partial(self._silent.difference_update, silent))
