@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from controller.commands.output import MISUSED, answer_json, complain, speaking
 from controller.unencrypted import without_openssl
+from controller.unplugged import without_plugins
 from controller.version import VERSION
 
 COMMANDS = {
@@ -25,6 +26,7 @@ COMMANDS = {
     "scan": "find the devices on a line, and the profiles that fit them",
     "identify": "vary one charger, and tell from the meters where it hangs",
     "set": "try one setpoint on a charger, and put back what was in force",
+    "rest": "bring all pins to rest, while no enforcer runs",
     "prooftest": "open contactors one at a time, and close them again",
     "keys": "make an installer's key",
     "sign": "sign a site document for its way over MQTT",
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None and _chosen(arguments) == "run":  # as a process of its own
         without_openssl()
+        without_plugins()
     with speaking() as said:
         status = _main(arguments)
         if status and "--json" in arguments and not said.answered:

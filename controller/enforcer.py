@@ -22,6 +22,7 @@ from controller.blackbox.shelf import Shelf
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.depot import Build, Depot
+from controller.driven import PinMemory
 from controller.events import Events
 from controller.guard.account import Tables
 from controller.guard.gate import Judge
@@ -90,6 +91,7 @@ class Enforcer:
         self._boot_id = boot_id
         self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
         self.events = Events(clock)
+        self._pins = PinMemory(places.pins, boot_id)
         self._warmth = Warmth(places.heat, places.bases, boot_id)
         self.latch = Latch(places.latch, self.events, wall)
         self.blackbox = BlackBox(Shelf(places.blackbox), clock, wall, boot_id)
@@ -140,6 +142,7 @@ class Enforcer:
             if self._revisions is not None:
                 self._revisions.start()
             self._restore()
+            self._pins.keep(self.depot.site.gpio, drives=self.depot.mode != "observe")
             self._running.start()
             gc.collect()  # what loading left behind is used again, else it would stay for ever
             gc.freeze()  # what is there now stays: looking at all of it again would hold the loop
@@ -161,6 +164,7 @@ class Enforcer:
                 self._running.tap.drain()
                 self._keep_warmth(self._clock.now_ns(), last=True)
                 self._warmth.close()
+                self._pins.close()
                 self._limit_file.close()
                 self.latch.stop()
                 self.blackbox.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 SOCKET = "enforcer.sock"
 INSTALLED = Path("/run/loadkeeper")  # where the unit's enforcer has it
+INSTALLED_STATE = Path("/var/lib/loadkeeper")
 
 
 class PlaceError(Exception):
@@ -51,6 +52,11 @@ class Places:
     @property
     def latch(self) -> Path:
         return self.state / "latch.json"
+
+    @property
+    def pins(self) -> Path:
+        """Which are driven, and how they are at rest."""
+        return self.state / "pins.json"
 
     @property
     def wear(self) -> Path:
@@ -109,6 +115,29 @@ def runtime_to_ask(
     own = places(runtime, None, environ).runtime
     elsewhere = runtime is None and not (own / SOCKET).exists() and installed.is_dir()
     return installed if elsewhere else own
+
+
+def state_to_ask(
+    state: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED_STATE,
+) -> Path:
+    """Of whose enforcer is read: as `places`; else the installed one's, for who may read it."""
+    if state is None and "STATE_DIRECTORY" not in environ and os.access(installed, os.R_OK):
+        return installed
+    return places(None, state, environ).state
+
+
+def state_to_count(
+    state: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED_STATE,
+) -> Path:
+    """Where the enforcer of this gateway counts: as `state_to_ask`, but the installed one's also
+    for who may not read it. There is no counting beside it."""
+    if state is None and "STATE_DIRECTORY" not in environ and installed.is_dir():
+        return installed
+    return places(None, state, environ).state
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

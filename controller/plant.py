@@ -7,12 +7,12 @@ instead of a clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 
 from cext.errands import Errands
-from cext.plant import Plant, PlantCharger
-from cext.rows import ROOT, Phases
+from cext.plant import Plant
+from cext.rows import NO_PHASE, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
@@ -25,69 +25,11 @@ from controller.site import Site
 from controller.tables import OPERATOR, Tables
 from controller.tap import Tap
 from controller.units import PPM
-from controller.watts import Watts
 
 EXCHANGE_NS = 15_000_000  # a request and its reply
 LOOK_NS = 100_000_000  # how often a contactor's driver looks
 EARLY_NS = 5_000_000  # early ticks are at least this far apart
 UTC_BEGIN_NS = 1_800_000_000 * 10**9  # what the virtual wall clock shows at instant 0
-
-
-def hardware(site: Site) -> tuple[PlantCharger, ...]:
-    """The chargers as their document describes them; what it does not know, at its worst."""
-    circuits = [circuit.id for circuit in site.circuits]
-    return tuple(
-        PlantCharger(
-            circuit=circuits.index(charger.circuit),
-            phases=charger.phases,
-            max_ma=charger.max_ma,
-            power_on_ma=charger.restart_ma,
-            fallback_ma=charger.alone_ma,
-            watchdog_ns=charger.fallback_delay_ns or 0,
-            draws_ppm=0 if charger.watts is None else charger.watts.draws_ppm,
-            shows_ppm=_shows_ppm(charger.watts),
-        )
-        for charger in site.chargers
-    )
-
-
-def _shows_ppm(watts: Watts | None) -> int:
-    """What it makes of its current, where it tells the power that it was told to draw."""
-    if watts is None or watts.measured_ppm is None:
-        return 0
-    return PPM * PPM // watts.draws_ppm
-
-
-def build_plant(
-    site: Site, seed: int, chargers: Iterable[PlantCharger] | None = None, step_ns: int = 10_000_000
-) -> Plant:
-    """The site's depot, empty, with meters that show the present."""
-    circuits = [circuit.id for circuit in site.circuits]
-    parents = [ROOT if c.parent is None else circuits.index(c.parent) for c in site.circuits]
-    rows = hardware(site) if chargers is None else tuple(chargers)
-    chargers_of = [charger.id for charger in site.chargers]
-    plant = Plant(
-        parents,
-        rows,
-        site.circuits[0].phase_mv,
-        seed,
-        step_ns,
-        contactors=[[chargers_of.index(c) for c in each.chargers] for each in site.contactors],
-    )
-    for meter in site.meters:
-        plant.set_meter(circuits.index(meter.circuit), 0, 0)
-    for index, circuit in enumerate(site.circuits):
-        plant.set_cap(index, circuit.rating_ma)
-    return plant
-
-
-def let_go(site: Site, plant: Plant) -> None:
-    """Nobody drives the pins any more."""
-    for index, contactor in enumerate(site.contactors):
-        plant.set_contactor(index, not contactor.opens_alone)
-    for index, charger in enumerate(site.chargers):
-        if (switch := charger.switch) is not None:  # a low pin
-            plant.write_setpoint(index, switch.rated_ma if switch.off_high else 0)
 
 
 class VirtualClock:
@@ -346,6 +288,7 @@ class _SwitchLoop:
         self._enforcer = enforcer
         self._id = charger
         self._index = index
+        enforcer.plant.write_setpoint(index, 0)  # its pin is opened at rest
 
     def look(self) -> None:
         enforcer = self._enforcer
@@ -370,6 +313,7 @@ def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:
     """What a meter wired like this one shows of the grid's currents."""
     sign = -1 if meter.reversed else 1
     first, second, third = (
-        sign * grid_ma[phase] * PPM // meter.ratio_ppm for phase in meter.phases
+        0 if phase == NO_PHASE else sign * grid_ma[phase] * PPM // meter.ratio_ppm
+        for phase in meter.phases
     )
     return first, second, third

@@ -7,7 +7,6 @@ is answered at a pace that leaves the loop to the drivers.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from controller.alone import only_one
 from controller.events import Event as Happening
 from controller.events import Events as Ring
 from controller.places import PlaceError, Places
@@ -314,7 +314,7 @@ def bound(places: Places) -> Iterator[socket.socket]:
 
     Raises PlaceError when another enforcer lives here, or there is no place for the socket.
     """
-    with _only_one(places), socket.socket(socket.AF_UNIX) as listening:
+    with only_one(places), socket.socket(socket.AF_UNIX) as listening:
         before = os.umask(0o117)
         try:
             places.socket.unlink(missing_ok=True)
@@ -328,18 +328,3 @@ def bound(places: Places) -> Iterator[socket.socket]:
             yield listening
         finally:
             places.socket.unlink(missing_ok=True)
-
-
-@contextmanager
-def _only_one(places: Places) -> Iterator[None]:
-    try:
-        lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise PlaceError(f"{places.lock}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise PlaceError(f"another enforcer is running in {places.runtime}") from error
-    finally:
-        os.close(lock)

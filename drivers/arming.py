@@ -15,8 +15,8 @@ from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import decode, encode, raw_words
 from drivers.device import Request
+from drivers.memory import Memory
 from drivers.reader import Sample
-from drivers.wear import Wear
 
 IN_A_ROW = 3  # reports in a row that show no help; then it is left alone for a while
 PAUSE_NS = 600 * NS_PER_S
@@ -115,12 +115,11 @@ class Arming:
         charger: Charger,
         profile: ChargerProfile,
         now_ns: Callable[[], int],
-        wear: Wear | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.writes = 0  # so far: a sample begun before the last of them shows nothing
         self._charger = charger
-        self._profile = profile
-        self._wear = wear or Wear(now_ns)
+        self._memory = memory
         self._gap_s = profile.gap_ns / NS_PER_S
         self._now_ns = now_ns
         self._wants = wants(charger, profile)
@@ -151,17 +150,10 @@ class Arming:
             return None
         if len(self._recent) == A_DAY and now_ns - self._recent[0] < DAY_NS:
             return None
-        if not self._wear.may(self._charger.id, self._profile, want.address):
+        request = self._request(want)
+        if self._memory is not None and not self._memory.may(request):
             return None
-        return Request(
-            self._charger.id,
-            self._charger.unit,
-            want.fc,
-            want.address,
-            len(want.words),
-            want.words,
-            gap_s=self._gap_s,
-        )
+        return request
 
     @property
     def holds(self) -> bool:
@@ -174,8 +166,14 @@ class Arming:
         assert want is not None
         self._sent.add(want)
         self.writes += 1
-        self._wear.wrote(self._charger.id, self._profile, want.address)
+        if self._memory is not None:
+            self._memory.wrote(self._request(want))
         self._recent = [*self._recent, self._now_ns()][-A_DAY:]
+
+    def _request(self, want: Want) -> Request:
+        its, words = self._charger, want.words
+        gap_s = self._gap_s
+        return Request(its.id, its.unit, want.fc, want.address, len(words), words, gap_s=gap_s)
 
     def _next(self) -> Want | None:
         """In their order, each once between two reports; what is unknown is not written over."""

@@ -68,14 +68,15 @@ class ChargerDriver:
         self._polling = f"{charger.id} (polls)"
         self._charger = charger
         self._profile = profile = seated(profile, charger)
-        self._wear = wear = wear or Wear(image.clock.now_ns)
         self._bus = bus
         self._image = image
         self._may_write = write
         self._health = Health(charger.id, image.clock, charger.poll_ns, charger.bus.timeout_ns)
         self._silence = Silence(image.clock, charger.poll_ns)
         self._write_failed_last = False  # in a silence, polls and writes take turns
-        self._telling = Telling(charger, profile, image.clock.now_ns, wear)
+        self._telling = Telling(
+            charger, profile, image.clock.now_ns, wear or Wear(image.clock.now_ns)
+        )
         self._standing = self._telling.standing
         self._arming = self._telling.arming
         self._any_traffic = self._standing.any_traffic
@@ -107,9 +108,9 @@ class ChargerDriver:
             turn.join(self.id, self._write_bell.ring)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch())
                 if self._may_write:
                     group.create_task(self._obey())
+                await self._watch()  # a task less: there are hundreds of chargers
         finally:
             for worker in (self.id, self._polling):
                 turn.leave(worker)
@@ -165,7 +166,7 @@ class ChargerDriver:
         return in_force_ma(self._profile, sample, lapsed, alone_ma)
 
     def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
-        self._standing.report(sample)
+        self._telling.report(sample)
         in_force = self._found_ma(sample)
         report = ChargerReport(
             at_ns=sample.at_ns,
@@ -193,7 +194,7 @@ class ChargerDriver:
                 self._reader.forget()  # was it without power, and lost more than its setpoint?
         wrong = self._refusal or astray or self._arming.remark
         wrong = wrong or remark(self._charger, self._profile, sample)
-        return "; ".join(filter(None, (wrong, self._wear.remark(self.id)))) or None
+        return "; ".join(filter(None, (wrong, self._telling.memory.remark()))) or None
 
     # What it is told.
 

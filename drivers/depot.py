@@ -13,6 +13,7 @@ from controller.document.buses import PinAddress
 from controller.document.contacts import Feedback
 from controller.document.devices import Charger
 from controller.document.gpio import Gpio
+from controller.document.outputs import at_rest
 from controller.driver import Driver
 from controller.site import Site
 from controller.units import NS_PER_S
@@ -128,6 +129,7 @@ def _on_pins(
 
     pins = pins_of(gpio.factory)
     drivers: list[Driver] = []
+    rest = {each.pin: each.high for each in at_rest(gpio)}
     with ExitStack() as undo:
 
         def contact(owner: str, pin: int, debounce_ns: int) -> Contact:
@@ -135,10 +137,10 @@ def _on_pins(
             undo.callback(opened.close)
             return Contact(opened, debounce_ns)
 
-        def output(owner: str, pin: int, rest: bool) -> OutputPin | None:
+        def output(owner: str, pin: int) -> OutputPin | None:
             if not write:
                 return None
-            opened = pins.output(owner, pin, rest)
+            opened = pins.output(owner, pin, rest[pin])
             undo.callback(opened.close)
             return opened
 
@@ -148,19 +150,19 @@ def _on_pins(
         for charger in chargers:
             if (switch := charger.switch) is not None:
                 feedback = auxiliary(charger.id, switch.feedback)
-                pin = output(charger.id, switch.pin, switch.off_high)
+                pin = output(charger.id, switch.pin)
                 drivers.append(SwitchDriver(charger, switch, pin, feedback, image))
         for each in gpio.contactors:
             feedback = auxiliary(each.id, each.feedback)
-            pin = output(each.id, each.pin, each.open_high)
+            pin = output(each.id, each.pin)
             drivers.append(ContactorDriver(each, pin, feedback, image))
         for relay in gpio.relays:
-            pin = output(relay.id, relay.pin, rest=False)
+            pin = output(relay.id, relay.pin)
             driver = HealthRelayDriver(relay, pin, image.clock)
             image.turn.fed(driver.pulse)
             drivers.append(driver)
         for led in gpio.leds:
-            lamp = LedDriver(led, output(led.id, led.pin, rest=not led.active_high), image)
+            lamp = LedDriver(led, output(led.id, led.pin), image)
             image.turn.fed(lamp.pulse)
             drivers.append(lamp)
         for dim in gpio.inputs:

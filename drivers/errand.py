@@ -34,9 +34,9 @@ class Errand:
         return self._order.ma
 
     @property
-    def address(self) -> int:
-        """Where the write goes that was asked for last."""
-        return self._writes[self._done].address
+    def request(self) -> Request:
+        """The write that was asked for last."""
+        return self._writes[self._done]
 
     def acknowledged(self) -> Order | None:
         """It was; returns the order when that was all of it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import count, cycle
+from itertools import count
 from math import inf
 from typing import NamedTuple, TypeVar
 
@@ -195,7 +195,8 @@ class Reader:
             )
             for piece in plan.pieces
         ]
-        self._rounds = cycle([[self._parts[i] for i in each] for each in plan.rounds])
+        self._rounds = plan.rounds
+        self._round = 0  # the next one
         self._forgets = False
 
     async def poll(
@@ -252,11 +253,14 @@ class Reader:
             self._clear()
             self._forgets = False
         parts = [each for each in self._parts if each.holds(only)] if only else self._parts
-        due = parts if only else next(self._rounds)
+        due: Collection[int] = range(len(parts))
+        if not only:
+            due = self._rounds[self._round]
+            self._round = (self._round + 1) % len(self._rounds)
         first_ns = None
         values: dict[str, Value] = {}
-        for part in parts:
-            if part.values is None or part in due:
+        for i, part in enumerate(parts):
+            if part.values is None or i in due:
                 at_ns = await self._take(part)
                 first_ns = at_ns if first_ns is None else first_ns
             assert part.values is not None

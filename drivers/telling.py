@@ -15,7 +15,9 @@ from drivers.arming import Arming
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
-from drivers.feeding import feed_of
+from drivers.feeding import Feed
+from drivers.memory import Memory
+from drivers.reader import Sample
 from drivers.retries import Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
@@ -49,17 +51,21 @@ class Telling:
         now_ns: Callable[[], int],
         wear: Wear,
     ) -> None:
+        """`profile` is seated at its connector (drivers.watts)."""
+        self.memory = Memory.of(wear, charger, profile)
         self.standing = Standing(charger, profile)
-        self.arming = Arming(charger, profile, now_ns, wear)
+        self.arming = Arming(charger, profile, now_ns, self.memory)
         self.offered = What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
-        self._charger = charger
-        self._profile = profile
-        self._wear = wear
         self._errand = Errand(charger, profile)
         self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
-        feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
-        self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
+        self._feed = Feed(charger, profile)
+        self._feeds_apart = profile.watchdog.feeds_apart
+
+    def report(self, sample: Sample) -> None:
+        """What it says, before what is in force is made of it."""
+        self.standing.report(sample)
+        self._feed.report(sample)
 
     # What goes out.
 
@@ -87,7 +93,7 @@ class Telling:
             return setting
         self.offered = What.FEED
         due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
-        return self._feed if due else None
+        return self._feed.request if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
         """Whether it is to be written. One that rises waits where it would wear a memory out."""
@@ -95,7 +101,7 @@ class Telling:
             return False
         if not self._rises(order):
             return True
-        return self._wear.may_rise(self._charger.id, self._profile, enabled=self.standing.enabled)
+        return self.memory.may_rise(enabled=self.standing.enabled)
 
     def rank(self, order: Order | None) -> Rank:
         rises = order is not None and self.standing.rises(order)
@@ -117,7 +123,7 @@ class Telling:
             self.arming.wrote()
         elif self.offered is What.ORDER:
             self.standing.sent(self._errand.ma)
-            self._wear.wrote(self._charger.id, self._profile, self._errand.address)
+            self.memory.wrote(self._errand.request)
 
     def refused(self, now_ns: int) -> None:
         """The device says that it did not take what was offered."""
@@ -133,7 +139,7 @@ class Telling:
             if order is None:
                 return Then.MORE
             self.standing.took(order, at_ns, self._asked_ns)
-            return Then.LOOK if self._feed is None else Then.FEED
+            return Then.FEED if self._feeds_apart else Then.LOOK
         if self.offered is What.FEED:
             self.standing.fed(self._asked_ns)
             return Then.NOTHING

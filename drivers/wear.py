@@ -3,27 +3,34 @@
 Each has so many writes in all, and so many a day. The day is counted while the process runs, for
 no clock can be trusted over a power cut: what was left of it at the end is what is left at the
 start. A write that is withheld is told. A reduction is counted and never withheld.
+
+A register is one of a device on its line: connectors that share it share its budget, whatever the
+site document calls them. The file says more than was written: some writes ahead, so that it need
+not be saved at each, and a crash or a power cut never gives any back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.saver import Saver, UnreadableError, read_back
 from controller.units import NS_PER_S
-from drivers.chargerprofile import ChargerProfile
+from drivers.chargerparts import Endurance
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 DAY_S = 86_400
+DAY_NS = DAY_S * NS_PER_S
 FILE_BYTES = 4 << 20
 WRITES_MOST = 1 << 40
+LAZY_S = 300.0  # so long what is not urgent waits for more
+AHEAD_MOST = 50  # writes that the file is ahead
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -38,93 +45,117 @@ class _Kept(_Strict):
 
 
 class _File(_Strict):
-    format: Literal[1] = 1
-    chargers: dict[str, dict[str, _Kept]] = Field(default_factory=dict)
+    format: Literal[2] = 2
+    devices: dict[str, dict[str, _Kept]] = Field(default_factory=dict)
+
+
+class Keeper(Protocol):
+    """Of the file: what it is given last is what stands there in the end."""
+
+    def save(self, data: bytes, *, urgent: bool) -> None: ...
+    def close(self) -> None: ...
+
+
+Kept = Callable[[bytes, str | None], None]  # what was written, or why it was not
+
+
+def saver(path: Path, on_attempt: Kept) -> Keeper:
+    return Saver(path, LAZY_S, on_attempt)
 
 
 class _Register:
-    """One register of one charger."""
+    """One register of one device."""
 
     def __init__(self, kept: _Kept, now_ns: int) -> None:
         self.written = kept.written
+        self.asked = kept.written  # that the file is to say
+        self.on_disk = kept.written  # that it says, for certain
+        self._cost_ns = 0  # of a write, of the day
         self._left_ns = kept.left_s * NS_PER_S
         self._seen_ns = now_ns
 
     def left_ns(self, now_ns: int) -> int:
-        self._left_ns = min(self._left_ns + now_ns - self._seen_ns, DAY_S * NS_PER_S)
+        self._left_ns = min(self._left_ns + now_ns - self._seen_ns, DAY_NS)
         self._seen_ns = now_ns
         return self._left_ns
 
     def spend(self, cost_ns: int, now_ns: int) -> None:
         self.written = min(self.written + 1, WRITES_MOST)
-        self._left_ns = max(self.left_ns(now_ns) - cost_ns, -DAY_S * NS_PER_S)
+        self._left_ns = max(self.left_ns(now_ns) - cost_ns, -DAY_NS)
 
-    def kept(self) -> _Kept:
-        return _Kept(written=self.written, left_s=self._left_ns // NS_PER_S)
+    def reserve(self, endurance: Endurance) -> bool:
+        """Whether the file is to be saved, for it is hardly ahead any more."""
+        block = max(1, min(endurance.writes_a_day // 8, AHEAD_MOST))
+        self._cost_ns = DAY_NS // endurance.writes_a_day
+        if self.asked - self.written > block // 2:
+            return False
+        self.asked = min(self.written + block, WRITES_MOST)
+        return True
+
+    def kept(self, now_ns: int) -> _Kept:
+        ahead_ns = max(self.asked - self.written, 0) * self._cost_ns
+        left_s = max(self.left_ns(now_ns) - ahead_ns, -DAY_NS) // NS_PER_S
+        return _Kept(written=max(self.asked, self.written), left_s=left_s)
 
 
 class Wear:
-    """Of all chargers of one gateway. Used from the I/O thread only."""
+    """Of all devices of one gateway. Used from the I/O thread only."""
 
-    def __init__(self, now_ns: Callable[[], int], path: Path | None = None) -> None:
+    def __init__(
+        self,
+        now_ns: Callable[[], int],
+        path: Path | None = None,
+        keeper: Callable[[Path, Kept], Keeper] = saver,
+    ) -> None:
         """Without a `path` it counts from now on, and forgets at the end."""
         self._now_ns = now_ns
         self._path = path
-        self._saver: Saver | None = None
+        self._make_keeper = keeper
+        self._keeper: Keeper | None = None
         self._registers: dict[tuple[str, str], _Register] = {}
-        self._withheld: dict[str, tuple[str, str]] = {}  # by charger: which register, and why
         self._new = _Kept()  # of one that nothing is known of
+        self._asked: bytes | None = None  # to be in the file
+        self._hurried = False  # with no delay
+        self._on_disk: bytes | None = None  # set by the keeper's thread
         if path is not None:
             self._resume(path)
 
-    def may(self, charger: str, profile: ChargerProfile, address: int) -> bool:
-        """Whether its memory bears a write there now. One that does not is remarked upon."""
-        name = _worn(profile, address)
-        if name is None:
-            return True
-        endurance, register = profile.endurance, self._of(charger, name)
-        assert endurance is not None
-        why = None
+    def bears(self, device: str, place: str, endurance: Endurance) -> str | None:
+        """Why no write goes there now; None where its memory bears one."""
+        register = self._of(device, place)
         if register.written >= endurance.writes:
-            why = f"{register.written} times, as often as its memory bears"
-        elif register.left_ns(self._now_ns()) < DAY_S * NS_PER_S // endurance.writes_a_day:
-            why = f"{register.written} times, {endurance.writes_a_day} within this day"
-        if why is not None:
-            self._withheld[charger] = (name, why)
-        elif self._withheld.get(charger, ("", ""))[0] == name:
-            del self._withheld[charger]
-        return why is None
+            return f"{register.written} times, as often as its memory bears"
+        if register.left_ns(self._now_ns()) < DAY_NS // endurance.writes_a_day:
+            return f"{register.written} times, {endurance.writes_a_day} within this day"
+        self._reserve(register, endurance)
+        return None
 
-    def may_rise(self, charger: str, profile: ChargerProfile, *, enabled: bool = True) -> bool:
-        """Whether its setpoint may be written where nothing but energy is lost without it; and
-        what enables it, where it is not `enabled`."""
-        names = profile.setpoint.register_names
-        if profile.enable is not None and not enabled:
-            names = (*names, profile.enable.register_name)
-        return all(self.may(charger, profile, profile.registers[name].addr) for name in names)
-
-    def wrote(self, charger: str, profile: ChargerProfile, address: int) -> None:
+    def wrote(self, device: str, place: str, endurance: Endurance) -> None:
         """It may have arrived."""
-        name = _worn(profile, address)
-        if name is None or profile.endurance is None:
-            return
-        cost_ns = DAY_S * NS_PER_S // profile.endurance.writes_a_day
-        self._of(charger, name).spend(cost_ns, self._now_ns())
-        self._save()
+        register = self._of(device, place)
+        register.spend(DAY_NS // endurance.writes_a_day, self._now_ns())
+        self._reserve(register, endurance)
 
-    def written(self, charger: str, name: str) -> int:
+    def written(self, device: str, place: str) -> int:
         """How often so far."""
-        return self._of(charger, name).written
+        return self._of(device, place).written
 
-    def remark(self, charger: str) -> str | None:
-        """What was withheld last, in words."""
-        if charger not in self._withheld:
-            return None
-        name, why = self._withheld[charger]
-        return f"{name} was written {why}: it is not written now, but to lower the charger"
+    def close(self) -> None:
+        """At the end: what was reserved and not written is given back."""
+        if self._keeper is None:
+            return
+        for register in self._registers.values():
+            register.asked = register.written
+        self._save(urgent=True)
+        self._keeper.close()
 
-    def _of(self, charger: str, name: str) -> _Register:
-        key = charger, name
+    @property
+    def saved(self) -> bool:
+        """Whether the file says all of it, or there was nothing to be said."""
+        return self._on_disk is self._asked
+
+    def _of(self, device: str, place: str) -> _Register:
+        key = device, place
         if key not in self._registers:
             self._registers[key] = _Register(self._new, self._now_ns())
         return self._registers[key]
@@ -137,24 +168,33 @@ class Wear:
             self._new = _Kept(left_s=0)  # a day's writes may have been used up
             return
         now_ns = self._now_ns()
-        for charger, names in (_File() if file is None else file).chargers.items():
-            for name, kept in names.items():
-                self._registers[charger, name] = _Register(kept, now_ns)
+        for device, places in (_File() if file is None else file).devices.items():
+            for place, kept in places.items():
+                self._registers[device, place] = _Register(kept, now_ns)
 
-    def _save(self) -> None:
+    def _reserve(self, register: _Register, endurance: Endurance) -> None:
+        """So that the file says more than will have been written when it is saved next."""
         if self._path is None:
             return
-        if self._saver is None:
-            self._saver = Saver(self._path)
-        chargers: dict[str, dict[str, _Kept]] = {}
-        for (charger, name), register in self._registers.items():
-            chargers.setdefault(charger, {})[name] = register.kept()
-        self._saver.save(_File(chargers=chargers).model_dump_json().encode(), urgent=True)
+        if self._on_disk is not None and self._on_disk is self._asked:
+            for each in self._registers.values():
+                each.on_disk = each.asked
+        more, bare = register.reserve(endurance), register.on_disk <= register.written
+        if more or (bare and not self._hurried):
+            self._save(urgent=bare)
 
+    def _save(self, *, urgent: bool) -> None:
+        assert self._path is not None
+        if self._keeper is None:
+            self._keeper = self._make_keeper(self._path, self._attempted)
+        devices: dict[str, dict[str, _Kept]] = {}
+        now_ns = self._now_ns()
+        for (device, place), register in self._registers.items():
+            devices.setdefault(device, {})[place] = register.kept(now_ns)
+        self._asked = _File(devices=devices).model_dump_json().encode()
+        self._hurried = urgent
+        self._keeper.save(self._asked, urgent=urgent)
 
-def _worn(profile: ChargerProfile, address: int) -> str | None:
-    """The name of the register that is written there, if it wears out."""
-    if profile.endurance is None:
-        return None
-    names = profile.endurance.registers
-    return next((name for name in names if profile.registers[name].addr == address), None)
+    def _attempted(self, data: bytes, problem: str | None) -> None:
+        if problem is None:
+            self._on_disk = data

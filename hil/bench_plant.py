@@ -12,10 +12,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cext.errands import Agenda
+from cext.plant import Plant
 from controller.facts import Profiles
 from controller.guard.guard import Verdict
+from controller.hardware import killed, let_go
 from controller.limits import Lease
-from controller.plant import UTC_BEGIN_NS, VirtualEnforcer, let_go
+from controller.plant import UTC_BEGIN_NS, VirtualEnforcer
+from controller.site import Site
 from hil.contacts import Contacts
 from hil.faults.view import View, view
 from hil.service import RESTART_S
@@ -41,7 +44,7 @@ from hil.story.happenings import (
     WireBroken,
     WireMended,
 )
-from hil.story.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.story.line_events import BrokerIll, Connection, ConverterIll, Misrouted, SerialLine
 from hil.story.mishaps import silenced
 from hil.story.script import Story, chosen
 from hil.story.words import Event
@@ -162,7 +165,7 @@ class PlantBench:
             case BrokerIll(for_s=for_s):
                 self._cloud.lose("broker")
                 self._after(for_s, partial(self._cloud.regain, "broker"))
-            case SerialLine() | Misrouted() | Connection():
+            case SerialLine() | Misrouted() | ConverterIll() | Connection():
                 silent = silenced(event, self.stage)
                 self._silent.update(silent)
                 self._after(event.for_s, partial(self._silent.difference_update, silent))
@@ -207,12 +210,18 @@ class PlantBench:
     def _ids(self, patterns: Sequence[str]) -> list[str]:
         return [self.stage.chargers[index] for index in chosen(patterns, self.stage.chargers)]
 
-    def _kill(self, process: str, restart_after_s: float | None) -> None:
+    def _kill(
+        self,
+        process: str,
+        restart_after_s: float | None,
+        end: Callable[[Site, Plant], None] = killed,
+    ) -> None:
+        """`end`: what its pins do then."""
         self._cloud.lose(process)
         if process == "enforcer" and self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self.enforcer = None
-            let_go(self.stage.site, self.stage.plant)
+            end(self.stage.site, self.stage.plant)
             self._stalled.clear()
         if restart_after_s is not None:
             works_ns = self.now_ns + nanoseconds(restart_after_s) + START_NS
@@ -229,7 +238,7 @@ class PlantBench:
         if self.enforcer is not None:
             self.enforcer.kernel.leave()
             ends_ns = self.now_ns + LEAVE_NS
-            self.agenda.at(ends_ns, partial(self._kill, "enforcer", event.restart_after_s))
+            self.agenda.at(ends_ns, partial(self._kill, "enforcer", event.restart_after_s, let_go))
 
     def _stall(self, threads: set[str], for_s: float) -> None:
         self._stalled |= threads

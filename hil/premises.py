@@ -19,7 +19,7 @@ from typing import Any
 
 from cext.plant import Car, PlantCharger
 from controller.facts import Profiles
-from controller.plant import build_plant, hardware
+from controller.hardware import build_plant, hardware
 from controller.site import parse
 from hil.faults.process import die_with_parent
 from hil.rig import Depot, Rig

@@ -28,6 +28,7 @@ from hil.broker import Broker, Kind
 from hil.cloud import Cloud
 from hil.devices.alpitronic import Alpitronic, Connector, Hypercharger
 from hil.devices.clamp import Clamp
+from hil.devices.converter import Behind, Converter
 from hil.devices.mbap import Server
 from hil.devices.place import LOOPBACK, Place
 from hil.devices.rs485 import Rs485, Slave
@@ -104,9 +105,10 @@ class Rig:
         self.state = directory / "s"
         self.lines: dict[str, Rs485] = {}  # serial ones, by the bus's URL in the site
         self.sockets: dict[str, Station] = {}
-        self.chargers: dict[str, Server | Slave | Connector] = {}
+        self.converters: dict[str, Converter] = {}  # those to RTU, by the bus's URL in the site
+        self.chargers: dict[str, Server | Slave | Behind | Connector] = {}
         self._stations: dict[tuple[str, int], Hypercharger] = {}  # by bus and unit
-        self.meters: dict[str, Server | Slave] = {}
+        self.meters: dict[str, Server | Slave | Behind] = {}
         self.meter_devices = {meter.id: self._meter(meter) for meter in depot.site.meters}
         for meter in depot.site.meters:
             self.meters[meter.id] = self._served(self.meter_devices[meter.id], meter.bus)
@@ -276,12 +278,16 @@ class Rig:
         station = self._stations.setdefault(at, Hypercharger(charger.unit))
         return station.add(charger.connector, device)
 
-    def _served(self, device: Device, bus: Bus) -> Server | Slave:
-        """What carries requests to it: a port of its own, or its place on the line."""
+    def _served(self, device: Device, bus: Bus) -> Server | Slave | Behind:
+        """What carries requests to it: a port of its own, its place on the line, or that behind a
+        converter, which several units at one port share."""
         if isinstance(bus.address, SerialAddress):
             if bus.url not in self.lines:
                 self.lines[bus.url] = Rs485.at(bus.address)
             return Slave(self.lines[bus.url], device)
+        devices: list[Meter | Charger] = [*self.depot.site.meters, *self.depot.site.chargers]
+        if len({each.unit for each in devices if each.bus == bus}) > 1:
+            return Behind(self.converters.setdefault(bus.url, Converter()), device)
         return device.serve()
 
     def _meter(self, meter: Meter) -> Gauge:

@@ -9,7 +9,7 @@ from typing import Any
 from cext.plant import Car, Plant, PlantCharger
 from cext.rows import NEVER_NS, Phases
 from controller.facts import Profiles
-from controller.plant import build_plant, hardware
+from controller.hardware import build_plant, hardware
 from controller.site import Site, parse
 from hil.contacts import wires
 from hil.story.expect import SLACK_S, Excess, Failure, Trace, excesses, judge

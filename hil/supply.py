@@ -49,7 +49,7 @@ class Supplies:
     ) -> None:
         """`supply` tells the plant who has power and has booted, `switch` how contactors are,
         `turn` which chargers without a bus are on."""
-        self.board = Board(directory / "pins.sock")
+        self.board = Board(directory / "pins.sock", falls=gpio is None or gpio.pins_fall)
         self._devices = devices
         self._servers = servers
         self._supply = supply

@@ -1,8 +1,8 @@
 """The rig's end of the gateway's pins: a board whose relays really cut supplies.
 
 Contactors, the health relay and contacts behave as they are wired in the site document, whatever
-the gateway believes of them. A pin that nobody drives is low. When the gateway's connection ends,
-nobody drives any pin.
+the gateway believes of them. A pin that nobody drives is low; on a board whose pins do not fall it
+stays as it was driven last. When the gateway's connection ends, nobody drives any pin.
 """
 
 from __future__ import annotations
@@ -47,9 +47,11 @@ def plug_in(directory: Path) -> Path:
 class Board:
     """What is soldered to the pins, and the socket that the gateway's factory comes to."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, falls: bool = True) -> None:
+        """`falls`: a pin that nobody drives any more is low; else it stays as it was driven."""
         self.path = path
-        self.driven: dict[int, bool] = {}  # levels of the pins that somebody drives
+        self.driven: dict[int, bool] = {}  # levels of the pins that somebody drives, or drove
+        self._falls = falls
         self.moved_s: dict[int, float] = {}  # when each changed its level last
         self._contacts: dict[int, bool] = {}  # levels of the pins that contacts pull
         self._server: asyncio.Server | None = None
@@ -111,6 +113,8 @@ class Board:
     def _take(self, words: list[str]) -> None:
         pin = int(words[1])
         high = words[0] == "drive" and words[2] == "1"
+        if words[0] == "release" and not self._falls:
+            return
         if self.level(pin) != high:
             self.moved_s[pin] = asyncio.get_running_loop().time()
         if words[0] == "drive":
@@ -119,7 +123,8 @@ class Board:
             self.driven.pop(pin, None)
 
     def _release(self) -> None:
-        self.driven.clear()
+        if self._falls:
+            self.driven.clear()
 
 
 class Switchgear:

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from cext.plant import Car, Plant
 from cext.rows import Phases
-from controller.plant import VirtualEnforcer, build_plant
+from controller.hardware import build_plant
+from controller.plant import VirtualEnforcer
 from controller.plausibility import Suspicion
 from controller.site import Site, parse
 from hil.profiles import StoryProfiles

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.plant import build_plant
+from controller.hardware import build_plant
 from controller.site import Site
 from drivers.clamp import Fault, Frame, Kept, parse
 from drivers.clampdriver import layout

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from controller.plant import build_plant, hardware
+from controller.hardware import build_plant, hardware
 from controller.site import Site, load
 from controller.status_report import (
     ChargerReport,

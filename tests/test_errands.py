@@ -13,8 +13,9 @@ import pytest
 from cext.errands import Agenda, Errands
 from cext.plant import Car, Plant
 from controller.document.devices import Charger
+from controller.hardware import build_plant
 from controller.image import ChargerReport, Order
-from controller.plant import EXCHANGE_NS, VirtualEnforcer, build_plant
+from controller.plant import EXCHANGE_NS, VirtualEnforcer
 from controller.site import Site, load
 from hil.profiles import StoryProfiles
 from tests.test_virtual import begin, site

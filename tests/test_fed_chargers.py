@@ -144,7 +144,7 @@ def test_what_a_rise_left_half_written_is_lowered_at_once_by_a_worn_memory_too()
         box.refuses = {L2}
         board.command("bay-01", 20_000)
         await until(lambda: (SETPOINT, 20) in box.written)  # the third: its budget is spent
-        await until(lambda: driver._wear.written("bay-01", "setpoint") == 3)
+        await until(lambda: driver._telling.memory.written("setpoint") == 3)
         box.refuses = set()
         board.command("bay-01", 6_000)
         assert driver._rank() is Rank.REDUCTION

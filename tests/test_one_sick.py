@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cext.plant import Car, Plant
-from controller.plant import VirtualEnforcer, build_plant
+from controller.hardware import build_plant
+from controller.plant import VirtualEnforcer
 from controller.site import Site, parse
 from hil.profiles import StoryProfiles
 from tests.depots import S

@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from controller.plant import build_plant, hardware
+from controller.hardware import build_plant, hardware
 from controller.site import parse
 from drivers.library import library
 from hil import broker

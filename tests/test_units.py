@@ -80,7 +80,7 @@ def test_systemd_knows_every_word(installed: Path) -> None:
     assert (verified.returncode, verified.stderr.strip()) == (0, "")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", (*NAMES, "loadkeeper-rest.service"))
 def test_little_is_left_open(installed: Path, name: str) -> None:
     judged = analyze(
         "security", "--offline=true", f"--threshold={FEWEST_POINTS}", str(installed / name)
@@ -214,7 +214,12 @@ def test_the_enforcer_waits_for_neither_network_nor_link() -> None:
         for key in ("After", "Requires", "Requisite", "BindsTo", "PartOf")
         for value in enforcer.get(key, [])
     )
-    assert others == ""
+    assert others == "loadkeeper-rest.service"  # `loadkeeper reset` comes after it, if it runs
+    rest = settings("loadkeeper-rest.service")
+    assert rest["Type"] == ["oneshot"]
+    assert int(rest["TimeoutStartSec"][0]) <= 20
+    assert "After" not in rest
+    assert "RuntimeDirectory" not in rest  # at its end it would take the enforcer's away
     assert enforcer["Wants"] == ["loadkeeper-farewell.service"]
 
 
@@ -243,7 +248,19 @@ def test_it_is_fed_within_two_seconds_and_stops_for_good_within_two_minutes() ->
     assert enforcer["WatchdogSec"] == ["1500ms"]
     assert enforcer["StartLimitIntervalSec"] == ["120"]
     assert enforcer["StartLimitBurst"] == ["5"]
-    assert enforcer["OnFailure"] == ["loadkeeper-latched.service"]
+    assert enforcer["OnFailure"] == ["loadkeeper-rest.service loadkeeper-latched.service"]
+    assert "ExecStopPost" not in enforcer  # a start brings its pins to rest itself, and sooner
+
+
+def test_pins_are_brought_to_rest_by_root_who_may_do_nothing_else() -> None:
+    rest = settings("loadkeeper-rest.service")
+    (command,) = rest["ExecStart"]
+    state, runtime = "--state /var/lib/loadkeeper", "--runtime /run/loadkeeper"
+    assert command == f"{INSTALLED} rest /etc/loadkeeper/site.toml {runtime} {state}"
+    assert rest["CapabilityBoundingSet"] == ["CAP_DAC_READ_SEARCH"]
+    assert (rest["DevicePolicy"], rest["DeviceAllow"]) == (["closed"], ["char-gpiochip rw"])
+    assert (rest["PrivateNetwork"], rest["ProtectSystem"]) == (["yes"], ["strict"])
+    assert "Restart" not in rest
 
 
 def test_users_are_those_that_the_units_name() -> None:

@@ -7,14 +7,8 @@ import pytest
 from cext.errands import Agenda
 from cext.plant import Car, Plant
 from cext.rows import Vehicle
-from controller.plant import (
-    EARLY_NS,
-    EXCHANGE_NS,
-    VirtualEnforcer,
-    at_terminals,
-    build_plant,
-    hardware,
-)
+from controller.hardware import build_plant, hardware
+from controller.plant import EARLY_NS, EXCHANGE_NS, VirtualEnforcer, at_terminals
 from controller.site import Site, parse
 from controller.tables import Tables
 from hil.profiles import StoryProfiles

@@ -19,7 +19,8 @@ from controller.blackbox.explained import lines
 from controller.blackbox.replay import find
 from controller.commands.status import _charger
 from controller.document.devices import Charger
-from controller.plant import VirtualEnforcer, build_plant, hardware
+from controller.hardware import build_plant, hardware
+from controller.plant import VirtualEnforcer
 from controller.site import DocumentError, Site, parse
 from controller.status_report import ChargerReport
 from controller.tables import Tables

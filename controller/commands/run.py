@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
+from contextlib import closing
 from functools import partial
 
 from cext.thread import KernelThread
@@ -63,7 +64,9 @@ def run(args: Namespace) -> int:
     close_log = configure("enforcer")
     try:
         allowed = frozenset(uid for uid in users.values() if uid is not None)
-        return hold(_enforcer(args, site, allowed))
+        clock = MonotonicClock()
+        with closing(Wear(clock.now_ns, places_of(args).wear)) as wear:
+            return hold(_enforcer(args, site, allowed, clock, wear))
     except PinError as error:
         complain(f"not started: {error}")
         return NO
@@ -71,10 +74,12 @@ def run(args: Namespace) -> int:
         close_log()
 
 
-def _enforcer(args: Namespace, installed: Site, allowed: frozenset[int]) -> Enforcer:
+def _enforcer(
+    args: Namespace, installed: Site, allowed: frozenset[int], clock: MonotonicClock, wear: Wear
+) -> Enforcer:
     """With the document in force: the installer's file, or what came over MQTT since."""
-    where, clock = places_of(args), MonotonicClock()
-    workshop = Workshop(clock, Wear(clock.now_ns, where.wear), observe=args.observe)
+    where = places_of(args)
+    workshop = Workshop(clock, wear, observe=args.observe)
     ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))
     return Enforcer(

@@ -13,7 +13,7 @@ nanoseconds, one value per grid phase.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cext.rows import ContactorRow, Phases, SlotRow, SourceRow
@@ -36,7 +36,7 @@ def fresh(at_ns: int, max_age_ns: int, now_ns: int) -> bool:
     return now_ns - at_ns <= max_age_ns and at_ns - now_ns <= AHEAD_NS
 
 
-def worth(kept: deque[Seen], since_ns: int) -> Iterable[Seen]:
+def worth(kept: Sequence[Seen], since_ns: int) -> Iterable[Seen]:
     """What arrived since then, and the last one before: that held until then. Newest first."""
     for seen in reversed(kept):
         yield seen

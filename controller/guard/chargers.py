@@ -5,8 +5,6 @@ Every sum is the least that the rules allow to be counted: controller.guard.beli
 
 from __future__ import annotations
 
-from collections import deque
-
 from cext.rows import NO_PHASE, ChargerRow, Pause, Phases, Vehicle
 from controller.guard.beliefs import READINGS, Seen, fresh, worth
 from controller.records import Report
@@ -40,7 +38,7 @@ class ChargerBelief:
         self.cut = False  # and is known to be
         self.forgotten = False  # nothing is known of it but its order
         self.heard_ns: int | None = None
-        self.seen: deque[Seen] = deque(maxlen=READINGS)
+        self.seen: list[Seen] = []  # at most READINGS; a deque takes room for 64 at once
         self._metered = False  # its newest report told its current
         self._keep_ns = keep_ns
         self._sent: list[tuple[int, int]] = []  # tick and order, not known to be superseded
@@ -78,7 +76,9 @@ class ChargerBelief:
         if current_ma is not None:
             self.seen.append(Seen(at_ns, current_ma))
             while len(self.seen) > 2 and self.seen[1].at_ns < at_ns - self._keep_ns:
-                self.seen.popleft()
+                del self.seen[0]
+            if len(self.seen) > READINGS:
+                del self.seen[0]
         if not usual:
             gone = before - set(self._standing(at_ns))
             self._settling = [each for each in self._settling if each[0] > at_ns]
@@ -147,7 +147,7 @@ class ChargerBelief:
         self.told_fallback_ma = old.told_fallback_ma
         self.missing_ns, self.parted, self.cut = old.missing_ns, old.parted, old.cut
         self.forgotten, self.heard_ns, self._metered = old.forgotten, old.heard_ns, old._metered
-        self.seen.extend(old.seen)
+        self.seen = list(old.seen)
         self._sent, self._settling = list(old._sent), list(old._settling)
         self._woken_ns, self._vehicle = old._woken_ns, old._vehicle
         self._idle_ns, self._above_ns = list(old._idle_ns), old._above_ns

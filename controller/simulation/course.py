@@ -11,8 +11,9 @@ from cext.plant import Over, Plant
 from cext.rows import NEVER_NS, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
+from controller.hardware import build_plant, let_go
 from controller.limits import Lease
-from controller.plant import VirtualEnforcer, build_plant, let_go
+from controller.plant import VirtualEnforcer
 from controller.reasons import Reasons
 from controller.simulation.day import HOUR_S, BaseLoad, Day, Stay
 from controller.simulation.steps import Steps

@@ -21,7 +21,7 @@ from rich.live import Live
 
 from controller import site as sites
 from controller.commands.output import answer_json, complain, say
-from controller.plant import build_plant, hardware
+from controller.hardware import build_plant, hardware
 from drivers.library import library
 from hil.broker import KINDS, BrokerError, Kind, choose
 from hil.demo.life import Life

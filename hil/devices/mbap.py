@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from abc import ABC, abstractmethod
 
 from hil.devices.pdu import Code, Manner, Registers, answer
 from hil.devices.place import LOOPBACK, Place, port_of
@@ -16,21 +17,20 @@ _HEADER = struct.Struct(">HHHB")  # transaction, protocol, length, unit
 _MAX_LENGTH = 254  # unit + PDU
 
 
-class Server:
-    """Serves one device on a port that it keeps through every fault; on the loopback, unless its
-    `place` is another."""
+class Listener(ABC):
+    """A port that is kept through every fault; on the loopback, unless its `place` is another."""
 
-    def __init__(self, device: Registers, max_masters: int = 8, idle_s: float = 3600.0) -> None:
-        self.device = device
+    def __init__(self, max_masters: int, idle_s: float) -> None:
         self.max_masters = max_masters
         self.idle_s = idle_s
-        self.delay_s = 0.0
         self.port = 0
         self.place: Place = LOOPBACK
-        self.manner = Manner.ANSWERS
-        self.sessions: set[_Session] = set()
-        self.requests = 0
+        self.sessions: set[Session] = set()
         self._listener: asyncio.Server | None = None
+
+    @abstractmethod
+    def take(self, session: Session, transaction: int, unit: int, pdu: bytes) -> None:
+        """A whole request."""
 
     @property
     def url(self) -> str:
@@ -46,8 +46,26 @@ class Server:
         if not self.port and self.place is LOOPBACK:
             self.port = port_of(self)
         listening = self.place.listen(self.port)
-        self._listener = await loop.create_server(lambda: _Session(self), sock=listening)
+        self._listener = await loop.create_server(lambda: Session(self), sock=listening)
         self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for session in tuple(self.sessions):
+            session.abort()
+
+
+class Server(Listener):
+    """Serves one device."""
+
+    def __init__(self, device: Registers, max_masters: int = 8, idle_s: float = 3600.0) -> None:
+        super().__init__(max_masters, idle_s)
+        self.device = device
+        self.delay_s = 0.0
+        self.manner = Manner.ANSWERS
+        self.requests = 0
 
     async def behave(self, manner: Manner, delay_s: float = 0.0) -> None:
         """Changes the device's manner at once; ANSWERS mends every fault."""
@@ -57,12 +75,12 @@ class Server:
         elif not self.listens:
             await self.open()
 
-    async def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        for session in tuple(self.sessions):
-            session.abort()
+    def take(self, session: Session, transaction: int, unit: int, pdu: bytes) -> None:
+        if self.manner is Manner.SILENT:
+            return
+        reply = self.answer(unit, pdu)
+        delay_s = self.delay_s if self.manner is Manner.SLOW else 0.0
+        session.say(transaction, unit, reply, delay_s)
 
     def answer(self, unit: int, pdu: bytes) -> bytes:
         """The reply to one request, exceptions included."""
@@ -72,10 +90,10 @@ class Server:
         return answer(self.device, pdu)
 
 
-class _Session(asyncio.Protocol):
+class Session(asyncio.Protocol):
     """One master's connection."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Listener) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
@@ -113,16 +131,12 @@ class _Session(asyncio.Protocol):
             if len(self._buffer) < end:
                 return
             pdu, self._buffer = self._buffer[_HEADER.size : end], self._buffer[end:]
-            self._take(transaction, unit, pdu)
+            self._server.take(self, transaction, unit, pdu)
 
-    def _take(self, transaction: int, unit: int, pdu: bytes) -> None:
-        manner = self._server.manner
-        if manner is Manner.SILENT:
-            return
-        reply = self._server.answer(unit, pdu)
+    def say(self, transaction: int, unit: int, reply: bytes, after_s: float = 0.0) -> None:
         frame = _HEADER.pack(transaction, 0, len(reply) + 1, unit) + reply
-        if manner is Manner.SLOW:
-            self._loop.call_later(self._server.delay_s, self._send, frame)
+        if after_s:
+            self._loop.call_later(after_s, self._send, frame)
         else:
             self._send(frame)
 

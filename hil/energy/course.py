@@ -11,7 +11,7 @@ from statistics import mean, median
 
 from cext.plant import Plant
 from cext.rows import Phases
-from controller.plant import build_plant
+from controller.hardware import build_plant
 from hil.energy.day import BEGIN_S, DAYS, Day, S, Visit
 
 CAR_TAKES_UP_S = 30  # so long after a vehicle came its charger's first setpoints are its doing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from controller.plant import VirtualEnforcer, let_go
+from controller.hardware import let_go
+from controller.plant import VirtualEnforcer
 from hil.energy.account import Account
 from hil.energy.course import Course, plant_of
 from hil.energy.day import BEGIN_S, Day, S

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cext.plant import Plant
 from controller.document.devices import Charger
-from controller.plant import let_go
+from controller.hardware import let_go
 from hil.energy.course import Course, plant_of
 from hil.energy.day import BEGIN_S, Day, S, Visit
 from hil.energy.optimum import paths_of

@@ -30,6 +30,7 @@ RIG = "/srv/rig"  # in there: what a bench brings along
 SETUP = "/opt/loadkeeper/current/setup/install.sh"
 SITE = "/etc/loadkeeper/site.toml"
 UNITS = {"enforcer": "loadkeeper.service", "link": "loadkeeper-link.service"}
+REST = "loadkeeper-rest.service"  # brings pins to rest when the enforcer is latched
 DIALOUT = 20  # Debian's number of the group
 _ROOT = Path(__file__).parents[2]
 
@@ -138,7 +139,9 @@ class Gateway(Rig):
         await self.container.run("sh", "-ec", f"cat > {SITE}", stdin=document)
         await self._bring_pins()
         if self.serial_ports:  # here they are pseudo-terminals, whatever they are called
-            await self._drop_in("enforcer", "rig-serial", "[Service]\nDeviceAllow=char-pts rw\n")
+            await self._drop_in(
+                UNITS["enforcer"], "rig-serial", "[Service]\nDeviceAllow=char-pts rw\n"
+            )
         said = await self.install(SETUP)
         if said.status != 0:
             raise RigError(f"install.sh ended with {said.status}\n{said.out}")
@@ -152,10 +155,11 @@ class Gateway(Rig):
             for name, place in (("PYTHONPATH", "pins"), ("LOADKEEPER_RIG_PINS", "pins.sock"))
         )
         lines += f"BindReadOnlyPaths={RIG}\n"
-        await self._drop_in("enforcer", "rig-pins", f"[Service]\n{lines}")
+        for unit in (UNITS["enforcer"], REST):
+            await self._drop_in(unit, "rig-pins", f"[Service]\n{lines}")
 
     async def _drop_in(self, unit: str, name: str, text: str) -> None:
-        folder = f"/etc/systemd/system/{UNITS[unit]}.d"
+        folder = f"/etc/systemd/system/{unit}.d"
         script = f"mkdir -p {folder} && cat > {folder}/{name}.conf && systemctl daemon-reload"
         await self.container.run("sh", "-ec", script, stdin=text.encode())
 
@@ -165,9 +169,10 @@ class Gateway(Rig):
         servers = {**self.meters, **self.chargers}
         devices: list[Meter | Charger] = [*self.depot.site.meters, *self.depot.site.chargers]
         for device in devices:
-            server, address = servers[device.id], device.bus.address
+            address = device.bus.address
             if not isinstance(address, TcpAddress):
                 continue
+            server = servers[device.id]
             assert isinstance(server, Server)
             if not address.host.startswith(f"{DEPOT}."):
                 raise RigError(f"{device.id} is at {address.host}, outside {DEPOT}.0/24")

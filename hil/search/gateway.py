@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from cext.rows import Advice
 from controller.guard.guard import Verdict
+from controller.hardware import killed, let_go
 from controller.limits import Lease
-from controller.plant import VirtualEnforcer, let_go
+from controller.plant import VirtualEnforcer
 from controller.proof import prove
 from controller.site import DocumentError, Site, operated, parse
 from hil.search.ailing import Ailing
@@ -99,18 +100,19 @@ class Gateway:
         what = "; ".join(f"{each.rule}: {each.why}" for each in verdict.disputes[:3])
         raise FoundError(Finding("guard", self._world.now_ns / 1e9, what))
 
-    def _die(self) -> None:
+    def _die(self, *, power: bool = True) -> None:
+        """Killed; or, without `power`, with the whole gateway."""
         self._deaths += 1
         if self.enforcer is not None:
             self._leases = self.enforcer.limits.leases
             self._ticks += self.enforcer.kernel.ticks
             self.enforcer = None
-            let_go(self._world.site, self._world.plant)
+            (killed if power else let_go)(self._world.site, self._world.plant)
         self._world.judge.died()
         self._world.set_caps()
 
-    def _restart(self, event: Table) -> None:
-        self._die()
+    def _restart(self, event: Table, *, power: bool = True) -> None:
+        self._die(power=power)
         deaths = self._deaths
 
         def again() -> None:
@@ -123,7 +125,7 @@ class Gateway:
         for index in range(len(self._world.chargers)):
             self._world.plant.set_supply(index, False)
         self._world.after(event["for_s"], self._power_back)
-        self._restart(event)
+        self._restart(event, power=False)
 
     def _power_back(self) -> None:
         """An enforcer that is there already finds them at their power-on currents."""

@@ -55,7 +55,8 @@ def draw_site(rng: random.Random) -> Drawn:
         "limit_source": list(_limit_sources(rng, circuits)),
     }
     if outputs := _outputs(rng, document):
-        document |= {"gpio": {"factory": "lgpio", "pins_fall": True}, "output": outputs}
+        gpio = {"factory": "lgpio", "pins_fall": rng.random() < 0.6}
+        document |= {"gpio": gpio, "output": outputs}
     if classes := list(_classes(rng, chargers)):
         document["class"] = classes
     repair(Case(0, 0, document, facts, profiles, [], [], []))

@@ -11,7 +11,8 @@ from cext.plant import Car
 from cext.rows import Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
-from controller.plant import VirtualEnforcer, build_plant, hardware, let_go
+from controller.hardware import build_plant, hardware, let_go
+from controller.plant import VirtualEnforcer
 from controller.site import Site
 from hil.search.bounds import standby_ma
 from hil.search.case import Case, Table

@@ -20,7 +20,7 @@ from hil.story.gateway_events import (
     Stop,
     UnitIs,
 )
-from hil.story.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.story.line_events import BrokerIll, Connection, ConverterIll, Misrouted, SerialLine
 from hil.story.words import (
     Amps,
     AmpsOrUnlimited,
@@ -336,6 +336,7 @@ Happening = Annotated[
     | Probe
     | SerialLine
     | Misrouted
+    | ConverterIll
     | Connection
     | BrokerIll
     | Desired,

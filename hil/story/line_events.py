@@ -25,6 +25,16 @@ class Misrouted(Event):
     for_s: Positive
 
 
+class ConverterIll(Event):
+    """What stands between the network and a serial line is restarted, or takes replies that come
+    late for the answers to others."""
+
+    do: Literal["converter"]
+    bus: Id
+    fault: Literal["rebooted", "mixes"]
+    for_s: Positive
+
+
 class Connection(Event):
     """The network between the gateway and a device goes wrong, and is well again."""
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 from controller.site import Charger, Meter
 from hil.faults import Fault
 from hil.faults.broker import BrokerFault
+from hil.faults.converter import ConverterFault
 from hil.faults.proxy import Line, LineFault, Proxy, ResetFault, Weather, WeatherFault
 from hil.faults.serial import Misrouted as MisroutedUnit
 from hil.faults.serial import SerialFault
 from hil.rig import Rig, RigError
 from hil.stage import Stage
-from hil.story.line_events import BrokerIll, Connection, Misrouted, SerialLine
+from hil.story.line_events import BrokerIll, Connection, ConverterIll, Misrouted, SerialLine
 from hil.story.words import Event
 
-Mishap = SerialLine | Misrouted | Connection | BrokerIll
+Mishap = SerialLine | Misrouted | ConverterIll | Connection | BrokerIll
 LINES = {"closed": Line.CLOSED, "black_hole": Line.BLACK_HOLE, "half_open": Line.HALF_OPEN}
 WEATHERS = {
     "late": Weather(delay_s=0.3),
@@ -37,6 +38,11 @@ def fault_of(event: Mishap, rig: Rig, stage: Stage) -> Fault:
             url = {each.id: each.bus.url for each in _devices(stage)}[device]
             units = {each.id: each.unit for each in _devices(stage)}
             return MisroutedUnit(rig.lines[url], units[device], units[by])
+        case ConverterIll(bus=bus, fault=fault):
+            urls = {each.id: each.url for each in stage.site.buses}
+            if urls[bus] not in rig.converters:
+                raise RigError(f"{bus} has no converter with several units behind it")
+            return ConverterFault(rig.converters[urls[bus]], fault)
         case Connection(device=device, fault=fault):
             return _on_the_way(rig.proxies[device], fault)
         case BrokerIll(fault=fault):
@@ -62,6 +68,9 @@ def silenced(event: Event, stage: Stage) -> set[str]:
         case SerialLine(bus=bus, fault=fault):
             found = {each.id for each in _devices(stage) if each.bus.id == bus}
             return set() if fault in _HARMLESS else found
+        case ConverterIll(bus=bus, fault=fault):
+            found = {each.id for each in _devices(stage) if each.bus.id == bus}
+            return found if fault == "rebooted" else set()
         case Misrouted(device=device):
             return {device}
         case Connection(device=device, fault=fault) if fault in LINES:

@@ -1,0 +1,226 @@
+"""A converter from TCP to RTU is a line: what our bus makes of one, with all its habits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from controller.clock import MonotonicClock
+from drivers.bus import DEAD_AFTER, DEAD_PAUSE, Bus
+from drivers.device import (
+    BadReplyError,
+    DeviceError,
+    GatewaySilenceError,
+    NoConnectionError,
+    NoReplyError,
+    PathError,
+    Rank,
+    Request,
+)
+from drivers.modbus import TcpLine
+from drivers.silence import SILENT
+from hil.devices.converter import Behind, Converter, Habits
+from hil.devices.pdu import Code, Manner, RefusalError
+from hil.faults.converter import ConverterFault
+from tests.patience import until
+
+BAUD = 115_200
+UNITS = (1, 2, 3, 4)
+
+
+class Registers:
+    """Each holds its unit and its address."""
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+
+    def read(self, function: int, address: int, count: int) -> bytes:
+        if address > 1000:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        return b"".join(
+            self.value(each).to_bytes(2, "big") for each in range(address, address + count)
+        )
+
+    def write(self, function: int, address: int, words: bytes) -> None:
+        pass
+
+    def value(self, address: int) -> int:
+        return self.unit << 12 | address
+
+
+def read(unit: int, address: int = 7, count: int = 3) -> Request:
+    return Request(f"unit {unit}", unit, 3, address, count)
+
+
+def words(request: Request) -> tuple[int, ...]:
+    wanted = range(request.address, request.address + request.count)
+    return tuple(Registers(request.unit).value(each) for each in wanted)
+
+
+Story = Callable[[Bus, Converter], Awaitable[None]]
+
+
+def told(story: Story, habits: Habits | None = None, timeout_s: float = 5.0) -> None:
+    async def whole() -> None:
+        converter = Converter(habits or Habits(BAUD, unit_timeout_s=0.05))
+        for unit in UNITS:
+            Behind(converter, Registers(unit), 0.001)
+        await converter.open()
+        line = TcpLine("127.0.0.1", converter.port, timeout_s, may_write=True)
+        bus = Bus(line, MonotonicClock())
+        for _ in UNITS:
+            bus.join()
+        try:
+            await story(bus, converter)
+        finally:
+            line.close()
+            await converter.close()
+
+    asyncio.run(whole())
+
+
+async def asked(bus: Bus, request: Request) -> tuple[int, ...] | DeviceError:
+    try:
+        reply = await bus.exchange(request.device, lambda: Rank.CHARGER, lambda: request)
+    except DeviceError as error:
+        return error
+    assert reply is not None
+    return reply.words
+
+
+async def until_right(bus: Bus, request: Request) -> None:
+    async with asyncio.timeout(20):
+        while await asked(bus, request) != words(request):
+            pass  # each takes its time
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_it_is_asked_one_thing_at_a_time(drops: bool) -> None:
+    """By all devices at once, over one connection: it never has to hang up."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        requests = [read(unit, address) for address in range(20) for unit in UNITS]
+        found = await asyncio.gather(*(asked(bus, each) for each in requests))
+        assert found == [words(each) for each in requests]
+        assert (converter.asked, converter.hurried, converter.most_waiting) == (len(requests), 0, 0)
+        assert len(converter.sessions) == 1
+
+    told(story, Habits(BAUD, drops_the_hurried=drops))
+
+
+def test_it_hangs_up_on_who_does_not_wait() -> None:
+    """So the test above could fail."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", converter.port)
+        writer.write(bytes.fromhex("000100000006010300070001" * 2))
+        with pytest.raises(ConnectionResetError):
+            assert await reader.read() == b""
+            raise ConnectionResetError
+        assert converter.hurried == 1
+        writer.close()
+
+    told(story, Habits(BAUD, drops_the_hurried=True))
+
+
+def test_exception_11_is_that_units_silence_and_nobody_elses() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        await converter.units[2].behave(Manner.SILENT)
+        assert type(await asked(bus, read(2))) is GatewaySilenceError
+        for unit in (1, 3, 4):
+            assert await asked(bus, read(unit)) == words(read(unit))
+        assert len(converter.sessions) == 1, "the connection stands"
+        await converter.units[2].behave(Manner.ANSWERS)
+        assert await asked(bus, read(2)) == words(read(2))
+
+    told(story)
+
+
+def test_exception_10_is_about_its_own_settings() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        error = await asked(bus, read(9))
+        assert type(error) is PathError
+        assert "check its settings" in str(error)
+        assert await asked(bus, read(1)) == words(read(1))
+
+    told(story)
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["exception 11", "nothing"])
+def test_a_dead_unit_costs_the_others_a_quarter_of_its_time_at_most(tells: bool) -> None:
+    """Counted in time spent upon it, from when it is dead to the bus."""
+    costs_s = 0.05 if tells else 0.15
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        await converter.units[2].behave(Manner.SILENT)
+        loop = asyncio.get_running_loop()
+        ends = asyncio.Event()
+        tries, right = Counter[int](), Counter[int]()
+
+        async def ask_on(unit: int) -> None:
+            while not ends.is_set():
+                found = await asked(bus, read(unit))
+                tries[unit] += 1
+                right[unit] += found == words(read(unit))
+                assert found == words(read(unit)) or isinstance(found, SILENT), found
+                await asyncio.sleep(0)
+
+        tasks = [asyncio.create_task(ask_on(unit)) for unit in UNITS]
+        await until(lambda: tries[2] > DEAD_AFTER)
+        begun_s, before, right_before = loop.time(), Counter(tries), Counter(right)
+        await until(lambda: tries[2] >= before[2] + 4, 20)
+        took_s = loop.time() - begun_s
+        ends.set()
+        await asyncio.gather(*tasks)
+        assert took_s >= 3 * (1 + DEAD_PAUSE) * costs_s, "three parts for the others to one for it"
+        for unit in (1, 3, 4):
+            assert right[unit] - right_before[unit] > 3
+
+    habits = Habits(BAUD, unit_timeout_s=0.05, tells_silence=tells)
+    told(story, habits, timeout_s=5 if tells else costs_s)
+
+
+def test_one_that_says_nothing_costs_a_connection_and_no_wrong_value() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        await converter.units[2].behave(Manner.SILENT)
+        assert type(await asked(bus, read(2))) is NoReplyError
+        assert await asked(bus, read(1)) == words(read(1))
+
+    told(story, Habits(BAUD, unit_timeout_s=0.02, tells_silence=False), timeout_s=0.2)
+
+
+def test_a_late_reply_of_another_unit_is_no_answer() -> None:
+    """It came with the transaction of the one that was asked meanwhile: its unit tells."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        fault = ConverterFault(converter, "mixes")
+        await fault.begin()
+        await converter.units[2].behave(Manner.SLOW, 0.08)
+        await converter.units[3].behave(Manner.SLOW, 0.04)
+        assert type(await asked(bus, read(2))) is GatewaySilenceError
+        error = await asked(bus, read(3))
+        assert isinstance(error, BadReplyError)
+        await fault.end()
+        await converter.units[3].behave(Manner.ANSWERS)
+        await until_right(bus, read(3))
+
+    told(story)
+
+
+def test_one_that_is_restarted_is_found_again() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        assert await asked(bus, read(1)) == words(read(1))
+        fault = ConverterFault(converter, "rebooted")
+        await fault.begin()
+        await fault.begin()
+        for unit in UNITS:
+            assert isinstance(await asked(bus, read(unit)), NoConnectionError)
+        await fault.end()
+        await fault.end()
+        for unit in UNITS:
+            await until_right(bus, read(unit))
+
+    told(story)

@@ -1,0 +1,351 @@
+"""`loadkeeper rest`: pins that a killed enforcer left as they were, and who brings them to rest."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.__main__ import main
+from controller.alone import nobody_else, only_one
+from controller.clock import boot_id
+from controller.document.gpio import Gpio
+from controller.document.outputs import AtRest, at_rest
+from controller.driven import FILE_BYTES, PinMemory, driven, wanted
+from controller.places import PlaceError, Places
+from controller.saver import UnreadableError
+from controller.site import parse
+from drivers.library import library
+from drivers.pins import pins_of
+from drivers.resting import bring_to_rest
+from hil.faults.process import die_with_parent
+from hil.wiring import FACTORY, Board, plug_in
+from tests.documents import circuit
+from tests.patience import until
+from tests.pinned import installed
+from tests.test_wiring import ROOT, gateway
+
+__all__ = ["installed"]
+
+OUTPUTS = [
+    {"id": "row", "pin": 17, "drops": "grid", "feedback_pin": 27, "feedback": "normally_closed"},
+    {"id": "far", "pin": 18, "charger": "bay", "active_high": False},
+    {"id": "health", "kind": "health", "pin": 22, "drops": "grid", "release_s": 5},
+    {"id": "led", "kind": "led", "pin": 21},
+]
+GUEST = {"id": "guest", "circuit": "grid", "pin": 19, "rated_a": 16}
+RESTING = [
+    AtRest("guest", 19, high=False),
+    AtRest("row", 17, high=False),
+    AtRest("far", 18, high=True),
+    AtRest("health", 22, high=False),
+    AtRest("led", 21, high=False),
+]
+
+
+def document(**more: Any) -> dict[str, Any]:
+    bay = {"id": "bay", "circuit": "grid", "profile": "alfen_eve", "bus": "tcp://192.0.2.1"}
+    return {
+        "schema": 1,
+        "site": {"id": "depot"},
+        "circuit": [circuit("grid", rating_a=125)],
+        "charger": [bay | {"max_a": 32, "fallback_a": 6}, GUEST],
+        "gpio": {"factory": "mock"},
+        "output": OUTPUTS,
+        **more,
+    }
+
+
+def gpio(**more: Any) -> Gpio:
+    found = parse(document(**more), library()).gpio
+    assert found is not None
+    return found
+
+
+class Desk:
+    """A gateway's directories, and the command on it."""
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.site = directory / "site.json"
+        self.places = Places(directory / "run", directory / "state")
+        self.places.prepare()
+        self._capsys = capsys
+        self.write(document())
+
+    def write(self, written: dict[str, Any]) -> None:
+        self.site.write_text(json.dumps(written), encoding="utf-8")
+
+    def remember(self, of: Gpio, boot: str | None = None) -> None:
+        memory = PinMemory(self.places.pins, boot or boot_id())
+        memory.keep(of, drives=True)
+        memory.close()
+
+    def rest(self, *words: str) -> tuple[int, Any, str]:
+        where = ("--runtime", str(self.places.runtime), "--state", str(self.places.state))
+        status = main(["rest", str(self.site), *where, *words])
+        out, err = self._capsys.readouterr()
+        return status, json.loads(out.splitlines()[-1]) if "--json" in words else out, err
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], installed: dict[str, str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+def left_high(*pins: int) -> None:
+    """As a killed process left them."""
+    for number in pins:
+        pin = pins_of("mock")._factory.pin(number)
+        pin.function = "output"
+        pin.state = 1
+
+
+def levels(pin: int) -> list[bool]:
+    """That it was driven to since then."""
+    return [bool(each.state) for each in pins_of("mock")._factory.pin(pin).states]
+
+
+# --- what is at rest ----------------------------------------------------------------------------
+
+
+def test_each_output_has_a_level_of_rest() -> None:
+    assert list(at_rest(gpio())) == RESTING
+    dark = gpio(output=[{"id": "led", "kind": "led", "pin": 21, "active_high": False}])
+    assert list(at_rest(dark))[1:] == [AtRest("led", 21, high=True)]
+
+
+def test_it_brings_each_to_rest_and_says_so(desk: Desk) -> None:
+    left_high(17, 18, 19, 21, 22)
+    status, said, err = desk.rest()
+    assert (status, err) == (0, "")
+    assert said.splitlines() == [
+        "guest   GPIO19  at rest, low",
+        "row     GPIO17  at rest, low",
+        "far     GPIO18  at rest, high",
+        "health  GPIO22  at rest, low",
+        "led     GPIO21  at rest, low",
+    ]
+    for pin, high in ((17, False), (18, True), (19, False), (21, False), (22, False)):
+        assert levels(pin)[-1] is high
+    assert not levels(27)[1:]  # an auxiliary contact's is none of its business
+
+
+def test_one_pin_that_cannot_be_had_stops_no_other(desk: Desk) -> None:
+    left_high(17, 19)
+    taken = pins_of("mock").input("somebody", 19)
+    status, told, err = desk.rest("--json")
+    taken.close()
+    assert status == 1
+    assert [each["id"] for each in told["outputs"] if each["error"]] == ["guest"]
+    assert "not at rest: guest (GPIO19): is in use as one that is read" in err
+    assert levels(17)[-1] is False
+
+
+def test_a_factory_that_cannot_be_had_is_told_for_each(desk: Desk) -> None:
+    found = bring_to_rest("lgpoi", RESTING[:2])
+    assert all("there is no such pin factory" in str(each.error) for each in found)
+    desk.write(document(gpio={"factory": "lgpoi"}))
+    status, said, _ = desk.rest()
+    assert status == 1
+    assert said.count("NOT AT REST") == 5
+
+
+# --- while an enforcer runs ---------------------------------------------------------------------
+
+
+def test_it_touches_nothing_while_an_enforcer_runs(desk: Desk) -> None:
+    left_high(17)
+    with only_one(desk.places):
+        status, _, err = desk.rest()
+    assert status == 1
+    assert "nothing is touched: an enforcer is running in" in err
+    assert "holds the pins itself" in err
+    assert levels(17)[-1] is True
+    assert desk.rest()[0] == 0
+    assert levels(17)[-1] is False
+
+
+def test_no_enforcer_starts_meanwhile_and_none_is_kept_from_it_afterwards(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path)
+    with nobody_else(places):
+        assert not places.lock.exists()  # the first enforcer's user is to own it
+    with only_one(places):
+        pass
+    with (
+        nobody_else(places),
+        pytest.raises(PlaceError, match="another enforcer is running"),
+        only_one(places),
+    ):
+        pass
+    with only_one(places):
+        pass
+
+
+# --- with another document, or none -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["{", '{"schema": 1}'])
+def test_what_was_driven_is_known_without_a_document(desk: Desk, text: str) -> None:
+    desk.remember(gpio())
+    desk.site.write_text(text, encoding="utf-8")
+    left_high(17, 18, 19)
+    status, told, err = desk.rest("--json")
+    assert status == 0
+    assert [each["id"] for each in told["outputs"]] == [each.id for each in RESTING]
+    assert "cannot be read (see loadkeeper check): only what was driven is known" in err
+    assert [levels(pin)[-1] for pin in (17, 18, 19)] == [False, True, False]
+
+
+def test_what_was_driven_before_this_boot_is_driven_no_more(desk: Desk) -> None:
+    desk.remember(gpio(), boot="another")
+    desk.site.write_text("{", encoding="utf-8")
+    status, told, _ = desk.rest("--json")
+    assert (status, told) == (1, {"outputs": [], "whole": False})
+
+
+def test_a_memory_that_cannot_be_read_is_told_and_the_document_serves(desk: Desk) -> None:
+    desk.places.pins.write_text("{", encoding="utf-8")
+    with pytest.raises(UnreadableError):
+        driven(desk.places.pins, boot_id())
+    status, said, err = desk.rest()
+    assert status == 0
+    assert said.count("at rest") == 5
+    assert str(desk.places.pins) in err
+    desk.site.write_text("{", encoding="utf-8")
+    assert desk.rest()[0] == 1  # nobody knows anything
+
+
+def test_what_the_document_lacks_now_is_brought_to_rest_and_what_it_reads_is_not(
+    desk: Desk,
+) -> None:
+    """GPIO19 was a charger's relay, and a contact hangs there now: it must not be driven."""
+    desk.remember(gpio())
+    kept = OUTPUTS[0] | {"feedback_pin": 19}
+    desk.write(document(charger=[document()["charger"][0]], output=[kept]))
+    left_high(17, 18)
+    status, told, _ = desk.rest("--json")
+    assert status == 0
+    assert [each["pin"] for each in told["outputs"]] == [17, 18, 22, 21]
+    assert len(levels(19)) == 1
+
+
+def test_a_site_that_is_only_observed_has_nothing_driven(desk: Desk) -> None:
+    desk.write(document(mode="observe"))
+    assert desk.rest()[:2] == (0, "no output is on a pin\n")
+    desk.remember(gpio())  # but what was driven before it was observed
+    assert desk.rest()[1].count("at rest") == 5
+
+
+def test_without_a_site_document_it_was_used_wrongly(desk: Desk) -> None:
+    desk.site.unlink()
+    assert desk.rest()[0] == 2
+
+
+# --- what an enforcer keeps ---------------------------------------------------------------------
+
+
+def test_what_is_driven_is_kept_once_and_only_if_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "pins.json"
+    for of, drives in ((gpio(), False), (None, True)):
+        memory = PinMemory(path, "boot")
+        memory.keep(of, drives=drives)
+        memory.close()
+        assert not path.exists()
+    memory = PinMemory(path, "boot")
+    memory.keep(gpio(), drives=True)
+    memory.close()
+    written = path.stat().st_ino
+    again = PinMemory(path, "boot")
+    again.keep(gpio(), drives=True)
+    again.close()
+    assert path.stat().st_ino == written
+    found = driven(path, "boot")
+    assert found is not None
+    assert wanted(None, found) == [("mock", tuple(RESTING))]
+    assert wanted(gpio(), found) == [("mock", tuple(RESTING))]
+    assert driven(path, "the next") is None
+    assert path.stat().st_size < FILE_BYTES // 8
+
+
+# --- on a board --------------------------------------------------------------------------------
+
+
+class Shell:
+    """The command as a process of its own, which comes to its pins by gpiozero's entry point."""
+
+    def __init__(self, directory: Path, board: Board) -> None:
+        self._site = directory / "site.json"
+        outputs = [{"id": "row", "pin": 17, "drops": "grid"}]
+        written = document(gpio={"factory": FACTORY}, output=outputs)
+        self._site.write_text(json.dumps(written), encoding="utf-8")
+        paths = (str(ROOT), str(plug_in(directory)), os.environ.get("PYTHONPATH", ""))
+        self._env = {**os.environ, **board.environment, "PYTHONPATH": os.pathsep.join(paths)}
+        self._where = ("--runtime", str(directory), "--state", str(directory / "state"))
+
+    async def rest(self, *words: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "controller", "rest", str(self._site), *self._where, *words),
+            stdout=subprocess.PIPE,
+            env=self._env,
+            preexec_fn=die_with_parent,
+        )
+
+
+def test_a_killed_process_leaves_them_and_it_brings_them_to_rest(tmp_path: Path) -> None:
+    async def story() -> None:
+        board = Board(tmp_path / "pins.sock", falls=False)
+        await board.open()
+        async with gateway(board, tmp_path) as far:
+            await far.write(17, True)
+            await until(lambda: board.level(17))
+            os.kill(far.process.pid, signal.SIGKILL)
+            await until(lambda: not board.attended)
+        assert board.level(17)
+        rest = await Shell(tmp_path, board).rest()
+        out, _ = await asyncio.wait_for(rest.communicate(), 30)
+        assert (rest.returncode, out.decode().split()[:2]) == (0, ["guest", "GPIO19"])
+        await until(lambda: not board.level(17))
+        await board.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_an_installer_sees_what_his_board_does(tmp_path: Path, falls: bool) -> None:
+    async def story() -> None:
+        board = Board(tmp_path / "pins.sock", falls=falls)
+        await board.open()
+        rest = await Shell(tmp_path, board).rest("--try", "row", "--seconds", "600")
+        assert rest.stdout is not None
+        said = await asyncio.wait_for(rest.stdout.readline(), 30)
+        assert said.decode().startswith("row (GPIO17) was switched on, and its process killed.")
+        await until(lambda: not board.attended)
+        assert 17 in board.moved_s  # it was on
+        assert board.level(17) is not falls
+        rest.send_signal(signal.SIGINT)
+        out, _ = await asyncio.wait_for(rest.communicate(), 30)
+        assert out.decode().splitlines()[-1] == "row    GPIO17  at rest, low"
+        assert rest.returncode == 0
+        await until(lambda: not board.level(17) and not board.attended)
+        await board.close()
+
+    asyncio.run(story())
+
+
+def test_only_what_there_is_can_be_tried(desk: Desk) -> None:
+    left_high(17)
+    status, _, err = desk.rest("--try", "rwo")
+    assert status == 1
+    assert "no output is called 'rwo'; there are guest, row, far, health, led" in err
+    desk.write(document(mode="observe"))
+    assert "there are guest, row" in desk.rest("--try", "rwo")[2]
+    desk.write(document(gpio={"factory": "lgpoi"}))
+    status, _, err = desk.rest("--try", "row")
+    assert status == 1
+    assert 'not switched on: gpio.factory "lgpoi": there is no such pin factory' in err
+    assert levels(17)[-1] is True
