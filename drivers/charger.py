@@ -166,7 +166,7 @@ class ChargerDriver:
         return in_force_ma(self._profile, sample, lapsed, alone_ma)
 
     def _post(self, taken: Order | None, armed: int, sample: Sample) -> str | None:
-        self._standing.report(sample)
+        self._telling.report(sample)
         in_force = self._found_ma(sample)
         report = ChargerReport(
             at_ns=sample.at_ns,

@@ -15,8 +15,9 @@ from drivers.arming import Arming
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
-from drivers.feeding import feed_of
+from drivers.feeding import Feed
 from drivers.memory import Memory
+from drivers.reader import Sample
 from drivers.retries import Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
@@ -58,8 +59,13 @@ class Telling:
         self._asked_ns = 0  # when: it did not arrive before
         self._errand = Errand(charger, profile)
         self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
-        feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
-        self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
+        self._feed = Feed(charger, profile)
+        self._feeds_apart = profile.watchdog.feeds_apart
+
+    def report(self, sample: Sample) -> None:
+        """What it says, before what is in force is made of it."""
+        self.standing.report(sample)
+        self._feed.report(sample)
 
     # What goes out.
 
@@ -87,7 +93,7 @@ class Telling:
             return setting
         self.offered = What.FEED
         due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
-        return self._feed if due else None
+        return self._feed.request if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
         """Whether it is to be written. One that rises waits where it would wear a memory out."""
@@ -133,7 +139,7 @@ class Telling:
             if order is None:
                 return Then.MORE
             self.standing.took(order, at_ns, self._asked_ns)
-            return Then.LOOK if self._feed is None else Then.FEED
+            return Then.FEED if self._feeds_apart else Then.LOOK
         if self.offered is What.FEED:
             self.standing.fed(self._asked_ns)
             return Then.NOTHING

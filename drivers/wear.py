@@ -149,6 +149,11 @@ class Wear:
         self._save(urgent=True)
         self._keeper.close()
 
+    @property
+    def saved(self) -> bool:
+        """Whether the file says all of it, or there was nothing to be said."""
+        return self._on_disk is self._asked
+
     def _of(self, device: str, place: str) -> _Register:
         key = device, place
         if key not in self._registers:

@@ -71,11 +71,11 @@ class Desk:
             self.telling.drop()
         return offered
 
-    def shows(self, ma: int, **more: int) -> None:
+    def shows(self, ma: int, **more: int | None) -> None:
         """A report, in which its setpoint's register and all that is in force are so much."""
         sample = Sample(self.ns, {**SHOWN, "setpoint": ma, **more})
         standing, taken = self.telling.standing, self.telling.standing.taken
-        standing.report(sample)
+        self.telling.report(sample)
         standing.in_force_ma = ma
         if taken is not None:
             standing.compare(taken, sample)
@@ -231,6 +231,48 @@ def test_a_refused_feed_is_tried_again_after_pauses_too() -> None:
         tried += desk.refused() is not None
         desk.ns += NS_PER_S // 100
     assert 5 <= tried <= 10
+
+
+# What feeds it, where that is its time.
+
+
+REWRITES: dict[str, Any] = {"kind": "timeout_rewrite", "timeout_s": 60, "timeout_set": "timeout"}
+
+
+def rewriting() -> ChargerProfile:
+    return made(watchdog=REWRITES | {"timeout": "timeout", "fallback": "fallback"})
+
+
+@pytest.mark.parametrize(("reads_s", "fed_s"), [(10, 10), (90, 60)])
+def test_where_nothing_is_declared_its_time_is_never_prolonged(reads_s: int, fed_s: int) -> None:
+    """By its installer, perhaps, who has told nobody."""
+    desk = Desk(rewriting(), fallback_delay_ns=None)
+    desk.shows(10_000, timeout=reads_s * 1000)
+    desk.writes()
+    assert desk.writes() == [(8, fed_s)]
+
+
+def test_a_time_that_it_does_not_tell_is_not_written_over() -> None:
+    desk = Desk(rewriting(), fallback_delay_ns=None)
+    desk.shows(10_000, timeout=None)
+    desk.writes()
+    assert desk.writes() == []
+    desk.shows(10_000, timeout=10_000)
+    assert desk.writes() == [(8, 10)]
+
+
+def test_one_that_is_programmed_is_fed_with_what_was_declared() -> None:
+    desk = Desk(rewriting(), set_delay_ns=30 * NS_PER_S, fallback_delay_ns=30 * NS_PER_S)
+    desk.shows(10_000, timeout=10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 30)]
+
+
+def test_of_a_time_that_cannot_be_read_what_is_delivered_feeds_it() -> None:
+    desk = Desk(made(watchdog=REWRITES | {"fallback_unknown": True}), fallback_delay_ns=None)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 60)]
 
 
 @pytest.mark.parametrize("profile", [made(), worn()], ids=["plain", "worn"])

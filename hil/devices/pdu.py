@@ -9,9 +9,12 @@ import struct
 from enum import Enum, IntEnum
 from typing import Protocol
 
-READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
+READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
+WRITE_COIL, WRITE_ONE, WRITE_MANY = 5, 6, 16
+MAX_READ_BITS = 2000
 MAX_READ_WORDS = 125
 MAX_WRITE_WORDS = 123
+COIL_ON = 0xFF00  # as it is written
 
 
 class Code(IntEnum):
@@ -49,11 +52,13 @@ class Registers(Protocol):
     unit: int
 
     def read(self, function: int, address: int, count: int) -> bytes:
-        """`count` words, or RefusalError."""
+        """`count` words, or of coils so many bits in bytes, the first the lowest of the first byte;
+        or RefusalError."""
         ...
 
     def write(self, function: int, address: int, words: bytes) -> None:
-        """Takes whole words, or RefusalError; nothing is taken of a refused request."""
+        """Takes whole words, of a coil 0xFF00 or 0; or RefusalError. Nothing is taken of a refused
+        request."""
         ...
 
 
@@ -73,6 +78,18 @@ def _execute(device: Registers, pdu: bytes) -> bytes:
             raise RefusalError(Code.ILLEGAL_VALUE)
         words = device.read(function, address, count)
         return bytes((function, len(words))) + words
+    if function in (READ_COILS, READ_DISCRETE):
+        address, count = _fields(pdu, 5)
+        if not 1 <= count <= MAX_READ_BITS:
+            raise RefusalError(Code.ILLEGAL_VALUE)
+        content = device.read(function, address, count)
+        return bytes((function, len(content))) + content
+    if function == WRITE_COIL:
+        address, value = _fields(pdu, 5)
+        if value not in (0, COIL_ON):
+            raise RefusalError(Code.ILLEGAL_VALUE)
+        device.write(function, address, pdu[3:5])
+        return pdu
     if function == WRITE_ONE:
         address, _ = _fields(pdu, 5)
         device.write(function, address, pdu[3:5])

@@ -7,6 +7,7 @@ from functools import partial
 
 from hil.devices.alfen import Alfen
 from hil.devices.alpitronic import Alpitronic
+from hil.devices.coiled import Coiled
 from hil.devices.em24 import Em24
 from hil.devices.heidelberg import Heidelberg
 from hil.devices.keba import Keba
@@ -14,7 +15,7 @@ from hil.devices.plainbox import CHARX, DUTY, PERCENT, Plainbox
 from hil.devices.sdm630 import Sdm630
 from hil.devices.wallbox import FREE2MOVE, VESTEL, WEIDMUELLER, Wallbox
 
-Box = Alfen | Alpitronic | Keba | Heidelberg | Wallbox | Plainbox
+Box = Alfen | Alpitronic | Keba | Heidelberg | Wallbox | Plainbox | Coiled
 Gauge = Em24 | Sdm630
 Device = Box | Gauge
 SIMULATED_CHARGERS: dict[str, Callable[..., Box]] = {
@@ -26,6 +27,7 @@ SIMULATED_CHARGERS: dict[str, Callable[..., Box]] = {
     "free2move_eprowallbox": partial(Wallbox, model=FREE2MOVE),
     "weidmueller_ac_smart": partial(Wallbox, model=WEIDMUELLER),
     "phoenix_charx_sec3xxx": partial(Plainbox, model=CHARX),
+    "phoenix_em_cp_pp_eth": Coiled,
     "percent": partial(Plainbox, model=PERCENT),  # these two of hil/profiles
     "duty": partial(Plainbox, model=DUTY),
 }
