@@ -128,6 +128,18 @@ def state_to_ask(
     return places(None, state, environ).state
 
 
+def state_to_count(
+    state: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED_STATE,
+) -> Path:
+    """Where the enforcer of this gateway counts: as `state_to_ask`, but the installed one's also
+    for who may not read it. There is no counting beside it."""
+    if state is None and "STATE_DIRECTORY" not in environ and installed.is_dir():
+        return installed
+    return places(None, state, environ).state
+
+
 def _given(environ: Mapping[str, str], name: str) -> Path | None:
     first = environ.get(name, "").split(":")[0]  # systemd lists several with colons
     return Path(first) if first else None

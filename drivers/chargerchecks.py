@@ -37,6 +37,7 @@ def contradictions(profile: ChargerProfile) -> Iterator[Problem]:
     yield from untellable(profile)
     if profile.connectors is not None:
         yield from profile.connectors.problems(profile.registers, profile.blocks)
+        yield from _shared_problems(profile, profile.connectors.common)
 
 
 def _unit(profile: ChargerProfile) -> str:
@@ -141,12 +142,34 @@ def _endurance_problems(profile: ChargerProfile) -> Iterator[Problem]:
             yield Problem("endurance.registers", f"{name} must be written to feed the watchdog")
 
 
+def _shared_problems(profile: ChargerProfile, common: tuple[str, ...]) -> Iterator[Problem]:
+    """A feed follows its own connector's order: another one may have refused to be lowered."""
+    watchdog = profile.watchdog
+    feeds = watchdog.feed
+    if watchdog.kind == "timeout_rewrite":
+        feeds = watchdog.timeout_set
+    if feeds in common:
+        yield Problem(
+            "connectors.common",
+            f"{feeds} feeds the watchdog of all connectors, also of one that refuses its order",
+        )
+    for name in (*profile.setpoint.register_names, *_enable_names(profile)):
+        if name in common:
+            yield Problem(
+                "connectors.common", f"{name} is one connector's own, or it is one charger"
+            )
+
+
+def _enable_names(profile: ChargerProfile) -> tuple[str, ...]:
+    return () if profile.enable is None else (profile.enable.register_name,)
+
+
 def _written(profile: ChargerProfile) -> set[str | None]:
     """Names of the registers that are written to it."""
     watchdog = profile.watchdog
     return {
         *profile.setpoint.register_names,
-        None if profile.enable is None else profile.enable.register_name,
+        *_enable_names(profile),
         *(watchdog.timeout_set, *watchdog.fallback_set_names, watchdog.feed),
         *(setting.register_name for setting in profile.settings),
     }

@@ -4,13 +4,44 @@ It is written after an order and never instead of one: what is fed may bring bac
 was told before.
 """
 
+from controller.document.devices import Charger
 from controller.units import NS_PER_S
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import encode, raw_words
 from drivers.device import Request
+from drivers.reader import Sample
+from drivers.report import time_set_ns
 
 PARTS = 4  # of its watchdog's time: some look only each half of it whether they were fed
 _NS_PER_MS = 1_000_000
+
+
+class Feed:
+    """Of one charger: what is written to feed it, as far as that may be known by now."""
+
+    def __init__(self, charger: Charger, profile: ChargerProfile) -> None:
+        """Raises ValueError, as `feed_of`."""
+        watchdog = profile.watchdog
+        self._charger = charger
+        self._profile = profile
+        self._time_ns = charger.set_delay_ns or charger.fallback_delay_ns or watchdog.timeout_ns
+        # Its time is read, and is somebody else's: not to be prolonged by what feeds it.
+        rewrites = watchdog.kind == "timeout_rewrite" and watchdog.timeout is not None
+        self._follows = rewrites and charger.set_delay_ns is None
+        self.request = None if self._follows else self._made()
+
+    def report(self, sample: Sample) -> None:
+        """What it says of its time."""
+        set_ns = time_set_ns(self._profile, sample) if self._follows else None
+        if not set_ns:
+            return
+        shorter = self._time_ns is None or set_ns < self._time_ns
+        if shorter or self.request is None:
+            self._time_ns = set_ns if shorter else self._time_ns
+            self.request = self._made()
+
+    def _made(self) -> Request | None:
+        return feed_of(self._charger.id, self._charger.unit, self._profile, self._time_ns)
 
 
 def feed_of(device: str, unit: int, profile: ChargerProfile, time_ns: int | None) -> Request | None:

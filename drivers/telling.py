@@ -15,9 +15,10 @@ from drivers.arming import Arming
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank, Request
 from drivers.errand import Errand
-from drivers.feeding import feed_of
+from drivers.feeding import Feed
 from drivers.memory import Memory
-from drivers.retries import Refusals
+from drivers.reader import Sample
+from drivers.retries import REFUSED_MOST_NS, REFUSED_WORN_NS, Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
 
@@ -57,9 +58,15 @@ class Telling:
         self.offered = What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
         self._errand = Errand(charger, profile)
-        self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
-        feed_ns = charger.set_delay_ns or charger.fallback_delay_ns
-        self._feed = feed_of(charger.id, charger.unit, profile, feed_ns)
+        most_ns = REFUSED_MOST_NS if profile.order_wears_ns is None else REFUSED_WORN_NS
+        self._refusals = {What.ORDER: Refusals(most_ns), What.FEED: Refusals()}
+        self._feed = Feed(charger, profile)
+        self._feeds_apart = profile.watchdog.feeds_apart
+
+    def report(self, sample: Sample) -> None:
+        """What it says, before what is in force is made of it."""
+        self.standing.report(sample)
+        self._feed.report(sample)
 
     # What goes out.
 
@@ -74,7 +81,7 @@ class Telling:
             rises = self._rises(order)
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
             held = setting is not None and self.arming.holds
-            may = self._refusals[What.ORDER].may(order.ma, now_ns)
+            may = self._refusals[What.ORDER].may(order.ma, now_ns, rises=rises)
             if may and not (rises and (held or overdue)):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
@@ -86,8 +93,8 @@ class Telling:
             self.offered = What.SETTING
             return setting
         self.offered = What.FEED
-        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
-        return self._feed if due else None
+        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns, rises=True)
+        return self._feed.request if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
         """Whether it is to be written. One that rises waits where it would wear a memory out."""
@@ -111,13 +118,14 @@ class Telling:
         """All of the order again: nobody knows what stands in the charger."""
         self._errand.drop()
 
-    def left(self) -> None:
-        """What was offered may have arrived."""
+    def left(self, *, stored: bool = True) -> None:
+        """What was offered may have arrived; not `stored`: it was surely not taken."""
         if self.offered is What.SETTING:
-            self.arming.wrote()
+            self.arming.wrote(stored=stored)
         elif self.offered is What.ORDER:
             self.standing.sent(self._errand.ma)
-            self.memory.wrote(self._errand.request)
+            if stored:
+                self.memory.wrote(self._errand.request)
 
     def refused(self, now_ns: int) -> None:
         """The device says that it did not take what was offered."""
@@ -133,7 +141,7 @@ class Telling:
             if order is None:
                 return Then.MORE
             self.standing.took(order, at_ns, self._asked_ns)
-            return Then.LOOK if self._feed is None else Then.FEED
+            return Then.FEED if self._feeds_apart else Then.LOOK
         if self.offered is What.FEED:
             self.standing.fed(self._asked_ns)
             return Then.NOTHING

@@ -13,15 +13,9 @@ from cext.rows import Vehicle
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
-from drivers.device import (
-    DeviceError,
-    IllegalAddressError,
-    IllegalFunctionError,
-    IllegalValueError,
-    Rank,
-    Request,
-)
-from drivers.feeding import feed_of
+from drivers.device import ILLEGAL, DeviceError, Rank, Request
+from drivers.feeding import every_ns, feed_of
+from drivers.memory import Memory
 from drivers.reader import Reader, Sample, patiently
 from drivers.report import (
     applied_ma,
@@ -38,7 +32,6 @@ from drivers.setpoint import as_written_ma, write_of, writes_of
 READ_EVERY_S = 0.5
 RESTORE_ATTEMPTS = 4
 RESTORE_PAUSE_S = 1.0
-ILLEGAL = (IllegalFunctionError, IllegalAddressError, IllegalValueError)  # surely not taken
 CHARGING = (Vehicle.C, Vehicle.D)
 
 
@@ -57,7 +50,10 @@ class Trial:
     a write of which nobody knows whether it arrived.
     """
 
-    def __init__(self, unit: int, profile: ChargerProfile, bus: Bus, ma: int) -> None:
+    def __init__(
+        self, unit: int, profile: ChargerProfile, bus: Bus, ma: int, memory: Memory | None = None
+    ) -> None:
+        """`memory` counts what is written, and says whether that is borne; None: nobody does."""
         self.before: Sample | None = None
         self.after: Sample | None = None  # as read last while the setpoint was tried
         self.restored: Sample | None = None
@@ -67,10 +63,14 @@ class Trial:
         self._profile = profile
         self._bus = bus
         self._ma = ma
+        self._memory = memory
         self._reader = Reader(profile.name, unit, profile, bus, Rank.CHARGER, profile.reported)
         self._watchdog_ns = profile.watchdog.timeout_ns  # until the charger shows its own
         self._set_shown = False  # it says itself what its watchdog is set to
-        self._written_s = 0.0
+        self._set_ns: int | None = None  # that
+        self._written_s = 0.0  # when anything was
+        self._told_s = self._fed_s = 0.0  # when the setpoint was, and what feeds it apart from that
+        self._fed = False
         self._ours_ma: set[int | None] = set()  # what its register holds with nobody else about
 
     async def look(self) -> None:
@@ -86,8 +86,10 @@ class Trial:
     async def write(self) -> None:
         """Writes the setpoint and waits until it is followed, at most the settle time.
 
-        Raises NotTakenError.
+        Raises NotTakenError, and DeviceError for a memory that is worn out.
         """
+        if self._memory is not None and not self._memory.may_rise(enabled=False):
+            raise self._error(DeviceError, f"not written: {self._memory.remark()}")
         self.written = True
         try:
             await self._write(self._ma)
@@ -119,10 +121,7 @@ class Trial:
             if astray := self._astray(self.after, self._ma):
                 self.taken = False
                 raise self._error(NotTakenError, astray)
-            if self._watchdog_ns and self._profile.watchdog.kind != "any_traffic":
-                since_s = loop.time() - self._written_s
-                if since_s >= self._watchdog_ns / NS_PER_S / 3:
-                    await self._write(self._ma)
+            await self._feed()
 
     async def restore(self) -> None:
         """Puts back what was in force before, in a few attempts; nothing where nothing was written.
@@ -163,7 +162,16 @@ class Trial:
         fallback = "its fallback" if fallback_ma is None else f"{amperes_text(fallback_ma)} A"
         assert self._watchdog_ns is not None
         if not self._watchdog_ns:
-            return "its watchdog is off: it keeps what was written last until somebody writes again"
+            if self._fed and not self._set_shown:  # that may have armed it
+                return (
+                    "its watchdog runs out without what feeds it (when, neither it nor its profile "
+                    f"says), then {fallback} is in force"
+                )
+            says = "" if self._set_shown else ", says its profile"
+            return (
+                f"its watchdog is off{says}: "
+                "it keeps what was written last until somebody writes again"
+            )
         shown = self._set_shown or (self.taken and watchdog.remaining)
         source = "it shows" if shown else "its profile says"
         within = f"{seconds_text(self._watchdog_ns)} s, {source}"
@@ -181,18 +189,51 @@ class Trial:
         await self._write(before_ma)
         self.restored = await self._await(lambda sample: self._astray(sample, before_ma))
 
+    async def _feed(self) -> None:
+        """Before its watchdog runs out, whatever feeds that, and a read may come between."""
+        now_s, watchdog = asyncio.get_running_loop().time(), self._profile.watchdog
+        if watchdog.kind == "setpoint_rewrite" and self._watchdog_ns:
+            if now_s - self._told_s >= self._watchdog_ns / NS_PER_S / 3:
+                await self._write(self._ma)
+        elif watchdog.feeds_apart:
+            each_ns = every_ns(self._profile, self._watchdog_ns)
+            if each_ns and now_s - self._fed_s >= each_ns / NS_PER_S - READ_EVERY_S:
+                await self._write_feed()
+
     async def _write(self, ma: int) -> None:
-        name, rank = self._profile.name, Rank.INCREASE
         self._ours_ma.add(as_written_ma(self._profile, ma))
-        off = self._set_shown and not self._watchdog_ns
-        feed = None if off else feed_of(name, self._unit, self._profile, self._watchdog_ns)
-        writes = writes_of(name, self._unit, self._profile, ma)
-        for request in writes if feed is None else (*writes, feed):
-            await self._write_gap()
-            ask = partial(_same, request)
-            reply = await patiently(partial(self._bus.exchange, name, lambda: rank, ask))
-            assert reply is not None
-            self._written_s = asyncio.get_running_loop().time()
+        for request in writes_of(self._profile.name, self._unit, self._profile, ma):
+            await self._send(request)
+        self._told_s = self._written_s
+        await self._write_feed()
+
+    async def _write_feed(self) -> None:
+        """Nothing where its watchdog shows to be off, or hides the time that this would set."""
+        watchdog = self._profile.watchdog
+        if self._set_shown and not self._set_ns:
+            return
+        if watchdog.kind == "timeout_rewrite" and watchdog.timeout and not self._set_shown:
+            return
+        feed = feed_of(self._profile.name, self._unit, self._profile, self._set_ns)
+        if feed is not None:
+            self._fed = True
+            await self._send(feed)
+            self._fed_s = self._written_s
+
+    async def _send(self, request: Request) -> None:
+        await self._write_gap()
+        ask, name = partial(_same, request), self._profile.name
+        stored = True  # it may be, however this ends
+        try:
+            reply = await patiently(partial(self._bus.exchange, name, lambda: Rank.INCREASE, ask))
+        except ILLEGAL:
+            stored = False
+            raise
+        finally:
+            if self._memory is not None and stored:
+                self._memory.wrote(request)
+        assert reply is not None
+        self._written_s = asyncio.get_running_loop().time()
 
     async def _write_gap(self) -> None:
         """Waits until the device bears another write."""
@@ -244,7 +285,8 @@ class Trial:
         if left_ns and self.written:
             self._watchdog_ns = left_ns
         if set_ns is not None:
-            self._watchdog_ns, self._set_shown = set_ns, True
+            self._watchdog_ns = self._set_ns = set_ns
+            self._set_shown = True
 
     def _register_ma(self, sample: Sample) -> int | None:
         """What its setpoint register holds or, where that cannot be read, what it applies."""

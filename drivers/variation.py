@@ -29,6 +29,7 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.clampdriver import ClampDriver
 from drivers.device import DeviceError, Rank
 from drivers.lines import line_at
+from drivers.memory import Memory
 from drivers.pattern import CODE, ROUNDS
 from drivers.reader import Reader, Sample
 from drivers.report import TERMINALS, current_ma
@@ -149,11 +150,13 @@ async def vary(
     enough: Callable[[Course], bool],
     fits: Callable[[], str | None],
     tell: Callable[[str], None],
+    memory: Memory | None = None,
 ) -> Course:
     """Runs the code, again where it is not `enough`, and puts back what was in force.
 
-    `fits` says before each step up why it may not be taken now. Raises DeviceError, also when
-    what was in force could not be put back; what was learnt until then is lost.
+    `fits` says before each step up why it may not be taken now; `memory` counts what is written.
+    Raises DeviceError, also when what was in force could not be put back; what was learnt until
+    then is lost.
     """
     course = Course(shown={source: [] for source in site.source_ids})
     stands_s, looks_s = dwell_s(site, charger), window_s(site)
@@ -164,7 +167,7 @@ async def vary(
                 if stepped and trial is None:
                     if (why := fits()) is not None:
                         raise DeviceError(why, line=watch.bus.url)
-                    trial = Trial(charger.unit, profile, watch.bus, tried_ma)
+                    trial = Trial(charger.unit, profile, watch.bus, tried_ma, memory)
                     await trial.look()
                     await trial.write()
                 elif not stepped and trial is not None:

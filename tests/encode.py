@@ -197,6 +197,30 @@ ALFEN = [
         """,
     ),
     alfen(
+        "it draws more than it was told: what it draws is not what is in force",
+        alfen_measured([230.0, 230.0, 230.0], [30.0, 29.0, 28.0], [6900.0, 6670.0, 6440.0]),
+        alfen_control("C2", 8.0, 60, 8.0, 6.0, 1),
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 30  current_l2 29
+        current_l3 28  power_l1 6900  power_l2 6670  power_l3 6440  power_total 20010
+        availability 1  state C2  applied_current 8  setpoint_valid_for 60
+        setpoint 8  safe_current 6  setpoint_in_use 1  phases 3  vehicle C
+        in_force 8
+        """,
+    ),
+    alfen(
+        "numbers at the far ends of their types, where they have one that is no unknown",
+        alfen_measured([230.0, 230.0, 230.0], [6.0, 0.0, 0.0], [1380.0, 0.0, 0.0]),
+        alfen_control("B2", 6.0, 0x8000_0102, 6.0, 6.0, 0x8001, 0x8002, 0x8003),
+        """
+        voltage_l1 230  voltage_l2 230  voltage_l3 230  current_l1 6  current_l2 0
+        current_l3 0  power_l1 1380  power_l2 0  power_l3 0  power_total 1380
+        availability 32770  state B2  applied_current 6  setpoint_valid_for 2147483906
+        setpoint 6  safe_current 6  setpoint_in_use 32769  phases 32771  vehicle B
+        in_force 6
+        """,
+    ),
+    alfen(
         "a reduction to 8 A that was taken and is not followed yet",
         alfen_measured([230.0, 230.0, 230.0], [16.0, 0.0, 0.0], [3680.0, 0.0, 0.0]),
         alfen_control("C2", 16.0, 60, 8.0, 6.0, 1),
@@ -286,14 +310,22 @@ def heidelberg_state(state: int, tenth_amperes: Sequence[int], watts: int) -> by
     return struct.pack(">11H", 0x0108, state, *tenth_amperes, degrees, *volts, unlocked, watts)
 
 
-def heidelberg(why: str, state: bytes, setup: tuple[int, int], set_to: int, expect: str) -> Case:
-    """`setup`: watchdog time in ms, standby."""
+def heidelberg(
+    why: str,
+    state: bytes,
+    setup: tuple[int, int],
+    set_to: int,
+    expect: str,
+    rest: tuple[int, int] = (1, 60),
+) -> Case:
+    """`setup`: watchdog time in ms, standby. `rest`: remote lock, fail-safe current."""
     return Case(
         why,
         [
             read(1, 4, 4, state),
-            read(1, 3, 257, struct.pack(">3H", *setup, 1)),
-            read(1, 3, 261, struct.pack(">2H", set_to, 60)),
+            read(1, 4, 4, state[:2]),
+            read(1, 3, 257, struct.pack(">3H", *setup, rest[0])),
+            read(1, 3, 261, struct.pack(">2H", set_to, rest[1])),
         ],
         expect,
     )
@@ -324,6 +356,31 @@ HEIDELBERG = [
         failsafe_current 6  vehicle B  in_force 6
         """,
     ),
+    heidelberg(
+        "it draws more than it was told: what it draws is not what is in force",
+        heidelberg_state(7, [300, 301, 302], 20_700),
+        (15_000, 0),
+        70,
+        """
+        layout 264  state 7  current_l1 30  current_l2 30.1  current_l3 30.2
+        voltage_l1 230  voltage_l2 231  voltage_l3 229  external_lock 1
+        apparent_power_total 20700  watchdog_time 15  standby 0  remote_lock 1  setpoint 7
+        failsafe_current 6  vehicle C  in_force 7
+        """,
+    ),
+    heidelberg(
+        "every number but its layout at the far end of its type",
+        struct.pack(">11H", 0x0108, *range(0x8002, 0x800C)),
+        (0x800C, 0x800D),
+        0x800F,
+        """
+        layout 264  state 32770  current_l1 3277.1  current_l2 3277.2  current_l3 3277.3
+        voltage_l1 32775  voltage_l2 32776  voltage_l3 32777  external_lock 32778
+        apparent_power_total 32779  watchdog_time 32.78  standby 32781  remote_lock 32782
+        setpoint 3278.3  failsafe_current 3278.4  vehicle UNKNOWN  in_force 3278.4
+        """,
+        (0x800E, 0x8010),
+    ),
 ]
 
 # KEBA P40: uint32 high word first, one value a request; milliamps, milliwatts, seconds.
@@ -338,7 +395,12 @@ def keba(why: str, values: dict[int, int], expect: str) -> Case:
 
 
 def keba_values(
-    state: int, cable: int, milliamps: Sequence[int], limit: int, alone: tuple[int, int]
+    state: int,
+    cable: int,
+    milliamps: Sequence[int],
+    limit: int,
+    alone: tuple[int, int],
+    error: int = 0,
 ) -> dict[int, int]:
     """`alone`: fail-safe current in mA, and its time in s."""
     first, second, third = milliamps
@@ -351,8 +413,11 @@ def keba_values(
         1004: cable,
         1600: alone[0],
         1602: alone[1],
-        1006: 0,
+        1006: error,
         1020: 230 * sum(milliamps),
+        1014: 0x8154_CAD7,  # who it is: serial number, product, firmware
+        1016: 0x0006_1A80,
+        1018: 0x8001_0201,
     }
 
 
@@ -376,6 +441,24 @@ KEBA = [
         """,
     ),
     keba(
+        "every number at the far end of its type: nobody knows its state, nor what is in force",
+        keba_values(
+            0x8001_0203,
+            0x8004_0506,
+            [0x8007_0809, 0x800A_0B0C, 0x800D_0E0F],
+            0x8010_1112,
+            (0x8013_1415, 0x8016_1718),
+            0x8019_1A1B,
+        )
+        | {1020: 0x801C_1D1E},
+        """
+        state 2147549699  cable_state 2147747078  error_code 2149128731
+        current_l1 2147944.457  current_l2 2148141.836  current_l3 2148339.215
+        power_total 2149326.11  max_current 2148536.594  failsafe_current 2148733.973
+        failsafe_timeout 2148931352  vehicle UNKNOWN  in_force -
+        """,
+    ),
+    keba(
         "interrupted, with a vehicle; the highest current takes more than one word",
         keba_values(5, 7, [0, 0, 65_536], 70_000, (0, 600)),
         """
@@ -396,10 +479,11 @@ def alpitronic(
     most_w: tuple[int, int],
     told_w: int,
     expect: str,
+    least_w: int = 2_500,
 ) -> Case:
     """`dc`: hundredths of a volt and of an ampere, watts. `most_w`: of the DC and the AC side."""
     measured = struct.pack(">HIHIHHHH", state, *dc, 600, 1234, 4500, 1)
-    measured += struct.pack(">II", most_w[0], 2_500)
+    measured += struct.pack(">II", most_w[0], least_w)
     block = measured.ljust(72, b"\0")
     return Case(
         why,
@@ -407,6 +491,7 @@ def alpitronic(
             read(1, 4, 100, block),
             read(1, 4, 136, struct.pack(">I", most_w[1])),
             read(1, 3, 100, struct.pack(">I", told_w)),
+            read(1, 4, 6, b"HYC-300-0001-ABCDEFGHIJK"),  # its serial number
         ],
         expect,
     )
@@ -445,6 +530,19 @@ ALPITRONIC = [
         state 12  voltage_dc 0  current_dc 655.35  power_total 0  max_power_dc 0
         min_power_dc 2500  max_power_ac 65536  setpoint 0  vehicle UNKNOWN  in_force 65536
         """,
+    ),
+    alpitronic(
+        "every number at the far end of its type",
+        0x8001,
+        (0x8002_0304, 0x8005, 0x8006_0708),
+        (0x8009_0A0B, 0x800C_0D0E),
+        0x800F_1011,
+        """
+        state 32769  voltage_dc 21476154.92  current_dc 327.73  power_total 2147878664
+        max_power_dc 2148076043  min_power_dc 2148668180  max_power_ac 2148273422
+        setpoint 2148470801  vehicle UNKNOWN  in_force -
+        """,
+        0x8012_1314,
     ),
 ]
 

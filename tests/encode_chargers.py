@@ -2,8 +2,9 @@
 
 One table a charger says what its documents say: function, address, type, scale. Its cases say what
 it shows, in units, and what that means for the state of the vehicle and the current in force. What
-a case does not name shows a number that no other register shows, and there is junk wherever the
-documents name nothing.
+a case does not name shows a number that no other register shows; where the case is `far`, one at
+the far end of its type: above what a signed number of as many bits holds, or negative. There is
+junk wherever the documents name nothing.
 """
 
 import struct
@@ -59,15 +60,18 @@ class Place:
         return _text(Fraction(round(value * 1000), 1000))
 
 
-def cases(table: Mapping[str, Any]) -> Iterator[Case]:
-    places = [
+def _places(table: Mapping[str, Any], part: str) -> list[Place]:
+    return [
         Place(name, function, addr, kind, Fraction(scale), *(order or [table["order"]]))
-        for name, (function, addr, kind, scale, *order) in table["registers"].items()
+        for name, (function, addr, kind, scale, *order) in table.get(part, {}).items()
     ]
+
+
+def cases(table: Mapping[str, Any]) -> Iterator[Case]:
+    places = _places(table, "registers")
     for case in table["case"]:
-        shown: dict[str, str | float] = {
-            place.name: _other(i, place) for i, place in enumerate(places)
-        }
+        other = _far if case.get("far") else _other
+        shown = {place.name: other(i, place) for i, place in enumerate(places)}
         yield _case(table, case, places, shown | case["values"])
 
 
@@ -95,6 +99,9 @@ def _case(
             exchanges.append(_reply(unit, function, start, content, count))
         else:
             exchanges.append(_reply(unit, function, start, _block(start, count, held, shown)))
+    for i, each in enumerate(_places(table, "identity")):
+        content = _block(each.addr, each.words, [each], {each.name: _who(i, each)})
+        exchanges.append(_reply(unit, each.function, each.addr, content))
     for each in places:
         if each.kind == "bool":
             expected[each.name] = str(int(shown[each.name]))
@@ -129,6 +136,25 @@ def _other(index: int, place: Place) -> str | float:
     return float((20 + 3 * index) * place.scale)
 
 
+def _far(index: int, place: Place) -> str | float:
+    """Likewise, and no two words of it alike."""
+    if place.kind not in FORMS or place.kind == "float32":
+        return _other(index, place)
+    half = 1 << (16 * place.words - 1)
+    raw = half + 20 + 3 * index
+    raw += sum((0x0102 + 0x0101 * i) << 16 * (i + 1) for i in range(place.words - 1))
+    if place.kind.startswith("int"):
+        raw -= 2 * half
+    return "hex:" + struct.pack(FORMS[place.kind], raw).hex()
+
+
+def _who(index: int, place: Place) -> str | float:
+    """What it says of itself, to the last character of its register."""
+    if place.kind.startswith("text"):
+        return "".join(chr(ord("A") + (index + i) % 26) for i in range(2 * place.words))
+    return _far(index, place)
+
+
 def _reply(unit: int, function: int, address: int, content: bytes, count: int = 0) -> Exchange:
     asked = struct.pack(">BBHH", unit, function, address, count or len(content) // 2)
     return Exchange(
@@ -145,32 +171,16 @@ def _text(value: Fraction) -> str:
 
 
 def stated(name: str) -> str:
-    """The part of a capture file that shows its states, and what is written to it."""
+    """The part of a capture file that shows its states, and who it says it is."""
     path = TABLES / f"{name}.toml"
     if not path.exists():
         return ""
     table = tomllib.loads(path.read_text())
     lines = ["", "[codes]", *(f'{code} = "{its}"' for code, its in table["codes"].items())]
-    for each in table["write"]:
-        addr, kind, scale, order = each["place"]
-        place = Place(each["register"], each["function"], addr, kind, Fraction(scale), order)
-        words = place.content(float(each["value"]))
-        if order == "low_first":
-            words = b"".join(words[i : i + 2] for i in range(len(words) - 2, -2, -2))
-        make = _one if place.function == 6 else _many
-        request = make(table["unit"], addr, words)
-        lines += ["", "[[write]]", f'register = "{place.name}"', f'value = "{each["value"]}"']
-        lines += [f'request = "{packet(request).hex()}"']
+    for i, each in enumerate(_places(table, "identity")):
+        lines += ["", "[identity]"] if i == 0 else []
+        lines.append(f'{each.name} = "{each.meaning(each.content(_who(i, each)))}"')
     return "\n".join([*lines, ""])
-
-
-def _one(unit: int, address: int, word: bytes) -> bytes:
-    return struct.pack(">BBH", unit, 6, address) + word
-
-
-def _many(unit: int, address: int, content: bytes) -> bytes:
-    head = struct.pack(">BBHHB", unit, 16, address, len(content) // 2, len(content))
-    return head + content
 
 
 def encoded() -> dict[str, list[Case]]:

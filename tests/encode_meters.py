@@ -16,7 +16,8 @@ from typing import Any
 
 from tests import encode_chargers
 from tests.encode import CAPTURES, MADE, Case, Exchange, document, packet
-from tests.encode_writes import document as written
+from tests.encode_orders import document as told
+from tests.encode_states import document as states
 
 TABLES = Path(__file__).parent / "registers"
 FORMS = {
@@ -362,7 +363,7 @@ def encoded() -> dict[str, list[Case]]:
 
 def whole(name: str, cases: list[Case]) -> str:
     """A capture file."""
-    return document(cases) + written(name) + encode_chargers.stated(name)
+    return document(cases) + states(name) + encode_chargers.stated(name) + told(name)
 
 
 if __name__ == "__main__":

@@ -2,34 +2,21 @@
 
 One table a charger says what its documents say: function, address, type and raw value of each
 write, in their order: for a current, for what must stand in its memory, and for what feeds its
-watchdog.
+watchdog. `never`: what must never be written as its setpoint.
 """
 
 import struct
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.encode import packet
+
 TABLES = Path(__file__).parent / "orders"
 FORMS = {"int16": ">h", "uint16": ">H", "uint32": ">I", "float32": ">f"}
-ORDER, ARM, FEED = "order", "arm", "feed"
 ON = {0: 0x0000, 1: 0xFF00}  # of a coil
-
-
-@dataclass(frozen=True)
-class Told:
-    """One of its orders, what must stand in its memory, or what feeds its watchdog."""
-
-    what: str
-    requests: tuple[bytes, ...]  # unit and PDU of each
-    ma: int = 0
-    enabled: bool = False  # it was, before the order
-    fallback_ma: int | None = None
-    delay_ns: int | None = None
 
 
 @cache
@@ -37,26 +24,28 @@ def tables() -> dict[str, dict[str, Any]]:
     return {path.stem: tomllib.loads(path.read_text()) for path in sorted(TABLES.glob("*.toml"))}
 
 
-def told(name: str) -> Iterator[Told]:
-    table = tables()[name]
-    for order in table[ORDER]:
-        ma = int(Decimal(str(order["amperes"])) * 1000)
-        yield Told(ORDER, _requests(table, order), ma, order.get("enabled", False))
-    if ARM in table:
-        arm = table[ARM]
-        fallback, delay = arm.get("fallback_a"), arm.get("delay_s")
-        yield Told(
-            ARM,
-            _requests(table, arm),
-            fallback_ma=None if fallback is None else fallback * 1000,
-            delay_ns=None if delay is None else delay * 10**9,
-        )
-    if FEED in table:
-        yield Told(FEED, _requests(table, table[FEED]))
+def document(name: str) -> str:
+    """The part of a capture file that shows it."""
+    table = tables().get(name, {})
+    lines: list[str] = []
+    for order in table.get("order", ()):
+        lines += ["", "[[order]]", f'amperes = "{order["amperes"]}"']
+        lines += ["enabled = true"] if order.get("enabled") else []
+        lines += _requests(table, order)
+    for part in ("arm", "feed"):
+        if part in table:
+            lines += ["", f"[{part}]"]
+            for key in ("fallback_a", "delay_s"):
+                lines += [f"{key} = {table[part][key]}"] if key in table[part] else []
+            lines += _requests(table, table[part])
+    return "\n".join([*lines, ""]) if lines else ""
 
 
-def _requests(table: Mapping[str, Any], its: Mapping[str, Any]) -> tuple[bytes, ...]:
-    return tuple(request(table["unit"], *write) for write in its["writes"])
+def _requests(table: Mapping[str, Any], its: Mapping[str, Any]) -> Iterator[str]:
+    yield "requests = ["
+    for write in its["writes"]:
+        yield f'  "{packet(request(table["unit"], *write)).hex()}",'
+    yield "]"
 
 
 def request(unit: int, function: int, address: int, kind: str, raw: float) -> bytes:

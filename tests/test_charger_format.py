@@ -379,6 +379,27 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("watchdog", "common", "words"),
+    [
+        (LIFE, "life", "life feeds the watchdog of all connectors, also of one that refuses"),
+        (
+            {"kind": "timeout_rewrite", "timeout_s": 20, "timeout": "timeout"}
+            | {"timeout_set": "timeout", "fallback": "fallback"},
+            "timeout",
+            "timeout feeds the watchdog of all connectors",
+        ),
+        (LIFE, "setpoint", "setpoint is one connector's own"),
+        (LIFE, "coil", "coil is one connector's own"),
+    ],
+)
+def test_what_one_connector_is_told_or_fed_with_is_not_shared(
+    watchdog: dict[str, Any], common: str, words: str
+) -> None:
+    shared = {"count": 2, "stride": 30, "common": [common]}
+    assert words in said(merged({"watchdog": watchdog, "connectors": shared, "enable": COIL}))
+
+
+@pytest.mark.parametrize(
     ("section", "fields", "words"),
     [
         ("endurance", {"registers": ["x"], "writes_a_day": 9, "writes": 9}, "needs a register x"),

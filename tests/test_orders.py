@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from cext.rows import Vehicle
-from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Request
-from drivers.feeding import feed_of
 from drivers.library import library
 from drivers.modbus import TcpLine
 from drivers.reader import Sample
@@ -19,7 +17,8 @@ from drivers.report import vehicle
 from drivers.setpoint import writes_of
 from drivers.watts import seated
 from hil.proving.captures import codes
-from tests.encode_orders import ARM, FEED, FORMS, ORDER, Told, tables, told
+from hil.proving.orders import ARM, FEED, ORDER, made, tells, told
+from tests.encode_orders import FORMS, tables
 from tests.modbus_wire import Asked, serving
 
 CHARGERS = sorted(library().names("charger"))
@@ -52,24 +51,12 @@ def wire_bytes(requests: list[Request]) -> list[bytes]:
     return asyncio.run(whole())
 
 
-def made(profile: ChargerProfile, each: Told) -> list[Request]:
-    """What the driver writes for it."""
-    profile, unit = seated(profile), profile.unit
-    if each.what == ORDER:
-        return list(writes_of("x", unit, profile, each.ma, enabled=each.enabled))
-    if each.what == ARM:
-        return [
-            Request("x", unit, want.fc, want.address, len(want.words), want.words)
-            for want in wants_of(profile, each.fallback_ma, each.delay_ns)
-        ]
-    feed = feed_of("x", unit, profile, each.delay_ns)
-    return [] if feed is None else [feed]
-
-
 @pytest.mark.parametrize("name", CHARGERS)
 def test_every_charger_is_told_byte_for_byte_what_its_documents_say(name: str) -> None:
-    for each in told(name):
+    shown = list(told(name))
+    for each in shown:
         assert wire_bytes(made(profile_of(name), each)) == [*each.requests], each
+    assert tells(profile_of(name), shown)
 
 
 @pytest.mark.parametrize("name", CHARGERS)

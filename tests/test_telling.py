@@ -71,11 +71,11 @@ class Desk:
             self.telling.drop()
         return offered
 
-    def shows(self, ma: int, **more: int) -> None:
+    def shows(self, ma: int, **more: int | None) -> None:
         """A report, in which its setpoint's register and all that is in force are so much."""
         sample = Sample(self.ns, {**SHOWN, "setpoint": ma, **more})
         standing, taken = self.telling.standing, self.telling.standing.taken
-        standing.report(sample)
+        self.telling.report(sample)
         standing.in_force_ma = ma
         if taken is not None:
             standing.compare(taken, sample)
@@ -181,6 +181,43 @@ def test_a_lower_order_than_was_refused_never_waits() -> None:
         assert desk.refused() is None
 
 
+def test_another_reduction_than_was_refused_never_waits_either() -> None:
+    """It may not take a pause, and take less than it has."""
+    desk = Desk(made())
+    desk.ordered(20_000)
+    desk.writes()
+    desk.ordered(0)
+    assert desk.refused() == (3, 0)
+    desk.ordered(6_000)
+    assert desk.writes() == [(3, 6)]
+
+
+def test_a_rise_waits_whatever_it_is() -> None:
+    desk = Desk(made())
+    desk.writes()
+    for ma in (12_000, 13_000, 32_000):
+        desk.ordered(ma)
+        assert desk.refused() == ((3, 12) if ma == 12_000 else None)
+
+
+def test_one_that_wears_out_is_not_tried_each_three_seconds_for_ever() -> None:
+    desk, at_s = Desk(worn()), []
+    for _ in range(6000):  # 10 minutes
+        if desk.refused() is not None:
+            at_s.append(desk.ns / NS_PER_S)
+        desk.ns += NS_PER_S // 10
+    assert len(at_s) <= 20
+    assert max(after - before for before, after in pairwise(at_s)) <= 60.1
+
+
+@pytest.mark.parametrize(("surely", "counted"), [(True, 0), (False, 1)])
+def test_what_it_surely_did_not_take_wears_nothing_out(surely: bool, counted: int) -> None:
+    desk = Desk(worn())
+    desk.offered()
+    desk.telling.left(stored=not surely)
+    assert desk.telling.memory.written("setpoint") == counted
+
+
 def test_what_was_taken_ends_the_pause() -> None:
     desk = Desk(made())
     for _ in range(100):
@@ -231,6 +268,48 @@ def test_a_refused_feed_is_tried_again_after_pauses_too() -> None:
         tried += desk.refused() is not None
         desk.ns += NS_PER_S // 100
     assert 5 <= tried <= 10
+
+
+# What feeds it, where that is its time.
+
+
+REWRITES: dict[str, Any] = {"kind": "timeout_rewrite", "timeout_s": 60, "timeout_set": "timeout"}
+
+
+def rewriting() -> ChargerProfile:
+    return made(watchdog=REWRITES | {"timeout": "timeout", "fallback": "fallback"})
+
+
+@pytest.mark.parametrize(("reads_s", "fed_s"), [(10, 10), (90, 60)])
+def test_where_nothing_is_declared_its_time_is_never_prolonged(reads_s: int, fed_s: int) -> None:
+    """By its installer, perhaps, who has told nobody."""
+    desk = Desk(rewriting(), fallback_delay_ns=None)
+    desk.shows(10_000, timeout=reads_s * 1000)
+    desk.writes()
+    assert desk.writes() == [(8, fed_s)]
+
+
+def test_a_time_that_it_does_not_tell_is_not_written_over() -> None:
+    desk = Desk(rewriting(), fallback_delay_ns=None)
+    desk.shows(10_000, timeout=None)
+    desk.writes()
+    assert desk.writes() == []
+    desk.shows(10_000, timeout=10_000)
+    assert desk.writes() == [(8, 10)]
+
+
+def test_one_that_is_programmed_is_fed_with_what_was_declared() -> None:
+    desk = Desk(rewriting(), set_delay_ns=30 * NS_PER_S, fallback_delay_ns=30 * NS_PER_S)
+    desk.shows(10_000, timeout=10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 30)]
+
+
+def test_of_a_time_that_cannot_be_read_what_is_delivered_feeds_it() -> None:
+    desk = Desk(made(watchdog=REWRITES | {"fallback_unknown": True}), fallback_delay_ns=None)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 60)]
 
 
 @pytest.mark.parametrize("profile", [made(), worn()], ids=["plain", "worn"])

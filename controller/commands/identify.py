@@ -20,6 +20,7 @@ from controller.commands.output import (
     say,
 )
 from controller.commands.processes import site_of
+from controller.commands.wearing import STATE_HELP, UncountedError, wear_of
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.proof import Proof, prove
@@ -28,6 +29,7 @@ from controller.units import PPM, amperes_text, milliamps
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
 from drivers.finding import Finding, Weight
+from drivers.memory import Memory
 from drivers.pattern import CODE, ROUNDS
 from drivers.reader import Sample, patiently
 from drivers.report import in_force_ma, vehicle
@@ -67,6 +69,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--step", type=_step, default=STEP_MA, metavar="A", help="from 2 to 10 A; else 4 A"
     )
     parser.add_argument("--runtime", type=Path, metavar="DIR", help="of an enforcer that may run")
+    parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     add_json_option(parser)
 
 
@@ -84,7 +87,7 @@ def run(args: Namespace) -> int:
         if reason is not None:
             raise UnableError(f"refused: {reason}")
         found, answer = asyncio.run(_identify(args, site, charger))
-    except (UnableError, DeviceError) as error:
+    except (UnableError, UncountedError, DeviceError) as error:
         complain(str(error))
         if args.json:
             answer_json({"charger": charger.id, "error": str(error), "findings": []})
@@ -108,7 +111,6 @@ def _told(found: list[Finding]) -> bool:
 async def _identify(args: Namespace, site: Site, charger: Charger) -> tuple[list[Finding], Answer]:
     if charger.switch is not None:
         raise UnableError(f"{charger.id} has no bus: switch it by hand and look at the meters")
-    path = path_of(site, charger.circuit)
     if not site.source_ids:
         raise UnableError("the document has no meter and no clamp that could see it")
     profile = profile_of(charger)
@@ -123,6 +125,14 @@ async def _identify(args: Namespace, site: Site, charger: Charger) -> tuple[list
 
     for name in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(name, end)
+    with wear_of(profile, args.state) as wear:
+        return await _vary(args, site, charger, profile, Memory.of(wear, charger, profile))
+
+
+async def _vary(
+    args: Namespace, site: Site, charger: Charger, profile: ChargerProfile, memory: Memory
+) -> tuple[list[Finding], Answer]:
+    path = path_of(site, charger.circuit)
     async with Watch(site, charger.bus) as watch:
         look = Trial(charger.unit, profile, watch.bus, 0)
         await patiently(look.look)
@@ -149,6 +159,7 @@ async def _identify(args: Namespace, site: Site, charger: Charger) -> tuple[list
             lambda course: answer_of(site, charger, course, tried_ma - base_ma).settled,
             fits,
             complain,
+            memory,
         )
     answer = answer_of(site, charger, course, tried_ma - base_ma)
     return list(conclusions(site, charger, answer)), answer

@@ -26,10 +26,12 @@ from controller.commands.output import (
     complain,
     say,
 )
+from controller.commands.wearing import STATE_HELP, UncountedError, wear_of
 from controller.units import NS_PER_S, amperes_text, milliamps, seconds_text
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
+from drivers.memory import Memory
 from drivers.reader import Sample
 from drivers.report import (
     TERMINALS,
@@ -82,6 +84,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument(
         "--runtime", type=Path, metavar="DIR", help="of an enforcer that may run here"
     )
+    parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     add_json_option(parser)
 
 
@@ -100,13 +103,15 @@ def run(args: Namespace) -> int:
         return MISUSED
     reason = asyncio.run(enforcer_here(args.runtime))
     if reason is not None:
-        complain(f"refused: {reason}")
-        if args.json:
-            answer_json({"written": False, "taken": False, "problems": [reason]})
-        return NO
+        return _refused(reason, as_json=args.json)
     bus = device.bus(may_write=True)
-    trial = Trial(device.unit, profile, bus, args.amps)
-    outcome = asyncio.run(_try(trial, bus, profile, args))
+    try:
+        with wear_of(profile, args.state) as wear:
+            memory = Memory(wear, device.address.place, device.unit, profile)
+            trial = Trial(device.unit, profile, bus, args.amps, memory)
+            outcome = asyncio.run(_try(trial, bus, profile, args))
+    except UncountedError as error:
+        return _refused(str(error), as_json=args.json)
     for problem in outcome.problems:
         complain(problem)
     if args.json:
@@ -117,6 +122,13 @@ def run(args: Namespace) -> int:
         _print(profile, trial, args.amps)
         _conclude(profile, trial, outcome, args.amps)
     return FINE if trial.taken and outcome.restored and not outcome.problems else NO
+
+
+def _refused(reason: str, *, as_json: bool) -> int:
+    complain(f"refused: {reason}")
+    if as_json:
+        answer_json({"written": False, "taken": False, "problems": [reason]})
+    return NO
 
 
 async def _try(trial: Trial, bus: Bus, profile: ChargerProfile, args: Namespace) -> Outcome:

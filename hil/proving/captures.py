@@ -13,8 +13,8 @@ from typing import Any
 
 from controller.clock import MonotonicClock
 from drivers.bus import Bus
-from drivers.decode import Value, decode, encode
-from drivers.device import WRITE_ONE, BadReplyError, Rank, Request, refusal
+from drivers.decode import Value, decode
+from drivers.device import BadReplyError, Rank, Request, refusal
 from drivers.library import AnyProfile
 from drivers.meter import signed_ma
 from drivers.meterprofile import MeterProfile
@@ -25,7 +25,7 @@ from drivers.report import in_force_ma, vehicle
 
 CAPTURES = Path(__file__).parents[2] / "tests" / "captures"
 UNPACED: dict[str, Any] = {"pacing": Pacing.model_validate({}), "gap_ns": 0}
-_HEAD = 6  # transaction, protocol and length; unit and PDU follow
+HEAD = 6  # transaction, protocol and length; unit and PDU follow
 _REFUSED = 0x80
 
 
@@ -41,36 +41,12 @@ class Capture:
     def replies(self) -> dict[bytes, bytes]:
         """PDUs by unit and PDU of the request."""
         return {
-            bytes.fromhex(asked)[_HEAD:]: bytes.fromhex(answered)[_HEAD + 1 :]
+            bytes.fromhex(asked)[HEAD:]: bytes.fromhex(answered)[HEAD + 1 :]
             for asked, answered in self.exchanges
         }
 
     def expected(self, profile: AnyProfile) -> dict[str, Value]:
         return {name: written(profile, name, text) for name, text in self.expect.items()}
-
-
-@dataclass(frozen=True)
-class Write:
-    """A value, and the request that it must become."""
-
-    register: str
-    value: str
-    request: str  # in hexadecimal
-
-    def comes_of(self, profile: AnyProfile) -> bool:
-        register = profile.registers.get(self.register)
-        value = written(profile, self.register, self.value)
-        if register is None or not isinstance(value, int):
-            return False
-        try:
-            words = encode(register, value)
-        except ValueError:
-            return False
-        unit, function, address = struct.unpack_from(">BBH", bytes.fromhex(self.request), _HEAD)
-        content = bytes.fromhex(self.request)[_HEAD + (4 if function == WRITE_ONE else 7) :]
-        return (profile.unit, register.addr) == (unit, address) and (
-            struct.pack(f">{len(words)}H", *words) == content
-        )
 
 
 class CapturedLine:
@@ -109,19 +85,20 @@ def captures(name: str, folder: Path = CAPTURES) -> Iterator[Capture]:
         yield Capture(case["why"], pairs, case["expect"])
 
 
-def writes(name: str, folder: Path = CAPTURES) -> list[Write]:
-    path = folder / f"{name}.toml"
-    if not path.exists():
-        return []
-    shown = tomllib.loads(path.read_text(encoding="utf-8"))
-    return [Write(**each) for each in shown.get("write", ())]
-
-
 def codes(name: str, folder: Path = CAPTURES) -> dict[str, str]:
     """Its own states and those of IEC 61851, as far as its capture file has them."""
+    return _part(name, "codes", folder)
+
+
+def identity(name: str, folder: Path = CAPTURES) -> dict[str, str]:
+    """What tells it from its like, in its captures, likewise."""
+    return _part(name, "identity", folder)
+
+
+def _part(name: str, part: str, folder: Path) -> dict[str, str]:
     path = folder / f"{name}.toml"
     found = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {str(code): str(state) for code, state in found.get("codes", {}).items()}
+    return {str(key): str(value) for key, value in found.get(part, {}).items()}
 
 
 def means_them(profile: AnyProfile, stated: Mapping[str, str]) -> bool:

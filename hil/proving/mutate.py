@@ -25,10 +25,10 @@ from hil.proving.captures import (
     marks,
     means_them,
     understood,
-    writes,
 )
 from hil.proving.changes import changes
 from hil.proving.judged import judged, judgements
+from hil.proving.orders import tells, told
 
 Survivor = tuple[str, str, str]  # profile, field, change
 Shown = tuple[Capture, dict[str, Value | bool]]  # a capture, and which marks it shows
@@ -130,6 +130,5 @@ def noticed_by(data: dict[str, Any], name: str, shown: Sequence[Shown]) -> str:
                 return True
         return False
 
-    told = all(write.comes_of(profile) for write in writes(name))
-    told = told and means_them(profile, codes(name))
-    return CAPTURE if not told or asyncio.run(misread()) else ""
+    obeyed = tells(profile, list(told(name))) and means_them(profile, codes(name))
+    return CAPTURE if not obeyed or asyncio.run(misread()) else ""

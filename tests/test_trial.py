@@ -1,0 +1,228 @@
+"""A setpoint tried by hand: what feeds the charger meanwhile, and what its memory bears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.__main__ import main
+from controller.clock import MonotonicClock
+from controller.places import state_to_count
+from drivers.bus import Bus
+from drivers.chargerparts import Endurance
+from drivers.chargerprofile import ChargerProfile
+from drivers.device import DeviceError
+from drivers.library import library
+from drivers.memory import Memory
+from drivers.modbus import TcpLine
+from drivers.trial import Trial
+from drivers.variation import vary
+from drivers.wear import Wear
+from tests.driven import charger
+from tests.modbus_wire import serving
+from tests.test_any_traffic import Heidelberg
+from tests.test_charger_format import LIFE, made
+from tests.test_fed_chargers import LIFE_BIT, SETPOINT, TIMEOUT, Box
+from tests.test_read import device
+from tests.test_telling import REWRITES
+
+LINE = "tcp://192.0.2.1:502"
+
+
+def tried(
+    profile: ChargerProfile,
+    box: Box,
+    story: Callable[[Trial], Awaitable[None]],
+    memory: Memory | None = None,
+) -> None:
+    profile = profile.model_copy(update={"settle_ns": 0})
+
+    async def whole() -> None:
+        async with serving(box) as wire:
+            bus = Bus(TcpLine("127.0.0.1", wire.port, 1, may_write=True), MonotonicClock())
+            await story(Trial(1, profile, bus, 10_000, memory))
+            bus.close()
+
+    asyncio.run(whole())
+
+
+def setpoint_a(box: Box, amperes: int) -> Box:
+    box.words[SETPOINT] = amperes
+    return box
+
+
+async def held(trial: Trial) -> None:
+    await trial.look()
+    await trial.write()
+    await trial.hold(1.2)
+
+
+def test_while_it_is_held_it_is_fed_as_often_as_its_profile_says() -> None:
+    """Not each third of its watchdog's time, nor with its setpoint each time."""
+    box = setpoint_a(Box(), 6)
+    tried(made(watchdog=LIFE | {"feed_every_s": 0.5}), box, held)
+    assert box.of(SETPOINT) == [(SETPOINT, 10)]
+    assert len(box.of(LIFE_BIT)) >= 3  # once with its setpoint, then each time that it is read
+
+
+def test_one_whose_time_nobody_knows_is_fed_all_the_same() -> None:
+    """By its profile it is off as delivered; whoever feeds it may have armed it."""
+    box, told = setpoint_a(Box(), 6), list[str]()
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        told.append(trial.alone())
+        await held(trial)
+        told.append(trial.alone())
+
+    tried(made(watchdog=LIFE | {"timeout_s": 0, "feed_every_s": 0.5}), box, story)
+    assert len(box.of(LIFE_BIT)) >= 3
+    assert told[0].startswith("its watchdog is off, says its profile: it keeps")
+    assert told[1].startswith("its watchdog runs out without what feeds it (when, neither it nor")
+
+
+def test_what_it_was_set_to_is_not_changed_by_what_feeds_it() -> None:
+    box = setpoint_a(Box(), 6)
+    box.words[TIMEOUT] = 90
+    profile = made(watchdog=REWRITES | {"timeout": "timeout", "fallback": "fallback"})
+    tried(profile, box, held)
+    assert box.of(TIMEOUT) == [(TIMEOUT, 90)]
+
+
+def test_one_that_shows_that_it_is_off_is_not_switched_on() -> None:
+    box = setpoint_a(Box(), 6)
+    box.words[LIFE_BIT] = 2
+    tried(made(watchdog=LIFE | {"feed_off": [2], "feed_every_s": 0.5}), box, held)
+    assert box.of(LIFE_BIT) == []
+
+
+def budget(a_day: int) -> tuple[ChargerProfile, Memory]:
+    endurance = Endurance(registers=("setpoint",), writes_a_day=a_day, writes=100)
+    profile = made().model_copy(update={"endurance": endurance})
+    return profile, Memory(Wear(MonotonicClock().now_ns), LINE, 1, profile)
+
+
+def test_what_is_written_by_hand_is_counted_and_so_is_what_puts_it_back() -> None:
+    profile, memory = budget(20)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        await trial.write()
+        await trial.restore()
+
+    box = setpoint_a(Box(), 6)
+    tried(profile, box, story, memory)
+    assert box.of(SETPOINT) == [(SETPOINT, 10), (SETPOINT, 6)]
+    assert memory.written("setpoint") == 2
+
+
+def test_a_write_that_was_not_acknowledged_is_counted_too() -> None:
+    profile, memory = budget(20)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        with pytest.raises(DeviceError):
+            await trial.write()
+
+    tried(profile, setpoint_a(Box(refuses={SETPOINT}), 6), story, memory)
+    assert memory.written("setpoint") == 1
+
+
+def test_a_memory_that_is_worn_out_is_not_tried_and_what_was_tried_is_put_back() -> None:
+    profile, memory = budget(1)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        await trial.write()
+        await trial.restore()
+        again = Trial(1, profile, trial._bus, 12_000, memory)
+        await again.look()
+        with pytest.raises(DeviceError, match="setpoint was written 2 times, 1 within this day"):
+            await again.write()
+        assert not again.written
+
+    box = setpoint_a(Box(), 6)
+    tried(profile, box, story, memory)
+    assert box.of(SETPOINT) == [(SETPOINT, 10), (SETPOINT, 6)]
+
+
+def test_each_step_of_identify_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.variation.CODE", (False, True, True, False, True))
+    monkeypatch.setattr("drivers.variation.WINDOW_S", 0.02)
+    profile, memory = budget(20)
+    profile = profile.model_copy(update={"settle_ns": 0})
+    its = replace(charger(502, profile=profile.name, facts=profile.facts), settle_ns=0)
+    site: Any = SimpleNamespace(source_ids=(), meters=(), clamps=())
+    box = setpoint_a(Box(), 10)
+
+    async def whole() -> None:
+        async with serving(box) as wire:
+            bus = Bus(TcpLine("127.0.0.1", wire.port, 1, may_write=True), MonotonicClock())
+            watch: Any = SimpleNamespace(bus=bus)
+            await vary(
+                *(its, profile, watch, site, 6_000, lambda course: True, lambda: None, print),
+                memory,
+            )
+            bus.close()
+
+    asyncio.run(whole())
+    assert box.of(SETPOINT) == [(SETPOINT, 6), (SETPOINT, 10), (SETPOINT, 6), (SETPOINT, 10)]
+    assert memory.written("setpoint") == 4
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def amperfied(tmp_path: Path) -> str:
+    """One whose setpoint wears its memory out, twice a day."""
+    text = library().names()["amperfied_connect"].read_text()
+    text = text.replace('"standby"]\nwrites_a_day = 20', '"standby", "setpoint"]\nwrites_a_day = 2')
+    text = text.replace("settle_s = 20", "settle_s = 1")
+    profile = tmp_path / "amperfied.toml"
+    profile.write_text(text)
+    return str(profile)
+
+
+def test_the_command_counts_where_the_enforcer_does(
+    amperfied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown, state = Heidelberg(), tmp_path / "state"
+    words = ["set", "--runtime", str(tmp_path), "--state", str(state), amperfied]
+    with device(shown) as url:
+        first = main([*words, url, "10", "--hold", "0"])
+        assert [value for addr, value in shown.written if addr == 261] == [100, 60]
+        second = main([*words, url, "10", "--hold", "0"])
+    assert (first, second) == (0, 1), capsys.readouterr().err
+    assert "setpoint was written 2 times, 2 within this day" in capsys.readouterr().err
+    assert len(shown.written) == 2
+    wear = Wear(MonotonicClock().now_ns, state / "wear.json")
+    assert wear.written(f"{url} unit 255", "261") == 2
+
+
+def test_what_nobody_could_count_is_not_written(
+    amperfied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown, state = Heidelberg(), tmp_path / "state"
+    state.write_text("a file, and no directory")
+    with device(shown) as url:
+        words = ["set", "--runtime", str(tmp_path), "--state", str(state), amperfied, url, "10"]
+        assert main(words) == 1
+    assert shown.written == []
+    assert "wear this charger's memory out" in capsys.readouterr().err
+
+
+def test_where_an_enforcer_is_installed_its_count_is_the_one(tmp_path: Path) -> None:
+    own, installed = tmp_path / "own", tmp_path / "installed"
+    environ = {"XDG_STATE_HOME": str(own)}
+    assert state_to_count(None, environ, installed) == own / "loadkeeper"
+    installed.mkdir()
+    assert state_to_count(None, environ, installed) == installed
+    assert state_to_count(tmp_path, environ, installed) == tmp_path
+    assert state_to_count(None, {"STATE_DIRECTORY": str(own)}, installed) == own
