@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -204,6 +205,18 @@ def test_the_command_counts_where_the_enforcer_does(
     assert len(shown.written) == 2
     wear = Wear(MonotonicClock().now_ns, state / "wear.json")
     assert wear.written(f"{url} unit 255", "261") == 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="NEEDS ROOT: gives the file to another user")
+def test_the_enforcers_user_can_read_what_root_has_counted(amperfied: str, tmp_path: Path) -> None:
+    shown, state = Heidelberg(), tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    with device(shown) as url:
+        words = ["set", "--runtime", str(tmp_path), "--state", str(state), amperfied]
+        assert main([*words, url, "10", "--hold", "0"]) == 0
+    found = (state / "wear.json").stat()
+    assert (found.st_uid, found.st_gid) == (65534, 65534)
 
 
 def test_what_nobody_could_count_is_not_written(
