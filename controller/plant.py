@@ -12,7 +12,7 @@ from functools import partial
 
 from cext.errands import Errands
 from cext.plant import Plant
-from cext.rows import Phases
+from cext.rows import NO_PHASE, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.document.gpio import Contactor
@@ -313,6 +313,7 @@ def at_terminals(meter: Meter, grid_ma: Phases) -> Phases:
     """What a meter wired like this one shows of the grid's currents."""
     sign = -1 if meter.reversed else 1
     first, second, third = (
-        sign * grid_ma[phase] * PPM // meter.ratio_ppm for phase in meter.phases
+        0 if phase == NO_PHASE else sign * grid_ma[phase] * PPM // meter.ratio_ppm
+        for phase in meter.phases
     )
     return first, second, third

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cext.rows import (
     NEVER_NS,
+    NO_PHASE,
     ROOT,
     ChargerRow,
     CircuitRow,
@@ -39,13 +40,18 @@ class Wiring:
     reversed: bool
 
     def to_grid(self, terminals_ma: Phases) -> Phases:
-        """Signed currents at the terminals as currents of the grid phases, + is import."""
+        """Signed currents at the terminals as currents of the grid phases, + is import.
+
+        A phase that no terminal sits on carries nothing: its document says so.
+        """
         grid = [0, 0, 0]
         ppm = -self.ratio_ppm if self.reversed else self.ratio_ppm
         (one, two, three), (first, second, third) = self.phases, terminals_ma
         grid[one] = first * ppm // PPM
-        grid[two] = second * ppm // PPM
-        grid[three] = third * ppm // PPM
+        if two != NO_PHASE:
+            grid[two] = second * ppm // PPM
+        if three != NO_PHASE:
+            grid[three] = third * ppm // PPM
         return grid[0], grid[1], grid[2]
 
 

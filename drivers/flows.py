@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import permutations
 
-from cext.rows import Phases
+from cext.rows import NO_PHASE, Phases
 from controller.document.clamps import Clamp
 from controller.document.devices import Meter
 from controller.site import Site
@@ -162,7 +162,7 @@ def _turners(shown: Shown, below: Below) -> list[str]:
 
 def _swapped(meter: Meter, orders: list[tuple[int, ...]], what: str, turners: list[str]) -> Finding:
     where = entry("meter", meter.id, "ct.phases")
-    texts = [f'phases = "{_as_written(meter, order)}"' for order in orders]
+    texts = list(dict.fromkeys(f'phases = "{_as_written(meter, order)}"' for order in orders))
     if len(texts) > 2:
         mend = "its transformers sit on other phases: see which is which with a one-phase load"
     elif len(texts) == 2:
@@ -177,10 +177,8 @@ def _swapped(meter: Meter, orders: list[tuple[int, ...]], what: str, turners: li
 
 def _as_written(meter: Meter, order: tuple[int, ...]) -> str:
     """The grid phases at its terminals, where what shows as phase order[i] flows in phase i."""
-    right = [0, 0, 0]
-    for i, shown_as in enumerate(order):
-        right[meter.phases.index(shown_as)] = i
-    return " ".join(NAMES[i] for i in right)
+    flows = {shown_as: i for i, shown_as in enumerate(order)}
+    return " ".join(NAMES[flows[phase]] for phase in meter.phases if phase != NO_PHASE)
 
 
 def _fits(shown: Shown, below: Below) -> bool:

@@ -1,4 +1,4 @@
-"""A meter's driver: polls its currents and posts them, signed, all three or none."""
+"""A meter's driver: polls its currents and posts them, signed, all that it measures or none."""
 
 from controller.document.devices import Meter
 from controller.image import MeterReading
@@ -49,7 +49,10 @@ class MeterDriver:
             self._bus.close()
 
     def _post(self, sample: Sample) -> None:
-        l1, l2, l3 = (self._current_ma(sample, terminal) for terminal in TERMINALS)
+        l1, l2, l3 = (
+            self._current_ma(sample, terminal) if terminal in self._profile.terminals else 0
+            for terminal in TERMINALS
+        )
         try:
             self._image.post_meter(self.id, MeterReading(sample.at_ns, (l1, l2, l3)))
         except ValueError as error:

@@ -168,7 +168,7 @@ def _mains(value: object) -> bool:
 
 def on_grid(device: Meter | Charger, profile: AnyProfile, sample: Sample) -> Grid:
     """Currents by grid phase, as the document says that they are measured."""
-    grid: list[int | None] = [0, 0, 0] if isinstance(device, Charger) else [None] * 3
+    grid: list[int | None] = [0, 0, 0]
     for terminal, phase in zip(TERMINALS, device.phases, strict=True):
         if phase == NO_PHASE or not profile.has(f"current_l{terminal}"):
             if phase != NO_PHASE:

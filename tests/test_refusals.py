@@ -168,8 +168,8 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"charger": [charger(max_age_s=0.5)]}, "charger[0].max_age_s (bay)", "longer than poll_s"),
     (
         {"meter": [METER_ENTRY | {"profile": "single"}]},
-        "meter[0].profile (main)",
-        "all three phases",
+        "meter[0].ct (main)",
+        "measures one phase: write on which",
     ),
     (
         {"meter": [METER_ENTRY | {"ct": {"phases": "L1"}}]},

@@ -10,6 +10,7 @@ from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.charger import ChargerEntry
 from controller.document.entries.meter import MeterEntry
+from controller.document.phases import check_measures
 from controller.document.pinned import check_kind, resolve_pinned
 from controller.document.problems import DocumentError, found, printable
 from controller.document.seats import Seats
@@ -43,18 +44,8 @@ def resolve_meters(draft: Draft, seats: Seats, profiles: Profiles) -> tuple[Mete
         draft.refer("circuit", entry.circuit, "meter", index, "circuit")
         facts = _facts(draft, profiles.meter, "meter", index, entry.profile)
         seat = seats.of_meter(index, entry)
-        if facts is not None and facts.phases != 3:
-            draft.complain(
-                f"must measure all three phases of its circuit; "
-                f"{found(entry.profile)} measures {facts.phases}",
-                *("meter", index, "profile"),
-            )
-        elif facts is not None and not facts.tells_currents:
-            draft.complain(
-                f"{found(entry.profile)} tells no current of any phase, so it cannot guard a "
-                f"circuit: take a meter that does; this one can be looked at with loadkeeper read",
-                *("meter", index, "profile"),
-            )
+        if facts is not None:
+            check_measures(draft, index, entry, facts)
         if facts is not None and not facts.active_export:
             _check_credit(draft, entry)
         if facts is None or seat is None:

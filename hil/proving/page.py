@@ -122,10 +122,10 @@ def _proof(profile: Profile) -> tuple[str, str, str]:
 
 
 def _guards(profile: MeterProfile) -> str:
-    if profile.phases < 3:
-        return "no: it measures one phase" if profile.phases == 1 else "no: two phases"
     if not profile.currents:
         return "no: it tells no currents"
+    if profile.phases < 3:
+        return f"one of {'one phase' if profile.phases == 1 else 'two phases'}"
     return "yes" if profile.current_sign != "none" else "yes; all counts as import"
 
 

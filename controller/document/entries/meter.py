@@ -6,7 +6,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from controller.document.entries.base import Entry, Slug, Text, optional
 from controller.document.quantities import (
-    AllTerminals,
+    AnyTerminals,
     ErrorAmperes,
     PollSeconds,
     Ratio,
@@ -19,8 +19,8 @@ class Transformer(Entry):
 
     ratio_ppm: Ratio = optional(1, "ratio", "Multiplies what the meter shows.")
     reversed: StrictBool = Field(default=False, description="Whether import shows as negative.")
-    phases: AllTerminals = optional(
-        "L1 L2 L3", "phases", "Grid phases at the meter's terminals 1, 2, 3."
+    phases: AnyTerminals = optional(
+        "L1 L2 L3", "phases", "Grid phases at the meter's terminals 1, 2, 3, or at the one it has."
     )
 
 
