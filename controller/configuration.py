@@ -362,7 +362,7 @@ class Configuration:
             reported.model_copy(
                 update={
                     "active_revision": self._revisions.active_revision,
-                    "installation_hash": self._house.site.installation_hash(),
+                    "installation_hash": self._house.site.installation_hash,
                 }
             )
         )

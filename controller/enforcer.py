@@ -89,7 +89,7 @@ class Enforcer:
         self._places = places
         self._clock = clock
         self._boot_id = boot_id
-        self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash())
+        self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash)
         self.events = Events(clock)
         self._pins = PinMemory(places.pins, boot_id)
         self._warmth = Warmth(places.heat, places.bases, boot_id)
@@ -206,7 +206,7 @@ class Enforcer:
             site=depot.site.id,
             boot_id=self._boot_id,
             version=VERSION,
-            installation_hash=depot.site.installation_hash(),
+            installation_hash=depot.site.installation_hash,
             mode=depot.mode,
             revision=self._revisions.active_revision if self._revisions else None,
             link=depot.site.link,
@@ -374,7 +374,7 @@ class Enforcer:
             "site": site.id,
             "version": VERSION,
             "mode": self._running.depot.mode,
-            "installation_hash": site.installation_hash(),
+            "installation_hash": site.installation_hash,
             "boot_id": self._boot_id,
             "circuits": len(site.circuits),
             "meters": len(site.meters),

@@ -133,15 +133,15 @@ class Running:
 
     def cannot(self, site: Site) -> list[Problem]:
         """What of another document only a restart puts in force."""
-        here, there = self.depot.site.document, site.document
+        here, there = self.site.fixed, site.fixed
         pinned = here.gpio is not None
         fixed = {
             "gpio": here.gpio != there.gpio,
             "output": here.outputs != there.outputs,
             "input": here.inputs != there.inputs,
             "charger": self.site.switches != site.switches,
-            "mode": pinned and here.mode != there.mode,
-            "control.dead_man_s": here.control.dead_man_ns != there.control.dead_man_ns,
+            "mode": pinned and self.site.mode != site.mode,
+            "control.dead_man_s": self.site.control.dead_man_ns != site.control.dead_man_ns,
         }
         why = "can only change in the installer's file, with somebody there: it needs a restart"
         return [Problem(f"installation.{path}", why) for path, changed in fixed.items() if changed]
@@ -200,7 +200,7 @@ class Running:
         self.depot = after
         after.image.switch(after.tables, after.kernel, stays.sources)
         self.limits.switch(sources_of(after.site, after.tables), after.kernel)
-        self.limit_file.switch(after.site.installation_hash())
+        self.limit_file.switch(after.site.installation_hash)
         self.watch = self._make_watch(self.watch)
         self.advice = DocumentAdvice(
             after.site.chargers, after.image.advise, self._wall, self.advice
@@ -213,7 +213,7 @@ class Running:
         self.start("another document is in force")
         self._start()
         after.image.announce()
-        log.info("document switched", installation_hash=after.site.installation_hash())
+        log.info("document switched", installation_hash=after.site.installation_hash)
         self.on_switch()
         return remarks
 

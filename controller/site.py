@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ from controller.document.derogations import resolve_derogations
 from controller.document.devices import Charger, Meter
 from controller.document.draft import Draft
 from controller.document.entries.derogation import Derogation
+from controller.document.entries.gpio import GpioEntry, InputEntry, OutputEntry
 from controller.document.entries.key import KeyEntry
 from controller.document.entries.limit import LimitSource
 from controller.document.entries.site import Control
@@ -69,9 +69,22 @@ OPERATION: Any = {
 """What may be changed without the installer, and is not part of the installation hash."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a running process cannot change, as it is written in the document."""
+
+    gpio: GpioEntry | None
+    outputs: tuple[OutputEntry, ...]
+    inputs: tuple[InputEntry, ...]
+
+
 @dataclass(frozen=True)
 class Site:
-    document: Document
+    """A site that can be run. Of its document it keeps what nothing else tells: that is large."""
+
+    fixed: Fixed
+    installation_hash: str
+    """sha256 of the installation part in canonical JSON: changes when safety may."""
     id: str
     name: str
     timezone: str
@@ -125,16 +138,6 @@ class Site:
         used += [charger.bus for charger in self.chargers if charger.switch is None]
         return tuple(dict.fromkeys(used))
 
-    def installation_hash(self) -> str:
-        """sha256 of the installation part in canonical JSON: changes when safety may."""
-        return self._installation_hash
-
-    @cached_property
-    def _installation_hash(self) -> str:
-        part = self.document.model_dump(mode="json", exclude=OPERATION, exclude_none=True)
-        text = json.dumps(part, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
 
 def load(path: Path, profiles: Profiles) -> Site:
     """Reads a site document: JSON where its name ends so, else TOML.
@@ -175,7 +178,8 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
     document = draft.document
     waits_ns = {each.rank: each.wait_ns for each in document.classes}
     return Site(
-        document=document,
+        fixed=Fixed(document.gpio, document.outputs, document.inputs),
+        installation_hash=_hash_of(document),
         id=document.site.id,
         name=document.site.name,
         timezone=document.site.timezone,
@@ -195,6 +199,12 @@ def parse(data: Mapping[str, Any], profiles: Profiles, source: str = "") -> Site
         keys=document.keys,
         class_waits_ns=waits_ns,
     )
+
+
+def _hash_of(document: Document) -> str:
+    part = document.model_dump(mode="json", exclude=OPERATION, exclude_none=True)
+    text = json.dumps(part, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def operated(site: Site, operation: Mapping[str, Any]) -> Site:

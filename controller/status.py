@@ -71,7 +71,7 @@ class Reporter:
             site=self.site.id,
             version=VERSION,
             boot_id=self.boot_id,
-            installation_hash=self.site.installation_hash(),
+            installation_hash=self.site.installation_hash,
             mode=self.mode,
             uptime_s=_seconds(now_ns - self.started_ns),
             ticks=self.kernel.ticks,

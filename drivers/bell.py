@@ -33,28 +33,19 @@ class Bell:
 
     async def wait(self) -> None:
         """Returns when it rings, or has rung since the last time. For one at a time."""
-        if self._period_s is not None:
-            await self._wait(self._period_s)
-        elif not self._rung:
-            await self._listen(asyncio.get_running_loop())
-        self._rung = False
-
-    async def _wait(self, period_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._next_s is None:
+        loop, period_s = asyncio.get_running_loop(), self._period_s
+        if period_s is not None and self._next_s is None:
             self._next_s = loop.time() // period_s * period_s + self._phase_s
         if not self._rung:
-            timer = loop.call_at(self._next_s, self.ring)
+            timer = None if self._next_s is None else loop.call_at(self._next_s, self.ring)
+            self._waiter = loop.create_future()
             try:
-                await self._listen(loop)
+                await self._waiter
             finally:
-                timer.cancel()
-        late = (loop.time() - self._next_s + EARLY_S) // period_s
-        self._next_s += max(late + 1, 0) * period_s
-
-    async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._waiter = loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+                self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+        if period_s is not None and self._next_s is not None:
+            late = (loop.time() - self._next_s + EARLY_S) // period_s
+            self._next_s += max(late + 1, 0) * period_s
+        self._rung = False

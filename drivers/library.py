@@ -40,12 +40,18 @@ class Library:
     def __init__(self, home: Path = HOME) -> None:
         self._home = home
         self._read: dict[Path, AnyProfile] = {}
+        self._meters: dict[str, MeterFacts] = {}  # the same for all of a kind
+        self._chargers: dict[str, ChargerFacts] = {}
 
     def meter(self, name: str) -> MeterFacts:
-        return self.meter_profile(name).facts
+        if name not in self._meters:
+            self._meters[name] = self.meter_profile(name).facts
+        return self._meters[name]
 
     def charger(self, name: str) -> ChargerFacts:
-        return self.charger_profile(name).facts
+        if name not in self._chargers:
+            self._chargers[name] = self.charger_profile(name).facts
+        return self._chargers[name]
 
     def meter_profile(self, name: str) -> MeterProfile:
         return self._typed(self.find(name, "meter"), MeterProfile)

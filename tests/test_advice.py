@@ -50,7 +50,7 @@ def test_what_is_stated_is_in_the_tables() -> None:
 def test_classes_may_stand_in_the_installers_file_and_are_no_part_of_the_hash() -> None:
     site = laid({}, **{"class": [{"rank": 0, "wait_s": 120}]})
     assert Tables.of(site).chargers[0].class_wait_ns == 120 * S
-    assert site.installation_hash() == laid({}).installation_hash()
+    assert site.installation_hash == laid({}).installation_hash
 
 
 @pytest.mark.parametrize(

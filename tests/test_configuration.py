@@ -141,7 +141,7 @@ def test_an_operation_part_is_tried_and_kept_with_everything_running_on() -> Non
         await until(lambda: setpoints(made)["bay-2"] == 16_000, within_s=20)
         report = await made.report()
         assert report.revision == 3
-        assert report.installation_hash == before.site.installation_hash()
+        assert report.installation_hash == before.site.installation_hash
 
     play(story)
 
@@ -167,7 +167,7 @@ def test_what_stays_keeps_its_setpoint_and_its_lease() -> None:
 def test_a_lower_rating_under_signature_sheds_at_once() -> None:
     async def story(made: World, cloud: Cloud) -> None:
         await charging(made)
-        hashed = running(made).site.installation_hash()
+        hashed = running(made).site.installation_hash
         cloud.desire(message(1, installation=installed(**lowered(20))))
         await told(cloud, 1, "testing")
         assert total_ma(made) <= 20_000
@@ -367,12 +367,12 @@ def test_without_a_link_a_trial_rolls_back() -> None:
     async def story(made: World, cloud: Cloud) -> None:
         await charging(made)
         before = setpoints(made)
-        hashed = running(made).site.installation_hash()
+        hashed = running(made).site.installation_hash
         cloud.desire(message(1, installation=installed(**lowered(20))))
-        await until(lambda: running(made).site.installation_hash() != hashed)
+        await until(lambda: running(made).site.installation_hash != hashed)
         await made.stop("link")
         assert total_ma(made) <= 20_000
-        await until(lambda: running(made).site.installation_hash() == hashed, within_s=15)
+        await until(lambda: running(made).site.installation_hash == hashed, within_s=15)
         await made.start_link()
         said = await told(cloud, 1, "rolled_back")
         assert (said["step"], said["active_revision"]) == ("trial", None)

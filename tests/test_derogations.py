@@ -150,13 +150,13 @@ def test_a_date_is_the_same_from_toml_and_from_json() -> None:
         site(derogation=[derogation()]),
         site(derogation=[derogation(date=date(2027, 3, 1))]),
     )
-    assert text.installation_hash() == day.installation_hash()
+    assert text.installation_hash == day.installation_hash
 
 
 def test_it_is_part_of_the_installation() -> None:
     """So nobody but the installer brings one, changes one or takes one away."""
     hashes = {
-        site(derogation=entries).installation_hash()
+        site(derogation=entries).installation_hash
         for entries in (None, [derogation()], [derogation(excess_a=18)], [derogation(by="Me")])
     }
     assert len(hashes) == 4

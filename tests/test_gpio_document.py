@@ -129,10 +129,10 @@ def test_contacts_are_read_with_their_polarity_and_a_broken_wire_is_an_open_cont
 
 
 def test_pins_belong_to_the_installation() -> None:
-    bare = site(gpio=GPIO, output=[contactor()]).installation_hash()
-    moved = site(gpio=GPIO, output=[contactor(pin=18)]).installation_hash()
-    other = site(gpio={"factory": "lgpio"}, output=[contactor()]).installation_hash()
-    assert len({site().installation_hash(), bare, moved, other}) == 4
+    bare = site(gpio=GPIO, output=[contactor()]).installation_hash
+    moved = site(gpio=GPIO, output=[contactor(pin=18)]).installation_hash
+    other = site(gpio={"factory": "lgpio"}, output=[contactor()]).installation_hash
+    assert len({site().installation_hash, bare, moved, other}) == 4
 
 
 # --- what is refused ---------------------------------------------------------------------------

@@ -90,4 +90,4 @@ def test_names_weights_and_classes_are_laid_over() -> None:
     bay = depot.chargers[1]
     assert (bay.name, bay.weight, bay.class_rank, bay.ceiling_ma) == ("Zwei", 7, 3, None)
     assert depot.chargers[0] == site().chargers[0]
-    assert depot.installation_hash() == site().installation_hash()
+    assert depot.installation_hash == site().installation_hash

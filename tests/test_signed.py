@@ -253,7 +253,7 @@ def test_the_operation_part_needs_no_signature() -> None:
     candidate = judged(message(operation={"charger": [{"id": "bay-1", "weight": 3, "max_a": 16}]}))
     bay = candidate.site.chargers[0]
     assert (bay.weight, bay.ceiling_ma, bay.max_ma) == (3, 16_000, 32_000)
-    assert candidate.site.installation_hash() == base().site.installation_hash()
+    assert candidate.site.installation_hash == base().site.installation_hash
     assert candidate.installation is None
 
 

@@ -176,14 +176,14 @@ def test_toml_and_json_mean_the_same(tmp_path: Path) -> None:
 
 
 def test_only_the_installation_changes_the_hash() -> None:
-    before = site().installation_hash()
-    assert site(site={"id": "depot", "name": "North"}).installation_hash() == before
-    assert site(charger=[charger(count=4, weight=5, name="x")]).installation_hash() == before
-    assert site(charger=[charger(count=4, **{"class": 1})]).installation_hash() == before
-    assert site(control={"tick_s": 0.1}).installation_hash() == before  # a default, spelt out
-    assert site(charger=[charger(count=4, fallback_a=7)]).installation_hash() != before
-    assert site(mode="observe").installation_hash() != before
-    assert site(limit_source=[source(hold_s=5)]).installation_hash() != before
+    before = site().installation_hash
+    assert site(site={"id": "depot", "name": "North"}).installation_hash == before
+    assert site(charger=[charger(count=4, weight=5, name="x")]).installation_hash == before
+    assert site(charger=[charger(count=4, **{"class": 1})]).installation_hash == before
+    assert site(control={"tick_s": 0.1}).installation_hash == before  # a default, spelt out
+    assert site(charger=[charger(count=4, fallback_a=7)]).installation_hash != before
+    assert site(mode="observe").installation_hash != before
+    assert site(limit_source=[source(hold_s=5)]).installation_hash != before
 
 
 # --- the published schema ----------------------------------------------------------------------

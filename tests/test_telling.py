@@ -181,6 +181,43 @@ def test_a_lower_order_than_was_refused_never_waits() -> None:
         assert desk.refused() is None
 
 
+def test_another_reduction_than_was_refused_never_waits_either() -> None:
+    """It may not take a pause, and take less than it has."""
+    desk = Desk(made())
+    desk.ordered(20_000)
+    desk.writes()
+    desk.ordered(0)
+    assert desk.refused() == (3, 0)
+    desk.ordered(6_000)
+    assert desk.writes() == [(3, 6)]
+
+
+def test_a_rise_waits_whatever_it_is() -> None:
+    desk = Desk(made())
+    desk.writes()
+    for ma in (12_000, 13_000, 32_000):
+        desk.ordered(ma)
+        assert desk.refused() == ((3, 12) if ma == 12_000 else None)
+
+
+def test_one_that_wears_out_is_not_tried_each_three_seconds_for_ever() -> None:
+    desk, at_s = Desk(worn()), []
+    for _ in range(6000):  # 10 minutes
+        if desk.refused() is not None:
+            at_s.append(desk.ns / NS_PER_S)
+        desk.ns += NS_PER_S // 10
+    assert len(at_s) <= 20
+    assert max(after - before for before, after in pairwise(at_s)) <= 60.1
+
+
+@pytest.mark.parametrize(("surely", "counted"), [(True, 0), (False, 1)])
+def test_what_it_surely_did_not_take_wears_nothing_out(surely: bool, counted: int) -> None:
+    desk = Desk(worn())
+    desk.offered()
+    desk.telling.left(stored=not surely)
+    assert desk.telling.memory.written("setpoint") == counted
+
+
 def test_what_was_taken_ends_the_pause() -> None:
     desk = Desk(made())
     for _ in range(100):

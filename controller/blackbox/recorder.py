@@ -349,7 +349,7 @@ class BlackBox:
             "machine": platform.machine(),
             "site": site.id,
             "timezone": site.timezone,
-            "installation_hash": site.installation_hash(),
+            "installation_hash": site.installation_hash,
             "mode": mode,
             "boot_id": self._boot_id,
             "why": why,

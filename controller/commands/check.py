@@ -267,7 +267,7 @@ def _answer(site: Site, proof: Proof) -> dict[str, Any]:
         "problems": [],
         "site": site.id,
         "mode": site.mode,
-        "installation_hash": site.installation_hash(),
+        "installation_hash": site.installation_hash,
         **_lines(proof),
         "on_generator": proof.on_generator and _lines(proof.on_generator),
         "watts": powers_json(site),

@@ -140,7 +140,7 @@ def compose(
         "by": author.name,
         "host": author.host,
         "version": VERSION,
-        "installation_hash": site.installation_hash(),
+        "installation_hash": site.installation_hash,
         "passed": proof.passed,
         "wrong": sum(each.weight is Weight.WRONG for each in findings),
     }

@@ -71,7 +71,7 @@ def run(args: Namespace) -> int:
         complain("not signed: this site would not keep its ratings by itself (loadkeeper check)")
         return NO
     if args.json:
-        facts = {"site": site.id, "installation_hash": site.installation_hash()}
+        facts = {"site": site.id, "installation_hash": site.installation_hash}
         answer_json({**facts, "sha256": digest(document), "message": message})
     elif args.output is None:
         say(text)

@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     changed = candidate.installation is not None
     if args.json:
         facts = {"revision": candidate.revision, "sha256": sha256, "installation_changed": changed}
-        hashed = {"installation_hash": candidate.site.installation_hash()}
+        hashed = {"installation_hash": candidate.site.installation_hash}
         answer_json({"passed": True, **facts, **hashed, "step": None, "errors": []})
     else:
         what = "installation and operation" if changed else "operation only"

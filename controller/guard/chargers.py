@@ -74,6 +74,8 @@ class ChargerBelief:
         self.heard_ns, self._vehicle = at_ns, report.vehicle
         self._metered = current_ma is not None
         if current_ma is not None:
+            if self.seen and self.seen[-1].current_ma == current_ma:
+                current_ma = self.seen[-1].current_ma  # kept once
             self.seen.append(Seen(at_ns, current_ma))
             while len(self.seen) > 2 and self.seen[1].at_ns < at_ns - self._keep_ns:
                 del self.seen[0]

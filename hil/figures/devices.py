@@ -135,6 +135,7 @@ class SerialBay:
     def __init__(self, unit: int) -> None:
         self.unit = unit
         self.written = 0
+        self.lowered = 0  # of those
         self._holding = {257: 15_000, 258: 4, 259: 1, 260: 0, 261: 60, 262: 60}
 
     @property
@@ -155,8 +156,9 @@ class SerialBay:
     def write(self, function: int, address: int, words: bytes) -> None:
         if address not in self._holding or len(words) != 2:
             raise RefusalError(Code.ILLEGAL_ADDRESS)
-        self._holding[address] = int.from_bytes(words, "big")
+        before, self._holding[address] = self._holding[address], int.from_bytes(words, "big")
         self.written += address == 261
+        self.lowered += address == 261 and self._holding[address] < before
 
 
 class Twenty:

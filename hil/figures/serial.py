@@ -2,8 +2,11 @@
 
 The enforcer is the product's process; the line is a pseudo-terminal that takes the time that the
 bytes take at 19 200 baud, with the devices behind it in this process. All that is asked for is
-more than the line can carry at some moments, and the base load moves, so setpoints are written
-all the time.
+more than the line can carry at some moments.
+
+The base load climbs in steps, each of which most chargers must make room for at once, and falls
+back to where they may rise again. One that stands still, or is merely noisy, has next to nothing
+written for minutes at a time: that would be the easier case.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ METERS, CHARGERS = 8, 24  # the first meter protects all of them
 DEAD = (3, 15, 27)  # units: a meter and two chargers
 POLL_S = 1.0  # of the meter that protects
 OTHERS_POLL_S, CHARGER_POLL_S = 2.0, 5.0
-RATING_A, WORST_BASE_A = 250.0, 60.0
+RATING_A, WORST_BASE_A = 360.0, 200.0
+REST_A, STEP_A, STEPS = 10.0, 12.0, 15  # of the base load: it rests, climbs, and falls back
+REST_S, STEP_S = 42.0, 4.0
 RELEASE_A = 800.0  # carries all of it at once: nothing of the proof is measured here
 NOISE_A = 3.0
+PERIOD_S = REST_S + STEPS * STEP_S
 UP_WITHIN_S = 90.0
 SETTLE_S = 15.0
-MEASURE_S = 90.0
+MEASURE_S = PERIOD_S  # so that it has all of it, wherever it begins
+LOWERED_LEAST = 3  # times meanwhile, each living charger on the average
 
 
 class Depot:
@@ -43,6 +50,7 @@ class Depot:
 
     def __init__(self) -> None:
         self._noise = random.Random(1)
+        self._began_s = time.monotonic()
         units = range(METERS + 1, METERS + CHARGERS + 1)
         self.bays = [SerialBay(unit) for unit in units if unit not in DEAD]
         self.protects = SerialMeter(1, self._load_a)
@@ -55,7 +63,12 @@ class Depot:
 
     def _load_a(self) -> float:
         drawn_a = sum(bay.setpoint_a for bay in self.bays)
-        return 40.0 + self._noise.gauss(0, NOISE_A) + drawn_a
+        return self._base_a() + self._noise.gauss(0, NOISE_A) + drawn_a
+
+    def _base_a(self) -> float:
+        """Now: up in steps, down at once."""
+        past_s = (time.monotonic() - self._began_s) % PERIOD_S - REST_S
+        return REST_A + STEP_A * max(0.0, past_s // STEP_S + 1)
 
     @property
     def living(self) -> int:
@@ -79,13 +92,14 @@ async def _age_s() -> float:
         stack.callback(end, enforcer)
         await _online(depot, directory)
         await asyncio.sleep(SETTLE_S)
-        began_s, written = time.monotonic(), sum(bay.written for bay in depot.bays)
+        began_s, lowered = time.monotonic(), sum(bay.lowered for bay in depot.bays)
         await asyncio.sleep(MEASURE_S)
         await _online(depot, directory)
         if depot.line.spoilt:
             raise CannotMeasureError(f"void: {depot.line.spoilt} frames met others on the line")
-        if sum(bay.written for bay in depot.bays) - written < MEASURE_S / 4:
-            raise CannotMeasureError("void: hardly any setpoint was written meanwhile")
+        lowered = sum(bay.lowered for bay in depot.bays) - lowered
+        if lowered < LOWERED_LEAST * len(depot.bays):
+            raise CannotMeasureError(f"void: chargers were lowered {lowered} times only meanwhile")
         # Each answer takes as long as the other: an age is what lies between two of them.
         asked = [at_s for at_s in depot.protects.asked if at_s >= began_s]
         return max(b - a for a, b in pairwise([began_s, *asked, time.monotonic()]))
@@ -114,6 +128,7 @@ async def _online(depot: Depot, directory: Path) -> None:
 def _document(url: str) -> dict[str, Any]:
     release = {"kind": "electronic", "ir_a": RELEASE_A, "tr_s": 16}
     grid = {"id": "grid", "rating_a": RATING_A, "worst_base_a": WORST_BASE_A}
+    grid |= {"base_step_a": STEP_A + 4 * NOISE_A}
     rows = [
         {"id": f"row-{i}", "parent": "grid", "rating_a": 100, "worst_base_a": 1}
         for i in range(1, METERS)
@@ -158,7 +173,8 @@ FIGURES = (
         must=Must("≤", 3),
         how=f"one paced RS-485 line of {BAUD} baud, {METERS} meters and {CHARGERS} chargers, "
         f"{len(DEAD)} of them dead: the greatest age, in its polls of {POLL_S:g} s, of the "
-        f"reading of the meter that protects all of them, in {MEASURE_S:g} s",
+        f"reading of the meter that protects all of them, in {MEASURE_S:g} s, while the base load "
+        f"climbs in steps of {STEP_A:g} A and most chargers are lowered again and again",
         measure=age_polls,
     ),
 )

@@ -61,5 +61,5 @@ def execute(data: bytes) -> str:
         return "refused"
     assert site.circuits[0].parent is None
     assert all(ma > 0 for circuit in site.circuits for ma in circuit.rating_ma)
-    assert len(site.installation_hash()) == 64
+    assert len(site.installation_hash) == 64
     return "taken"
