@@ -160,13 +160,13 @@ class Arming:
         """Whether what is due is worth waiting for: then the charger can be relied upon alone."""
         return any(want.arms for want in self._unsent())
 
-    def wrote(self) -> None:
+    def wrote(self, *, stored: bool = True) -> None:
         """What was due may have arrived: not again before a report shows what became of it."""
         want = self._next()
         assert want is not None
         self._sent.add(want)
         self.writes += 1
-        if self._memory is not None:
+        if self._memory is not None and stored:
             self._memory.wrote(self._request(want))
         self._recent = [*self._recent, self._now_ns()][-A_DAY:]
 

@@ -20,6 +20,7 @@ from drivers.bell import Bell
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import (
+    ILLEGAL,
     BadValueError,
     BusFullError,
     CutError,
@@ -213,7 +214,7 @@ class ChargerDriver:
             except DeviceError as error:
                 if not isinstance(error, UNSENT) or isinstance(error, CutError):
                     self._pace()
-                    self._noted()
+                    self._noted(stored=not isinstance(error, ILLEGAL))
                 if isinstance(error, RefusedError) and not isinstance(error, SILENT):
                     self._telling.refused(self._image.clock.now_ns())
                 self._telling.drop()
@@ -247,9 +248,9 @@ class ChargerDriver:
         self._poll_bell.ring()
         return False
 
-    def _noted(self) -> None:
+    def _noted(self, *, stored: bool = True) -> None:
         """What went out: what it shows may not be as it was."""
-        self._telling.left()
+        self._telling.left(stored=stored)
         if self._telling.offered is What.SETTING:
             self._reader.forget()
 

@@ -32,6 +32,10 @@ class Debts:
     _soundings: int = 0  # how often it was sent
     _since: set[bytes] = field(default_factory=set)  # shapes owed from after it was first sent
 
+    @property
+    def owes(self) -> bool:
+        return bool(self._owed)
+
     def learn(self, request: Request) -> None:
         """Remembers what the unit can be sounded with."""
         if len(request.fewer) > 1:

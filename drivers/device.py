@@ -194,6 +194,9 @@ class IllegalValueError(RefusedError):
     """Exception 3."""
 
 
+ILLEGAL = (IllegalFunctionError, IllegalAddressError, IllegalValueError)  # surely not taken
+
+
 class DeviceFailureError(RefusedError):
     """Exception 4."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drivers.chargerprofile import ChargerProfile
 
 MOST_MA = 1_000_000  # that a site may say of a charger
+MOST_MW = 1_500_000_000  # so much on three phases
 _NS_PER_MS = 1_000_000
 
 
@@ -84,22 +85,26 @@ def _current_problems(profile: ChargerProfile) -> Iterator[Problem]:
 
 
 def _fallback_problems(profile: ChargerProfile) -> Iterator[Problem]:
-    """As much as the site may say of it: its maximum."""
+    """As much as the site may say of it: its maximum, in mA or mW."""
     names = (*profile.setpoint.register_names, *profile.watchdog.fallback_set_names)
-    if profile.watts is not None or any(name not in profile.registers for name in names):
+    if any(name not in profile.registers for name in names):
         return
-    known = (profile.setpoint.max_ma, writable(profile), MOST_MA)
-    told_ma = min(ma for ma in known if ma is not None)
+    unit, stated, most = "A", profile.setpoint.max_ma, MOST_MA
+    if profile.watts is not None:
+        of = profile.watts.facts(None)
+        unit, stated, most = "W", of.max_mw, MOST_MW
+    told = min(each for each in (stated, writable(profile), most) if each is not None)
     for name in profile.watchdog.fallback_set_names:
-        most_ma = greatest(profile.registers[name])
-        if most_ma is not None and most_ma < told_ma:
-            yield Problem("watchdog.fallback_set", _too_much(told_ma, name, most_ma))
+        holds = greatest(profile.registers[name])
+        if holds is not None and holds < told:
+            yield Problem("watchdog.fallback_set", _too_much(told, name, holds, unit))
 
 
-def _too_much(ma: int, name: str, most_ma: int) -> str:
+def _too_much(told: int, name: str, holds: int, unit: str = "A") -> str:
+    """In thousandths of the unit."""
     return (
-        f"{amperes_text(ma)} A cannot be written into {name}: "
-        f"it holds at most {amperes_text(most_ma)} A"
+        f"{amperes_text(told)} {unit} cannot be written into {name}: "
+        f"it holds at most {amperes_text(holds)} {unit}"
     )
 
 

@@ -2,7 +2,8 @@
 
 A connection has at most one request under way, and knows how its reply must begin. After anything
 but a whole and fitting reply it is thrown away, unsent bytes included: so no late reply ever meets
-another request, and no order that was given up arrives after all.
+another request, and no order that was given up arrives after all. Where a converter to a serial
+line stands between, it may all the same: see drivers.behind.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
+from drivers.behind import Behind
 from drivers.device import (
     BadReplyError,
     CutError,
@@ -61,14 +63,16 @@ _FRAMER = FramerSocket(DecodePDU(is_server=False))
 class TcpLine:
     """One Modbus TCP connection, made when it is needed; one exchange at a time.
 
-    An exchange takes at most `timeout_s`, making the connection included. The first attempt to
+    An exchange takes at most `timeout_s`, making the connection included; and where several units
+    answer at one address, as long a silence after a time-out: a converter may still wait for the
+    one that was asked, and whoever is next would wait with it. The first attempt to
     connect again is made at once; after every further failure a pause follows that doubles to
     3 s, in which requests fail at once. Without `may_write` a write is a broken invariant.
     """
 
     def __init__(self, host: str, port: int, timeout_s: float, may_write: bool) -> None:
         self.url = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
-        self.longest_s = timeout_s + LATE_S
+        self.longest_s = 2 * timeout_s + LATE_S
         self._host = host
         self._port = port
         self._timeout_s = timeout_s
@@ -76,9 +80,10 @@ class TcpLine:
         self._connection: _Connection | None = None
         self._transactions = 0  # numbers go on over connections: none is used twice soon
         self._pauses = Pauses()
+        self._behind = Behind(self.url)
 
     async def exchange(self, ask: Callable[[], Request | None]) -> tuple[int, ...] | None:
-        """Sends what `ask` says at the last moment; it may be asked twice. See device.Line."""
+        """Sends what `ask` says at the last moment; it may be asked thrice. See device.Line."""
         request = ask()
         if request is None:
             return None
@@ -89,6 +94,13 @@ class TcpLine:
             request = ask()
             if request is None:
                 return None
+        first = self._behind.first(request)
+        if first is not None:
+            await self._transact(connection, first, latest_s)
+            request = ask()
+            if request is None:
+                return None
+            request = self._behind.settled(request)
         return await self._transact(connection, request, latest_s)
 
     def close(self) -> None:
@@ -121,14 +133,23 @@ class TcpLine:
         if request.writes and not self._may_write:
             raise PermissionError(f"{request.device}: nothing may be written here")
         self._transactions = self._transactions % 0xFFFF + 1
+        self._behind.asks(request)
         try:
             reply = await connection.exchange(request, self._transactions, latest_s)
-        except CutError:
-            self._pauses.failed(_CLOSED)
+        except DeviceError as error:
+            if isinstance(error, CutError):
+                self._pauses.failed(_CLOSED)
+            if self._behind.several:
+                self._behind.lost(request, error)
+                if isinstance(error, NoReplyError):
+                    await asyncio.sleep(self._timeout_s)
             raise
         self._pauses.answered()
         if reply[_HEAD.size - 1] & _REFUSED:
-            raise refusal(reply[_HEAD.size], self.url, request)
+            refused = refusal(reply[_HEAD.size], self.url, request)
+            self._behind.refused(request, refused)
+            raise refused
+        self._behind.answered(request)
         if request.writes:
             return ()
         if request.reads_bits:

@@ -1,6 +1,6 @@
 """When what was written once is written again: after a refusal, and where it does not help.
 
-Neither ever delays an order that is lower than the one that was refused, or taken, before. Time is
+Neither ever delays an order that is lower than the one that was taken, the first time. Time is
 handed in.
 """
 
@@ -10,6 +10,8 @@ from controller.units import NS_PER_S
 
 REFUSED_FIRST_NS = NS_PER_S // 10
 REFUSED_MOST_NS = 3 * NS_PER_S
+REFUSED_WORN_NS = 60 * NS_PER_S  # where each may have worn a memory out
+REFUSED_MOST = 32  # currents that are told from each other
 REPEAT_FIRST_NS = NS_PER_S
 RIGHT_NS = 60 * NS_PER_S  # so long, at least, it has to be as told before it is believed mended
 
@@ -17,27 +19,33 @@ RIGHT_NS = 60 * NS_PER_S  # so long, at least, it has to be as told before it is
 class Refusals:
     """Of one sort of write to one device: pauses that double to a bound."""
 
-    def __init__(self) -> None:
-        self._least_ma: int | None = None  # that was refused since anything was taken
+    __slots__ = ("_most_ns", "_pause_ns", "_refused_ma", "_until_ns")
+
+    def __init__(self, most_ns: int = REFUSED_MOST_NS) -> None:
+        self._most_ns = most_ns
+        self._refused_ma: tuple[int, ...] = ()  # since anything was taken
         self._pause_ns = 0
         self._until_ns = 0
 
-    def may(self, ma: int, now_ns: int) -> bool:
-        """Whether so much may be tried now; less than was refused so far, always."""
-        return self._least_ma is None or ma < self._least_ma or now_ns >= self._until_ns
+    def may(self, ma: int, now_ns: int, *, rises: bool) -> bool:
+        """Whether so much may be tried now; a reduction that was not refused yet, always."""
+        new = ma not in self._refused_ma and len(self._refused_ma) < REFUSED_MOST
+        return now_ns >= self._until_ns or (new and not rises)
 
     def refused(self, ma: int, now_ns: int) -> None:
-        self._least_ma = ma if self._least_ma is None else min(ma, self._least_ma)
-        self._pause_ns = min(2 * self._pause_ns or REFUSED_FIRST_NS, REFUSED_MOST_NS)
+        if len(self._refused_ma) < REFUSED_MOST:
+            self._refused_ma = (*self._refused_ma, ma)
+        self._pause_ns = min(2 * self._pause_ns or REFUSED_FIRST_NS, self._most_ns)
         self._until_ns = now_ns + self._pause_ns
 
     def taken(self) -> None:
-        self._least_ma, self._pause_ns = None, 0
+        self._refused_ma, self._pause_ns, self._until_ns = (), 0, 0
 
 
 class Repeats:
-    """Of one order to a device that acknowledges it and shows something else, where writing it
-    wears a memory out: pauses that double until the memory bears them for ever."""
+    """Of one order to a device that acknowledges it and shows something else, or may have fallen
+    back since, where writing it wears a memory out: pauses that double until the memory bears
+    them for ever."""
 
     def __init__(self, longest_ns: int) -> None:
         self._longest_ns = longest_ns

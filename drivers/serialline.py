@@ -34,8 +34,8 @@ from drivers.serialport import SerialPort, in_words
 FAST_BAUD = 19_200
 FAST_SILENCE_S = 0.00175  # between frames, above that; else:
 SILENT_CHARACTERS = 3.5
-LATE_S = 1.0  # what a busy machine may add
 LATEST_S = 10.0  # a unit that cannot be sounded is left alone for so long after a time-out
+LATE_S = 1.0  # what a busy machine may add
 _NEVER = (1, 2, 3)  # exceptions that the same request meets again
 _GARBLED = "what came is garbled: check wiring, termination, baud, parity and framing"
 _HEARD_MAX = 1024  # more than any reply and what may come late before it

@@ -18,7 +18,7 @@ from drivers.errand import Errand
 from drivers.feeding import Feed
 from drivers.memory import Memory
 from drivers.reader import Sample
-from drivers.retries import Refusals
+from drivers.retries import REFUSED_MOST_NS, REFUSED_WORN_NS, Refusals
 from drivers.standing import Standing
 from drivers.wear import Wear
 
@@ -58,7 +58,8 @@ class Telling:
         self.offered = What.NOTHING  # handed to the line last
         self._asked_ns = 0  # when: it did not arrive before
         self._errand = Errand(charger, profile)
-        self._refusals = {What.ORDER: Refusals(), What.FEED: Refusals()}
+        most_ns = REFUSED_MOST_NS if profile.order_wears_ns is None else REFUSED_WORN_NS
+        self._refusals = {What.ORDER: Refusals(most_ns), What.FEED: Refusals()}
         self._feed = Feed(charger, profile)
         self._feeds_apart = profile.watchdog.feeds_apart
 
@@ -80,7 +81,7 @@ class Telling:
             rises = self._rises(order)
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
             held = setting is not None and self.arming.holds
-            may = self._refusals[What.ORDER].may(order.ma, now_ns)
+            may = self._refusals[What.ORDER].may(order.ma, now_ns, rises=rises)
             if may and not (rises and (held or overdue)):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
@@ -92,7 +93,7 @@ class Telling:
             self.offered = What.SETTING
             return setting
         self.offered = What.FEED
-        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns)
+        due = standing.feed_due(now_ns) and self._refusals[What.FEED].may(0, now_ns, rises=True)
         return self._feed.request if due else None
 
     def due(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
@@ -117,13 +118,14 @@ class Telling:
         """All of the order again: nobody knows what stands in the charger."""
         self._errand.drop()
 
-    def left(self) -> None:
-        """What was offered may have arrived."""
+    def left(self, *, stored: bool = True) -> None:
+        """What was offered may have arrived; not `stored`: it was surely not taken."""
         if self.offered is What.SETTING:
-            self.arming.wrote()
+            self.arming.wrote(stored=stored)
         elif self.offered is What.ORDER:
             self.standing.sent(self._errand.ma)
-            self.memory.wrote(self._errand.request)
+            if stored:
+                self.memory.wrote(self._errand.request)
 
     def refused(self, now_ns: int) -> None:
         """The device says that it did not take what was offered."""

@@ -13,14 +13,7 @@ from cext.rows import Vehicle
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
-from drivers.device import (
-    DeviceError,
-    IllegalAddressError,
-    IllegalFunctionError,
-    IllegalValueError,
-    Rank,
-    Request,
-)
+from drivers.device import ILLEGAL, DeviceError, Rank, Request
 from drivers.feeding import every_ns, feed_of
 from drivers.memory import Memory
 from drivers.reader import Reader, Sample, patiently
@@ -39,7 +32,6 @@ from drivers.setpoint import as_written_ma, write_of, writes_of
 READ_EVERY_S = 0.5
 RESTORE_ATTEMPTS = 4
 RESTORE_PAUSE_S = 1.0
-ILLEGAL = (IllegalFunctionError, IllegalAddressError, IllegalValueError)  # surely not taken
 CHARGING = (Vehicle.C, Vehicle.D)
 
 
@@ -231,10 +223,14 @@ class Trial:
     async def _send(self, request: Request) -> None:
         await self._write_gap()
         ask, name = partial(_same, request), self._profile.name
+        stored = True  # it may be, however this ends
         try:
             reply = await patiently(partial(self._bus.exchange, name, lambda: Rank.INCREASE, ask))
-        finally:  # it may have arrived
-            if self._memory is not None:
+        except ILLEGAL:
+            stored = False
+            raise
+        finally:
+            if self._memory is not None and stored:
                 self._memory.wrote(request)
         assert reply is not None
         self._written_s = asyncio.get_running_loop().time()

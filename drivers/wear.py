@@ -117,6 +117,7 @@ class Wear:
         self._asked: bytes | None = None  # to be in the file
         self._hurried = False  # with no delay
         self._on_disk: bytes | None = None  # set by the keeper's thread
+        self._known: bytes | None = None  # of that, what was taken note of
         if path is not None:
             self._resume(path)
 
@@ -176,7 +177,8 @@ class Wear:
         """So that the file says more than will have been written when it is saved next."""
         if self._path is None:
             return
-        if self._on_disk is not None and self._on_disk is self._asked:
+        if self.saved and self._known is not self._asked:
+            self._known = self._asked
             for each in self._registers.values():
                 each.on_disk = each.asked
         more, bare = register.reserve(endurance), register.on_disk <= register.written

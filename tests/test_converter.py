@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from drivers.device import (
     PathError,
     Rank,
     Request,
+    WrongUnitError,
 )
 from drivers.modbus import TcpLine
 from drivers.silence import SILENT
@@ -53,6 +55,10 @@ class Registers:
 
 def read(unit: int, address: int = 7, count: int = 3) -> Request:
     return Request(f"unit {unit}", unit, 3, address, count)
+
+
+def soundable(unit: int, address: int) -> Request:
+    return replace(read(unit, address), fewer=(2, 1))
 
 
 def words(request: Request) -> tuple[int, ...]:
@@ -129,12 +135,12 @@ def test_it_hangs_up_on_who_does_not_wait() -> None:
 def test_exception_11_is_that_units_silence_and_nobody_elses() -> None:
     async def story(bus: Bus, converter: Converter) -> None:
         await converter.units[2].behave(Manner.SILENT)
-        assert type(await asked(bus, read(2))) is GatewaySilenceError
+        assert type(await asked(bus, soundable(2, 7))) is GatewaySilenceError
         for unit in (1, 3, 4):
             assert await asked(bus, read(unit)) == words(read(unit))
         assert len(converter.sessions) == 1, "the connection stands"
         await converter.units[2].behave(Manner.ANSWERS)
-        assert await asked(bus, read(2)) == words(read(2))
+        assert await asked(bus, soundable(2, 7)) == words(read(2))
 
     told(story)
 
@@ -208,6 +214,105 @@ def test_a_late_reply_of_another_unit_is_no_answer() -> None:
         await until_right(bus, read(3))
 
     told(story)
+
+
+def test_a_late_reply_of_the_same_unit_is_no_answer_to_another_question() -> None:
+    """It has the right transaction, unit and length; only what it answers is something else. The
+    unit is first asked for another number of registers."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        for unit in UNITS:
+            assert await asked(bus, soundable(unit, 7)) == words(read(unit))
+        await ConverterFault(converter, "mixes").begin()
+        await converter.units[2].behave(Manner.SLOW, 0.08)
+        assert type(await asked(bus, soundable(2, 7))) is GatewaySilenceError
+        for address in range(20, 32):
+            request = soundable(2, address)
+            found = await asked(bus, request)
+            assert isinstance(found, DeviceError) or found == words(request)
+        await converter.units[2].behave(Manner.ANSWERS)
+        await until_right(bus, soundable(2, 40))
+
+    told(story)
+
+
+def test_one_that_answers_late_though_nobody_waits_any_more_is_known_by_its_length() -> None:
+    """The same where the converter says nothing of a unit's silence, and we give up first."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        for unit in UNITS:
+            assert await asked(bus, soundable(unit, 7)) == words(read(unit))
+        await ConverterFault(converter, "mixes").begin()
+        await converter.units[2].behave(Manner.SLOW, 0.47)
+        for address in range(20, 24):
+            request = soundable(2, address)
+            found = await asked(bus, request)
+            assert isinstance(found, DeviceError) or found == words(request)
+        await converter.units[2].behave(Manner.ANSWERS)
+        await until_right(bus, soundable(2, 40))
+
+    told(story, Habits(BAUD, unit_timeout_s=0.15, tells_silence=False), timeout_s=0.2)
+
+
+def test_a_unit_that_cannot_be_sounded_is_left_alone_where_replies_were_mixed_up() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        await ConverterFault(converter, "mixes").begin()
+        await converter.units[2].behave(Manner.SLOW, 0.08)
+        await converter.units[3].behave(Manner.SLOW, 0.04)
+        assert type(await asked(bus, read(2))) is GatewaySilenceError
+        assert type(await asked(bus, read(3))) is WrongUnitError
+        for unit in (2, 3):
+            await converter.units[unit].behave(Manner.ANSWERS)
+        await until(lambda: converter.quiet)
+        error = await asked(bus, read(2, 20))
+        assert type(error) is NoReplyError
+        assert "could be taken for another" in str(error)
+        write = Request("unit 2", 2, 6, 5, 1, (9,))
+        assert await asked(bus, write) == (), "an order waits for nothing"
+        assert await asked(bus, read(2, 20, 1)) == words(read(2, 20, 1)), "of another length"
+        assert await asked(bus, read(2, 20)) == words(read(2, 20)), "and then it owes nothing"
+        assert await asked(bus, read(1)) == words(read(1)), "nor do those that were right"
+
+    told(story)
+
+
+def test_a_unit_that_cannot_be_sounded_is_asked_again_where_none_were() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        await converter.units[2].behave(Manner.SILENT)
+        assert type(await asked(bus, read(2))) is GatewaySilenceError
+        await converter.units[2].behave(Manner.ANSWERS)
+        assert await asked(bus, read(2, 20)) == words(read(2, 20))
+
+    told(story)
+
+
+def test_after_a_time_out_the_next_one_finds_the_converter_free() -> None:
+    """It waits for the dead one longer than we do; whoever were asked meanwhile would wait, too."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        for unit in UNITS:
+            assert await asked(bus, soundable(unit, 7)) == words(read(unit))
+        await converter.units[2].behave(Manner.SILENT)
+        assert type(await asked(bus, soundable(2, 7))) is NoReplyError
+        assert await asked(bus, soundable(1, 7)) == words(read(1))
+        assert converter.most_waiting == 0
+
+    told(story, Habits(BAUD, unit_timeout_s=0.8), timeout_s=0.5)
+
+
+def test_one_device_alone_at_its_address_is_asked_again_at_once() -> None:
+    """Nobody else waits for it, and a new connection has no late replies."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        loop = asyncio.get_running_loop()
+        await converter.units[2].behave(Manner.SILENT)
+        began_s = loop.time()
+        assert type(await asked(bus, read(2))) is NoReplyError
+        assert loop.time() - began_s < 0.9, "no silence was kept"
+        await converter.units[2].behave(Manner.ANSWERS)
+        await until_right(bus, read(2))
+
+    told(story, Habits(BAUD, unit_timeout_s=0.1, tells_silence=False), timeout_s=0.5)
 
 
 def test_one_that_is_restarted_is_found_again() -> None:

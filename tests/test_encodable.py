@@ -1,12 +1,13 @@
 """What a charger could never be told as it is meant: refused when its profile is read."""
 
+import tomllib
 from typing import Any
 
 import pytest
 
 from controller.units import NS_PER_S
 from drivers.chargerprofile import ChargerProfile
-from drivers.library import parse
+from drivers.library import library, parse
 from tests.test_charger_format import made, merged, told
 from tests.test_profiles import said
 
@@ -70,6 +71,20 @@ def test_a_time_or_a_current_that_its_register_cannot_hold_is_refused(
     name: str, changes: dict[str, Any], sections: dict[str, Any], words: str
 ) -> None:
     assert words in narrow(name, changes, **sections)
+
+
+def test_a_fallback_in_watts_is_tried_too() -> None:
+    data = tomllib.loads(library().names()["alpitronic_hyc"].read_text())
+    data["registers"]["alone"] = {"addr": 900, "type": "int16", "unit": "W"}
+    data["block"].append({"fc": 3, "start": 900, "count": 1})
+    data["registers"]["alone"]["fc"] = 3
+    data["watchdog"] |= {"fallback": "alone", "fallback_set": "alone"}
+    data["watts"]["max_w"] = 400_000
+    del data["connectors"]
+    words = "watchdog.fallback_set: 400000 W cannot be written into alone: it holds at most 32767 W"
+    assert words in said(data)
+    data["registers"]["alone"]["scale"] = 100
+    parse(data, "it")  # holds 3 MW
 
 
 def test_a_time_that_is_written_never_means_that_the_watchdog_is_off() -> None:

@@ -70,6 +70,8 @@ def test_a_meter_that_signs_its_currents_is_held_to_its_power_too(reversed_ct: b
 def test_without_a_power_of_each_phase_nothing_may_be_credited() -> None:
     assert EM24.facts.active_export and OWN.facts.active_export
     assert not BARE.facts.active_export
+    bare = OWN.model_copy(update={"registers": BARE.registers})  # of one that was asked before
+    assert not bare.facts.active_export
     assert needed(BARE) == ("current_l1", "current_l2", "current_l3")
     assert "power_l2" in needed(OWN)
     assert signed_ma(BARE, read(BARE, -10, None), 1) == -10_000  # as it says: for plausibility

@@ -14,6 +14,7 @@ from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank
 from drivers.reader import Sample
+from drivers.report import in_force_ma
 from drivers.telling import Telling, Then
 from drivers.wear import DAY_S, Wear
 from tests.driven import charger
@@ -35,9 +36,11 @@ class Desk:
 
     def __init__(self, profile: ChargerProfile, **changes: Any) -> None:
         self.ns = 100 * NS_PER_S
+        self.profile = profile
         its = charger(502, profile=profile.name, facts=profile.facts)
         delay_ns = 20 * NS_PER_S if profile.watchdog.runs else None
         its = replace(its, **({"settle_ns": 0, "fallback_delay_ns": delay_ns} | changes))
+        self.its = its
         self.wear = Wear(lambda: self.ns)
         self.telling = Telling(its, profile, lambda: self.ns, self.wear)
         self.order = self.ordered(10_000)
@@ -72,11 +75,12 @@ class Desk:
         return offered
 
     def shows(self, ma: int, **more: int | None) -> None:
-        """A report, in which its setpoint's register and all that is in force are so much."""
+        """A report, in which its setpoint's register is so much."""
         sample = Sample(self.ns, {**SHOWN, "setpoint": ma, **more})
         standing, taken = self.telling.standing, self.telling.standing.taken
         self.telling.report(sample)
-        standing.in_force_ma = ma
+        lapsed = standing.lapse.possible
+        standing.in_force_ma = in_force_ma(self.profile, sample, lapsed, self.its.alone_ma)
         if taken is not None:
             standing.compare(taken, sample)
 
@@ -156,6 +160,19 @@ def test_what_enables_it_may_be_what_wears_out() -> None:
     assert len(desk.lives(600, shows=16_000)) <= 2 * 10  # the coil as well
 
 
+def test_a_line_that_is_too_slow_for_its_watchdog_wears_nothing_out() -> None:
+    """Else it would be told again each time that it may have fallen back, as it counts anyway."""
+    desk = Desk(worn(made(watchdog=FED)), fallback_delay_ns=NS_PER_S)
+    for _ in range(1800):  # an hour, in turns of two seconds
+        desk.shows(10_000, timeout=1_000, fallback=16_000)
+        desk.writes()
+        desk.writes()
+        desk.ns += 2 * NS_PER_S
+    told = [at for at, address, _ in desk.written if address == 3]
+    assert len(told) <= 14
+    assert desk.telling.standing.lapse.possible
+
+
 # A charger that refuses.
 
 
@@ -179,6 +196,43 @@ def test_a_lower_order_than_was_refused_never_waits() -> None:
     for ma in (6_000, 9_000):  # nor is more of them a way around the pause
         desk.ordered(ma)
         assert desk.refused() is None
+
+
+def test_another_reduction_than_was_refused_never_waits_either() -> None:
+    """It may not take a pause, and take less than it has."""
+    desk = Desk(made())
+    desk.ordered(20_000)
+    desk.writes()
+    desk.ordered(0)
+    assert desk.refused() == (3, 0)
+    desk.ordered(6_000)
+    assert desk.writes() == [(3, 6)]
+
+
+def test_a_rise_waits_whatever_it_is() -> None:
+    desk = Desk(made())
+    desk.writes()
+    for ma in (12_000, 13_000, 32_000):
+        desk.ordered(ma)
+        assert desk.refused() == ((3, 12) if ma == 12_000 else None)
+
+
+def test_one_that_wears_out_is_not_tried_each_three_seconds_for_ever() -> None:
+    desk, at_s = Desk(worn()), []
+    for _ in range(6000):  # 10 minutes
+        if desk.refused() is not None:
+            at_s.append(desk.ns / NS_PER_S)
+        desk.ns += NS_PER_S // 10
+    assert len(at_s) <= 20
+    assert max(after - before for before, after in pairwise(at_s)) <= 60.1
+
+
+@pytest.mark.parametrize(("surely", "counted"), [(True, 0), (False, 1)])
+def test_what_it_surely_did_not_take_wears_nothing_out(surely: bool, counted: int) -> None:
+    desk = Desk(worn())
+    desk.offered()
+    desk.telling.left(stored=not surely)
+    assert desk.telling.memory.written("setpoint") == counted
 
 
 def test_what_was_taken_ends_the_pause() -> None:

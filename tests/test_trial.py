@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,7 +23,9 @@ from drivers.library import library
 from drivers.memory import Memory
 from drivers.modbus import TcpLine
 from drivers.trial import Trial
+from drivers.variation import vary
 from drivers.wear import Wear
+from tests.driven import charger
 from tests.modbus_wire import serving
 from tests.test_any_traffic import Heidelberg
 from tests.test_charger_format import LIFE, made
@@ -147,6 +153,30 @@ def test_a_memory_that_is_worn_out_is_not_tried_and_what_was_tried_is_put_back()
     assert box.of(SETPOINT) == [(SETPOINT, 10), (SETPOINT, 6)]
 
 
+def test_each_step_of_identify_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.variation.CODE", (False, True, True, False, True))
+    monkeypatch.setattr("drivers.variation.WINDOW_S", 0.02)
+    profile, memory = budget(20)
+    profile = profile.model_copy(update={"settle_ns": 0})
+    its = replace(charger(502, profile=profile.name, facts=profile.facts), settle_ns=0)
+    site: Any = SimpleNamespace(source_ids=(), meters=(), clamps=())
+    box = setpoint_a(Box(), 10)
+
+    async def whole() -> None:
+        async with serving(box) as wire:
+            bus = Bus(TcpLine("127.0.0.1", wire.port, 1, may_write=True), MonotonicClock())
+            watch: Any = SimpleNamespace(bus=bus)
+            await vary(
+                *(its, profile, watch, site, 6_000, lambda course: True, lambda: None, print),
+                memory,
+            )
+            bus.close()
+
+    asyncio.run(whole())
+    assert box.of(SETPOINT) == [(SETPOINT, 6), (SETPOINT, 10), (SETPOINT, 6), (SETPOINT, 10)]
+    assert memory.written("setpoint") == 4
+
+
 # --- the command -------------------------------------------------------------------------------
 
 
@@ -175,6 +205,18 @@ def test_the_command_counts_where_the_enforcer_does(
     assert len(shown.written) == 2
     wear = Wear(MonotonicClock().now_ns, state / "wear.json")
     assert wear.written(f"{url} unit 255", "261") == 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="NEEDS ROOT: gives the file to another user")
+def test_the_enforcers_user_can_read_what_root_has_counted(amperfied: str, tmp_path: Path) -> None:
+    shown, state = Heidelberg(), tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    with device(shown) as url:
+        words = ["set", "--runtime", str(tmp_path), "--state", str(state), amperfied]
+        assert main([*words, url, "10", "--hold", "0"]) == 0
+    found = (state / "wear.json").stat()
+    assert (found.st_uid, found.st_gid) == (65534, 65534)
 
 
 def test_what_nobody_could_count_is_not_written(

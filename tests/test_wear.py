@@ -260,14 +260,14 @@ def test_a_disk_that_takes_nothing_holds_nobody_up(tmp_path: Path) -> None:
 def test_a_hundred_chargers_whose_setpoints_wear_out_write_little_to_the_disk(
     tmp_path: Path,
 ) -> None:
-    """Each as often as its memory bears: less than a tenth of what a day may take in all."""
+    """Each as often as its memory bears: less than a sixth of what a day may take in all."""
     time, disk, written = Time(), Disk(), 0
     wear = Wear(time.now_ns, tmp_path / "wear.json", disk)
     profile = worn("setpoint", a_day=1000, in_all=10**6)
     chargers = [Memory(wear, f"tcp://192.0.2.{i}:502", 1, profile) for i in range(100)]
     for second in range(DAY_S // 87 + 1):
-        for memory in chargers:
-            if memory.may(SETPOINT):
+        for i, memory in enumerate(chargers):
+            if second >= i % 25 and memory.may(SETPOINT):  # none in step with another
                 memory.wrote(SETPOINT)
         saves = disk.saves
         if second % 3 == 0:  # five minutes or so are over
@@ -275,4 +275,4 @@ def test_a_hundred_chargers_whose_setpoints_wear_out_write_little_to_the_disk(
         written += (disk.saves - saves) * len(disk.file)
         time.ns += 87 * NS_PER_S
     assert wear.written("tcp://192.0.2.7:502 unit 1", "261") > 900
-    assert written <= 2_000_000
+    assert written <= 3_000_000

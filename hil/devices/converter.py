@@ -93,6 +93,11 @@ class Converter(Listener):
         self._under_way: _Asked | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way on its line, and nothing late."""
+        return not self._timers
+
     async def close(self) -> None:
         """Without power: it forgets what it was asked."""
         await super().close()
