@@ -30,9 +30,12 @@ fast: build ## tests, without what is marked rig or slow
 	@$(PYTEST) -n auto -m "not rig and not slow"
 
 MISTAKES = tests/test_mistakes.py
+DEMO = tests/test_embedded_broker.py
 
-stories: build ## tests marked rig: every story on real processes and protocols, in real time
-	@$(PYTEST) -m rig --ignore $(MISTAKES)
+stories: build ## tests marked rig: every story on real processes and protocols, in real time; the demo beside them
+	@mkdir -p build; $(PYTEST) -m rig $(DEMO) >build/demo.log 2>&1 & demo=$$!; \
+		$(PYTEST) -m rig --ignore $(MISTAKES) --ignore $(DEMO); stories=$$?; \
+		wait $$demo; demo=$$?; cat build/demo.log; exit $$((stories + demo))
 
 slow: build ## tests marked slow: the wheel, hours of a depot's life; and the seeded mistakes, which mostly wait
 	@mkdir -p build; $(PYTEST) -n 4 -m rig $(MISTAKES) >build/mistakes.log 2>&1 & mistakes=$$!; \
