@@ -64,16 +64,20 @@ def _staying(site: Site) -> Iterator[Unsafe]:
     if site.gpio is None or site.gpio.pins_fall:
         return
     held = {charger for relay in site.health_relays for charger in relay.chargers}
-    untried = (
-        "when the gateway's software dies, unless its pin falls then: try it, and write "
-        "pins_fall = true under [gpio]"
-    )
     for contactor in site.contactors:
         if contactor.opens_alone and not held.issuperset(contactor.chargers):
-            yield Unsafe(contactor.id, contactor.pin, f"may stay closed {untried}")
+            what = f"may stay closed {_untried(contactor.id)}"
+            yield Unsafe(contactor.id, contactor.pin, what)
     for switch in site.switches:
         if switch.off_alone and switch.charger not in held:
-            yield Unsafe(switch.charger, switch.pin, f"may stay on {untried}")
+            yield Unsafe(switch.charger, switch.pin, f"may stay on {_untried(switch.charger)}")
+
+
+def _untried(output: str) -> str:
+    return (
+        "when the gateway's software dies, unless its pin falls then: try it (loadkeeper rest SITE "
+        f"--try {output}), and where it does write pins_fall = true under [gpio]"
+    )
 
 
 def _contactor(contactor: Contactor) -> Iterator[Unsafe]:

@@ -12,6 +12,8 @@ from drivers.wear import Wear
 class Memory:
     """Of a profile that is seated at its connector (drivers.watts)."""
 
+    __slots__ = ("_endurance", "_profile", "_wear", "_withheld", "_worn")
+
     def __init__(
         self, wear: Wear, line: str, unit: int, profile: ChargerProfile, connector: int = 1
     ) -> None:

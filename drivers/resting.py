@@ -7,7 +7,12 @@ import signal
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
+from controller.alone import nobody_else
+from controller.document.gpio import Gpio
 from controller.document.outputs import AtRest
+from controller.driven import driven
+from controller.places import PlaceError, Places
+from controller.saver import UnreadableError
 from drivers.device import PinError
 
 WHY_CHARS = 1000
@@ -18,6 +23,21 @@ class Rested(NamedTuple):
 
     output: AtRest
     error: str | None
+
+
+def rest_what_was_left(places: Places, boot_id: str, gpio: Gpio | None) -> list[Rested]:
+    """At a start: what an enforcer drove in this boot, and the document does not have any more.
+
+    Nothing where another enforcer lives, or nobody knows.
+    """
+    try:
+        before = driven(places.pins, boot_id)
+        if before is None or not (left := before.left_by(gpio)):
+            return []
+        with nobody_else(places):
+            return bring_to_rest(before.factory, left)
+    except (UnreadableError, PlaceError):
+        return []
 
 
 def leave_on(factory: str, output: AtRest) -> str | None:

@@ -19,9 +19,11 @@ RIGHT_NS = 60 * NS_PER_S  # so long, at least, it has to be as told before it is
 class Refusals:
     """Of one sort of write to one device: pauses that double to a bound."""
 
+    __slots__ = ("_most_ns", "_pause_ns", "_refused_ma", "_until_ns")
+
     def __init__(self, most_ns: int = REFUSED_MOST_NS) -> None:
         self._most_ns = most_ns
-        self._refused_ma: set[int] = set()  # since anything was taken
+        self._refused_ma: tuple[int, ...] = ()  # since anything was taken
         self._pause_ns = 0
         self._until_ns = 0
 
@@ -32,18 +34,18 @@ class Refusals:
 
     def refused(self, ma: int, now_ns: int) -> None:
         if len(self._refused_ma) < REFUSED_MOST:
-            self._refused_ma.add(ma)
+            self._refused_ma = (*self._refused_ma, ma)
         self._pause_ns = min(2 * self._pause_ns or REFUSED_FIRST_NS, self._most_ns)
         self._until_ns = now_ns + self._pause_ns
 
     def taken(self) -> None:
-        self._refused_ma.clear()
-        self._pause_ns = self._until_ns = 0
+        self._refused_ma, self._pause_ns, self._until_ns = (), 0, 0
 
 
 class Repeats:
-    """Of one order to a device that acknowledges it and shows something else, where writing it
-    wears a memory out: pauses that double until the memory bears them for ever."""
+    """Of one order to a device that acknowledges it and shows something else, or may have fallen
+    back since, where writing it wears a memory out: pauses that double until the memory bears
+    them for ever."""
 
     def __init__(self, longest_ns: int) -> None:
         self._longest_ns = longest_ns

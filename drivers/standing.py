@@ -31,6 +31,7 @@ class Standing:
         self.astray_ns: int | None = None  # since when something else than `taken` is in force
         self.enabled = False  # it was, by the last write, and nothing was astray since
         self.off = False  # its watchdog, as it shows
+        self._written: tuple[int | None, int] = None, 0  # an order, and how it is written
         self._charger = charger
         self._profile = profile
         self._feeds_apart = watchdog.feeds_apart
@@ -62,7 +63,9 @@ class Standing:
         if left_ns and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self.taken_ns
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
-        astray = self.in_force_ma not in (None, as_written_ma(self._profile, taken.ma))
+        if self._written[0] != taken.ma:  # the same order is read back again and again
+            self._written = taken.ma, as_written_ma(self._profile, taken.ma)
+        astray = self.in_force_ma not in (None, self._written[1])
         if self._repeats is not None and self.in_force_ma is not None:
             self._repeats.seen(sample.at_ns, self.in_force_ma, astray=astray)
         if not astray:
@@ -91,7 +94,7 @@ class Standing:
         if self._repeats is not None and self.taken is not None:
             if order.ma < self.taken.ma:
                 self._repeats.forget()  # and is told again soon, where it is not in force
-            elif order.ma == self.taken.ma and self.astray_ns is not None:
+            elif order.ma == self.taken.ma:
                 self._repeats.repeated()
         self.taken, self.taken_ns, self._sent_ma = order, at_ns, None
         self.enabled = as_written_ma(self._profile, order.ma) > 0
@@ -124,14 +127,12 @@ class Standing:
         if self.taken is None or (order.tick, order.ma) != (self.taken.tick, self.taken.ma):
             return True
         since_ns = now_ns - self.taken_ns
-        if since_ns < REPEAT_NS:
+        if since_ns < REPEAT_NS or (self._repeats is not None and not self._repeats.may(since_ns)):
             return False
         lapsed = self._must_hear_again(now_ns)
         if lapsed:
             self.enabled = False  # some want that said again, too
-        if lapsed and self.any_traffic:
-            return True
-        if self.astray_ns is not None and (self._repeats is None or self._repeats.may(since_ns)):
+        if self.astray_ns is not None or (lapsed and self.any_traffic):
             return True
         return fresh and (lapsed or self._feeds_by_now(since_ns))  # the same again only feeds
 

@@ -91,6 +91,7 @@ def test_a_contactor_whose_pin_may_stay_high_is_named_and_not_relied_upon() -> N
     assert [each.what.split(":")[0] for each in stays.unsafe] == [
         "may stay closed when the gateway's software dies, unless its pin falls then"
     ]
+    assert "loadkeeper rest SITE --try row-contactor" in stays.unsafe[0].what
     held = prove(site(charger=entries, gpio=untried, output=[contactor(), relay()]))
     assert [each.id for each in held.relays] == ["health"]
     assert held.unsafe == ()
@@ -107,7 +108,8 @@ def test_contacts_whose_broken_wire_would_not_be_noticed_are_named() -> None:
 
 def test_nothing_is_named_where_everything_is_safe() -> None:
     tight = contactor(feedback_pin=27, feedback="normally_closed")
-    depot = site(gpio=GPIO, output=[tight, relay()], input=[dim()], limit_source=[DIMMER])
+    lamp = {"id": "led", "kind": "led", "pin": 2, "active_high": False}  # lit or dark, no matter
+    depot = site(gpio=GPIO, output=[tight, relay(), lamp], input=[dim()], limit_source=[DIMMER])
     assert unsafe(depot) == ()
 
 

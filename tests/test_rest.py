@@ -22,7 +22,7 @@ from controller.saver import UnreadableError
 from controller.site import parse
 from drivers.library import library
 from drivers.pins import pins_of
-from drivers.resting import bring_to_rest
+from drivers.resting import bring_to_rest, rest_what_was_left
 from hil.faults.process import die_with_parent
 from hil.wiring import FACTORY, Board, plug_in
 from tests.documents import circuit
@@ -244,6 +244,23 @@ def test_a_site_that_is_only_observed_has_nothing_driven(desk: Desk) -> None:
 def test_without_a_site_document_it_was_used_wrongly(desk: Desk) -> None:
     desk.site.unlink()
     assert desk.rest()[0] == 2
+
+
+def test_a_start_brings_to_rest_what_its_document_does_not_have_any_more(desk: Desk) -> None:
+    """The document was changed, and the enforcer killed before it was put in force."""
+    desk.remember(gpio())
+    left_high(17, 18, 19)
+    fewer = gpio(charger=[document()["charger"][0]], output=OUTPUTS[:1])
+    found = rest_what_was_left(desk.places, boot_id(), fewer)
+    assert [each.output.id for each in found] == ["guest", "far", "health", "led"]
+    assert {each.error for each in found} == {None}
+    assert [levels(pin)[-1] for pin in (17, 18, 19)] == [True, True, False]
+    assert rest_what_was_left(desk.places, boot_id(), gpio()) == []
+    assert rest_what_was_left(desk.places, "another", fewer) == []
+    with only_one(desk.places):
+        assert rest_what_was_left(desk.places, boot_id(), fewer) == []
+    desk.places.pins.write_text("{", encoding="utf-8")
+    assert rest_what_was_left(desk.places, boot_id(), fewer) == []
 
 
 # --- what an enforcer keeps ---------------------------------------------------------------------

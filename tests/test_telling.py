@@ -13,11 +13,13 @@ from controller.units import NS_PER_S
 from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank
+from drivers.library import parse
 from drivers.reader import Sample
+from drivers.report import in_force_ma
 from drivers.telling import Telling, Then
 from drivers.wear import DAY_S, Wear
 from tests.driven import charger
-from tests.test_charger_format import COIL, LIFE, SHOWN, made
+from tests.test_charger_format import COIL, LIFE, SHOWN, made, merged
 from tests.test_fed_chargers import FED
 
 A_DAY = 20
@@ -35,9 +37,11 @@ class Desk:
 
     def __init__(self, profile: ChargerProfile, **changes: Any) -> None:
         self.ns = 100 * NS_PER_S
+        self.profile = profile
         its = charger(502, profile=profile.name, facts=profile.facts)
         delay_ns = 20 * NS_PER_S if profile.watchdog.runs else None
         its = replace(its, **({"settle_ns": 0, "fallback_delay_ns": delay_ns} | changes))
+        self.its = its
         self.wear = Wear(lambda: self.ns)
         self.telling = Telling(its, profile, lambda: self.ns, self.wear)
         self.order = self.ordered(10_000)
@@ -72,11 +76,12 @@ class Desk:
         return offered
 
     def shows(self, ma: int, **more: int | None) -> None:
-        """A report, in which its setpoint's register and all that is in force are so much."""
+        """A report, in which its setpoint's register is so much."""
         sample = Sample(self.ns, {**SHOWN, "setpoint": ma, **more})
         standing, taken = self.telling.standing, self.telling.standing.taken
         self.telling.report(sample)
-        standing.in_force_ma = ma
+        lapsed = standing.lapse.possible
+        standing.in_force_ma = in_force_ma(self.profile, sample, lapsed, self.its.alone_ma)
         if taken is not None:
             standing.compare(taken, sample)
 
@@ -154,6 +159,19 @@ def test_what_enables_it_may_be_what_wears_out() -> None:
     desk = Desk(worn(made(setpoint={"zero": "refused"}, enable=COIL), "coil"))
     desk.writes()
     assert len(desk.lives(600, shows=16_000)) <= 2 * 10  # the coil as well
+
+
+def test_a_line_that_is_too_slow_for_its_watchdog_wears_nothing_out() -> None:
+    """Else it would be told again each time that it may have fallen back, as it counts anyway."""
+    desk = Desk(worn(made(watchdog=FED)), fallback_delay_ns=NS_PER_S)
+    for _ in range(1800):  # an hour, in turns of two seconds
+        desk.shows(10_000, timeout=1_000, fallback=16_000)
+        desk.writes()
+        desk.writes()
+        desk.ns += 2 * NS_PER_S
+    told = [at for at, address, _ in desk.written if address == 3]
+    assert len(told) <= 14
+    assert desk.telling.standing.lapse.possible
 
 
 # A charger that refuses.
@@ -303,6 +321,31 @@ def test_one_that_is_programmed_is_fed_with_what_was_declared() -> None:
     desk.shows(10_000, timeout=10_000)
     desk.writes()
     assert desk.writes() == [(8, 30)]
+
+
+def timed(scale: float, timeout_s: float) -> ChargerProfile:
+    """Fed by a time that cannot be read, in such steps."""
+    data = merged({"watchdog": REWRITES | {"fallback_unknown": True, "timeout_s": timeout_s}})
+    data["registers"]["timeout"]["scale"] = scale
+    profile = parse(data, "it")
+    assert isinstance(profile, ChargerProfile)
+    return profile
+
+
+def test_a_declared_time_that_its_register_cannot_hold_is_written_as_far_as_it_can() -> None:
+    """The installer has set it in the device, by other means: nobody compared it at load."""
+    desk = Desk(timed(0.001, 60), fallback_delay_ns=3600 * NS_PER_S)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 65_535)]
+
+
+def test_what_feeds_it_never_switches_it_off() -> None:
+    """20 s in minutes would be 0: rather it falls back."""
+    desk = Desk(timed(60, 60), fallback_delay_ns=20 * NS_PER_S)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == []
 
 
 def test_of_a_time_that_cannot_be_read_what_is_delivered_feeds_it() -> None:

@@ -7,6 +7,9 @@ import pwd
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
 
 from cext.thread import KernelThread
 from controller import realtime
@@ -26,7 +29,13 @@ from controller.tables import Tables
 from drivers.depot import Fleet
 from drivers.device import PinError
 from drivers.library import library
+from drivers.resting import rest_what_was_left
 from drivers.wear import Wear
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
@@ -79,6 +88,9 @@ def _enforcer(
 ) -> Enforcer:
     """With the document in force: the installer's file, or what came over MQTT since."""
     where = places_of(args)
+    if not args.observe and installed.mode != "observe":
+        for output, error in rest_what_was_left(where, boot_id(), installed.gpio):
+            log.warning("on a pin that no document names", **output._asdict(), error=error)
     workshop = Workshop(clock, wear, observe=args.observe)
     ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))

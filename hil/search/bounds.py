@@ -111,8 +111,9 @@ def standby_ma(site: Site, charger: Charger) -> int:
 
 
 def switched(site: Site, charger: Charger) -> bool:
-    """Whether it stands behind a contactor, or a relay that drops without us."""
-    return any(charger.id in each.chargers for each in site.contactors)
+    """Whether it stands behind a contactor or a relay, its own one included."""
+    behind = any(charger.id in each.chargers for each in site.contactors)
+    return behind or charger.switch is not None
 
 
 def _age_ns(source: Meter | Clamp) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+from controller.document.pinned import SETTLE_NS, TOLERANCE_PPM
 from hil.search.case import Case, Table
 from hil.search.sites import Drawn, Own, draw_site
 
 WARM_S = 60.0  # until the first thing happens
 FOR_EVER_S = 86_400
+_ON_A_PIN: Table = {"settle_ns": SETTLE_NS, "tolerance_ppm": TOLERANCE_PPM}  # what is known of one
 
 
 def draw_case(seed: int) -> Case:
@@ -41,6 +43,7 @@ class _Day:
         self._site = drawn.document
         self._circuits = [each["id"] for each in self._site["circuit"]]
         self._chargers = [each["id"] for each in self._site["charger"]]
+        self._on_buses = [each["id"] for each in self._site["charger"] if "pin" not in each]
         self._meters = [each["id"] for each in self._site["meter"]]
         self._clamps = [each["id"] for each in self._site["clamp"]]
         self._limiters = [each["id"] for each in self._site["limit_source"]]
@@ -115,7 +118,7 @@ class _Day:
         return bool(self._site["circuit"][circuit].get("credit_export"))
 
     def _vehicle(self, charger: str) -> Table:
-        facts = self._drawn.chargers[self._entry(charger)["profile"]]
+        facts = self._drawn.chargers.get(self._entry(charger).get("profile", ""), _ON_A_PIN)
         settle_s, watts = facts["settle_ns"] / 1e9, facts.get("watts")
         return {
             "charger": charger,
@@ -241,7 +244,7 @@ class _Day:
         yield {"do": do, "source": source, "for_s": self._for_s()}
 
     def _charger_ill(self) -> Iterator[Table]:
-        charger = self._rng.choice(self._chargers)
+        charger = self._rng.choice(self._on_buses)
         do = self._rng.choice(
             ("silent", "silent", "deaf", "disobeys", "reboot", "told", "old_write", "forgets")
         )
@@ -272,7 +275,7 @@ class _Day:
         """Mostly together with somebody whom it ought to cut off."""
         yield {"do": "weld", "contactor": self._rng.choice(self._contactors), "for_s": 120.0}
         if self._rng.random() < 0.7:
-            charger = self._rng.choice(self._chargers)
+            charger = self._rng.choice(self._on_buses)
             do = self._rng.choice(("disobeys", "silent", "deaf"))
             yield {"do": do, "charger": charger, "for_s": self._for_s()}
 

@@ -112,7 +112,9 @@ def _of(chargers: set[str], rows: Sequence[Table]) -> list[Table]:
 def _with_outputs(case: Case, rows: list[Row]) -> Case:
     site = {key: value for key, value in case.site.items() if key not in ("output", "gpio")}
     if rows:
-        site |= {"gpio": case.site["gpio"], "output": rows}
+        site["output"] = rows
+    if rows or any("pin" in row for row in case.site["charger"]):
+        site["gpio"] = case.site["gpio"]
     return replace(case, site=site)
 
 

@@ -54,9 +54,12 @@ def draw_site(rng: random.Random) -> Drawn:
         "charger": chargers,
         "limit_source": list(_limit_sources(rng, circuits)),
     }
-    if outputs := _outputs(rng, document):
-        gpio = {"factory": "lgpio", "pins_fall": rng.random() < 0.6}
-        document |= {"gpio": gpio, "output": outputs}
+    pins = iter(range(9, 28))
+    if outputs := _outputs(rng, document, pins):
+        document["output"] = outputs
+    chargers += _on_pins(rng, circuits, pins)
+    if outputs or "pin" in chargers[-1]:
+        document["gpio"] = {"factory": "lgpio", "pins_fall": rng.random() < 0.6}
     if classes := list(_classes(rng, chargers)):
         document["class"] = classes
     repair(Case(0, 0, document, facts, profiles, [], [], []))
@@ -295,11 +298,31 @@ def _limit_sources(rng: random.Random, circuits: list[Table]) -> Iterator[Table]
         yield entry
 
 
-def _outputs(rng: random.Random, document: Table) -> list[Table]:
+def _on_pins(rng: random.Random, circuits: list[Table], pins: Iterator[int]) -> Iterator[Table]:
+    """Chargers without a bus: on, they draw their rated current."""
+    if rng.random() < 0.85:
+        return
+    for number in range(rng.choice((1, 1, 2, 4))):
+        pin, feedback = next(pins, None), next(pins, None)
+        if pin is None or feedback is None:
+            return
+        entry: Table = {
+            "id": f"pin-{number + 1}",
+            "circuit": rng.choice(circuits)["id"],
+            "pin": pin,
+            "rated_a": rng.choice((10, 16, 32)),
+            "phases": rng.choice((*ROTATIONS, *SINGLES)),
+            "min_on_s": rng.choice((0, 20, 120)),
+        }
+        if rng.random() < 0.7:
+            entry |= {"feedback_pin": feedback, "feedback": "normally_closed"}
+        yield entry
+
+
+def _outputs(rng: random.Random, document: Table, pins: Iterator[int]) -> list[Table]:
     """Contactors of some chargers' own, and relays for whole circuits."""
     if rng.random() < 0.65:
         return []
-    pins = iter(range(9, 28))
     outputs = []
     for charger in document["charger"][:8]:
         if rng.random() < 0.6:
