@@ -75,7 +75,7 @@ class Behind:
         debts = None if request.writes else self._debts.get(request.unit)
         if debts is None:
             return
-        if not debts.refused(request) and not request.fewer:
+        if not debts.refused(request) and not (request.fewer or error.passing):
             self._unsounded.add(request.unit)
         self._look(request.unit, debts)
 
@@ -103,7 +103,7 @@ class Behind:
 
     def settled(self, request: Request) -> Request:
         """It may be asked now that the other one was. Raises NoReplyError where it may not."""
-        if not request.writes and self._doubts(request):
+        if self.first(request) is not None:
             what = "late answers are still on their way"
             raise NoReplyError(what, line=self._url, request=request)
         return request
