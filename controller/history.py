@@ -53,8 +53,11 @@ class History:
             self._buckets.append(_Bucket(at_ns, value))
             return
         newest.last_ns = at_ns
-        newest.lo = _least(newest.lo, value)
-        newest.hi = _most(newest.hi, value)
+        (lo1, lo2, lo3), (hi1, hi2, hi3), (one, two, three) = newest.lo, newest.hi, value
+        if one < lo1 or two < lo2 or three < lo3:
+            newest.lo = min(one, lo1), min(two, lo2), min(three, lo3)
+        if one > hi1 or two > hi2 or three > hi3:
+            newest.hi = max(one, hi1), max(two, hi2), max(three, hi3)
 
     def held(self, since_ns: int, until_ns: int) -> Hull | None:
         """All that held at any time between; None where that is not known from its beginning."""
@@ -107,17 +110,12 @@ def apart_ma(one: Hull, other: Hull) -> Phases:
 
 
 def _hull(buckets: Iterator[_Bucket]) -> Hull | None:
-    every = list(buckets)
-    if not every:
+    first = next(buckets, None)
+    if first is None:
         return None
-    lo1, lo2, lo3 = map(min, zip(*[each.lo for each in every], strict=True))
-    hi1, hi2, hi3 = map(max, zip(*[each.hi for each in every], strict=True))
+    (lo1, lo2, lo3), (hi1, hi2, hi3) = first.lo, first.hi
+    for each in buckets:  # spelt out: plausibility spends most of its time here
+        (a, b, c), (x, y, z) = each.lo, each.hi
+        lo1, lo2, lo3 = a if a < lo1 else lo1, b if b < lo2 else lo2, c if c < lo3 else lo3
+        hi1, hi2, hi3 = x if x > hi1 else hi1, y if y > hi2 else hi2, z if z > hi3 else hi3
     return Hull((lo1, lo2, lo3), (hi1, hi2, hi3))
-
-
-def _least(one: Phases, other: Phases) -> Phases:
-    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
-
-
-def _most(one: Phases, other: Phases) -> Phases:
-    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])

@@ -32,6 +32,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from cext.rows import Advice, Heat, Phases, Rule, Vehicle, Why
 from controller.records import (
@@ -115,8 +116,13 @@ def split(journal: bytes) -> Iterator[tuple[int, int, tuple[int, ...]]]:
         kind, length = _HEAD.unpack_from(journal, at)
         if length < _HEAD.size or length % 8 or length > len(journal) - at:
             raise JournalError(f"byte {at}: a record cannot be {length} bytes long here")
-        yield at, kind, struct.unpack_from(f"<{length // 8 - 1}q", journal, at + _HEAD.size)
+        yield at, kind, _numbers(length // 8 - 1).unpack_from(journal, at + _HEAD.size)
         at += length
+
+
+@lru_cache(maxsize=64)  # nearly all records are of a few lengths
+def _numbers(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}q")
 
 
 def ticks_in(journal: bytes) -> int:
@@ -178,8 +184,8 @@ def _why(words: Words) -> Why:
 
 
 def _reading(words: Words) -> Reading:
-    source, at_ns, *current_ma = _exactly(words, 5)
-    return Reading(_count(source), at_ns, _phases(current_ma))
+    source, at_ns, one, two, three = _exactly(words, 5)
+    return Reading(_count(source), at_ns, (one, two, three))
 
 
 def _distrust(words: Words) -> Distrust:

@@ -194,7 +194,8 @@ class Plausibility:
                 below.put(charger, at_ns, None)
         self._charger_at_ns[charger] = at_ns
         for below in self._parts[charger]:
-            below.put(charger, at_ns, current_ma)
+            if below.parts[charger] != current_ma:
+                below.put(charger, at_ns, current_ma)
 
     def _look(self, now_ns: int) -> None:
         if now_ns - self._looked_ns < LOOK_EVERY_NS:

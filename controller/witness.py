@@ -94,7 +94,7 @@ class Witness:
         self._most_ma = max(BEYOND * max(rating_ma), BEYOND_LEAST_MA)
         self._spike_ma = max(2 * max(rating_ma), SPIKE_LEAST_MA)
         self._bare_ma = bare_ma
-        self._recent: list[Phases] = []
+        self._recent: tuple[Phases | None, Phases | None] = None, None  # the last two
         self._odd_ns: list[int] = []
         self._odd = ""
         self._same = 0
@@ -113,8 +113,8 @@ class Witness:
         """A reading; why it cannot be one, if so."""
         if self.row.unsigned:
             value = (abs(value[0]), abs(value[1]), abs(value[2]))
-        worst = max(range(3), key=lambda p: abs(value[p]))
-        if abs(value[worst]) > self._most_ma:
+        if max(map(abs, value)) > self._most_ma:
+            worst = max(range(3), key=lambda p: abs(value[p]))
             self._odd = (
                 f"{amperes_text(value[worst])} A on L{worst + 1} is beyond what can flow there, "
                 f"{amperes_text(self._most_ma)} A"
@@ -130,7 +130,7 @@ class Witness:
     def forget(self) -> None:
         """It was silent: what it showed before is no neighbour of what it shows now."""
         self.shown.clear()
-        self._recent.clear()
+        self._recent = None, None
         self._same = 0
         self._still = [None, None, None]
         self._dead.clear()
@@ -303,13 +303,16 @@ class Witness:
 
     def _note_spike(self, at_ns: int, value: Phases) -> None:
         """There and back within three readings, by more than anything on this circuit."""
-        self._recent = [*self._recent, value][-3:]
-        if len(self._recent) < 3:
+        before, spike = self._recent
+        self._recent = spike, value
+        if before is None or spike is None:
             return
-        before, spike, after = self._recent
         for p in range(3):
-            out, back = spike[p] - before[p], spike[p] - after[p]
-            if min(abs(out), abs(back)) > self._spike_ma and abs(out - back) < self._spike_ma // 4:
+            out = spike[p] - before[p]
+            if -self._spike_ma <= out <= self._spike_ma:
+                continue
+            back = spike[p] - value[p]
+            if abs(back) > self._spike_ma and abs(out - back) < self._spike_ma // 4:
                 self._odd = (
                     f"L{p + 1} went from {amperes_text(before[p])} A to {amperes_text(spike[p])} A "
                     f"and back within three readings"

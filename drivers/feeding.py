@@ -9,6 +9,7 @@ from controller.units import NS_PER_S
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import encode, raw_words
 from drivers.device import Request
+from drivers.encodable import timeout_least_ns, timeout_most_ns
 from drivers.reader import Sample
 from drivers.report import time_set_ns
 
@@ -41,7 +42,13 @@ class Feed:
             self.request = self._made()
 
     def _made(self) -> Request | None:
-        return feed_of(self._charger.id, self._charger.unit, self._profile, self._time_ns)
+        """None, too, for a time that would be written as none at all: rather it falls back."""
+        time_ns = self._time_ns
+        if time_ns and self._profile.watchdog.kind == "timeout_rewrite":
+            time_ns = min(time_ns, timeout_most_ns(self._profile) or time_ns)
+            if time_ns < timeout_least_ns(self._profile):
+                return None
+        return feed_of(self._charger.id, self._charger.unit, self._profile, time_ns)
 
 
 def feed_of(device: str, unit: int, profile: ChargerProfile, time_ns: int | None) -> Request | None:

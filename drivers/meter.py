@@ -12,6 +12,7 @@ from drivers.reader import Reader, Sample
 from drivers.silence import Silence
 
 TERMINALS = (1, 2, 3)
+_NAMES = {n: (f"current_l{n}", f"power_l{n}", f"voltage_l{n}") for n in TERMINALS}
 LONGEST_PAUSE_NS = NS_PER_S  # while it is silent: everything is blind without it
 
 
@@ -81,14 +82,15 @@ def signed_ma(
     direction, all counts as import. With a reversed CT what is export on the circuit looks like
     import here, and the other way round.
     """
-    current_ma = sample.ma(f"current_l{terminal}")
+    current, power, voltage = _NAMES[terminal]
+    current_ma = sample.ma(current)
     turned = -1 if reversed_ct else 1
     if current_ma is None or profile.current_sign == "none":
         return None if current_ma is None else turned * abs(current_ma)
     if not profile.tells_direction:
         return current_ma
-    power_mw = sample.number(f"power_l{terminal}")
-    voltage_mv = sample.number(f"voltage_l{terminal}")
+    power_mw = sample.number(power)
+    voltage_mv = sample.number(voltage)
     if power_mw is None:
         return None
     if turned * power_mw >= 0:

@@ -31,6 +31,7 @@ class Standing:
         self.astray_ns: int | None = None  # since when something else than `taken` is in force
         self.enabled = False  # it was, by the last write, and nothing was astray since
         self.off = False  # its watchdog, as it shows
+        self._written: tuple[int | None, int] = None, 0  # an order, and how it is written
         self._charger = charger
         self._profile = profile
         self._feeds_apart = watchdog.feeds_apart
@@ -62,7 +63,9 @@ class Standing:
         if left_ns and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self.taken_ns
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
-        astray = self.in_force_ma not in (None, as_written_ma(self._profile, taken.ma))
+        if self._written[0] != taken.ma:  # the same order is read back again and again
+            self._written = taken.ma, as_written_ma(self._profile, taken.ma)
+        astray = self.in_force_ma not in (None, self._written[1])
         if self._repeats is not None and self.in_force_ma is not None:
             self._repeats.seen(sample.at_ns, self.in_force_ma, astray=astray)
         if not astray:

@@ -202,14 +202,12 @@ def test_a_late_reply_of_another_unit_is_no_answer() -> None:
     """It came with the transaction of the one that was asked meanwhile: its unit tells."""
 
     async def story(bus: Bus, converter: Converter) -> None:
-        fault = ConverterFault(converter, "mixes")
-        await fault.begin()
+        converter.habits.mixes = True
         await converter.units[2].behave(Manner.SLOW, 0.08)
         await converter.units[3].behave(Manner.SLOW, 0.04)
         assert type(await asked(bus, read(2))) is GatewaySilenceError
         error = await asked(bus, read(3))
         assert isinstance(error, BadReplyError)
-        await fault.end()
         await converter.units[3].behave(Manner.ANSWERS)
         await until_right(bus, read(3))
 
@@ -223,7 +221,7 @@ def test_a_late_reply_of_the_same_unit_is_no_answer_to_another_question() -> Non
     async def story(bus: Bus, converter: Converter) -> None:
         for unit in UNITS:
             assert await asked(bus, soundable(unit, 7)) == words(read(unit))
-        await ConverterFault(converter, "mixes").begin()
+        converter.habits.mixes = True
         await converter.units[2].behave(Manner.SLOW, 0.08)
         assert type(await asked(bus, soundable(2, 7))) is GatewaySilenceError
         for address in range(20, 32):
@@ -242,7 +240,7 @@ def test_one_that_answers_late_though_nobody_waits_any_more_is_known_by_its_leng
     async def story(bus: Bus, converter: Converter) -> None:
         for unit in UNITS:
             assert await asked(bus, soundable(unit, 7)) == words(read(unit))
-        await ConverterFault(converter, "mixes").begin()
+        converter.habits.mixes = True
         await converter.units[2].behave(Manner.SLOW, 0.47)
         for address in range(20, 24):
             request = soundable(2, address)
@@ -256,7 +254,7 @@ def test_one_that_answers_late_though_nobody_waits_any_more_is_known_by_its_leng
 
 def test_a_unit_that_cannot_be_sounded_is_left_alone_where_replies_were_mixed_up() -> None:
     async def story(bus: Bus, converter: Converter) -> None:
-        await ConverterFault(converter, "mixes").begin()
+        converter.habits.mixes = True
         await converter.units[2].behave(Manner.SLOW, 0.08)
         await converter.units[3].behave(Manner.SLOW, 0.04)
         assert type(await asked(bus, read(2))) is GatewaySilenceError
@@ -313,6 +311,23 @@ def test_one_device_alone_at_its_address_is_asked_again_at_once() -> None:
         await until_right(bus, read(2))
 
     told(story, Habits(BAUD, unit_timeout_s=0.1, tells_silence=False), timeout_s=0.5)
+
+
+def test_one_that_mixes_replies_up_for_a_while_is_never_believed_and_found_again() -> None:
+    async def story(bus: Bus, converter: Converter) -> None:
+        for unit in UNITS:
+            assert await asked(bus, soundable(unit, 7)) == words(read(unit))
+        fault = ConverterFault(converter, "mixes")
+        await fault.begin()
+        for address in range(20, 28):
+            for unit in UNITS:
+                found = await asked(bus, soundable(unit, address))
+                assert isinstance(found, DeviceError) or found == words(read(unit, address))
+        await fault.end()
+        for unit in UNITS:
+            await until_right(bus, soundable(unit, 40))
+
+    told(story, timeout_s=0.5)
 
 
 def test_one_that_is_restarted_is_found_again() -> None:

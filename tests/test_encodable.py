@@ -1,13 +1,21 @@
 """What a charger could never be told as it is meant: refused when its profile is read."""
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.clock import MonotonicClock
+from controller.image import Order
 from controller.units import NS_PER_S
+from controller.watts import Watts
 from drivers.chargerprofile import ChargerProfile
 from drivers.library import library, parse
+from drivers.telling import Telling
+from drivers.watts import seated
+from drivers.wear import Wear
+from tests.driven import charger
 from tests.test_charger_format import made, merged, told
 from tests.test_profiles import said
 
@@ -106,3 +114,28 @@ def test_what_takes_its_limit_away_is_never_written_whatever_the_profile_says() 
         with pytest.raises(ValueError, match="would take its limit away"):
             told(unsound_profile, ma)
     assert told(unsound_profile, 19_000) == [(6, 3, (19,))]
+
+
+@pytest.mark.parametrize("name", library().names("charger"))
+def test_whatever_a_site_may_declare_can_be_written(name: str) -> None:
+    """What is found out when a driver is made would keep the whole enforcer from starting."""
+    plain = library().charger_profile(name)
+    facts, now_ns = plain.facts, MonotonicClock().now_ns
+    if facts.watts is not None:
+        facts = Watts.of(facts.watts).in_amperes(facts)
+    most_ma = min(each for each in (facts.max_ma, facts.writable_ma, 1_000_000) if each)
+    longest_ns = min(facts.timeout_most_ns or 1 << 62, 3600 * NS_PER_S)
+    for fallback_ma in (facts.min_ma, most_ma):
+        for delay_ns in (max(facts.timeout_least_ns, NS_PER_S), longest_ns, None):
+            its = replace(
+                charger(502, profile=name, facts=facts, max_ma=most_ma),
+                fallback_ma=fallback_ma,
+                fallback_delay_ns=delay_ns or 3600 * NS_PER_S,
+                set_fallback_ma=fallback_ma,
+                set_delay_ns=delay_ns,
+            )
+            profile = seated(plain, its)
+            telling = Telling(its, profile, now_ns, Wear(now_ns))
+            for ma in (0, facts.min_ma, most_ma):
+                assert telling.next(Order(ma, 1, 1 << 62), 1, fresh=True, silent=False)
+                telling.drop()

@@ -13,12 +13,13 @@ from controller.units import NS_PER_S
 from drivers.chargerparts import Endurance
 from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank
+from drivers.library import parse
 from drivers.reader import Sample
 from drivers.report import in_force_ma
 from drivers.telling import Telling, Then
 from drivers.wear import DAY_S, Wear
 from tests.driven import charger
-from tests.test_charger_format import COIL, LIFE, SHOWN, made
+from tests.test_charger_format import COIL, LIFE, SHOWN, made, merged
 from tests.test_fed_chargers import FED
 
 A_DAY = 20
@@ -320,6 +321,31 @@ def test_one_that_is_programmed_is_fed_with_what_was_declared() -> None:
     desk.shows(10_000, timeout=10_000)
     desk.writes()
     assert desk.writes() == [(8, 30)]
+
+
+def timed(scale: float, timeout_s: float) -> ChargerProfile:
+    """Fed by a time that cannot be read, in such steps."""
+    data = merged({"watchdog": REWRITES | {"fallback_unknown": True, "timeout_s": timeout_s}})
+    data["registers"]["timeout"]["scale"] = scale
+    profile = parse(data, "it")
+    assert isinstance(profile, ChargerProfile)
+    return profile
+
+
+def test_a_declared_time_that_its_register_cannot_hold_is_written_as_far_as_it_can() -> None:
+    """The installer has set it in the device, by other means: nobody compared it at load."""
+    desk = Desk(timed(0.001, 60), fallback_delay_ns=3600 * NS_PER_S)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == [(8, 65_535)]
+
+
+def test_what_feeds_it_never_switches_it_off() -> None:
+    """20 s in minutes would be 0: rather it falls back."""
+    desk = Desk(timed(60, 60), fallback_delay_ns=20 * NS_PER_S)
+    desk.shows(10_000)
+    desk.writes()
+    assert desk.writes() == []
 
 
 def test_of_a_time_that_cannot_be_read_what_is_delivered_feeds_it() -> None:

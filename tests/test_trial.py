@@ -231,6 +231,30 @@ def test_what_nobody_could_count_is_not_written(
     assert "wear this charger's memory out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("worn", [True, False])
+def test_beside_an_enforcer_that_observes_nothing_is_written_that_it_counts(
+    worn: bool,
+    amperfied: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It has read the counts already, and goes on with them once it controls."""
+
+    async def status(socket: Path) -> Any:
+        return SimpleNamespace(mode="observe", site="depot")
+
+    monkeypatch.setattr("controller.commands.gateway.ask_status", status)
+    profile, shown = amperfied, Heidelberg()
+    if not worn:
+        Path(profile).write_text(Path(profile).read_text().replace(', "setpoint"]', "]"))
+    with device(shown) as url:
+        words = ["--runtime", str(tmp_path), "--state", str(tmp_path), profile, url, "10"]
+        assert main(["set", *words, "--hold", "0"]) == int(worn)
+    assert bool(shown.written) is not worn
+    assert ("observes depot from here" in capsys.readouterr().err) is worn
+
+
 def test_where_an_enforcer_is_installed_its_count_is_the_one(tmp_path: Path) -> None:
     own, installed = tmp_path / "own", tmp_path / "installed"
     environ = {"XDG_STATE_HOME": str(own)}

@@ -20,7 +20,7 @@ from controller.commands.output import (
     say,
 )
 from controller.commands.processes import site_of
-from controller.commands.wearing import STATE_HELP, UncountedError, wear_of
+from controller.commands.wearing import STATE_HELP, UncountedError, wear_of, wears
 from controller.document.clamps import Clamp
 from controller.document.devices import Charger, Meter
 from controller.proof import Proof, prove
@@ -83,7 +83,8 @@ def run(args: Namespace) -> int:
         complain(f"there is no charger {args.charger!a} in {args.site}")
         return MISUSED
     try:
-        reason = asyncio.run(enforcer_here(args.runtime))
+        counted = charger.switch is None and wears(_profile(charger))
+        reason = asyncio.run(enforcer_here(args.runtime, counted=counted))
         if reason is not None:
             raise UnableError(f"refused: {reason}")
         found, answer = asyncio.run(_identify(args, site, charger))
@@ -103,6 +104,12 @@ def run(args: Namespace) -> int:
     return FINE if _told(found) else NO
 
 
+def _profile(charger: Charger) -> ChargerProfile:
+    profile = profile_of(charger)
+    assert isinstance(profile, ChargerProfile)
+    return profile
+
+
 def _told(found: list[Finding]) -> bool:
     wrong = any(each.weight is Weight.WRONG for each in found)
     return not wrong and any(each.code == "circuit" for each in found)
@@ -113,8 +120,7 @@ async def _identify(args: Namespace, site: Site, charger: Charger) -> tuple[list
         raise UnableError(f"{charger.id} has no bus: switch it by hand and look at the meters")
     if not site.source_ids:
         raise UnableError("the document has no meter and no clamp that could see it")
-    profile = profile_of(charger)
-    assert isinstance(profile, ChargerProfile)
+    profile = _profile(charger)
     work = asyncio.current_task()
     assert work is not None
 

@@ -26,7 +26,7 @@ from controller.commands.output import (
     complain,
     say,
 )
-from controller.commands.wearing import STATE_HELP, UncountedError, wear_of
+from controller.commands.wearing import STATE_HELP, UncountedError, wear_of, wears
 from controller.units import NS_PER_S, amperes_text, milliamps, seconds_text
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
@@ -101,7 +101,7 @@ def run(args: Namespace) -> int:
     if wrong is not None:
         complain(f"AMPS {wrong}")
         return MISUSED
-    reason = asyncio.run(enforcer_here(args.runtime))
+    reason = asyncio.run(enforcer_here(args.runtime, counted=wears(profile)))
     if reason is not None:
         return _refused(reason, as_json=args.json)
     bus = device.bus(may_write=True)

@@ -20,6 +20,11 @@ class UncountedError(Exception):
     """Why nothing may be written: nobody could count it."""
 
 
+def wears(profile: ChargerProfile) -> bool:
+    """Whether an order does, and so has to be counted."""
+    return profile.order_wears_ns is not None
+
+
 @contextmanager
 def wear_of(profile: ChargerProfile, state: Path | None) -> Iterator[Wear]:
     """Kept in that state directory, without one in the user's own, else the installed one.
@@ -27,7 +32,7 @@ def wear_of(profile: ChargerProfile, state: Path | None) -> Iterator[Wear]:
     Where an order wears nothing out no file is touched. Raises UncountedError.
     """
     now_ns = MonotonicClock().now_ns
-    if profile.order_wears_ns is None:
+    if not wears(profile):
         yield Wear(now_ns)
         return
     path = Places(Path(), state_to_count(state)).wear

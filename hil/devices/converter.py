@@ -33,6 +33,7 @@ class Habits:
     tells_silence: bool = True  # exception 11 about a unit that does not answer; else nothing
     drops_the_hurried: bool = False  # hangs up on who asks again before his answer
     mixes: bool = False  # a late reply is taken for the next one's answer
+    late_every: int = 0  # of so many replies one comes too late; 0: none
     max_masters: int = 4
     idle_s: float = 3600.0
 
@@ -89,6 +90,7 @@ class Converter(Listener):
         self.asked = 0  # requests that came
         self.hurried = 0  # that came before the answer to another on the same connection
         self.most_waiting = 0  # beside the one on the line
+        self._replies = 0
         self._waiting: deque[_Asked] = deque()
         self._under_way: _Asked | None = None
         self._timers: set[asyncio.TimerHandle] = set()
@@ -136,10 +138,17 @@ class Converter(Listener):
         sent_s = self._takes_s(asked.pdu)
         taken = behind.take(asked.pdu)
         comes_s = None if taken is None else taken[1] + self._takes_s(taken[0])
+        if comes_s is not None and self._is_late():
+            comes_s += self.habits.unit_timeout_s
         if taken is not None and comes_s is not None:
             self._later(sent_s + comes_s, self._heard, asked, taken[0])
         if comes_s is None or comes_s > self.habits.unit_timeout_s:
             self._later(sent_s + self.habits.unit_timeout_s, self._give_up, asked)
+
+    def _is_late(self) -> bool:
+        self._replies += 1
+        every = self.habits.late_every
+        return bool(every) and self._replies % every == 0
 
     def _takes_s(self, pdu: bytes) -> float:
         """On the wire, with the silence after it; a character is eleven bits."""

@@ -70,9 +70,9 @@ class Trace:
         self.samples.append(
             Sample(
                 t_s,
-                tuple(plant.load(i) for i in circuits),
-                tuple(plant.cap(i) for i in circuits),
-                tuple(plant.over(i).worst_ma for i in circuits),
+                tuple([plant.load(i) for i in circuits]),
+                tuple([plant.cap(i) for i in circuits]),
+                tuple([plant.over(i).worst_ma for i in circuits]),
                 offered_ma,
                 drawn_ma,
                 energy_mwh,
