@@ -18,7 +18,7 @@ from controller.clock import MonotonicClock
 from controller.document.buses import bus_address
 from controller.units import NS_PER_S
 from drivers.bus import Bus
-from drivers.discover import Found, scan, usual_units
+from drivers.discover import Found, scan, usual_units, who_is
 from drivers.identity import Marker
 from drivers.library import library
 from drivers.modbus import TcpLine
@@ -31,6 +31,7 @@ from hil.devices.mbap import Server
 from hil.devices.pdu import Code, Manner, RefusalError, Registers
 from hil.devices.rs485 import Rs485, Slave
 from hil.devices.sdm630 import Sdm630
+from hil.devices.simulated import SIMULATED_CHARGERS
 from tests.aside import aside
 
 ROW = PlantCharger(0, (0, 1, 2), 16_000, 8_000, 6_000, 10 * NS_PER_S)
@@ -134,6 +135,31 @@ def test_one_that_is_busy_is_asked_slowly_and_tells_its_serial_number(loadkeeper
     assert found["profile"] is None
     assert device.hurried <= 2  # until it had said so
     assert device.writes == 0
+
+
+VESTEL_SAYS = {"serial": "EVC-0042-7781", "firmware": "v3.187.0", "model": "EVC04"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("vestel_evc04", VESTEL_SAYS), ("phoenix_charx_sec3xxx", {"firmware": "1.7.3"})],
+)
+def test_one_of_which_the_profile_is_known_tells_who_it_is(name: str, told: dict[str, str]) -> None:
+    """As `check --live` asks; a scan does so once it is sure."""
+    depot, profile = Depot(), library().charger_profile(name)
+    device = SIMULATED_CHARGERS[name](depot.plant, 0, ROW, depot.present, profile.unit)
+
+    async def whole() -> dict[str, str]:
+        server = device.serve()
+        await server.open()
+        line = TcpLine("127.0.0.1", server.port, 1, may_write=False)
+        try:
+            return await who_is(Prober(profile.unit, Bus(line, MonotonicClock()), gap_s=0), profile)
+        finally:
+            line.close()
+            await server.close()
+
+    assert asyncio.run(whole()) == told
 
 
 def test_a_serial_line_is_asked_unit_by_unit(loadkeeper: Command) -> None:

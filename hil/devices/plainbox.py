@@ -73,6 +73,7 @@ class Model:
     timeout: Place | None = None
     never: int = 0  # read or written there, in ms: its watchdog is off
     blank: range = range(0)  # holding registers that read 0 where nothing else stands
+    says: Mapping[Place, str] = field(default_factory=dict)  # of itself
 
     @property
     def written(self) -> tuple[Place, ...]:
@@ -105,6 +106,7 @@ CHARX = Model(  # Phoenix Contact CHARX SEC, its first charging point
     timeout=Place(3, 1307, per=1000),
     never=65_535_000,
     blank=range(1232, 1309),
+    says={Place(3, 110, 4): "1.7.3"},
 )
 
 PERCENT = Model(
@@ -160,6 +162,8 @@ class Plainbox(ChargerSeat):
         words = {(3, at): b"\0\0" for at in self.model.blank}
         for place, shown in self._places():
             words |= place.shows(shown)
+        for place, said in self.model.says.items():
+            words |= place.spells(said)
         wanted = [(function, address + i) for i in range(count)]
         if any(each not in words for each in wanted):
             raise RefusalError(Code.ILLEGAL_ADDRESS)

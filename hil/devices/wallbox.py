@@ -42,6 +42,7 @@ class Model:
     masters: int = 4
     clears: bool = False  # it takes its life bit back when it has seen it
     others: Mapping[Place, int] = field(default_factory=dict)
+    says: Mapping[Place, str] = field(default_factory=dict)  # of itself
 
     @property
     def written(self) -> tuple[Place, ...]:
@@ -63,6 +64,11 @@ VESTEL = Model(  # EVC04, Webasto Unite
     masters=1,
     clears=True,
     others={Place(4, 1004): 3, Place(4, 1020, 2): 0, Place(4, 1100): 32},
+    says={
+        Place(4, 100, 25): "EVC-0042-7781",
+        Place(4, 210, 5): "EVC04",
+        Place(4, 230, 50): "v3.187.0",
+    },
 )
 
 FREE2MOVE = Model(  # eProWallbox, behind a gateway
@@ -132,9 +138,11 @@ class Wallbox(ChargerSeat):
 
     def read(self, function: int, address: int, count: int) -> bytes:
         self._look()
-        words = {
-            at: word for place, shown in self._places() for at, word in place.shows(shown).items()
-        }
+        words: dict[tuple[int, int], bytes] = {}
+        for place, shown in self._places():
+            words |= place.shows(shown)
+        for place, said in self.model.says.items():
+            words |= place.spells(said)
         wanted = [(function, address + i) for i in range(count)]
         if any(each not in words for each in wanted):
             raise RefusalError(Code.ILLEGAL_ADDRESS)

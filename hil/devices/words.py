@@ -29,3 +29,11 @@ class Place:
         if self.low_first:
             words.reverse()
         return {(self.function, self.address + i): word for i, word in enumerate(words)}
+
+    def spells(self, said: str) -> dict[tuple[int, int], bytes]:
+        """Likewise, of a text: two characters a word, and nothing after its end."""
+        raw = said.encode().ljust(2 * self.words, b"\0")
+        assert len(raw) == 2 * self.words
+        return {
+            (self.function, self.address + i): raw[2 * i : 2 * i + 2] for i in range(self.words)
+        }
