@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from cext.plant import Plant, PlantCharger
 from cext.rows import ROOT
+from controller.document.devices import Charger
 from controller.site import Site
 from controller.units import PPM
 from controller.watts import Watts
@@ -19,7 +20,7 @@ def hardware(site: Site) -> tuple[PlantCharger, ...]:
             circuit=circuits.index(charger.circuit),
             phases=charger.phases,
             max_ma=charger.max_ma,
-            power_on_ma=charger.restart_ma,
+            power_on_ma=_power_on_ma(charger),
             fallback_ma=charger.alone_ma,
             watchdog_ns=charger.fallback_delay_ns or 0,
             draws_ppm=0 if charger.watts is None else charger.watts.draws_ppm,
@@ -27,6 +28,13 @@ def hardware(site: Site) -> tuple[PlantCharger, ...]:
         )
         for charger in site.chargers
     )
+
+
+def _power_on_ma(charger: Charger) -> int:
+    """One without a bus is as its pin is: nobody drives it, or an order that has cut it off."""
+    if charger.switch is None:
+        return charger.restart_ma
+    return charger.switch.rated_ma if charger.switch.off_high else 0
 
 
 def _shows_ppm(watts: Watts | None) -> int:

@@ -32,11 +32,11 @@ class Behind:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._seen: set[int] = set()
+        self._seen: tuple[int, ...] = ()  # nearly always one, at hundreds of addresses
         self._known: dict[int, Request] = {}  # reads that can be asked with other counts
         self._debts: dict[int, Debts] = {}  # of those that may owe something
         self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
-        self._unsounded: set[int] = set()  # those that refuse to be
+        self._unsounded: frozenset[int] = frozenset()  # those that refuse to be
         self._mixes = False  # the wrong reply came once: to another unit, or of another length
 
     @property
@@ -45,7 +45,8 @@ class Behind:
 
     def asks(self, request: Request) -> None:
         """It is about to be sent."""
-        self._seen.add(request.unit)
+        if request.unit not in self._seen:
+            self._seen += (request.unit,)
         if request.fewer[1:]:
             self._known[request.unit] = request
         if self._debts and not request.writes and request.unit in self._debts:
@@ -75,8 +76,8 @@ class Behind:
         debts = None if request.writes else self._debts.get(request.unit)
         if debts is None:
             return
-        if not debts.refused(request) and not request.fewer:
-            self._unsounded.add(request.unit)
+        if not debts.refused(request) and not (request.fewer or error.passing):
+            self._unsounded |= {request.unit}
         self._look(request.unit, debts)
 
     def first(self, request: Request) -> Request | None:
@@ -103,7 +104,7 @@ class Behind:
 
     def settled(self, request: Request) -> Request:
         """It may be asked now that the other one was. Raises NoReplyError where it may not."""
-        if not request.writes and self._doubts(request):
+        if self.first(request) is not None:
             what = "late answers are still on their way"
             raise NoReplyError(what, line=self._url, request=request)
         return request
@@ -116,4 +117,4 @@ class Behind:
         if not debts.owes:
             del self._debts[unit]
             self._forgive_s.pop(unit, None)
-            self._unsounded.discard(unit)
+            self._unsounded -= {unit}

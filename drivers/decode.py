@@ -51,13 +51,13 @@ def decode(register: Register, words: Sequence[int], exponent: Value = 0) -> Val
 
 def decoder(register: Register) -> Decoder:
     """The same for whoever reads the register again and again: what it is, is settled once."""
-    length, take = register.length, _taken(register)
+    length, taken = register.length, _taken(register)
 
     def whole(words: Sequence[int], exponent: Value) -> Value:
         if len(words) != length:
             raise WordCountError(f"{len(words)} words for a register of {length}")
         try:
-            return take(words, exponent)
+            return taken(words, exponent)
         except struct.error as error:
             raise ValueError("a word outside 0..65535") from error
 
@@ -74,6 +74,7 @@ def _taken(register: Register) -> Decoder:
     unpack, low_first = _FORMS[register.type].unpack, register.word_order == "low_first"
     unknown, mask, told = register.unknown, register.mask, _teller(register)
     always_finite = register.type in _INTEGER_MAX
+    times = _whole_factor(register)
 
     def number(words: Sequence[int], exponent: Value) -> Value:
         (raw,) = unpack(pack(*(words[::-1] if low_first else words)))
@@ -83,7 +84,20 @@ def _taken(register: Register) -> Decoder:
             raw = (raw & mask) // (mask & -mask)
         return told(raw, exponent)
 
-    return number
+    def plain(words: Sequence[int], _: Value) -> Value:
+        """Nearly all of them."""
+        (raw,) = unpack(pack(*(words[::-1] if low_first else words)))
+        return None if raw in unknown else int(raw) * times
+
+    return plain if times and mask is None else number
+
+
+def _whole_factor(register: Register) -> int:
+    """By which its raw number is its value, for a whole one; 0 where there is more to it."""
+    if register.type not in _INTEGER_MAX or isinstance(register, Power | Duty):
+        return 0
+    by_itself = register.scale_factor is None and register.thousandths.denominator == 1
+    return register.thousandths.numerator if by_itself else 0
 
 
 def encode(register: Register, value: int) -> tuple[int, ...]:
@@ -147,8 +161,6 @@ def _teller(register: Register) -> Callable[[float, Value], int | None]:
     thousandths = register.thousandths
     if register.scale_factor is None:
         times, by = thousandths.numerator, thousandths.denominator
-        if by == 1 and register.type in _INTEGER_MAX:
-            return lambda raw, _: int(raw) * times
         return lambda raw, _: _rounded(raw, times, by)
 
     def scaled(raw: float, exponent: Value) -> int | None:

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from errno import ECONNREFUSED
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -34,6 +35,9 @@ from drivers.device import (
     BadReplyError,
     CutError,
     DeviceError,
+    IllegalAddressError,
+    IllegalFunctionError,
+    IllegalValueError,
     NoConnectionError,
     NoReplyError,
     Request,
@@ -96,7 +100,8 @@ class TcpLine:
                 return None
         first = self._behind.first(request)
         if first is not None:
-            await self._transact(connection, first, latest_s)
+            with suppress(IllegalFunctionError, IllegalAddressError, IllegalValueError):
+                await self._transact(connection, first, latest_s)  # its refusal is none of ours
             request = ask()
             if request is None:
                 return None

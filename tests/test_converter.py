@@ -38,9 +38,10 @@ class Registers:
 
     def __init__(self, unit: int) -> None:
         self.unit = unit
+        self.whole = 0  # registers that it wants read at once; 0: any
 
     def read(self, function: int, address: int, count: int) -> bytes:
-        if address > 1000:
+        if self.whole not in (0, count):
             raise RefusalError(Code.ILLEGAL_ADDRESS)
         return b"".join(
             self.value(each).to_bytes(2, "big") for each in range(address, address + count)
@@ -270,6 +271,21 @@ def test_a_unit_that_cannot_be_sounded_is_left_alone_where_replies_were_mixed_up
         assert await asked(bus, read(2, 20, 1)) == words(read(2, 20, 1)), "of another length"
         assert await asked(bus, read(2, 20)) == words(read(2, 20)), "and then it owes nothing"
         assert await asked(bus, read(1)) == words(read(1)), "nor do those that were right"
+
+    told(story)
+
+
+def test_a_unit_that_refuses_to_be_sounded_is_asked_what_was_to_be_asked() -> None:
+    """Its refusal is no answer to that: a driver would take the register for missing."""
+
+    async def story(bus: Bus, converter: Converter) -> None:
+        device = converter.units[2].device
+        assert isinstance(device, Registers)
+        await converter.units[2].behave(Manner.SILENT)
+        assert type(await asked(bus, soundable(2, 7))) is GatewaySilenceError
+        await converter.units[2].behave(Manner.ANSWERS)
+        device.whole = 3
+        assert await asked(bus, soundable(2, 20)) == words(read(2, 20))
 
     told(story)
 

@@ -255,7 +255,24 @@ class _Day:
             event["told_a"] = self._rng.choice((0, 3, 6, 16, self._entry(charger)["max_a"]))
         yield event
 
+    def _left_at_its_fullest(self) -> Iterator[Table]:
+        """No base load, so that all charge; then nobody is there, and all of it comes: what pins
+        do then shows in full."""
+        free = [i for i, own in enumerate(self._drawn.own) if own.step_a is None]
+        for at_s, share in ((0.0, 0), (75.0, 1)):
+            for circuit in free:
+                noise_a = self._noise_a[circuit]
+                most = self._drawn.own[circuit].most_a
+                load = [round(max(share * (a - noise_a), min(noise_a, a)), 1) for a in most]
+                self._load_a[circuit] = (load[0], load[1], load[2])
+                base = {"circuit": self._circuits[circuit], "load_a": load, "noise_a": noise_a}
+                yield {"do": "base", "after_s": at_s} | base
+        yield {"do": "restart", "for_s": 120.0, "after_s": 60.0}
+
     def _gateway_ill(self) -> Iterator[Table]:
+        if "gpio" in self._site and self._rng.random() < 0.4:
+            yield from self._left_at_its_fullest()
+            return
         do = self._rng.choice(
             ("stall", "stall", "restart", "restart", "clock", "power_cut", "latch")
         )
