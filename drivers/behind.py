@@ -2,29 +2,29 @@
 
 Behind a converter the traps of a serial line are back. A unit that did not answer in time may do so
 later, and some converters take that for the answer to what was asked meanwhile: it has the right
-transaction then, the right unit, and, among reads of one length, the right length. So the books of
-drivers.debts are kept of units that a converter called silent (exception 11), and where several
-answer at one address, of all from which no right reply came: it is first asked for another number
-of registers. One of which nothing is known that could be asked so is asked as before, unless this
-converter was seen to mix replies up; then it is left alone for a while. Writes stand outside: their
-replies say what was written, and an order must not wait.
+transaction then, the right unit, and, among reads of one length, the right length. A new connection
+does not help: the converter's line is the old one. So the books of drivers.debts are kept of units
+that a converter called silent (exception 11) and, where a converter may stand (several units, or
+one that speaks over serial lines, too), of all from which no right reply came: such a unit is first
+asked for another number of registers. One that cannot be asked so is left alone for a while.
+
+Writes never wait: an order goes out at once. But what acknowledges one that looks like one before,
+whose answer may still come, is not believed: it is written again, once a read has shown that the
+unit owes nothing.
 """
 
 import asyncio
 
 from drivers.debts import Debts
 from drivers.device import (
-    DeviceError,
     GatewaySilenceError,
     NoReplyError,
     PathError,
     RefusedError,
     Request,
-    ShortReplyError,
-    WrongUnitError,
 )
 
-LATEST_S = 3.0  # so long a unit is left alone that cannot be sounded, where replies are mixed up
+LATEST_S = 3.0  # so long a unit that cannot be sounded is left alone after its last lost answer
 
 
 class Behind:
@@ -37,11 +37,17 @@ class Behind:
         self._debts: dict[int, Debts] = {}  # of those that may owe something
         self._forgive_s: dict[int, float] = {}  # when units that cannot be sounded owe nothing
         self._unsounded: frozenset[int] = frozenset()  # those that refuse to be
-        self._mixes = False  # the wrong reply came once: to another unit, or of another length
+        self._serial = False  # one of them speaks over serial lines, too
+        self._doubtful = False  # the write under way may get the answer to one before
 
     @property
     def several(self) -> bool:
         return len(self._seen) > 1
+
+    @property
+    def perhaps(self) -> bool:
+        """Whether a converter may stand here."""
+        return self._serial or self.several
 
     def asks(self, request: Request) -> None:
         """It is about to be sent."""
@@ -49,34 +55,42 @@ class Behind:
             self._seen += (request.unit,)
         if request.fewer[1:]:
             self._known[request.unit] = request
-        if self._debts and not request.writes and request.unit in self._debts:
+        if request.serial:
+            self._serial = True
+        self._doubtful = False
+        if self._debts and request.unit in self._debts:
+            self._doubtful = request.writes and self._doubts(request)
             self._debts[request.unit].sent(request)
 
-    def lost(self, request: Request, error: DeviceError) -> None:
+    def lost(self, request: Request) -> None:
         """No right reply came to it, and may come yet."""
-        if isinstance(error, WrongUnitError | ShortReplyError):
-            self._mixes = True
-        if request.writes or request.unit in self._debts:
-            return
-        debts = self._debts[request.unit] = Debts()
-        debts.sent(request)
+        unit = request.unit
+        if not request.writes:
+            self._forgive_s[unit] = asyncio.get_running_loop().time() + LATEST_S
+        if unit not in self._debts:
+            self._debts[unit] = Debts()
+            self._debts[unit].sent(request)
 
     def answered(self, request: Request) -> None:
-        debts = None if request.writes else self._debts.get(request.unit)
+        """Raises NoReplyError where that may have been another write's answer."""
+        debts = self._debts.get(request.unit)
         if debts is not None:
+            self._believe(request)
             debts.answered(request)
             self._look(request.unit, debts)
 
     def refused(self, request: Request, error: RefusedError) -> None:
-        """By the unit itself, or by the converter for it."""
+        """By the unit itself, or by the converter for it. Raises as `answered` does."""
         if isinstance(error, GatewaySilenceError):
-            self.lost(request, error)
+            self.lost(request)
         if isinstance(error, GatewaySilenceError | PathError):
             return
-        debts = None if request.writes else self._debts.get(request.unit)
+        debts = self._debts.get(request.unit)
         if debts is None:
             return
-        if not debts.refused(request) and not (request.fewer or error.passing):
+        self._believe(request)
+        certain = debts.refused(request)
+        if not (certain or request.writes or request.fewer or error.passing):
             self._unsounded |= {request.unit}
         self._look(request.unit, debts)
 
@@ -95,7 +109,7 @@ class Behind:
         sounding = debts.sounding()
         if sounding is not None and unit not in self._unsounded:
             return sounding
-        if self._mixes and now_s < self._forgive_s.setdefault(unit, now_s + LATEST_S):
+        if now_s < self._forgive_s.get(unit, 0.0):
             what = f"not asked for {LATEST_S:g} s: a late answer could be taken for another"
             raise NoReplyError(what, line=self._url, request=request)
         debts.forgive()
@@ -108,6 +122,12 @@ class Behind:
             what = "late answers are still on their way"
             raise NoReplyError(what, line=self._url, request=request)
         return request
+
+    def _believe(self, request: Request) -> None:
+        """Not the answer to a write, where it may be that to one before."""
+        if self._doubtful:
+            what = "its answer may be that to an earlier write: it is written again"
+            raise NoReplyError(what, line=self._url, request=request)
 
     def _doubts(self, request: Request) -> bool:
         debts = self._debts.get(request.unit)

@@ -34,6 +34,7 @@ class Request:
     fewer: tuple[int, ...] = ()  # counts that may be read from the same address instead
     gap_s: float = 0.0  # what the device needs between two requests
     more: int = field(default=0, compare=False)  # writes of the same order that follow it
+    serial: bool = field(default=False, compare=False)  # its device speaks over serial lines, too
 
     @property
     def writes(self) -> bool:

@@ -144,9 +144,9 @@ class TcpLine:
         except DeviceError as error:
             if isinstance(error, CutError):
                 self._pauses.failed(_CLOSED)
-            if self._behind.several:
-                self._behind.lost(request, error)
-                if isinstance(error, NoReplyError):
+            if self._behind.perhaps:
+                self._behind.lost(request)
+                if self._behind.several and isinstance(error, NoReplyError):
                     await asyncio.sleep(self._timeout_s)
             raise
         self._pauses.answered()

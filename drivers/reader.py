@@ -180,6 +180,7 @@ class Reader:
         self._may_ask = may_ask
         self._answered = answered
         self._gap_s = profile.gap_ns / NS_PER_S
+        self._serial = "rtu" in profile.transports
         self._read_gap_s = max(profile.gap_ns, profile.pacing.read_gap_ns) / NS_PER_S
         self._last_s = -inf  # when it answered last, or did not
         self._checks = profile.checks
@@ -334,7 +335,8 @@ class Reader:
     def _request(self, fc: int, address: int, count: int, fewer: tuple[int, ...] = ()) -> Request:
         gap_s = self._gap_s
         start = address + self._start
-        return Request(self._device, self._unit, fc, start, count, fewer=fewer, gap_s=gap_s)
+        its = self._device, self._unit
+        return Request(*its, fc, start, count, fewer=fewer, gap_s=gap_s, serial=self._serial)
 
     async def _exchange(self, request: Request) -> tuple[tuple[int, ...], int]:
         loop = asyncio.get_running_loop()

@@ -157,18 +157,23 @@ async def answered(line: Line, request: Request) -> tuple[int, ...] | None:
 def test_each_exception_is_a_refusal_with_its_meaning(
     line_of: AnyLine, name: str, tmp_path: Path
 ) -> None:
-    request, codes = REQUESTS[name], list(EXCEPTIONS)
+    """After the last one, of a converter about a silent unit, its answer may be an older one."""
+    request = REQUESTS[name]
+    *own, silent = EXCEPTIONS
+    codes = [*own, 0, silent]  # 0: no exception
 
     async def device(asked: Telegram, send: Send) -> None:
-        send(asked.refusal(codes.pop(0)) if codes else good(asked))
+        code = codes.pop(0)
+        send(asked.refusal(code) if code else good(asked))
 
     async def story() -> None:
         async with line_of(tmp_path, device, PATIENT_S) as line:
-            for kind in EXCEPTIONS.values():
+            for code, kind in EXCEPTIONS.items():
+                if code == silent:
+                    assert await bounded(line, request) == right(request)
                 error = await bounded(line, request)
                 assert type(error) is kind
                 assert request.device in str(error)
-            assert await bounded(line, request) == right(request)
 
     asyncio.run(story())
 

@@ -135,7 +135,10 @@ def test_reads_and_writes_over_one_connection() -> None:
         (200, RefusedError, False),
     ],
 )
-def test_exceptions_mean_what_they_mean(code: int, kind: type[DeviceError], passing: bool) -> None:
+def test_exceptions_mean_what_they_mean(
+    code: int, kind: type[DeviceError], passing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.behind.LATEST_S", 0.0)
     error = refused(kind, sends(lambda asked: asked.refusal(code)))
     assert type(error) is kind
     assert error.passing is passing
