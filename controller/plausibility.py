@@ -125,7 +125,9 @@ class Plausibility:
 
     `changed` is told of each suspicion when it begins, and with None when the source is trusted
     again; `spread_ppm` is by how much of itself a source may show too much; `told_by` is the source
-    that alone tells what a charger draws: it bears no witness for or against itself.
+    that alone tells what a charger draws: it bears no witness for or against itself; `unmeasured`
+    are phases by source that another of its circuit does not measure: what it shows there has
+    nothing to be held against.
     """
 
     def __init__(
@@ -136,8 +138,10 @@ class Plausibility:
         changed: Callable[[int, Suspicion | None], None],
         spread_ppm: tuple[int, ...] = (),
         told_by: tuple[int | None, ...] = (),
+        unmeasured: tuple[tuple[int, ...], ...] = (),
     ) -> None:
         self._changed = changed
+        self._unmeasured = unmeasured or ((),) * len(sources)
         self._chargers = chargers
         self._told_by = dict(enumerate(told_by))
         self._charger_at_ns = [0] * len(chargers)
@@ -283,7 +287,8 @@ class Plausibility:
         alone = not any(circuits[row.circuit].worst_base_ma) and not fed
         bare = alone and all(c.metered for c in managed)
         off_ma = sum(_off_ma(each) for each in managed) if bare and managed else None
-        return Witness(row, circuits[row.circuit].rating_ma, below, off_ma)
+        rating_ma = circuits[row.circuit].rating_ma
+        return Witness(row, rating_ma, below, off_ma, self._unmeasured[index])
 
 
 def _supported(clamp: Witness, meter: Witness) -> bool:

@@ -2,17 +2,20 @@
 
 import asyncio
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from cext.plant import Car
+from cext.rows import Phases
 from controller.guard.guard import Verdict
 from controller.hardware import build_plant, let_go
 from controller.plant import VirtualEnforcer, at_terminals
+from controller.plausibility import Plausibility
 from controller.site import DocumentError, Site, parse
-from controller.tables import Wiring
+from controller.tables import Tables, Wiring
 from drivers.bus import Bus
 from drivers.finding import Finding
 from drivers.flows import flow_findings
@@ -21,6 +24,7 @@ from drivers.meter import MeterDriver
 from drivers.modbus import TcpLine
 from drivers.reader import Sample
 from drivers.survey import Seen, Survey, on_grid
+from hil.devices.seats import MeterSeat
 from tests.driven import meter as on_wire
 from tests.modbus_wire import Asked, Board, serving
 from tests.patience import until
@@ -212,6 +216,65 @@ def test_without_it_the_circuit_counts_at_its_worst_base_load() -> None:
         plant.plug(n, CAR)
     enforcer.run_until(60 * S)
     assert plant.load(1)[1] <= 24_000
+
+
+class Beside:
+    """The meter of one phase, and a clamp around all three of the same conductors."""
+
+    def __init__(self) -> None:
+        clamp: dict[str, Any] = {
+            "id": "ct",
+            "circuit": "flat",
+            "format": "rpict3t1",
+            "port": "/dev/ttyAMA0",
+        }
+        clamp |= {"period_s": 1, "lag_s": 1, "error_a": 0.5}
+        tables = Tables.of(parse(document() | {"clamp": [clamp]}, library()))
+        self.doubts: list[tuple[int, str | None]] = []
+        self.it = Plausibility(
+            tables.circuits,
+            tables.sources,
+            tables.chargers,
+            lambda source, found: self.doubts.append((source, found and found.kind)),
+            tables.source_spread_ppm,
+            tables.charger_meter,
+            tables.unmeasured(),
+        )
+
+    def run(self, meter_ma: Callable[[int], int], clamp_ma: Callable[[int], Phases]) -> None:
+        for i in range(600):
+            at_ns = (i + 1) * S // 10
+            assert self.it.reading(0, at_ns, (0, meter_ma(i), 0)) is None
+            if i % 10 == 5:
+                assert self.it.reading(1, at_ns + 1, clamp_ma(i)) is None
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_clamp_that_shows_what_it_does_not_measure_is_no_liar_nor_is_it(moving: bool) -> None:
+    """60 A flow on L1, which the document does not know: neither of the two is wrong."""
+    beside = Beside()
+
+    def clamp_ma(i: int) -> Phases:
+        return 60_000 - (300 * (i % 100) if moving else 0), 20_000, 15_000
+
+    beside.run(lambda i: 20_000 + (i % 7 if i < 300 else 0), clamp_ma)
+    assert beside.doubts == []
+
+
+def test_a_clamp_apart_on_its_phase_is_disputed() -> None:
+    beside = Beside()
+    beside.run(lambda i: 20_000 + i % 7, lambda i: (0, 31_000, 0))
+    assert beside.doubts == [(1, "disputed")]
+
+
+def test_on_the_rig_nothing_is_connected_at_its_other_terminals() -> None:
+    plant = build_plant(site(), seed=1)
+    plant.advance(0)
+    plant.set_base(1, (5_000, 7_000, 9_000))
+    plant.advance(5 * S)
+    seat = MeterSeat(plant, 1, lambda: S, phases=L2)
+    assert seat.seen_ma()[1:] == [0.0, 0.0]
+    assert seat.seen_ma()[0] == plant.load(1)[1] >= 7_000
 
 
 # --- commissioning ------------------------------------------------------------------------------
