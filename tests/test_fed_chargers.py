@@ -402,7 +402,7 @@ def test_a_silent_charger_is_asked_while_its_order_waits_after_refusals() -> Non
 
     box = Dark()
 
-    async def story(board: Board, driver: ChargerDriver, _: Box) -> None:
+    async def story(board: Board, driver: ChargerDriver, same: Box) -> None:
         await proved(board, board.command("bay-01", 6_000))
         box.refuses = {SETPOINT}
         board.command("bay-01", 10_000)
