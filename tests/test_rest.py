@@ -439,14 +439,20 @@ class Shell:
         reads, writes = os.pipe()
         os.close(reads)
         try:
-            return await self._start(words, writes if deaf else subprocess.PIPE)
+            return await self._start("rest", words, writes if deaf else subprocess.PIPE)
         finally:
             os.close(writes)
 
-    async def _start(self, words: Sequence[str], out: int) -> asyncio.subprocess.Process:
+    async def run(self, *words: str) -> asyncio.subprocess.Process:
+        return await self._start("run", words, subprocess.DEVNULL, subprocess.PIPE)
+
+    async def _start(
+        self, command: str, words: Sequence[str], out: int, err: int | None = None
+    ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controller", "rest", str(self._site), *self._where, *words),
+            *(sys.executable, "-m", "controller", command, str(self._site), *self._where, *words),
             stdout=out,
+            stderr=err,
             env=self._env,
             preexec_fn=die_with_parent,
         )
@@ -541,6 +547,48 @@ def test_no_enforcer_starts_during_a_trial(tmp_path: Path) -> None:
         await asyncio.wait_for(rest.wait(), 30)
         with with_the_pins(places, lambda: None, patience_s=0):
             pass
+        await board.close()
+
+    asyncio.run(story())
+
+
+def test_a_start_waits_for_a_trial_and_brings_to_rest_what_that_was_killed_with(
+    tmp_path: Path,
+) -> None:
+    """It only observes, and drives no pin of its own."""
+
+    async def story() -> None:
+        board = Board(tmp_path / "pins.sock", falls=False)
+        await board.open()
+        shell = Shell(tmp_path, board)
+        memory = PinMemory(Places(tmp_path, tmp_path / "state").pins, boot_id())
+        (tmp_path / "state").mkdir(mode=0o700)
+        memory.keep(gpio(gpio={"factory": FACTORY}), drives=True)
+        memory.close()
+        rest = await shell.rest("--try", "row", "--seconds", "600")
+        assert rest.stdout is not None
+        await asyncio.wait_for(rest.stdout.readline(), 30)
+        await until(lambda: not board.attended)
+        enforcer = await shell.run("--observe")
+        assert enforcer.stderr is not None
+        said = ""
+        while "waiting: somebody brings the pins to rest" not in said:
+            line = await asyncio.wait_for(enforcer.stderr.readline(), 30)
+            assert line, said
+            said += line.decode()
+        assert board.level(17)
+        assert not board.attended
+        rest.kill()
+        await until(lambda: not board.level(17))
+        assert not said.count("started")
+        while "started" not in said:
+            line = await asyncio.wait_for(enforcer.stderr.readline(), 30)
+            assert line, said
+            said += line.decode()
+        assert "brought to rest: on a pin that nobody drives any more" in said
+        enforcer.terminate()
+        await asyncio.wait_for(enforcer.communicate(), 30)
+        await rest.wait()
         await board.close()
 
     asyncio.run(story())
