@@ -116,7 +116,7 @@ class Image:
             self._doubt,
             tables.source_spread_ppm,
             tables.charger_meter,
-            tuple(each.phases for each in tables.source_wiring),
+            tables.unmeasured(),
         )
 
     @property

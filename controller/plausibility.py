@@ -15,9 +15,8 @@ not once by chance. What nobody else sees stays unseen.
 
 Lags are allowed for by comparing stretches of time, never instants. Of meter and clamp in dispute
 the meter is believed, unless the last two steps of the draw were shown in their size by the clamp
-and not by the meter; or the meter shows less than what is below it draws, and the clamp does not;
-or the clamp shows a current on a phase that the meter does not measure. A doubt ends when the
-source has been in order for 10 s.
+and not by the meter, or the meter shows less than what is below it draws, and the clamp does not. A
+doubt ends when the source has been in order for 10 s.
 
 Whole milliamps and nanoseconds; time is handed in; every record is bounded.
 """
@@ -73,18 +72,15 @@ class _Case:
 class _Pair:
     """A meter and a clamp around the same conductors."""
 
-    def __init__(self, meter: int, clamp: int, spread_ppm: int, measured: Phases) -> None:
-        """`measured`: the phases that the meter's terminals sit on."""
+    def __init__(self, meter: int, clamp: int, spread_ppm: int) -> None:
         self.meter = meter
         self.clamp = clamp
-        self._measured = measured
         self._spread_ppm = spread_ppm
         self._frames: deque[tuple[int, Phases]] = deque(maxlen=2 * FRAMES)
         self._agree = 0
         self._off = 0
         self._off_ns = 0
         self._judged_ns = 0
-        self.unseen = False  # the last frame's dispute was about a phase that the meter has not
         self.short = 0  # looks at which the meter alone showed less than what is below it
 
     @property
@@ -95,7 +91,6 @@ class _Pair:
     def reset(self) -> None:
         self._frames.clear()
         self._agree = self._off = 0
-        self.unseen = False
 
     def judge(self, meter: Witness, clamp: Witness, now_ns: int) -> Verdict:
         """Compares a frame of the clamp when all of the meter's readings of its time are there."""
@@ -111,15 +106,7 @@ class _Pair:
         if seen is None or meter.at_ns < at_ns:
             return None
         error_ma = meter.row.error_ma + clamp.row.error_ma
-        both = (
-            value[0] if 0 in self._measured else 0,
-            value[1] if 1 in self._measured else 0,
-            value[2] if 2 in self._measured else 0,
-        )
-        off = off_ma(both, seen, error_ma, self._spread_ppm, unsigned=True)
-        self.unseen = off is None and both != value
-        if self.unseen:
-            off = off_ma(value, seen, error_ma, self._spread_ppm, unsigned=True)
+        off = off_ma(value, seen, error_ma, self._spread_ppm, unsigned=True)
         if off is None:
             self._off = 0
             self._agree += 1
@@ -138,8 +125,9 @@ class Plausibility:
 
     `changed` is told of each suspicion when it begins, and with None when the source is trusted
     again; `spread_ppm` is by how much of itself a source may show too much; `told_by` is the source
-    that alone tells what a charger draws: it bears no witness for or against itself; `wired` is
-    on which phases a source's terminals sit.
+    that alone tells what a charger draws: it bears no witness for or against itself; `unmeasured`
+    are phases by source that another of its circuit does not measure: what it shows there has
+    nothing to be held against.
     """
 
     def __init__(
@@ -150,9 +138,10 @@ class Plausibility:
         changed: Callable[[int, Suspicion | None], None],
         spread_ppm: tuple[int, ...] = (),
         told_by: tuple[int | None, ...] = (),
-        wired: tuple[Phases, ...] = (),
+        unmeasured: tuple[tuple[int, ...], ...] = (),
     ) -> None:
         self._changed = changed
+        self._unmeasured = unmeasured or ((),) * len(sources)
         self._chargers = chargers
         self._told_by = dict(enumerate(told_by))
         self._charger_at_ns = [0] * len(chargers)
@@ -161,7 +150,7 @@ class Plausibility:
         self._witnesses = [self._witness(circuits, sources, index) for index in range(len(sources))]
         spreads = spread_ppm or (0,) * len(sources)
         self._pairs = [
-            _Pair(m, c, spreads[c], wired[m] if wired else (0, 1, 2))
+            _Pair(m, c, spreads[c])
             for m, meter in enumerate(sources)
             for c, clamp in enumerate(sources)
             if clamp.unsigned and not meter.unsigned and clamp.circuit == meter.circuit
@@ -245,14 +234,12 @@ class Plausibility:
         if verdict is True:
             pair.short = 0
         followed = _supported(clamp, meter)
-        supported = followed or pair.short >= FRAMES or pair.unseen
+        supported = followed or pair.short >= FRAMES
         guilty, innocent = cases if supported else cases[::-1]
         if isinstance(verdict, str):
             innocent.drop()
             if followed:
                 verdict += "; the clamp followed its chargers' steps, the meter did not"
-            elif pair.unseen:
-                verdict += ", which does not measure that phase; nothing was to flow there"
             elif supported:
                 verdict += "; the meter shows less than what is below it draws, the clamp does not"
         guilty.hear("disputed", verdict, now_ns)
@@ -300,7 +287,8 @@ class Plausibility:
         alone = not any(circuits[row.circuit].worst_base_ma) and not fed
         bare = alone and all(c.metered for c in managed)
         off_ma = sum(_off_ma(each) for each in managed) if bare and managed else None
-        return Witness(row, circuits[row.circuit].rating_ma, below, off_ma)
+        rating_ma = circuits[row.circuit].rating_ma
+        return Witness(row, rating_ma, below, off_ma, self._unmeasured[index])
 
 
 def _supported(clamp: Witness, meter: Witness) -> bool:

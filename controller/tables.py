@@ -54,6 +54,10 @@ class Wiring:
             grid[three] = third * ppm // PPM
         return grid[0], grid[1], grid[2]
 
+    def lacks(self) -> tuple[int, ...]:
+        """Grid phases on which no terminal sits."""
+        return tuple(phase for phase in range(3) if phase not in self.phases)
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -137,6 +141,14 @@ class Tables:
                 for each in site.chargers
             ),
         )
+
+    def unmeasured(self) -> tuple[tuple[int, ...], ...]:
+        """Phases by source that a signed one of its circuit has no terminal on."""
+        lacks: dict[int, tuple[int, ...]] = {}
+        for row, wiring in zip(self.sources, self.source_wiring, strict=True):
+            if not row.unsigned:
+                lacks[row.circuit] = lacks.get(row.circuit, ()) + wiring.lacks()
+        return tuple(lacks.get(row.circuit, ()) for row in self.sources)
 
     def build_kernel(self) -> Kernel:
         kernel = Kernel(

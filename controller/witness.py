@@ -77,12 +77,19 @@ class _Start(NamedTuple):
 
 class Witness:
     """A source. `bare_ma`: where nothing but metered chargers is on its circuit, by how much
-    their reports may be off together; None elsewhere."""
+    their reports may be off together; None elsewhere. `unmeasured`: phases that the other source
+    of its circuit does not measure."""
 
     def __init__(
-        self, row: SourceRow, rating_ma: Phases, below: list[Below], bare_ma: int | None
+        self,
+        row: SourceRow,
+        rating_ma: Phases,
+        below: list[Below],
+        bare_ma: int | None,
+        unmeasured: tuple[int, ...] = (),
     ) -> None:
         self.row = row
+        self._unmeasured = unmeasured
         self.below = below
         self.peers: list[Witness] = []
         self.shown = History()
@@ -121,6 +128,9 @@ class Witness:
             )
             self._note_odd(at_ns)
             return self._odd
+        if self._unmeasured:
+            one, two, three = (0 if p in self._unmeasured else value[p] for p in range(3))
+            value = one, two, three
         self._note_life(at_ns, value)
         self._note_spike(at_ns, value)
         self.at_ns = at_ns

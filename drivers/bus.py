@@ -37,7 +37,8 @@ from drivers.silence import SILENT
 
 ROOM = 1024  # waiting at once; a device has at most one poll and one write
 PATIENCE_S = 0.5
-IN_A_ROW = 8  # exchanges of one device while others wait; an order takes four at most
+IN_A_ROW = 8  # exchanges of one device while others wait, and the rest of an order:
+ORDER_MOST = 4  # writes that one takes
 DEAD_AFTER = 3  # exchanges in a row without a right answer
 DEAD_PAUSE = 3  # times as long as one of them took, until the next may be asked
 _DEAD = len(Rank)  # goes after every rank
@@ -68,7 +69,8 @@ class Bus:
         self._dead_from_s = 0.0  # who is dead may be asked from then on
         self._timer: asyncio.TimerHandle | None = None  # for the dead, while the line is idle
         self._last: str | None = None  # who had the line last
-        self._in_a_row = 0  # how often, one after the other
+        self._in_a_row = 0  # how often, one after the other, while others waited
+        self._more = False  # what it sent is not the whole of an order
         self._by_rank = False  # so the last one was chosen
         self._passed = 0  # exchanges
         self._aged_last = [0] * (_DEAD + 1)  # by rank: which was given for the waiting time
@@ -94,13 +96,21 @@ class Bus:
             self._passed += 1
         if self._turns is not None:
             self._turns.busy(self._line.url, self._longest_ns)
+        self._more = False
+
+        def asked() -> Request | None:
+            request = ask()
+            self._more = request is not None and request.more > 0
+            return request
+
         try:
-            words = await self._line.exchange(ask)
+            words = await self._line.exchange(asked)
             if words is None:
                 return None
             self._answered(device)
             return Reply(words, self._clock.now_ns())
         except DeviceError as error:
+            self._more = False  # all of it again
             self._failed(device, error, loop.time() - began_s)
             raise
         finally:
@@ -158,9 +168,11 @@ class Bus:
         chosen, or a poll would come between, which controller.reaction does not count."""
         self._in_a_row = self._in_a_row + 1 if device == self._last else 1
         self._last = device
+        most = IN_A_ROW + ORDER_MOST if self._more else IN_A_ROW
         if not self._waiting:
             self._taken = False
-        elif self._in_a_row < IN_A_ROW:
+            self._in_a_row = 0  # to nobody's cost
+        elif self._in_a_row < most:
             asyncio.get_running_loop().call_soon(self._pass_on)
         else:
             self._in_a_row = 0

@@ -5,7 +5,7 @@ else that is raised here is ours, and ends the process.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -33,6 +33,7 @@ class Request:
     words: tuple[int, ...] = ()
     fewer: tuple[int, ...] = ()  # counts that may be read from the same address instead
     gap_s: float = 0.0  # what the device needs between two requests
+    more: int = field(default=0, compare=False)  # writes of the same order that follow it
 
     @property
     def writes(self) -> bool:

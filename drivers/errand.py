@@ -1,5 +1,7 @@
 """An order on its way to a charger: which of its writes were acknowledged, and which is next."""
 
+from dataclasses import replace
+
 from controller.document.devices import Charger
 from controller.image import Order
 from drivers.chargerprofile import ChargerProfile
@@ -22,7 +24,9 @@ class Errand:
         begun = self._order
         if begun is None or (begun.tick, begun.ma) != (order.tick, order.ma):
             its = self._charger
-            self._writes = writes_of(its.id, its.unit, self._profile, order.ma, enabled=enabled)
+            writes = writes_of(its.id, its.unit, self._profile, order.ma, enabled=enabled)
+            last = len(writes) - 1
+            self._writes = tuple(replace(each, more=last - i) for i, each in enumerate(writes))
             self._done = 0
         self._order = order
         return self._writes[self._done]

@@ -186,6 +186,7 @@ class Reader:
         self._sunspec = profile.sunspec
         self._model: Model | None = None  # where it was found; None: not yet, or it is not there
         self._start = 0  # what addresses count from
+        self._lacks: dict[str, Value] = {}  # values of phases that its model has not
         plan = _plan(_Same(profile), tuple(wanted))
         self._registers, self._computed = plan.registers, plan.computed
         self._parts = [
@@ -268,6 +269,7 @@ class Reader:
         if self._model is not None and not proves(self._model, values):
             self._model = None
             raise WrongDeviceError("its SunSpec model is gone from its place", line=self._bus.url)
+        values.update(self._lacks)
         if first_ns is None:
             raise BadValueError("it has nothing of what was asked", line=self._bus.url)
         for name, computed in self._computed.items():
@@ -307,6 +309,7 @@ class Reader:
             part.request = replace(part.request, address=moved)
         self._start = model.start
         self._model = model
+        self._lacks = dict.fromkeys(filter(model.lacks, self._registers))
 
     async def _ask_words(self, address: int, count: int) -> tuple[int, ...]:
         words, _ = await self._exchange(self._request(3, address - self._start, count))

@@ -20,6 +20,8 @@ LAST = 0xFFFF  # the number behind the last model
 HEAD = 2  # words: a model's number, and how many words follow
 MODELS_MAX = 64
 ADDRESSES = 65536
+# Meters of one phase, and split ones of two: whatever stands where the others' phases would.
+_PHASES = {201: 1, 202: 2, 211: 1, 212: 2}
 FIELDS = ("model", "length")  # the registers that each reading is proved by
 
 Ask = Callable[[int, int], Awaitable[tuple[int, ...]]]  # words from an address, so many
@@ -30,6 +32,11 @@ class Model:
     number: int
     start: int  # address of its number
     length: int  # of what follows its head
+
+    def lacks(self, name: str) -> bool:
+        """Whether that value is of a phase that it does not measure; some fill it with 0."""
+        phases = _PHASES.get(self.number, 3)
+        return any(name.endswith(f"_l{phase}") for phase in range(phases + 1, 4))
 
 
 class LostError(Exception):

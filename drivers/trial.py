@@ -13,7 +13,7 @@ from cext.rows import Vehicle
 from controller.units import NS_PER_S, amperes_text, seconds_text
 from drivers.bus import Bus
 from drivers.chargerprofile import ChargerProfile
-from drivers.device import ILLEGAL, DeviceError, Rank, Request
+from drivers.device import ILLEGAL, DeviceError, Rank, Reply, Request
 from drivers.feeding import every_ns, feed_of
 from drivers.memory import Memory
 from drivers.reader import Reader, Sample, patiently
@@ -57,7 +57,7 @@ class Trial:
         self.before: Sample | None = None
         self.after: Sample | None = None  # as read last while the setpoint was tried
         self.restored: Sample | None = None
-        self.written = False  # true from when on it may have arrived
+        self.written = False  # true from when on anything of it may have arrived
         self.taken = False
         self._unit = unit
         self._profile = profile
@@ -90,12 +90,7 @@ class Trial:
         """
         if self._memory is not None and not self._memory.may_rise(enabled=False):
             raise self._error(DeviceError, f"not written: {self._memory.remark()}")
-        self.written = True
-        try:
-            await self._write(self._ma)
-        except ILLEGAL:
-            self.written = False
-            raise
+        await self._write(self._ma)
 
         def complaint(sample: Sample) -> str | None:
             self.after = sample
@@ -186,8 +181,15 @@ class Trial:
             sample = await self._reader.read()
         if sample is not None:
             self._dispute(sample)
-        await self._write(before_ma)
-        self.restored = await self._await(lambda sample: self._astray(sample, before_ma))
+        failed = None
+        try:
+            await self._write(before_ma)
+        except DeviceError as error:
+            failed = error  # of part of it, or of what feeds it: what it shows is what counts
+        try:
+            self.restored = await self._await(lambda sample: self._astray(sample, before_ma))
+        except NotTakenError as error:
+            raise failed or error from None
 
     async def _feed(self) -> None:
         """Before its watchdog runs out, whatever feeds that, and a read may come between."""
@@ -222,18 +224,22 @@ class Trial:
 
     async def _send(self, request: Request) -> None:
         await self._write_gap()
-        ask, name = partial(_same, request), self._profile.name
-        stored = True  # it may be, however this ends
+        await patiently(partial(self._attempt, request))
+        self._written_s = asyncio.get_running_loop().time()
+
+    async def _attempt(self, request: Request) -> Reply | None:
+        """Each may have arrived, however it ends; but one that is illegal was surely not taken."""
+        ask, arrived = partial(_same, request), True
         try:
-            reply = await patiently(partial(self._bus.exchange, name, lambda: Rank.INCREASE, ask))
+            return await self._bus.exchange(self._profile.name, lambda: Rank.INCREASE, ask)
         except ILLEGAL:
-            stored = False
+            arrived = False
             raise
         finally:
-            if self._memory is not None and stored:
-                self._memory.wrote(request)
-        assert reply is not None
-        self._written_s = asyncio.get_running_loop().time()
+            if arrived:
+                self.written = True
+                if self._memory is not None:
+                    self._memory.wrote(request)
 
     async def _write_gap(self) -> None:
         """Waits until the device bears another write."""

@@ -2,7 +2,8 @@
 
 One table a charger says what its documents say: function, address, type and raw value of each
 write, in their order: for a current, for what must stand in its memory, and for what feeds its
-watchdog. `never`: what must never be written as its setpoint.
+watchdog. `never`: what must never be written as its setpoint. `range_a`: the least current that it
+can be told and the most, where a document says that.
 """
 
 import struct
@@ -28,6 +29,9 @@ def document(name: str) -> str:
     """The part of a capture file that shows it."""
     table = tables().get(name, {})
     lines: list[str] = []
+    if "range_a" in table:
+        least, *most = table["range_a"]
+        lines += ["", "[range]", f'least_a = "{least}"', *(f'most_a = "{each}"' for each in most)]
     for order in table.get("order", ()):
         lines += ["", "[[order]]", f'amperes = "{order["amperes"]}"']
         lines += ["enabled = true"] if order.get("enabled") else []

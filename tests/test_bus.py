@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -184,6 +185,54 @@ def test_nobody_keeps_the_line_for_ever() -> None:
         gate.open.set()
         await asyncio.gather(first, greedy, *others)
         assert [addresses(wire).index(n) for n in (91, 92)] == [9, 18]
+
+    told(story)
+
+
+async def told_in_a_row(bus: Bus, writes: list[Request]) -> None:
+    for each in writes:
+        await bus.exchange("told", lambda: Rank.REDUCTION, lambda each=each: each)  # type: ignore[misc]
+
+
+def order(first: int, count: int = 3) -> list[Request]:
+    return [replace(write(first + i), more=count - 1 - i) for i in range(count)]
+
+
+@pytest.mark.parametrize("alone", [0, 5, 6, 7, 8, 12])
+def test_what_it_asked_while_nobody_waited_does_not_part_its_order(alone: int) -> None:
+    """Its own report of so many blocks, over an idle line: that was to nobody's cost."""
+
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        gate.open.set()
+        for i in range(alone):
+            await bus.exchange("told", lambda: Rank.CHARGER, lambda i=i: poll(100 + i))  # type: ignore[misc]
+        gate.open.clear()
+        telling = asyncio.create_task(told_in_a_row(bus, order(1)))
+        await asyncio.sleep(0)
+        others = [queue(bus, Rank.CHARGER, poll(31)), queue(bus, Rank.INCREASE, write(11))]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(telling, *others)
+        assert addresses(wire)[alone:] == [1, 2, 3, 11, 31]
+
+    told(story)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_one_that_is_told_again_and_again_lets_others_between_its_orders(size: int) -> None:
+    async def story(bus: Bus, wire: Wire, gate: Gate) -> None:
+        first = await held(bus, wire)
+        orders = [each for n in range(6) for each in order(10 * n + 1, size)]
+        telling = asyncio.create_task(told_in_a_row(bus, orders))
+        others = [queue(bus, Rank.CHARGER, poll(n)) for n in (91, 92)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, telling, *others)
+        seen = addresses(wire)
+        for n in (91, 92):
+            before = seen[seen.index(n) - 1]
+            assert before > 90 or before % 10 == size or before == 51, (n, seen)
+        assert seen.index(91) <= bus_module.IN_A_ROW + bus_module.ORDER_MOST
 
     told(story)
 

@@ -38,6 +38,7 @@ class Box:
     coils: dict[int, int] = field(default_factory=lambda: {COIL_ADDR: 0})
     written: list[tuple[int, int]] = field(default_factory=list)
     refuses: set[int] = field(default_factory=set)
+    exception: int = 4  # with which it refuses
     forgets: set[int] = field(default_factory=set)
     refused: list[tuple[float, int, int]] = field(default_factory=list)  # when, where, what
 
@@ -47,7 +48,7 @@ class Box:
             case 5 | 6 if asked.address in self.refuses:
                 at_s = asyncio.get_running_loop().time()
                 self.refused.append((at_s, asked.address, asked.count))
-                writer.write(asked.refusal(4))
+                writer.write(asked.refusal(self.exception))
             case 5:
                 self.coils[asked.address] = int(asked.count == 0xFF00)
                 self.written.append((asked.address, self.coils[asked.address]))

@@ -17,7 +17,7 @@ from drivers.report import vehicle
 from drivers.setpoint import writes_of
 from drivers.watts import seated
 from hil.proving.captures import codes
-from hil.proving.orders import ARM, FEED, ORDER, made, tells, told
+from hil.proving.orders import ARM, FEED, ORDER, in_range, made, tells, told
 from tests.encode_orders import FORMS, tables
 from tests.modbus_wire import Asked, serving
 
@@ -57,6 +57,7 @@ def test_every_charger_is_told_byte_for_byte_what_its_documents_say(name: str) -
     for each in shown:
         assert wire_bytes(made(profile_of(name), each)) == [*each.requests], each
     assert tells(profile_of(name), shown)
+    assert in_range(profile_of(name), name)
 
 
 @pytest.mark.parametrize("name", CHARGERS)

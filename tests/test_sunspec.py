@@ -121,7 +121,7 @@ class Scene:
     """A meter behind a socket, polled as its driver does."""
 
     def __init__(self, wire: Wire, line: TcpLine) -> None:
-        bus = Bus(line, MonotonicClock())
+        bus = self.bus = Bus(line, MonotonicClock())
         names = ("current_l1",)
         self.reader = Reader("m", 1, METER, bus, Rank.METER, names)
         self.wire = wire
@@ -195,6 +195,29 @@ def test_a_model_that_moves_is_never_read_from_its_old_place() -> None:
         assert scene.seen == [5_000]
         assert await scene.poll() is None
         assert scene.seen == [5_000, 7_000]
+
+    told(device, story)
+
+
+@pytest.mark.parametrize(("number", "phases"), [(201, 1), (202, 2), (203, 3), (204, 3)])
+def test_a_phase_that_its_model_does_not_have_is_unknown_and_not_zero(
+    number: int, phases: int
+) -> None:
+    """One of a single phase may fill the others' places with 0, and no sentinel."""
+    device = Device(40000, COMMON, (number, 105))
+    wye(device, 5)
+    start = device.starts[-1]
+    for missing in range(phases, 3):
+        device.put(start + 3 + missing, 0)
+        device.put(start + 19 + missing, 0)
+
+    async def story(scene: Scene) -> None:
+        everything = Reader("m", 1, METER, scene.bus, Rank.METER)
+        values = (await everything.read()).values
+        for what, there in (("current", 5_000), ("power", 1_150_000), ("voltage", 230_000)):
+            found = [values[f"{what}_l{n}"] for n in (1, 2, 3)]
+            assert found == [there] * phases + [None] * (3 - phases)
+        assert values["current_total"] == 5_000
 
     told(device, story)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,10 +27,10 @@ from drivers.trial import Trial
 from drivers.variation import vary
 from drivers.wear import Wear
 from tests.driven import charger
-from tests.modbus_wire import serving
+from tests.modbus_wire import Asked, serving
 from tests.test_any_traffic import Heidelberg
-from tests.test_charger_format import LIFE, made
-from tests.test_fed_chargers import LIFE_BIT, SETPOINT, TIMEOUT, Box
+from tests.test_charger_format import COIL, LIFE, made
+from tests.test_fed_chargers import COIL_ADDR, LIFE_BIT, SETPOINT, TIMEOUT, Box
 from tests.test_read import device
 from tests.test_telling import REWRITES
 
@@ -103,6 +104,66 @@ def test_one_that_shows_that_it_is_off_is_not_switched_on() -> None:
     assert box.of(LIFE_BIT) == []
 
 
+ENABLED = made(setpoint={"zero": "refused"}, enable=COIL)
+BY_TIME = made(watchdog=REWRITES | {"timeout": "timeout", "fallback": "fallback"})
+BY_BIT = made(watchdog=LIFE | {"feed_every_s": 0.5})
+
+
+@pytest.mark.parametrize("exception", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("profile", "refused"),
+    [(ENABLED, COIL_ADDR), (BY_TIME, TIMEOUT), (BY_BIT, LIFE_BIT)],
+    ids=["enable", "time", "life bit"],
+)
+def test_what_it_took_of_an_order_that_it_refused_is_put_back(
+    profile: ChargerProfile, refused: int, exception: int
+) -> None:
+    """Its setpoint stands already when the second write, or what feeds it, is refused."""
+    box = setpoint_a(Box(refuses={refused}, exception=exception), 6)
+    box.coils[COIL_ADDR] = 1
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        with pytest.raises(DeviceError, match=r"exception"):
+            await trial.write()
+        assert trial.written
+        await trial.restore()
+        assert trial.restored is not None
+
+    tried(profile, box, story)
+    assert box.of(SETPOINT) == [(SETPOINT, 10), (SETPOINT, 6)]
+
+
+def test_what_puts_it_back_is_not_said_to_have_worked_where_it_did_not() -> None:
+    box = setpoint_a(Box(refuses={LIFE_BIT}, exception=2), 6)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        with pytest.raises(DeviceError, match="register 10"):
+            await trial.write()
+        box.refuses |= {SETPOINT}
+        with pytest.raises(DeviceError, match="register 3"):
+            await trial.restore()
+        assert trial.restored is None
+
+    tried(BY_BIT, box, story)
+    assert box.words[SETPOINT] == 10
+
+
+def test_an_illegal_setpoint_is_no_write() -> None:
+    box = setpoint_a(Box(refuses={SETPOINT}, exception=2), 6)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        with pytest.raises(DeviceError, match="exception 2"):
+            await trial.write()
+        assert not trial.written
+        await trial.restore()
+
+    tried(ENABLED, box, story)
+    assert len(box.refused) == 1
+
+
 def budget(a_day: int) -> tuple[ChargerProfile, Memory]:
     endurance = Endurance(registers=("setpoint",), writes_a_day=a_day, writes=100)
     profile = made().model_copy(update={"endurance": endurance})
@@ -133,6 +194,35 @@ def test_a_write_that_was_not_acknowledged_is_counted_too() -> None:
 
     tried(profile, setpoint_a(Box(refuses={SETPOINT}), 6), story, memory)
     assert memory.written("setpoint") == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent", "counted"),
+    [((11, 11, 0), 3, 3), ((11, 11, 3), 3, 2), ((6, 0), 2, 2), ((11,) * 3, 3, 3), ((2,), 1, 0)],
+    ids=str,
+)
+def test_each_attempt_is_counted(answers: tuple[int, ...], sent: int, counted: int) -> None:
+    """A unit that its gateway did not hear in time has taken it, perhaps."""
+    profile, memory = budget(20)
+    left = list(answers)
+
+    class Gateway(Box):
+        async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+            if asked.function == 6 and left and (exception := left.pop(0)):
+                self.refused.append((0.0, asked.address, asked.count))
+                writer.write(asked.refusal(exception))
+                return
+            await super().__call__(asked, writer)
+
+    async def story(trial: Trial) -> None:
+        await trial.look()
+        with suppress(DeviceError):
+            await trial.write()
+
+    box = Gateway()
+    tried(profile, setpoint_a(box, 6), story, memory)
+    assert len(box.refused) + len(box.written) == sent
+    assert memory.written("setpoint") == counted
 
 
 def test_a_memory_that_is_worn_out_is_not_tried_and_what_was_tried_is_put_back() -> None:

@@ -28,9 +28,9 @@ class MeterSeat:
     view: View = field(default_factory=lambda: truly, init=False)
 
     def seen_ma(self) -> list[float]:
-        """At its terminals, signed, as the plant was last."""
+        """At its terminals, signed, as the plant was last; nothing where none is connected."""
         grid_ma = self.view(self.plant.meter(self.circuit))
-        return [grid_ma[phase] / self.ratio for phase in self.phases]
+        return [0.0 if phase == NO_PHASE else grid_ma[phase] / self.ratio for phase in self.phases]
 
 
 @dataclass(eq=False)

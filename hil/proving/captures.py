@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,7 @@ class CapturedLine:
 
 def captures(name: str, folder: Path = CAPTURES) -> Iterator[Capture]:
     """Of a profile; none where it has no file."""
-    path = folder / f"{name}.toml"
-    if not path.exists():
-        return
-    for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]:
+    for case in shown(name, folder).get("case", ()):
         pairs = tuple((asked, answered) for asked, answered in case["exchanges"])
         yield Capture(case["why"], pairs, case["expect"])
 
@@ -96,9 +93,18 @@ def identity(name: str, folder: Path = CAPTURES) -> dict[str, str]:
 
 
 def _part(name: str, part: str, folder: Path) -> dict[str, str]:
+    return {str(key): str(value) for key, value in shown(name, folder).get(part, {}).items()}
+
+
+def shown(name: str, folder: Path = CAPTURES) -> dict[str, Any]:
+    """A capture file; nothing where there is none. Nobody changes what it returns."""
     path = folder / f"{name}.toml"
-    found = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {str(key): str(value) for key, value in found.get(part, {}).items()}
+    return _read(path, path.stat().st_mtime_ns) if path.exists() else {}
+
+
+@cache
+def _read(path: Path, written_ns: int) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def means_them(profile: AnyProfile, stated: Mapping[str, str]) -> bool:

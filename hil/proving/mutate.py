@@ -28,7 +28,7 @@ from hil.proving.captures import (
 )
 from hil.proving.changes import changes
 from hil.proving.judged import judged, judgements
-from hil.proving.orders import tells, told
+from hil.proving.orders import in_range, tells, told
 
 Survivor = tuple[str, str, str]  # profile, field, change
 Shown = tuple[Capture, dict[str, Value | bool]]  # a capture, and which marks it shows
@@ -130,5 +130,6 @@ def noticed_by(data: dict[str, Any], name: str, shown: Sequence[Shown]) -> str:
                 return True
         return False
 
-    obeyed = tells(profile, list(told(name))) and means_them(profile, codes(name))
-    return CAPTURE if not obeyed or asyncio.run(misread()) else ""
+    held = tells(profile, list(told(name))) and in_range(profile, name)
+    held = held and means_them(profile, codes(name))
+    return CAPTURE if not held or asyncio.run(misread()) else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +17,7 @@ from drivers.feeding import feed_of
 from drivers.library import AnyProfile
 from drivers.setpoint import writes_of
 from drivers.watts import seated
-from hil.proving.captures import CAPTURES, HEAD
+from hil.proving.captures import CAPTURES, HEAD, shown
 
 ORDER, ARM, FEED = "order", "arm", "feed"
 _MA_PER_A = 1000
@@ -39,21 +38,33 @@ class Told:
 
 def told(name: str, folder: Path = CAPTURES) -> Iterator[Told]:
     """Of a profile; nothing where its file shows nothing of it."""
-    path = folder / f"{name}.toml"
-    shown = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for order in shown.get(ORDER, ()):
-        ma = int(Decimal(order["amperes"]) * _MA_PER_A)
+    its = shown(name, folder)
+    for order in its.get(ORDER, ()):
+        ma = _ma(order["amperes"])
         yield Told(ORDER, _requests(order), ma, order.get("enabled", False))
-    if ARM in shown:
-        fallback_a, delay_s = shown[ARM].get("fallback_a"), shown[ARM].get("delay_s")
+    if ARM in its:
+        fallback_a, delay_s = its[ARM].get("fallback_a"), its[ARM].get("delay_s")
         yield Told(
             ARM,
-            _requests(shown[ARM]),
+            _requests(its[ARM]),
             fallback_ma=None if fallback_a is None else fallback_a * _MA_PER_A,
             delay_ns=None if delay_s is None else delay_s * NS_PER_S,
         )
-    if FEED in shown:
-        yield Told(FEED, _requests(shown[FEED]))
+    if FEED in its:
+        yield Told(FEED, _requests(its[FEED]))
+
+
+def in_range(profile: AnyProfile, name: str, folder: Path = CAPTURES) -> bool:
+    """Whether it can be told as little and as much as its file says, where that does."""
+    stated = shown(name, folder).get("range")
+    if stated is None or not isinstance(profile, ChargerProfile):
+        return stated is None
+    most_ma = None if "most_a" not in stated else _ma(stated["most_a"])
+    return (profile.setpoint.min_ma, profile.setpoint.max_ma) == (_ma(stated["least_a"]), most_ma)
+
+
+def _ma(amperes: str) -> int:
+    return int(Decimal(amperes) * _MA_PER_A)
 
 
 def _requests(its: Mapping[str, Any]) -> tuple[bytes, ...]:
@@ -74,13 +85,13 @@ def made(profile: ChargerProfile, each: Told) -> list[Request]:
     return [] if feed is None else [feed]
 
 
-def tells(profile: AnyProfile, shown: Sequence[Told]) -> bool:
+def tells(profile: AnyProfile, every: Sequence[Told]) -> bool:
     """Whether the profile makes all of it, byte for byte, and needs nothing else to be set."""
     if not isinstance(profile, ChargerProfile):
-        return not shown
+        return not every
     try:
         return all(
-            [_bytes(each) for each in made(profile, its)] == [*its.requests] for its in shown
+            [_bytes(each) for each in made(profile, its)] == [*its.requests] for its in every
         )
     except ValueError:
         return False
