@@ -519,7 +519,7 @@ def test_however_a_trial_ends_its_output_comes_to_rest(
             rest.send_signal(end)
             rest.send_signal(end)
         await asyncio.wait_for(rest.wait() if end != signal.SIGTSTP else still(board), 30)
-        await until(lambda: not board.level(17) and not board.attended)
+        await until(lambda: not board.level(17))
         assert 17 in board.moved_s  # it was on
         if rest.returncode is None:
             rest.kill()
