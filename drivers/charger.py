@@ -97,6 +97,7 @@ class ChargerDriver:
         self._hushed = False  # its last poll was refused, as nobody decided
         self._write_gap_ns = profile.pacing.write_gap_ns
         self._next_write_ns = 0  # it takes none before
+        self._handed = False  # a write is under way
 
     def health(self) -> DeviceHealth:
         return self._health.now
@@ -216,7 +217,8 @@ class ChargerDriver:
                     self._pace()
                     self._noted(stored=not isinstance(error, ILLEGAL))
                 if isinstance(error, RefusedError) and not isinstance(error, SILENT):
-                    self._telling.refused(self._image.clock.now_ns())
+                    never = isinstance(error, ILLEGAL)
+                    self._telling.refused(self._image.clock.now_ns(), never=never)
                 self._telling.drop()
                 self._silence.failed(error)
                 self._write_failed_last = True
@@ -230,7 +232,13 @@ class ChargerDriver:
         if self._ask() is None:
             return False
         self._image.turn.busy(self.id)  # the bus answers for it
-        reply = await self._bus.exchange(self.id, self._rank, self._ask)
+        self._handed = False
+        try:
+            reply = await self._bus.exchange(self.id, self._rank, self._hand)
+        except asyncio.CancelledError:
+            if self._handed:
+                self._noted()
+            raise
         if reply is None:
             return False
         self._pace()
@@ -261,6 +269,11 @@ class ChargerDriver:
             gap_s = self._write_gap_ns / NS_PER_S
             asyncio.get_running_loop().call_later(gap_s + AFTER_GAP_S, self._write_bell.ring)
 
+    def _hand(self) -> Request | None:
+        request = self._ask()
+        self._handed = request is not None
+        return request
+
     def _ask(self) -> Request | None:
         """The write that is due at this moment, with the order that is live at this moment."""
         now_ns = self._image.clock.now_ns()
@@ -280,14 +293,16 @@ class ChargerDriver:
             raise BadValueError(f"{self.id}: {error}", line=self._bus.url) from error
 
     def _owes_write(self) -> bool:
-        """Whether a write is to be tried before the next poll: in a silence, and where a poll
-        could take it out of its fallback, back to what it was told before."""
+        """Whether a write is to be tried before the next poll: in a silence, if it waits for
+        nothing else, and where a poll could take it out of its fallback, back to what it was told
+        before."""
         left_alone = self._standing.left_alone(self._image.clock.now_ns())
         if not self._may_write or not (self._silence.lasts or left_alone):
             return False
         order = self._image.order(self.id)
         now_ns, fresh = self._image.clock.now_ns(), self._image.turn.fresh
-        return order is not None and self._telling.due(order, now_ns, fresh=fresh)
+        owed = self._telling.due if left_alone else self._telling.ready
+        return order is not None and owed(order, now_ns, fresh=fresh)
 
     def _rank(self) -> Rank:
         if self._silence.lasts:

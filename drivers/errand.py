@@ -38,6 +38,11 @@ class Errand:
         return self._order.ma
 
     @property
+    def begun(self) -> bool:
+        """Whether some of it was acknowledged."""
+        return self._done > 0
+
+    @property
     def request(self) -> Request:
         """The write that was asked for last."""
         return self._writes[self._done]

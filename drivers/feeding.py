@@ -25,7 +25,8 @@ class Feed:
         watchdog = profile.watchdog
         self._charger = charger
         self._profile = profile
-        self._time_ns = charger.set_delay_ns or charger.fallback_delay_ns or watchdog.timeout_ns
+        stated_ns = charger.set_delay_ns or charger.fallback_delay_ns or watchdog.timeout_ns
+        self._time_ns = stated_ns or None
         # Its time is read, and is somebody else's: not to be prolonged by what feeds it.
         rewrites = watchdog.kind == "timeout_rewrite" and watchdog.timeout is not None
         self._follows = rewrites and charger.set_delay_ns is None

@@ -183,7 +183,8 @@ def time_set_ns(profile: ChargerProfile, sample: Sample) -> int | None:
 
 
 def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
-    """Where the charger is set up otherwise than the site document says, on the unsafe side."""
+    """Where the charger is set up otherwise than the site document says, on the unsafe side, or
+    so that it falls back sooner."""
     if in_force_ma(profile, sample) is None:
         return "it does not say what current is in force"
     timing = _timing_remark(charger, profile, sample)
@@ -195,7 +196,7 @@ def remark(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | N
             f"it falls back to {amperes_text(fallback_ma)} A, "
             f"the site document says {amperes_text(charger.alone_ma)} A"
         )
-    return None
+    return _sooner(charger, profile, sample)
 
 
 def proven(charger: Charger, profile: ChargerProfile, sample: Sample) -> bool | None:
@@ -239,6 +240,21 @@ def _timing_remark(charger: Charger, profile: ChargerProfile, sample: Sample) ->
     if shown is None:
         return None
     return f"its watchdog {shown}, the site document says {seconds_text(delay_ns)} s"
+
+
+def _sooner(charger: Charger, profile: ChargerProfile, sample: Sample) -> str | None:
+    """Where its watchdog is set to less, by more than a step, and nothing of ours sets it."""
+    set_ns, delay_ns, name = time_set_ns(profile, sample), charger.fallback_delay_ns, None
+    if charger.set_delay_ns is None:
+        name = profile.watchdog.timeout
+    if not set_ns or delay_ns is None or name is None:
+        return None
+    if set_ns + profile.registers[name].thousandths * _NS_PER_MS > delay_ns:
+        return None
+    return (
+        f"its watchdog is set to {seconds_text(set_ns)} s, "
+        f"the site document says {seconds_text(delay_ns)} s: it falls back sooner"
+    )
 
 
 def _hides_time(profile: ChargerProfile, sample: Sample) -> bool:

@@ -37,8 +37,9 @@ class Standing:
         self._feeds_apart = watchdog.feeds_apart
         # Whether its own watchdog may have run out is to be found out, for it does not show it.
         self._runs_unseen = watchdog.runs and watchdog.remaining is None
-        # Shortened to what the charger shows; where nobody may rely upon it, as it is delivered.
-        self._watchdog_ns = charger.fallback_delay_ns or watchdog.timeout_ns or None
+        # As declared; where nobody may rely upon it, as it is delivered; or less, by what is left.
+        self._stated_ns = charger.fallback_delay_ns or watchdog.timeout_ns or None
+        self._watchdog_ns = self._stated_ns  # the shorter of that and of what is set in it
         self._quiet_ns = charger.poll_ns - profile.reading_ns  # between two polls
         # Where writing its order wears a memory out:
         longest_ns = profile.order_wears_ns
@@ -54,20 +55,23 @@ class Standing:
         """Before what is in force is made of the same sample."""
         set_ns = time_set_ns(self._profile, sample)
         self.off = set_ns == 0
-        known_ns = (set_ns, self._watchdog_ns)
-        self.lapse.report(sample.at_ns, min((each for each in known_ns if each), default=None))
+        if set_ns is not None:
+            known_ns = (set_ns, self._stated_ns)
+            self._watchdog_ns = min((each for each in known_ns if each), default=None)
+        self.lapse.report(sample.at_ns, self._watchdog_ns)
 
     def compare(self, taken: Order, sample: Sample) -> str | None:
         """Whether what was written is in force, and for how long the charger keeps it."""
         left_ns = time_left_ns(self._profile, sample)
-        if left_ns and self._watchdog_ns is not None:
+        if left_ns and self._stated_ns is not None and self._watchdog_ns is not None:
             shown_ns = left_ns + sample.at_ns - self.taken_ns
+            self._stated_ns = min(self._stated_ns, shown_ns)
             self._watchdog_ns = min(self._watchdog_ns, shown_ns)
         if self._written[0] != taken.ma:  # the same order is read back again and again
             self._written = taken.ma, as_written_ma(self._profile, taken.ma)
         astray = self.in_force_ma not in (None, self._written[1])
         if self._repeats is not None and self.in_force_ma is not None:
-            self._repeats.seen(sample.at_ns, self.in_force_ma, astray=astray)
+            self._repeats.seen(sample.at_ns, self.in_force_ma, self._written[1])
         if not astray:
             self.astray_ns = None
             return None
@@ -94,7 +98,9 @@ class Standing:
         if self._repeats is not None and self.taken is not None:
             if order.ma < self.taken.ma:
                 self._repeats.forget()  # and is told again soon, where it is not in force
-            elif order.ma == self.taken.ma:
+            elif order.ma == self.taken.ma and (
+                self.astray_ns is not None or self._lapsed(asked_ns)
+            ):
                 self._repeats.repeated()
         self.taken, self.taken_ns, self._sent_ma = order, at_ns, None
         self.enabled = as_written_ma(self._profile, order.ma) > 0
@@ -139,8 +145,10 @@ class Standing:
     def rises(self, order: Order) -> bool:
         """Whether nothing that may be in force is more: else it is a reduction, to be sure."""
         taken_ma = None if self.taken is None else self.taken.ma
+        if taken_ma is None and self.in_force_ma is None:
+            return False  # whatever was sent, more may be in force
         known = [ma for ma in (taken_ma, self.in_force_ma, self._sent_ma) if ma is not None]
-        return bool(known) and order.ma >= max(known)
+        return order.ma >= max(known)
 
     def feed_due(self, now_ns: int) -> bool:
         """Whether its watchdog is to be fed by a write of its own. Ask when no order is due."""

@@ -81,8 +81,7 @@ class Telling:
             rises = self._rises(order)
             overdue = fresh and not silent and standing.feed_overdue(now_ns)
             held = setting is not None and self.arming.holds
-            may = self._refusals[What.ORDER].may(order.ma, now_ns, rises=rises)
-            if may and not (rises and (held or overdue)):
+            if self._may(order, now_ns) and not (rises and (held or overdue)):
                 self.offered = What.ORDER
                 return self._errand.next(order, enabled=standing.enabled)
             if not rises:
@@ -103,6 +102,14 @@ class Telling:
         if not self._rises(order):
             return True
         return self.memory.may_rise(enabled=self.standing.enabled)
+
+    def ready(self, order: Order, now_ns: int, *, fresh: bool) -> bool:
+        """Whether it is due, and waits for no refusal of it."""
+        return self._may(order, now_ns) and self.due(order, now_ns, fresh=fresh)
+
+    def _may(self, order: Order, now_ns: int) -> bool:
+        rises = self.standing.rises(order)
+        return self._refusals[What.ORDER].may(order.ma, now_ns, rises=rises)
 
     def rank(self, order: Order | None) -> Rank:
         rises = order is not None and self.standing.rises(order)
@@ -127,22 +134,24 @@ class Telling:
             if stored:
                 self.memory.wrote(self._errand.request)
 
-    def refused(self, now_ns: int) -> None:
-        """The device says that it did not take what was offered."""
-        if self.offered in self._refusals:
-            ma = self._errand.ma if self.offered is What.ORDER else 0
-            self._refusals[self.offered].refused(ma, now_ns)
+    def refused(self, now_ns: int, *, never: bool = False) -> None:
+        """The device says that it did not take what was offered; or that it `never` will."""
+        if self.offered is What.ORDER:
+            in_vain = never and self._errand.begun
+            self._refusals[What.ORDER].refused(self._errand.ma, now_ns, in_vain=in_vain)
+        elif self.offered is What.FEED:
+            self._refusals[What.FEED].refused(0, now_ns)
 
     def acknowledged(self, at_ns: int) -> Then:
-        if self.offered in self._refusals:
-            self._refusals[self.offered].taken()
         if self.offered is What.ORDER:
             order = self._errand.acknowledged()
             if order is None:
                 return Then.MORE
+            self._refusals[What.ORDER].taken()
             self.standing.took(order, at_ns, self._asked_ns)
             return Then.FEED if self._feeds_apart else Then.LOOK
         if self.offered is What.FEED:
+            self._refusals[What.FEED].taken()
             self.standing.fed(self._asked_ns)
             return Then.NOTHING
         return Then.LOOK

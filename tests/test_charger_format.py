@@ -1,11 +1,13 @@
 """How chargers' profiles say what is written for an order, and what it means that is read."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cext.rows import Vehicle
+from controller.units import NS_PER_S
 from drivers.arming import wants_of
 from drivers.chargerprofile import ChargerProfile
 from drivers.decode import Value, decode
@@ -333,6 +335,25 @@ def test_a_watchdog_whose_time_is_unknown_is_not_proven_by_its_fallback() -> Non
     its = charger(1, profile=profile.name, facts=profile.facts)
     assert "does not tell whether its watchdog" in str(remark(its, profile, sample(life=None)))
     assert verdict(made(watchdog={**LIFE, "feed_off": [0], "fallback": "fallback"})) is True
+
+
+@pytest.mark.parametrize(("reads_ms", "told"), [(10_000, True), (19_500, False), (20_000, False)])
+def test_one_that_falls_back_sooner_than_declared_is_remarked_upon(
+    reads_ms: int, told: bool
+) -> None:
+    """It is safe, and somebody has set it up otherwise. Less than a step is its rounding."""
+    profile = made(watchdog={**LIFE, "timeout": "timeout", "fallback": "fallback"})
+    its = charger(1, profile=profile.name, facts=profile.facts)
+    its = replace(its, fallback_ma=6_000, fallback_delay_ns=20 * NS_PER_S)
+    said_of_it = remark(its, profile, sample(timeout=reads_ms))
+    assert said_of_it == (
+        "its watchdog is set to 10 s, the site document says 20 s: it falls back sooner"
+        if told
+        else None
+    )
+    assert proven(its, profile, sample(timeout=reads_ms)) is True
+    programmed = replace(its, set_delay_ns=20 * NS_PER_S)  # then it is written, and told so
+    assert remark(programmed, profile, sample(timeout=reads_ms)) is None
 
 
 def test_of_an_unknown_watchdog_or_an_unknown_fallback_nothing_is_promised() -> None:

@@ -18,6 +18,7 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import Rank
 from drivers.modbus import TcpLine
 from drivers.standing import Standing
+from drivers.telling import What
 from drivers.wear import Wear
 from tests.driven import charger
 from tests.modbus_wire import Asked, Board, serving
@@ -69,6 +70,7 @@ class Box:
         return [each for each in self.written if each[0] in addresses]
 
 
+BUDGET = Endurance(registers=("setpoint",), writes_a_day=20, writes=1000)
 Story = Callable[[Board, ChargerDriver, Box], Awaitable[None]]
 
 
@@ -362,3 +364,58 @@ def test_a_memory_that_is_worn_out_is_lowered_and_not_raised() -> None:
     plain = made()
     budget = Endurance(registers=("setpoint",), writes_a_day=2, writes=1000)
     told(story, plain.model_copy(update={"endurance": budget}), Box())
+
+
+def test_a_write_that_nobody_waits_for_any_more_is_counted() -> None:
+    """The enforcer ends, or takes another document, while the reply is on its way."""
+    wear = Wear(lambda: 0)
+    arrived: list[int] = []
+
+    class Mute(Box):
+        async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+            if asked.function == 6:
+                arrived.append(asked.address)
+                return
+            await super().__call__(asked, writer)
+
+    async def story(board: Board, driver: ChargerDriver, box: Box) -> None:
+        board.command("bay-01", 10_000)
+        await until(lambda: arrived)
+
+    profile = made().model_copy(update={"endurance": BUDGET})
+    told(story, profile, Mute(), wear)
+    assert arrived == [SETPOINT]
+    assert [register.written for register in wear._registers.values()] == [1]
+
+
+def test_a_silent_charger_is_asked_while_its_order_waits_after_refusals() -> None:
+    """Else it is back for as long as that pause before anybody knows."""
+
+    class Dark(Box):
+        dark = False
+
+        async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+            if self.dark:
+                writer.transport.abort()
+            else:
+                await super().__call__(asked, writer)
+
+    box = Dark()
+
+    async def story(board: Board, driver: ChargerDriver, same: Box) -> None:
+        await proved(board, board.command("bay-01", 6_000))
+        box.refuses = {SETPOINT}
+        board.command("bay-01", 10_000)
+        await until(lambda: box.refused)
+        for _ in range(20):  # as it would be after some minutes
+            driver._telling._refusals[What.ORDER].refused(10_000, board.clock.now_ns())
+        box.dark = True
+        await until(lambda: driver._silence.lasts)
+        box.dark = False
+        await until(lambda: not driver._silence.lasts)
+        order = board.order("bay-01")
+        assert order is not None
+        assert not driver._telling.ready(order, board.clock.now_ns(), fresh=True)
+
+    profile = made().model_copy(update={"endurance": BUDGET})
+    told(story, profile, box, fallback_delay_ns=None)

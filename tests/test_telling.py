@@ -138,13 +138,40 @@ def test_more_than_it_ever_showed_is_answered_at_once() -> None:
     assert desk.lives(60, shows=32_000) == []  # it has shown that before
 
 
-def test_one_that_comes_and_goes_is_no_reason_to_write_each_time() -> None:
+def test_one_that_comes_and_goes_is_lowered_each_time_and_raised_seldom() -> None:
+    """It may have been without power each time."""
     desk = Desk(worn())
     desk.writes()
+    for _ in range(30):
+        desk.lives(1, shows=10_000)
+        assert len(desk.lives(1, shows=32_000)) == 1
+    before = len(desk.written)
     for _ in range(1800):
         desk.lives(1, shows=10_000)
-        desk.lives(1, shows=32_000)
-    assert len(desk.written) < 16
+        desk.lives(1, shows=6_000)
+    assert len(desk.written) - before < 16
+
+
+@pytest.mark.parametrize("right_s", [1, 300])
+def test_one_that_never_followed_and_does_is_lowered_at_once_when_it_permits_more(
+    right_s: float,
+) -> None:
+    """After half an hour of repeats; and it has shown as much before."""
+    desk = Desk(worn())
+    desk.writes()
+    desk.lives(2000, shows=16_000)
+    desk.lives(right_s, shows=10_000)
+    assert desk.lives(2, shows=16_000)[0] == 0
+
+
+def test_the_same_order_anew_is_no_repeat_that_did_not_help() -> None:
+    desk = Desk(worn())
+    desk.writes()
+    desk.lives(2, shows=6_000)
+    for _ in range(12):
+        desk.ordered(10_000)
+        desk.lives(2, shows=10_000)
+    assert desk.lives(4, shows=6_000)[0] == 0
 
 
 def test_one_that_did_as_told_for_a_while_is_told_at_once_again() -> None:
@@ -220,12 +247,76 @@ def test_a_rise_waits_whatever_it_is() -> None:
 
 def test_one_that_wears_out_is_not_tried_each_three_seconds_for_ever() -> None:
     desk, at_s = Desk(worn()), []
+    desk.shows(6_000)
     for _ in range(6000):  # 10 minutes
         if desk.refused() is not None:
             at_s.append(desk.ns / NS_PER_S)
         desk.ns += NS_PER_S // 10
     assert len(at_s) <= 20
     assert max(after - before for before, after in pairwise(at_s)) <= 60.1
+
+
+@pytest.mark.parametrize("shown_ma", [16_000, None])
+def test_what_lowers_it_or_may_waits_no_longer_where_it_wears_out(shown_ma: int | None) -> None:
+    """A charger that is busy for a while, and one of which nothing is known yet."""
+    desk, at_s = Desk(worn()), list[float]()
+    if shown_ma is not None:
+        desk.ordered(shown_ma)
+        desk.writes()
+        desk.shows(shown_ma)
+        desk.ordered(6_000)
+    for _ in range(600):  # a minute
+        if desk.refused() is not None:
+            at_s.append(desk.ns / NS_PER_S)
+        desk.ns += NS_PER_S // 10
+    assert max(after - before for before, after in pairwise(at_s)) <= 3.1
+    desk.ns += 3 * NS_PER_S
+    assert desk.writes() != []
+
+
+def of_two_writes() -> ChargerProfile:
+    return made(setpoint={"zero": "refused"}, enable=COIL)
+
+
+def refuses_the_second(desk: Desk, seconds: float, *, never: bool) -> list[float]:
+    """When it took the first write of its order, and refused the other."""
+    at_s = []
+    for _ in range(round(seconds * 100)):
+        if desk.offered() is not None:
+            at_s.append(desk.ns / NS_PER_S)
+            desk.telling.left()
+            assert desk.telling.acknowledged(desk.ns) is Then.MORE
+            assert desk.offered() == (400, 1)
+            desk.telling.left(stored=not never)
+            desk.telling.refused(desk.ns, never=never)
+            desk.telling.drop()
+        desk.ns += NS_PER_S // 100
+    return [round(after - before, 1) for before, after in pairwise(at_s)]
+
+
+@pytest.mark.parametrize("never", [True, False])
+def test_one_that_refuses_the_second_write_of_an_order_is_tried_after_pauses_too(
+    never: bool,
+) -> None:
+    gaps = refuses_the_second(Desk(of_two_writes()), 20, never=never)
+    assert gaps == [0.1, 0.2, 0.4, 0.8, 1.6, *[3.0] * (len(gaps) - 5)]
+    assert len(gaps) >= 9
+
+
+@pytest.mark.parametrize(("never", "longest_s"), [(True, 60), (False, 3)])
+def test_what_is_refused_for_good_is_not_half_written_each_three_seconds(
+    never: bool, longest_s: int
+) -> None:
+    """The first write wears its memory out each time, and lowers it no more than it did."""
+    gaps = refuses_the_second(Desk(worn(of_two_writes())), 300, never=never)
+    assert max(gaps) == longest_s
+
+
+def test_a_lower_order_than_was_refused_in_part_never_waits() -> None:
+    desk = Desk(worn(of_two_writes()))
+    refuses_the_second(desk, 200, never=True)
+    desk.ordered(8_000)
+    assert desk.writes() == [(3, 8), (400, 1)]
 
 
 @pytest.mark.parametrize(("surely", "counted"), [(True, 0), (False, 1)])
@@ -353,6 +444,45 @@ def test_of_a_time_that_cannot_be_read_what_is_delivered_feeds_it() -> None:
     desk.shows(10_000)
     desk.writes()
     assert desk.writes() == [(8, 60)]
+
+
+SHOWS_TIME = LIFE | {"timeout": "timeout", "fallback": "fallback"}
+
+
+@pytest.mark.parametrize("declared_s", [60, None])
+@pytest.mark.parametrize("profile", [rewriting(), made(watchdog=SHOWS_TIME)], ids=["time", "bit"])
+def test_one_whose_time_is_shorter_than_declared_is_fed_as_often_as_it_shows(
+    profile: ChargerProfile, declared_s: int | None
+) -> None:
+    desk = Desk(profile, fallback_delay_ns=None if declared_s is None else declared_s * NS_PER_S)
+    for _ in range(1000):
+        desk.shows(10_000, timeout=10_000)
+        desk.writes()
+        desk.ns += NS_PER_S // 10
+    fed = [at for at, address, _ in desk.written if address != 3]
+    assert max(after - before for before, after in pairwise(fed)) <= 2.7
+    assert len(desk.written) - len(fed) <= 2  # and it is not told again and again
+
+
+def test_a_time_that_was_shorter_for_a_while_is_not_for_ever() -> None:
+    desk = Desk(made(watchdog=SHOWS_TIME), fallback_delay_ns=60 * NS_PER_S)
+    for timeout_s, most in ((10, 45), (60, 8)):
+        before = len(desk.written)
+        for _ in range(1000):
+            desk.shows(10_000, timeout=timeout_s * 1000)
+            desk.writes()
+            desk.ns += NS_PER_S // 10
+        assert most // 2 <= len(desk.written) - before <= most
+
+
+def test_one_that_is_off_as_delivered_and_was_armed_by_hand_is_fed() -> None:
+    watchdog = REWRITES | {"timeout_s": 0, "timeout": "timeout", "fallback": "fallback"}
+    desk = Desk(made(watchdog=watchdog), fallback_delay_ns=None)
+    for _ in range(1200):
+        desk.shows(10_000, timeout=30_000)
+        desk.writes()
+        desk.ns += NS_PER_S // 10
+    assert [what for _, *what in desk.written].count([8, 30]) >= 15
 
 
 @pytest.mark.parametrize("profile", [made(), worn()], ids=["plain", "worn"])
