@@ -180,7 +180,7 @@ class Meter:
         absent = self.table["may_lack"] if lacking else []
         number = struct.unpack(">H", contents["model"])[0] if self._first else 0
         exchanges = [*self._found(number), *self._proven()]
-        gone: set[str] = set()
+        gone = self._of_no_phase(number)
         for function, start, words in self.table["reads"]:
             if [start, words] in absent:
                 exchanges.append(self._refused(function, start, words))
@@ -198,6 +198,12 @@ class Meter:
         expected |= self._net(expected) | self._signed(expected)
         words = [f"{name} {self._text(name, value)}" for name, value in expected.items()]
         return Case(why, exchanges, "  ".join(words))
+
+    def _of_no_phase(self, number: int) -> set[str]:
+        """What is told of phases that a SunSpec model of fewer does not measure."""
+        phases = self.table.get("phases_of", {}).get(str(number), 3)
+        ends = tuple(f"_l{n}" for n in range(phases + 1, 4))
+        return {name for name in self.places if name.endswith(ends)} if ends else set()
 
     def _text(self, name: str, value: Fraction | None) -> str:
         place = self.places.get(name)

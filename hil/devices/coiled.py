@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 
 from hil.devices.mbap import Server
 from hil.devices.pdu import (
-    COIL_ON,
     READ_COILS,
     READ_HOLDING,
     READ_INPUT,
-    WRITE_COIL,
     WRITE_ONE,
     Code,
     RefusalError,
@@ -51,8 +49,6 @@ class Coiled(ChargerSeat):
 
     def read(self, function: int, address: int, count: int) -> bytes:
         self.present()
-        if (function, address, count) == (READ_COILS, CHARGE, 1):
-            return bytes((self._let,))
         if (function, address, count) == (READ_HOLDING, SETPOINT, 1):
             return self._setpoint_a.to_bytes(2, "big")
         if function != READ_INPUT:
@@ -62,18 +58,31 @@ class Coiled(ChargerSeat):
         start = 2 * (address - MEASURED.start)
         return self._measured()[start : start + 2 * count]
 
+    def read_bits(self, function: int, address: int, count: int) -> bytes:
+        self.present()
+        if (function, address, count) != (READ_COILS, CHARGE, 1):
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        return bytes((self._let,))
+
     def write(self, function: int, address: int, words: bytes) -> None:
         self.present()
-        value = int.from_bytes(words, "big")
-        if (function, address) == (WRITE_ONE, SETPOINT):
-            if value >= _LEAST_A:
-                self._setpoint_a = value
-            self.writes += 1
-        elif (function, address) == (WRITE_COIL, CHARGE):
-            self._let = value == COIL_ON
-            self.switched.append(self._let)
-        else:
+        if (function, address) != (WRITE_ONE, SETPOINT):
             raise RefusalError(Code.ILLEGAL_ADDRESS)
+        value = int.from_bytes(words, "big")
+        if value >= _LEAST_A:
+            self._setpoint_a = value
+        self.writes += 1
+        self._offer()
+
+    def write_coil(self, address: int, on: bool) -> None:
+        self.present()
+        if address != CHARGE:
+            raise RefusalError(Code.ILLEGAL_ADDRESS)
+        self._let = on
+        self.switched.append(on)
+        self._offer()
+
+    def _offer(self) -> None:
         self.plant.write_setpoint(self.index, self._setpoint_a * 1000 if self._let else 0)
 
     def _measured(self) -> bytes:

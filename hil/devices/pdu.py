@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, WRITE_ONE, WRITE_MANY = 5, 6, 16
@@ -52,13 +52,24 @@ class Registers(Protocol):
     unit: int
 
     def read(self, function: int, address: int, count: int) -> bytes:
-        """`count` words, or of coils so many bits in bytes, the first the lowest of the first byte;
-        or RefusalError."""
+        """`count` words, or RefusalError."""
         ...
 
     def write(self, function: int, address: int, words: bytes) -> None:
-        """Takes whole words, of a coil 0xFF00 or 0; or RefusalError. Nothing is taken of a refused
-        request."""
+        """Takes whole words, or RefusalError. Nothing is taken of a refused request."""
+        ...
+
+
+@runtime_checkable
+class Coils(Protocol):
+    """What a device with coils has beside its registers."""
+
+    def read_bits(self, function: int, address: int, count: int) -> bytes:
+        """So many bits in bytes, the first the lowest of the first byte; or RefusalError."""
+        ...
+
+    def write_coil(self, address: int, on: bool) -> None:
+        """Or RefusalError."""
         ...
 
 
@@ -78,18 +89,10 @@ def _execute(device: Registers, pdu: bytes) -> bytes:
             raise RefusalError(Code.ILLEGAL_VALUE)
         words = device.read(function, address, count)
         return bytes((function, len(words))) + words
-    if function in (READ_COILS, READ_DISCRETE):
-        address, count = _fields(pdu, 5)
-        if not 1 <= count <= MAX_READ_BITS:
-            raise RefusalError(Code.ILLEGAL_VALUE)
-        content = device.read(function, address, count)
-        return bytes((function, len(content))) + content
-    if function == WRITE_COIL:
-        address, value = _fields(pdu, 5)
-        if value not in (0, COIL_ON):
-            raise RefusalError(Code.ILLEGAL_VALUE)
-        device.write(function, address, pdu[3:5])
-        return pdu
+    if function in (READ_COILS, READ_DISCRETE, WRITE_COIL):
+        if not isinstance(device, Coils):
+            raise RefusalError(Code.ILLEGAL_FUNCTION)
+        return _execute_bits(device, pdu)
     if function == WRITE_ONE:
         address, _ = _fields(pdu, 5)
         device.write(function, address, pdu[3:5])
@@ -102,6 +105,20 @@ def _execute(device: Registers, pdu: bytes) -> bytes:
         device.write(function, address, words)
         return pdu[:5]
     raise RefusalError(Code.ILLEGAL_FUNCTION)
+
+
+def _execute_bits(device: Coils, pdu: bytes) -> bytes:
+    function = pdu[0]
+    address, told = _fields(pdu, 5)
+    if function == WRITE_COIL:
+        if told not in (0, COIL_ON):
+            raise RefusalError(Code.ILLEGAL_VALUE)
+        device.write_coil(address, told == COIL_ON)
+        return pdu
+    if not 1 <= told <= MAX_READ_BITS:
+        raise RefusalError(Code.ILLEGAL_VALUE)
+    content = device.read_bits(function, address, told)
+    return bytes((function, len(content))) + content
 
 
 def _fields(pdu: bytes, exact: int | None) -> tuple[int, int]:

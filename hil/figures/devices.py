@@ -135,7 +135,7 @@ class SerialBay:
     def __init__(self, unit: int) -> None:
         self.unit = unit
         self.written = 0
-        self.lowered = 0  # of those
+        self.lowered_s: list[float] = []  # when its setpoint went down
         self._holding = {257: 15_000, 258: 4, 259: 1, 260: 0, 261: 60, 262: 60}
 
     @property
@@ -158,7 +158,8 @@ class SerialBay:
             raise RefusalError(Code.ILLEGAL_ADDRESS)
         before, self._holding[address] = self._holding[address], int.from_bytes(words, "big")
         self.written += address == 261
-        self.lowered += address == 261 and self._holding[address] < before
+        if address == 261 and self._holding[address] < before:
+            self.lowered_s.append(time.monotonic())
 
 
 class Twenty:

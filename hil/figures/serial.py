@@ -4,9 +4,9 @@ The enforcer is the product's process; the line is a pseudo-terminal that takes 
 bytes take at 19 200 baud, with the devices behind it in this process. All that is asked for is
 more than the line can carry at some moments.
 
-The base load climbs in steps, each of which most chargers must make room for at once, and falls
-back to where they may rise again. One that stands still, or is merely noisy, has next to nothing
-written for minutes at a time: that would be the easier case.
+The base load climbs in steps, for most of which half of the chargers or more must make room at
+once, and falls back to where they may rise again. One that stands still, or is merely noisy, has
+next to nothing written for minutes at a time: that would be the easier case.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ DEAD = (3, 15, 27)  # units: a meter and two chargers
 POLL_S = 1.0  # of the meter that protects
 OTHERS_POLL_S, CHARGER_POLL_S = 2.0, 5.0
 RATING_A, WORST_BASE_A = 360.0, 200.0
-REST_A, STEP_A, STEPS = 10.0, 12.0, 15  # of the base load: it rests, climbs, and falls back
-REST_S, STEP_S = 42.0, 4.0
+REST_A = 40.0  # of the base load: it rests, climbs in steps, and falls back
+STEPS_A = (100.0, 15.0, 15.0, 15.0, 15.0)  # the first takes what they had not risen to
+REST_S, STEP_S = 66.0, 4.0
 RELEASE_A = 800.0  # carries all of it at once: nothing of the proof is measured here
 NOISE_A = 3.0
-PERIOD_S = REST_S + STEPS * STEP_S
+PERIOD_S = REST_S + len(STEPS_A) * STEP_S
 UP_WITHIN_S = 90.0
 SETTLE_S = 15.0
 MEASURE_S = PERIOD_S  # so that it has all of it, wherever it begins
-LOWERED_LEAST = 3  # times meanwhile, each living charger on the average
+ROUSING = 4  # of them, at least: each lowers half of the living before the next
 
 
 class Depot:
@@ -67,8 +68,22 @@ class Depot:
 
     def _base_a(self) -> float:
         """Now: up in steps, down at once."""
-        past_s = (time.monotonic() - self._began_s) % PERIOD_S - REST_S
-        return REST_A + STEP_A * max(0.0, past_s // STEP_S + 1)
+        return REST_A + sum(STEPS_A[: self._climbed(time.monotonic())])
+
+    def _climbed(self, at_s: float) -> int:
+        """How many steps it was up then."""
+        past_s = (at_s - self._began_s) % PERIOD_S - REST_S
+        return max(0, int(past_s // STEP_S) + 1)
+
+    def roused_since(self, began_s: float) -> int:
+        """Steps that lowered at least half of the living chargers before the next step."""
+        lowered: list[set[int]] = [set() for _ in STEPS_A]
+        for bay in self.bays:
+            for at_s in bay.lowered_s:
+                step = self._climbed(at_s)
+                if at_s >= began_s and step > 0:
+                    lowered[step - 1].add(bay.unit)
+        return sum(2 * len(units) >= len(self.bays) for units in lowered)
 
     @property
     def living(self) -> int:
@@ -92,14 +107,15 @@ async def _age_s() -> float:
         stack.callback(end, enforcer)
         await _online(depot, directory)
         await asyncio.sleep(SETTLE_S)
-        began_s, lowered = time.monotonic(), sum(bay.lowered for bay in depot.bays)
+        began_s = time.monotonic()
         await asyncio.sleep(MEASURE_S)
         await _online(depot, directory)
         if depot.line.spoilt:
             raise CannotMeasureError(f"void: {depot.line.spoilt} frames met others on the line")
-        lowered = sum(bay.lowered for bay in depot.bays) - lowered
-        if lowered < LOWERED_LEAST * len(depot.bays):
-            raise CannotMeasureError(f"void: chargers were lowered {lowered} times only meanwhile")
+        if (roused := depot.roused_since(began_s)) < ROUSING:
+            raise CannotMeasureError(
+                f"void: {roused} of {len(STEPS_A)} steps lowered half of the chargers"
+            )
         # Each answer takes as long as the other: an age is what lies between two of them.
         asked = [at_s for at_s in depot.protects.asked if at_s >= began_s]
         return max(b - a for a, b in pairwise([began_s, *asked, time.monotonic()]))
@@ -128,7 +144,7 @@ async def _online(depot: Depot, directory: Path) -> None:
 def _document(url: str) -> dict[str, Any]:
     release = {"kind": "electronic", "ir_a": RELEASE_A, "tr_s": 16}
     grid = {"id": "grid", "rating_a": RATING_A, "worst_base_a": WORST_BASE_A}
-    grid |= {"base_step_a": STEP_A + 4 * NOISE_A}
+    grid |= {"base_step_a": STEPS_A[-1] + 4 * NOISE_A}
     rows = [
         {"id": f"row-{i}", "parent": "grid", "rating_a": 100, "worst_base_a": 1}
         for i in range(1, METERS)
@@ -174,7 +190,7 @@ FIGURES = (
         how=f"one paced RS-485 line of {BAUD} baud, {METERS} meters and {CHARGERS} chargers, "
         f"{len(DEAD)} of them dead: the greatest age, in its polls of {POLL_S:g} s, of the "
         f"reading of the meter that protects all of them, in {MEASURE_S:g} s, while the base load "
-        f"climbs in steps of {STEP_A:g} A and most chargers are lowered again and again",
+        f"climbs in {len(STEPS_A)} steps, of which {ROUSING} or more lower half of the chargers",
         measure=age_polls,
     ),
 )
