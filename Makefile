@@ -27,7 +27,7 @@ imports: ## who may import whom (pyproject.toml, [tool.importlinter])
 		--no-logo) || { echo "$$said"; exit 1; }
 
 fast: build ## tests, without what is marked rig or slow
-	@$(PYTEST) -n auto -m "not rig and not slow"
+	@$(PYTEST) -n $$(($$(nproc) + 1)) -m "not rig and not slow"  # some of them mostly wait
 
 MISTAKES = tests/test_mistakes.py
 DEMO = tests/test_embedded_broker.py

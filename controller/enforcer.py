@@ -22,7 +22,7 @@ from controller.blackbox.shelf import Shelf
 from controller.clock import WallClock
 from controller.configuration import Configuration, Ground
 from controller.depot import Build, Depot
-from controller.driven import PinMemory
+from controller.driven import PinMemory, Wanted
 from controller.events import Events
 from controller.guard.account import Tables
 from controller.guard.gate import Judge
@@ -84,14 +84,19 @@ class Enforcer:
         documents: Documents | None = None,
         notifier: Notifier | None = None,
         guard: Callable[[Tables], Judge] = Guard,
+        left: Wanted | None = None,
     ) -> None:
-        """Without `documents` those that come over MQTT are refused. `guard` makes one for each."""
+        """Without `documents` those that come over MQTT are refused. `guard` makes one for each.
+
+        `left`: pins that an enforcer before left on, and that could not be brought to rest.
+        """
         self._places = places
         self._clock = clock
         self._boot_id = boot_id
         self._limit_file = LimitFile(places.limits, boot_id, depot.site.installation_hash)
         self.events = Events(clock)
         self._pins = PinMemory(places.pins, boot_id)
+        self._left = left or []
         self._warmth = Warmth(places.heat, places.bases, boot_id)
         self.latch = Latch(places.latch, self.events, wall)
         self.blackbox = BlackBox(Shelf(places.blackbox), clock, wall, boot_id)
@@ -142,7 +147,8 @@ class Enforcer:
             if self._revisions is not None:
                 self._revisions.start()
             self._restore()
-            self._pins.keep(self.depot.site.gpio, drives=self.depot.mode != "observe")
+            drives = self.depot.mode != "observe"
+            self._pins.keep(self.depot.site.gpio, drives=drives, left=self._left)
             self._running.start()
             gc.collect()  # what loading left behind is used again, else it would stay for ever
             gc.freeze()  # what is there now stays: looking at all of it again would hold the loop

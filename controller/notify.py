@@ -34,6 +34,10 @@ class Notifier:
         if self.watchdog_ns is not None:
             self._say("WATCHDOG=1")
 
+    def starts_late(self, s: float) -> None:
+        """Not at work yet for a good reason; it will be within so many seconds from now."""
+        self._say(f"EXTEND_TIMEOUT_USEC={s * 1e6:.0f}")
+
     def stopping(self) -> None:
         self._say("STOPPING=1")
 

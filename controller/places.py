@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOCKET = "enforcer.sock"
+LOCK = "enforcer.lock"
 INSTALLED = Path("/run/loadkeeper")  # where the unit's enforcer has it
 INSTALLED_STATE = Path("/var/lib/loadkeeper")
 
@@ -30,7 +31,7 @@ class Places:
 
     @property
     def lock(self) -> Path:
-        return self.runtime / "enforcer.lock"
+        return self.runtime / LOCK
 
     @property
     def limits(self) -> Path:
@@ -115,6 +116,17 @@ def runtime_to_ask(
     own = places(runtime, None, environ).runtime
     elsewhere = runtime is None and not (own / SOCKET).exists() and installed.is_dir()
     return installed if elsewhere else own
+
+
+def runtimes_to_ask(
+    runtime: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED,
+) -> tuple[Path, ...]:
+    """Wherever an enforcer may live that nobody named: the user's own place, and the installed."""
+    if runtime is not None:
+        return (runtime,)
+    return places(None, None, environ).runtime, installed
 
 
 def state_to_ask(

@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from controller.alone import nobody_else
+import structlog
+
+from controller.alone import lives_in
 from controller.document.gpio import Gpio
 from controller.document.outputs import AtRest
-from controller.driven import driven
+from controller.driven import driven, wanted
 from controller.places import PlaceError, Places
 from controller.saver import UnreadableError
 from drivers.device import PinError
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 WHY_CHARS = 1000
+SWITCH_S = 20  # a factory that hangs is not waited for any longer
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Rested(NamedTuple):
@@ -23,21 +31,33 @@ class Rested(NamedTuple):
 
     output: AtRest
     error: str | None
+    factory: str
 
 
-def rest_what_was_left(places: Places, boot_id: str, gpio: Gpio | None) -> list[Rested]:
-    """At a start: what an enforcer drove in this boot, and the document does not have any more.
+def rest_what_was_left(
+    places: Places, boot_id: str, gpio: Gpio | None, *, drives: bool
+) -> list[Rested]:
+    """At a start: what an enforcer drove in this boot, and nobody will bring to rest now.
 
-    Nothing where another enforcer lives, or nobody knows.
+    That is what the document does not have any more; where it drives nothing, all of it. Nothing
+    where another enforcer lives, or nobody knows. The caller has the pins' lock.
     """
     try:
         before = driven(places.pins, boot_id)
-        if before is None or not (left := before.left_by(gpio)):
+        if before is None:
             return []
-        with nobody_else(places):
-            return bring_to_rest(before.factory, left)
-    except (UnreadableError, PlaceError):
+        groups = before.left_by(gpio) if drives else wanted(gpio, before, drives=False)
+        if not groups:
+            return []
+        if lives_in(places.runtime):
+            log.warning(
+                "pins stay as they were left: an enforcer runs", runtime=str(places.runtime)
+            )
+            return []
+    except (UnreadableError, PlaceError) as error:
+        log.error("nobody knows which pins were left on", path=str(places.pins), why=str(error))
         return []
+    return [each for group in groups for each in bring_to_rest(*group)]
 
 
 def leave_on(factory: str, output: AtRest) -> str | None:
@@ -59,6 +79,7 @@ def leave_on(factory: str, output: AtRest) -> str | None:
 
 def _switch_on(factory: str, output: AtRest, tell: int) -> NoReturn:
     """In the process that is killed: nothing of it may go back to who made it."""
+    signal.alarm(SWITCH_S)
     try:
         from drivers.pins import pins_of  # noqa: PLC0415 - as below
 
@@ -79,13 +100,13 @@ def bring_to_rest(factory: str, outputs: Iterable[AtRest]) -> list[Rested]:
     try:
         pins = pins_of(factory)
     except PinError as error:
-        return [Rested(each, str(error)) for each in outputs]
+        return [Rested(each, str(error), factory) for each in outputs]
     found = []
     for each in outputs:
         try:
             pins.output(each.id, each.pin, each.high).close()
         except PinError as error:
-            found.append(Rested(each, str(error)))
+            found.append(Rested(each, str(error), factory))
         else:
-            found.append(Rested(each, None))
+            found.append(Rested(each, None, factory))
     return found

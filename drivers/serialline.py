@@ -13,6 +13,7 @@ from drivers.device import (
     DeviceError,
     NoConnectionError,
     NoReplyError,
+    RefusedError,
     Request,
     ShortReplyError,
     WrongUnitError,
@@ -94,7 +95,7 @@ class SerialLine:
                 return await self._transact(request, debts)
             sounding = self._sounding(request, debts)
             if sounding is not None:
-                await self._transact(sounding, debts)
+                await self._sound(sounding, request, debts)
         raise NoReplyError("late answers are still on their way", line=self.url, request=request)
 
     def close(self) -> None:
@@ -141,6 +142,14 @@ class SerialLine:
         self._unsounded.discard(request.unit)
         debts.forgive()
         return None
+
+    async def _sound(self, sounding: Request, request: Request, debts: Debts) -> None:
+        """A refusal of it is none of the request, which never left."""
+        try:
+            await self._transact(sounding, debts)
+        except RefusedError as error:
+            what = f"not asked: a late answer could be taken for another, and it {error.what}"
+            raise NoReplyError(what, line=self.url, request=request) from error
 
     async def _transact(self, request: Request, debts: Debts) -> tuple[int, ...]:
         if request.writes and not self._may_write:

@@ -399,6 +399,48 @@ def test_connectors_may_have_registers_or_units_of_their_own() -> None:
     assert "holds what all connectors share, and more" in said(merged({"connectors": shared}))
 
 
+SECOND = "connectors.stride: state of connector 2 would be cable, connector 1's"
+
+
+@pytest.mark.parametrize(
+    ("connectors", "places"),
+    [
+        (
+            {"count": 16, "stride": 4096},
+            ["registers.command.addr: is up to 65560 for connector 16: no address is above 65535"],
+        ),
+        ({"count": 15, "stride": 4096}, []),
+        ({"count": 4, "stride": 1}, [SECOND]),
+        ({"count": 2, "stride": 19}, ["connectors.stride: state of connector 2 would be last"]),
+        ({"count": 2, "stride": 20}, []),
+        (
+            {"count": 5, "stride": 100, "common": ["coil"]},
+            ["connectors.stride: gate of connector 2 would be coil, what all connectors share"],
+        ),
+    ],
+    ids=str,
+)
+def test_each_connector_has_registers_of_its_own_that_there_are(
+    connectors: dict[str, Any], places: list[str]
+) -> None:
+    data = merged({"connectors": connectors})
+    data["registers"]["command"]["addr"] = 4120
+    data["registers"]["last"] = {"addr": 19, "type": "uint16"}
+    data["registers"]["gate"] = {"addr": 300, "fc": 1, "type": "bool"}
+    data["block"].append({"fc": 1, "start": 300, "count": 1})
+    if not places:
+        assert isinstance(parse(data, "it"), ChargerProfile)
+        return
+    for each in places:
+        assert each in said(data)
+
+
+def test_blocks_of_connectors_end_where_addresses_do() -> None:
+    data = merged({"connectors": {"count": 16, "stride": 4096}})
+    data["block"].append({"fc": 4, "start": 4000, "count": 100})
+    assert "block[2].start: is up to 65539 for connector 16" in said(data)
+
+
 @pytest.mark.parametrize(
     ("watchdog", "common", "words"),
     [

@@ -14,7 +14,9 @@ from tests.setup_folder import ROOT, SYSTEMD, Gateway
 PLAYED = """
 running() {{ true; }}
 did() {{ echo "$*" >>{list}; }}
-systemctl() {{ case $1 in show) echo {at} ;; *) did "$@" ;; esac; }}
+systemctl() {{
+    case "$*" in show*Result*) echo {result} ;; show*) echo {at} ;; *) did "$@" ;; esac
+}}
 lay_out() {{ did lay_out; {laid} }}
 start_both() {{ did start; {start} }}
 guard() {{ did guard; }}
@@ -32,9 +34,15 @@ class Played:
         self.list.touch()
 
     def end(
-        self, script: str, *, at: str = "active", start: str = "", laid: str = ""
+        self,
+        script: str,
+        *,
+        at: str = "active",
+        start: str = "",
+        laid: str = "",
+        result: str = "success",
     ) -> subprocess.CompletedProcess[str]:
-        begin = PLAYED.format(list=self.list, at=at, start=start, laid=laid)
+        begin = PLAYED.format(list=self.list, at=at, start=start, laid=laid, result=result)
         return self.gateway.end(begin + script)
 
     @property
@@ -64,6 +72,29 @@ def test_one_that_is_only_on_its_way_is_stopped_as_well(
     assert played.end("stop_both", at=at).returncode == 0
     assert played.did == (STOPS if stopped else [])
     assert "reset-failed loadkeeper.service" in played.list.read_text()
+
+
+@pytest.mark.parametrize(
+    ("at", "result", "rests"),
+    [
+        ("active", "success", False),
+        ("active", "timeout", True),  # killed, for it did not end
+        ("activating", "signal", True),  # between a death and the next start
+        ("failed", "start-limit-hit", True),
+        ("inactive", "success", False),
+    ],
+)
+def test_what_a_killed_enforcer_left_on_is_brought_to_rest_where_none_starts_soon(
+    played: Played, at: str, result: str, rests: bool
+) -> None:
+    """systemd does it for a unit that has failed, and not for one that is stopped in between."""
+    played.gateway.installed("1", "2")
+    program = played.gateway.opt / "versions" / "2" / "bin" / "loadkeeper"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{played.list}\nexit 1\n')
+    ended = played.end("stop_both", at=at, result=result)
+    assert ended.returncode == 0
+    assert [each.split()[0] for each in played.did if "site.toml" in each] == ["rest"] * rests
+    assert ("Look whether relays" in ended.stdout) is rests
 
 
 def test_a_changed_document_lowers_the_chargers_while_they_are_in_reach(played: Played) -> None:

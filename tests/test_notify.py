@@ -30,9 +30,11 @@ def test_it_is_told_in_its_own_words(manager: tuple[str, socket.socket]) -> None
     notifier.ready()
     notifier.feed()
     notifier.status("in control\nof all")
+    notifier.starts_late(55.0)
     notifier.stopping()
-    words = [listening.recv(100).decode() for _ in range(4)]
-    assert words == ["READY=1", "WATCHDOG=1", "STATUS=in control of all", "STOPPING=1"]
+    words = [listening.recv(100).decode() for _ in range(5)]
+    assert words[:3] == ["READY=1", "WATCHDOG=1", "STATUS=in control of all"]
+    assert words[3:] == ["EXTEND_TIMEOUT_USEC=55000000", "STOPPING=1"]
     with pytest.raises(BlockingIOError):
         listening.recv(100)
 

@@ -1,18 +1,16 @@
 """`loadkeeper rest`: pins that a killed enforcer left as they were, and who brings them to rest."""
 
-import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
+import shutil
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from controller.__main__ import main
-from controller.alone import nobody_else, only_one
+from controller.alone import nobody_else, only_one, with_the_pins
 from controller.clock import boot_id
 from controller.document.gpio import Gpio
 from controller.document.outputs import AtRest, at_rest
@@ -23,12 +21,8 @@ from controller.site import parse
 from drivers.library import library
 from drivers.pins import pins_of
 from drivers.resting import bring_to_rest, rest_what_was_left
-from hil.faults.process import die_with_parent
-from hil.wiring import FACTORY, Board, plug_in
 from tests.documents import circuit
-from tests.patience import until
 from tests.pinned import installed
-from tests.test_wiring import ROOT, gateway
 
 __all__ = ["installed"]
 
@@ -160,30 +154,86 @@ def test_a_factory_that_cannot_be_had_is_told_for_each(desk: Desk) -> None:
 
 def test_it_touches_nothing_while_an_enforcer_runs(desk: Desk) -> None:
     left_high(17)
-    with only_one(desk.places):
+    with with_the_pins(desk.places, lambda: None), only_one(desk.places):
         status, _, err = desk.rest()
     assert status == 1
-    assert "nothing is touched: an enforcer is running in" in err
-    assert "holds the pins itself" in err
+    assert "nothing is touched: an enforcer, or another loadkeeper rest, is at work with" in err
     assert levels(17)[-1] is True
     assert desk.rest()[0] == 0
     assert levels(17)[-1] is False
 
 
-def test_no_enforcer_starts_meanwhile_and_none_is_kept_from_it_afterwards(tmp_path: Path) -> None:
-    places = Places(tmp_path, tmp_path)
+def test_no_enforcer_starts_meanwhile_wherever_its_runtime_directory_went(tmp_path: Path) -> None:
+    """systemd takes that away with the unit: the lock is the state directory."""
+    places = Places(tmp_path / "run", tmp_path / "state")
+    waited: list[str] = []
+
+    def enforcer(patience_s: float = 0.3) -> AbstractContextManager[None]:
+        return with_the_pins(places, lambda: waited.append("waits"), patience_s)
+
     with nobody_else(places):
-        assert not places.lock.exists()  # the first enforcer's user is to own it
-    with only_one(places):
+        assert places.state.stat().st_mode & 0o777 == 0o700
+        with pytest.raises(PlaceError, match="loadkeeper rest, is still at work"), enforcer():
+            pass
+        with pytest.raises(PlaceError, match="another loadkeeper rest"), nobody_else(places):
+            pass
+    assert waited == ["waits"]
+    with enforcer():
+        shutil.rmtree(places.runtime)
+        with pytest.raises(PlaceError, match="at work with"), nobody_else(places):
+            pass
+    with nobody_else(places):
+        pass
+    assert waited == ["waits"]  # nobody is waited for who is not there
+
+
+def test_a_start_waits_for_the_end_of_who_brings_pins_to_rest(tmp_path: Path) -> None:
+    places = Places(tmp_path / "run", tmp_path / "state")
+    resting = ExitStack()
+    resting.enter_context(nobody_else(places))
+    with with_the_pins(places, resting.close, patience_s=20):  # it ends as it is waited for
+        pass
+
+
+def test_an_enforcer_with_another_state_directory_is_found_by_its_runtime_directory(
+    tmp_path: Path,
+) -> None:
+    own, elsewhere = Places(tmp_path / "run", tmp_path / "s"), Places(tmp_path / "b", tmp_path)
+    elsewhere.prepare()
+    with nobody_else(own, elsewhere.runtime):
         pass
     with (
-        nobody_else(places),
-        pytest.raises(PlaceError, match="another enforcer is running"),
-        only_one(places),
+        only_one(elsewhere),
+        pytest.raises(PlaceError, match=r"an enforcer is running in .*/b, and holds the pins"),
+        nobody_else(own, elsewhere.runtime),
     ):
         pass
-    with only_one(places):
+
+
+def test_without_any_place_for_a_lock_pins_come_to_rest_but_none_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    places = Places(tmp_path / "run", tmp_path / "file" / "state")
+    with nobody_else(places):
         pass
+    with pytest.raises(PlaceError, match="Not a directory"), nobody_else(places, surely=True):
+        pass
+
+
+def test_whoever_may_not_lock_the_installed_state_directory_touches_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_high(17)
+    asked: list[object] = []
+
+    def elsewhere(state: object) -> Path:
+        asked.append(state)
+        raise PlaceError("/var/lib/loadkeeper: Permission denied")
+
+    monkeypatch.setattr("controller.alone._state", lambda places, surely: elsewhere(places.state))
+    status, _, err = desk.rest()
+    assert (status, asked) == (1, [desk.places.state])
+    assert "nothing is touched: /var/lib/loadkeeper: Permission denied" in err
+    assert levels(17)[-1] is True
 
 
 # --- with another document, or none -------------------------------------------------------------
@@ -213,9 +263,10 @@ def test_a_memory_that_cannot_be_read_is_told_and_the_document_serves(desk: Desk
     with pytest.raises(UnreadableError):
         driven(desk.places.pins, boot_id())
     status, said, err = desk.rest()
-    assert status == 0
+    assert status == 1  # there may have been more
     assert said.count("at rest") == 5
-    assert str(desk.places.pins) in err
+    assert f"{desk.places.pins}: " in err
+    assert "what was driven before is not known" in err
     desk.site.write_text("{", encoding="utf-8")
     assert desk.rest()[0] == 1  # nobody knows anything
 
@@ -241,9 +292,27 @@ def test_a_site_that_is_only_observed_has_nothing_driven(desk: Desk) -> None:
     assert desk.rest()[1].count("at rest") == 5
 
 
-def test_without_a_site_document_it_was_used_wrongly(desk: Desk) -> None:
+def test_without_a_site_document_what_was_driven_is_brought_to_rest(desk: Desk) -> None:
+    """The next start ends for want of it, and is the last: then systemd runs this."""
+    desk.remember(gpio())
     desk.site.unlink()
-    assert desk.rest()[0] == 2
+    left_high(17, 18, 19)
+    status, told, err = desk.rest("--json")
+    assert status == 0
+    assert [each["id"] for each in told["outputs"]] == [each.id for each in RESTING]
+    assert "only what was driven is known" in err
+    assert [levels(pin)[-1] for pin in (17, 18, 19)] == [False, True, False]
+    desk.places.pins.write_text("{", encoding="utf-8")
+    assert desk.rest()[0] == 1  # nobody knows anything
+
+
+def test_without_a_site_document_and_nothing_driven_it_was_used_wrongly(desk: Desk) -> None:
+    desk.site.unlink()
+    status, _, err = desk.rest()
+    assert status == 2
+    assert "there is no such file" in err
+    desk.remember(gpio())
+    assert desk.rest("--try", "row")[0] == 2
 
 
 def test_a_start_brings_to_rest_what_its_document_does_not_have_any_more(desk: Desk) -> None:
@@ -251,16 +320,67 @@ def test_a_start_brings_to_rest_what_its_document_does_not_have_any_more(desk: D
     desk.remember(gpio())
     left_high(17, 18, 19)
     fewer = gpio(charger=[document()["charger"][0]], output=OUTPUTS[:1])
-    found = rest_what_was_left(desk.places, boot_id(), fewer)
+    found = rest_what_was_left(desk.places, boot_id(), fewer, drives=True)
     assert [each.output.id for each in found] == ["guest", "far", "health", "led"]
     assert {each.error for each in found} == {None}
     assert [levels(pin)[-1] for pin in (17, 18, 19)] == [True, True, False]
-    assert rest_what_was_left(desk.places, boot_id(), gpio()) == []
-    assert rest_what_was_left(desk.places, "another", fewer) == []
-    with only_one(desk.places):
-        assert rest_what_was_left(desk.places, boot_id(), fewer) == []
+    assert rest_what_was_left(desk.places, boot_id(), gpio(), drives=True) == []
+    assert rest_what_was_left(desk.places, "another", fewer, drives=True) == []
+    with only_one(desk.places), structlog.testing.capture_logs() as logs:
+        assert rest_what_was_left(desk.places, boot_id(), fewer, drives=True) == []
+    assert [each["event"] for each in logs] == ["pins stay as they were left: an enforcer runs"]
     desk.places.pins.write_text("{", encoding="utf-8")
-    assert rest_what_was_left(desk.places, boot_id(), fewer) == []
+    with structlog.testing.capture_logs() as logs:
+        assert rest_what_was_left(desk.places, boot_id(), fewer, drives=True) == []
+    assert [each["event"] for each in logs] == ["nobody knows which pins were left on"]
+
+
+def test_a_start_that_only_observes_brings_to_rest_what_a_killed_one_drove(desk: Desk) -> None:
+    """And nothing that no enforcer of this boot has driven, or that is a contact now."""
+    left_high(17, 18, 19)
+    assert rest_what_was_left(desk.places, boot_id(), gpio(), drives=False) == []
+    kept = OUTPUTS[0] | {"feedback_pin": 19}
+    desk.remember(gpio(output=OUTPUTS[:1]))
+    now = gpio(charger=[document()["charger"][0]], output=[kept, OUTPUTS[1]])
+    found = rest_what_was_left(desk.places, boot_id(), now, drives=False)
+    assert [(each.output, each.error) for each in found] == [(AtRest("row", 17, high=False), None)]
+    assert [levels(pin)[-1] for pin in (17, 18, 19)] == [False, True, True]
+    desk.write(document(mode="observe", charger=[document()["charger"][0]], output=[kept]))
+    left_high(17)
+    assert desk.rest()[:2] == (0, "row  GPIO17  at rest, low\n")
+    assert [levels(pin)[-1] for pin in (17, 18, 19)] == [False, True, True]
+
+
+def test_pins_are_the_boards_by_whatever_factory(desk: Desk) -> None:
+    desk.remember(gpio())
+    before = driven(desk.places.pins, boot_id())
+    kept = OUTPUTS[0] | {"feedback_pin": 19, "active_high": False}
+    now = gpio(gpio={"factory": "other"}, charger=[document()["charger"][0]], output=[kept])
+    assert wanted(now, before) == [
+        ("other", (AtRest("row", 17, high=True),)),  # as it is wired now
+        ("mock", (RESTING[2], RESTING[3], RESTING[4])),
+    ]
+
+
+def test_what_could_not_be_brought_to_rest_is_kept_and_tried_again(desk: Desk) -> None:
+    desk.remember(gpio())
+    left_high(19, 22)
+    taken = pins_of("mock").input("somebody", 19)
+    fewer = gpio(gpio={"factory": "other"}, charger=[document()["charger"][0]], output=OUTPUTS[:1])
+    found = rest_what_was_left(desk.places, boot_id(), fewer, drives=True)
+    taken.close()
+    failed = [(each.factory, (each.output,)) for each in found if each.error is not None]
+    assert failed == [("mock", (RESTING[0],))]
+    memory = PinMemory(desk.places.pins, boot_id())
+    memory.keep(fewer, drives=True, left=failed)
+    memory.close()
+    before = driven(desk.places.pins, boot_id())
+    assert wanted(None, before) == [("other", (RESTING[1],)), ("mock", (RESTING[0],))]
+    desk.write(document(charger=[document()["charger"][0]], output=OUTPUTS[:1]))
+    left_high(19)
+    status, said, _ = desk.rest()
+    assert (status, said.count("at rest, low")) == (0, 2)
+    assert levels(19)[-2:] == [False, True]  # driven low; let go, somebody pulls it up
 
 
 # --- what an enforcer keeps ---------------------------------------------------------------------
@@ -289,76 +409,26 @@ def test_what_is_driven_is_kept_once_and_only_if_it_is(tmp_path: Path) -> None:
     assert path.stat().st_size < FILE_BYTES // 8
 
 
-# --- on a board --------------------------------------------------------------------------------
+# --- what can be tried ---------------------------------------------------------------------------
 
 
-class Shell:
-    """The command as a process of its own, which comes to its pins by gpiozero's entry point."""
-
-    def __init__(self, directory: Path, board: Board) -> None:
-        self._site = directory / "site.json"
-        outputs = [{"id": "row", "pin": 17, "drops": "grid"}]
-        written = document(gpio={"factory": FACTORY}, output=outputs)
-        self._site.write_text(json.dumps(written), encoding="utf-8")
-        paths = (str(ROOT), str(plug_in(directory)), os.environ.get("PYTHONPATH", ""))
-        self._env = {**os.environ, **board.environment, "PYTHONPATH": os.pathsep.join(paths)}
-        self._where = ("--runtime", str(directory), "--state", str(directory / "state"))
-
-    async def rest(self, *words: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controller", "rest", str(self._site), *self._where, *words),
-            stdout=subprocess.PIPE,
-            env=self._env,
-            preexec_fn=die_with_parent,
-        )
-
-
-def test_a_killed_process_leaves_them_and_it_brings_them_to_rest(tmp_path: Path) -> None:
-    async def story() -> None:
-        board = Board(tmp_path / "pins.sock", falls=False)
-        await board.open()
-        async with gateway(board, tmp_path) as far:
-            await far.write(17, True)
-            await until(lambda: board.level(17))
-            os.kill(far.process.pid, signal.SIGKILL)
-            await until(lambda: not board.attended)
-        assert board.level(17)
-        rest = await Shell(tmp_path, board).rest()
-        out, _ = await asyncio.wait_for(rest.communicate(), 30)
-        assert (rest.returncode, out.decode().split()[:2]) == (0, ["guest", "GPIO19"])
-        await until(lambda: not board.level(17))
-        await board.close()
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize("falls", [True, False])
-def test_an_installer_sees_what_his_board_does(tmp_path: Path, falls: bool) -> None:
-    async def story() -> None:
-        board = Board(tmp_path / "pins.sock", falls=falls)
-        await board.open()
-        rest = await Shell(tmp_path, board).rest("--try", "row", "--seconds", "600")
-        assert rest.stdout is not None
-        said = await asyncio.wait_for(rest.stdout.readline(), 30)
-        assert said.decode().startswith("row (GPIO17) was switched on, and its process killed.")
-        await until(lambda: not board.attended)
-        assert 17 in board.moved_s  # it was on
-        assert board.level(17) is not falls
-        rest.send_signal(signal.SIGINT)
-        out, _ = await asyncio.wait_for(rest.communicate(), 30)
-        assert out.decode().splitlines()[-1] == "row    GPIO17  at rest, low"
-        assert rest.returncode == 0
-        await until(lambda: not board.level(17) and not board.attended)
-        await board.close()
-
-    asyncio.run(story())
+@pytest.mark.parametrize(("name", "why"), [("health", "held by pulses"), ("led", "is a lamp")])
+def test_what_tells_nothing_of_the_board_is_not_tried(desk: Desk, name: str, why: str) -> None:
+    """A health relay drops by itself: that would be taken for a board whose pins fall."""
+    left_high(17, 22)
+    status, said, err = desk.rest("--try", name)
+    assert (status, said) == (1, "")
+    assert f"nothing is touched: {name}" in err
+    assert why in err
+    assert [levels(pin)[-1] for pin in (17, 22)] == [True, True]
 
 
 def test_only_what_there_is_can_be_tried(desk: Desk) -> None:
     left_high(17)
     status, _, err = desk.rest("--try", "rwo")
     assert status == 1
-    assert "no output is called 'rwo'; there are guest, row, far, health, led" in err
+    assert "no contactor and no charger on a pin is called 'rwo'; there are guest, row, far" in err
+    assert levels(17)[-1] is True
     desk.write(document(mode="observe"))
     assert "there are guest, row" in desk.rest("--try", "rwo")[2]
     desk.write(document(gpio={"factory": "lgpoi"}))

@@ -23,7 +23,6 @@ from drivers.device import (
     NoConnectionError,
     NoReplyError,
     Rank,
-    RefusedError,
     Request,
     ShortReplyError,
     WrongUnitError,
@@ -382,12 +381,37 @@ def test_a_device_that_refuses_to_be_sounded_is_left_alone_and_asked_again(
     async def story(line: SerialLine, wire: SerialWire) -> None:
         with pytest.raises(NoReplyError):
             await ask(line)
-        with pytest.raises(RefusedError):
+        with pytest.raises(NoReplyError, match=r"not asked: .* refuses the value"):
             await ask(line)
         assert await ask_until_answered(line, FIRST) == words(FIRST)
         assert [each.count for each in wire.heard] == [3, 2, 3]
 
     told(tmp_path, story, refuses, 0.3)
+
+
+def test_a_refusal_of_what_sounds_a_device_is_none_of_the_order_that_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """The order never left: it is neither refused nor to wait as if it were."""
+
+    async def story(line: SerialLine, wire: SerialWire) -> None:
+        assert await ask(line) == words(FIRST)
+
+        async def silent(heard: Heard, wire: SerialWire) -> None:
+            pass
+
+        async def refuses(heard: Heard, wire: SerialWire) -> None:
+            wire.send(heard.refusal(6))
+
+        wire.behave = silent
+        with pytest.raises(NoReplyError):
+            await ask(line, WRITE)
+        wire.behave = refuses
+        with pytest.raises(NoReplyError, match=r"not asked: .* is busy"):
+            await ask(line, WRITE)
+        assert [each.function for each in wire.heard] == [4, 6, 4]
+
+    told(tmp_path, story, good, TIMEOUT_S)
 
 
 def test_an_order_that_was_given_up_never_leaves(

@@ -140,6 +140,7 @@ def test_pins_are_opened_for_the_factory_that_is_known(unit: Callable[..., Any])
     status, told, err = unit(document(gpio={"factory": "other"}, **pins))
     assert (status, told["enforcer"]["devices"]) == (0, [])
     assert "nothing is opened for it" in err
+    assert "and one for loadkeeper-rest.service" in err
 
 
 @pytest.mark.parametrize(

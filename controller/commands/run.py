@@ -13,6 +13,7 @@ import structlog
 
 from cext.thread import KernelThread
 from controller import realtime
+from controller.alone import PATIENCE_S, with_the_pins
 from controller.clock import MonotonicClock, SystemWallClock, boot_id
 from controller.commands.output import MISUSED, NO, add_json_option, complain
 from controller.commands.processes import add_options, places_of, refusal, site_of
@@ -22,6 +23,7 @@ from controller.image import Image
 from controller.log import configure
 from controller.notify import Notifier
 from controller.permits import lacking
+from controller.places import PlaceError
 from controller.proof import prove
 from controller.revisions import Revisions, fingerprint
 from controller.site import Site, read
@@ -34,6 +36,8 @@ from drivers.wear import Wear
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+STARTS_S = 30  # as in loadkeeper.service: to be at work once the pins are to be had
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -74,8 +78,15 @@ def run(args: Namespace) -> int:
     try:
         allowed = frozenset(uid for uid in users.values() if uid is not None)
         clock = MonotonicClock()
-        with closing(Wear(clock.now_ns, places_of(args).wear)) as wear:
+        where = places_of(args)
+        with (
+            with_the_pins(where, _waits),
+            closing(Wear(clock.now_ns, where.wear)) as wear,
+        ):
             return hold(_enforcer(args, site, allowed, clock, wear))
+    except PlaceError as error:
+        log.error("not started", why=str(error))
+        return NO
     except PinError as error:
         complain(f"not started: {error}")
         return NO
@@ -88,9 +99,17 @@ def _enforcer(
 ) -> Enforcer:
     """With the document in force: the installer's file, or what came over MQTT since."""
     where = places_of(args)
-    if not args.observe and installed.mode != "observe":
-        for output, error in rest_what_was_left(where, boot_id(), installed.gpio):
-            log.warning("on a pin that no document names", **output._asdict(), error=error)
+    drives = not args.observe and installed.mode != "observe"
+    left = rest_what_was_left(where, boot_id(), installed.gpio, drives=drives)
+    for output, error, factory in left:
+        log.warning(
+            "brought to rest: on a pin that nobody drives any more"
+            if error is None
+            else "NOT AT REST: on a pin that nobody drives any more",
+            **output._asdict(),
+            factory=factory,
+            error=error,
+        )
     workshop = Workshop(clock, wear, observe=args.observe)
     ground = Ground(read(args.site), str(args.site), library(), partial(lacking, os.environ))
     revisions = Revisions(where.documents, fingerprint(ground.installation))
@@ -103,7 +122,14 @@ def _enforcer(
         allowed,
         Documents(ground, revisions, workshop),
         Notifier(os.environ),
+        left=[(each.factory, (each.output,)) for each in left if each.error is not None],
     )
+
+
+def _waits() -> None:
+    """Without it systemd would count that time to a start which hangs."""
+    Notifier(os.environ).starts_late(PATIENCE_S + STARTS_S)
+    log.warning("waiting: somebody brings the pins to rest, or has them", at_most_s=PATIENCE_S)
 
 
 class Workshop:

@@ -75,7 +75,8 @@ def run(args: Namespace) -> int:
     if site.gpio is not None and site.gpio.used and not needed.pins:
         complain(
             f'gpio.factory "{site.gpio.factory}": nothing is opened for it, only for '
-            f"{PIN_FACTORY}: write a drop-in of your own with what it needs"
+            f"{PIN_FACTORY}: write a drop-in of your own with what it needs, and one for "
+            "loadkeeper-rest.service, which brings the pins to rest when the enforcer has given up"
         )
     made = {"enforcer": _enforcer(site, needed), "link": _link(site, needed)}
     wanted = {whom: each for whom, each in made.items() if args.whom in (None, whom)}

@@ -169,13 +169,28 @@ unguard() {
 
 stop_both() {
     running || return 0
+    left=
     for unit in loadkeeper-link.service loadkeeper.service; do
-        case $(systemctl show -p ActiveState --value "$unit") in
+        was=$(systemctl show -p ActiveState --value "$unit")
+        case $was in
         inactive | '') ;;
         *) systemctl stop "$unit" || : ;; # also one that is only on its way, or between two tries
         esac
+        case $was:$(systemctl show -p Result --value "$unit") in
+        inactive:* | :* | active:success) left= ;;
+        *) left=$unit ;;
+        esac
         systemctl reset-failed "$unit" 2>/dev/null || : # our starts are counted from here
     done
+    [ -z "$left" ] || rest_pins
+}
+
+# rest_pins: a killed enforcer may have left them on, and systemd does not see to it when a unit is
+# stopped between two tries.
+rest_pins() {
+    [ -x "$opt/current/bin/loadkeeper" ] || return 0
+    "$opt/current/bin/loadkeeper" rest "$site" --runtime "$runtime" --state "$state" >/dev/null ||
+        say "Remark: loadkeeper rest failed. Look whether relays on the gateway's pins are still on."
 }
 
 # start_both: up, answering, of this version, and still so a moment later. A broker that does not
