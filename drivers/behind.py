@@ -75,12 +75,14 @@ class Behind:
         """Raises NoReplyError where that may have been another write's answer."""
         debts = self._debts.get(request.unit)
         if debts is not None:
-            self._believe(request)
+            if self._doubtful:
+                what = "its answer may be that to an earlier write: it is written again"
+                raise NoReplyError(what, line=self._url, request=request)
             debts.answered(request)
             self._look(request.unit, debts)
 
     def refused(self, request: Request, error: RefusedError) -> None:
-        """By the unit itself, or by the converter for it. Raises as `answered` does."""
+        """By the unit itself, or by the converter for it."""
         if isinstance(error, GatewaySilenceError):
             self.lost(request)
         if isinstance(error, GatewaySilenceError | PathError):
@@ -88,7 +90,6 @@ class Behind:
         debts = self._debts.get(request.unit)
         if debts is None:
             return
-        self._believe(request)
         certain = debts.refused(request)
         if not (certain or request.writes or request.fewer or error.passing):
             self._unsounded |= {request.unit}
@@ -122,12 +123,6 @@ class Behind:
             what = "late answers are still on their way"
             raise NoReplyError(what, line=self._url, request=request)
         return request
-
-    def _believe(self, request: Request) -> None:
-        """Not the answer to a write, where it may be that to one before."""
-        if self._doubtful:
-            what = "its answer may be that to an earlier write: it is written again"
-            raise NoReplyError(what, line=self._url, request=request)
 
     def _doubts(self, request: Request) -> bool:
         debts = self._debts.get(request.unit)
