@@ -18,6 +18,7 @@ import asyncio
 from drivers.debts import Debts
 from drivers.device import (
     GatewaySilenceError,
+    HeldError,
     NoReplyError,
     PathError,
     RefusedError,
@@ -98,7 +99,7 @@ class Behind:
     def first(self, request: Request) -> Request | None:
         """What to ask before it, as something late could be taken for its answer; None: nothing.
 
-        Raises NoReplyError where that cannot be found out.
+        Raises HeldError where that cannot be found out.
         """
         if not self._debts or request.writes or not self._doubts(request):
             return None
@@ -110,9 +111,10 @@ class Behind:
         sounding = debts.sounding()
         if sounding is not None and unit not in self._unsounded:
             return sounding
-        if now_s < self._forgive_s.get(unit, 0.0):
+        again_s = self._forgive_s.get(unit, 0.0) - now_s
+        if again_s > 0:
             what = f"not asked for {LATEST_S:g} s: a late answer could be taken for another"
-            raise NoReplyError(what, line=self._url, request=request)
+            raise HeldError(what, line=self._url, request=request, again_s=again_s)
         debts.forgive()
         self._look(unit, debts)
         return None

@@ -144,6 +144,14 @@ class NoReplyError(DeviceError):
     """Connected, but no whole reply within the time-out."""
 
 
+class HeldError(NoReplyError):
+    """It was not asked yet: what it answered late could be taken for the answer."""
+
+    def __init__(self, what: str, *, line: str, request: Request, again_s: float) -> None:
+        super().__init__(what, line=line, request=request)
+        self.again_s = again_s  # until it may be
+
+
 class BusFullError(DeviceError):
     """More wait for this line than it can ever serve."""
 

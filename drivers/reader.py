@@ -1,12 +1,11 @@
 """Reads a device by its profile: whether it is the right one first, then its blocks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import count
 from math import inf
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from controller.units import MA_MAX, NS_PER_S
 from drivers.computed import Computed
@@ -28,9 +27,6 @@ from drivers.silence import Silence
 from drivers.sunspec import LostError, Model, absent, proves
 
 HUSHED = "not asked: it must fall back while there is no decision"
-ATTEMPTS = 3  # where a device itself says that it is busy
-
-Answer = TypeVar("Answer")
 
 
 class Sample(NamedTuple):
@@ -355,17 +351,3 @@ class Reader:
 
     def _ask(self, request: Request) -> Request | None:
         return request if self._may_ask() else None
-
-
-async def patiently(exchange: Callable[[], Awaitable[Answer]]) -> Answer:
-    """For people who ask once: tries again where the device says that it is busy.
-
-    Raises DeviceError.
-    """
-    for attempt in count(1):
-        try:
-            return await exchange()
-        except DeviceError as error:
-            if attempt == ATTEMPTS or not error.passing:
-                raise
-    raise AssertionError

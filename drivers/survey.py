@@ -30,8 +30,9 @@ from drivers.library import AnyProfile, library
 from drivers.lines import line_at
 from drivers.meter import TERMINALS, signed_ma
 from drivers.meterprofile import MeterProfile
+from drivers.patience import patiently
 from drivers.prober import Prober
-from drivers.reader import Reader, Sample, patiently
+from drivers.reader import Reader, Sample
 from drivers.report import current_ma
 from drivers.sense import VOLTS
 from drivers.watts import seated

@@ -16,7 +16,8 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import ILLEGAL, DeviceError, Rank, Reply, Request
 from drivers.feeding import every_ns, feed_of
 from drivers.memory import Memory
-from drivers.reader import Reader, Sample, patiently
+from drivers.patience import patiently
+from drivers.reader import Reader, Sample
 from drivers.report import (
     applied_ma,
     in_force_ma,

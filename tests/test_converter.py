@@ -15,6 +15,7 @@ from drivers.device import (
     BadReplyError,
     DeviceError,
     GatewaySilenceError,
+    HeldError,
     NoConnectionError,
     NoReplyError,
     PathError,
@@ -273,7 +274,7 @@ def test_a_unit_that_cannot_be_sounded_is_left_alone_after_a_silence(
         lost_s = loop.time()
         for address in (20, 30):
             error = await asked(bus, read(2, address))
-            assert type(error) is NoReplyError
+            assert type(error) is HeldError
             assert "could be taken for another" in str(error)
         await converter.units[2].behave(Manner.ANSWERS)
         assert await asked(bus, read(1)) == words(read(1)), "the others are asked"
@@ -288,7 +289,7 @@ def test_an_order_waits_for_nothing() -> None:
         await converter.units[2].behave(Manner.SILENT)
         assert type(await asked(bus, read(2))) is GatewaySilenceError
         await converter.units[2].behave(Manner.ANSWERS)
-        assert type(await asked(bus, read(2, 20))) is NoReplyError
+        assert type(await asked(bus, read(2, 20))) is HeldError
         assert await asked(bus, Request("unit 2", 2, 6, 5, 1, (9,))) == ()
 
     told(story)
@@ -299,7 +300,7 @@ def test_one_of_another_length_shows_that_it_owes_nothing(short: float) -> None:
         await converter.units[2].behave(Manner.SILENT)
         assert type(await asked(bus, read(2))) is GatewaySilenceError
         await converter.units[2].behave(Manner.ANSWERS)
-        assert type(await asked(bus, read(2, 20))) is NoReplyError
+        assert type(await asked(bus, read(2, 20))) is HeldError
         assert await asked(bus, read(2, 20, 1)) == words(read(2, 20, 1)), "of another length"
         assert await asked(bus, read(2, 20)) == words(read(2, 20)), "and then it owes nothing"
 
@@ -317,7 +318,7 @@ def test_a_unit_that_refuses_to_be_sounded_is_left_alone_and_then_asked(short: f
         assert type(await asked(bus, soundable(2, 7))) is GatewaySilenceError
         await converter.units[2].behave(Manner.ANSWERS)
         device.whole = 3
-        assert type(await asked(bus, soundable(2, 20))) is NoReplyError
+        assert type(await asked(bus, soundable(2, 20))) is HeldError
         await asyncio.sleep(short)
         assert await asked(bus, soundable(2, 20)) == words(read(2, 20))
 

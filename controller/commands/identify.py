@@ -30,8 +30,9 @@ from drivers.chargerprofile import ChargerProfile
 from drivers.device import DeviceError
 from drivers.finding import Finding, Weight
 from drivers.memory import Memory
+from drivers.patience import patiently
 from drivers.pattern import CODE, ROUNDS
-from drivers.reader import Sample, patiently
+from drivers.reader import Sample
 from drivers.report import in_force_ma, vehicle
 from drivers.survey import profile_of
 from drivers.trial import CHARGING, Trial

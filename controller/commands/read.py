@@ -24,7 +24,8 @@ from drivers.device import DeviceError, Rank
 from drivers.library import AnyProfile
 from drivers.meter import signed_ma
 from drivers.meterprofile import MeterProfile
-from drivers.reader import Reader, Sample, patiently
+from drivers.patience import patiently
+from drivers.reader import Reader, Sample
 from drivers.register import Register
 from drivers.report import in_force_ma, vehicle
 from drivers.watts import of_percent

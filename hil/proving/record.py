@@ -19,7 +19,8 @@ from drivers.decode import Value
 from drivers.device import DeviceError, IllegalAddressError, Line, Rank, Request
 from drivers.library import AnyProfile
 from drivers.lines import line_at
-from drivers.reader import Reader, patiently
+from drivers.patience import patiently
+from drivers.reader import Reader
 from hil.proving.captures import meaning
 
 _BITS = 8
