@@ -56,6 +56,10 @@ class Rows:
         ),
     ) * 2
 
+    @staticmethod
+    def unmeasured() -> tuple[tuple[int, ...], ...]:
+        return ((),)
+
 
 class Notes:
     """A kernel that writes down what it is told, and gives the orders it was given."""
