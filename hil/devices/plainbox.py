@@ -8,7 +8,6 @@ its pilot, both in tenths of a percent. Without power all that was set is lost.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -17,7 +16,7 @@ from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import WRITE_MANY, WRITE_ONE, Code, RefusalError
 from hil.devices.seats import ChargerSeat
-from hil.devices.words import FORMS, Place
+from hil.devices.words import Place, number_written, words_at
 
 _NS_PER_MS = 1_000_000
 _LEAST_MA = 6_000
@@ -164,20 +163,14 @@ class Plainbox(ChargerSeat):
             words |= place.shows(shown)
         for place, said in self.model.says.items():
             words |= place.spells(said)
-        wanted = [(function, address + i) for i in range(count)]
-        if any(each not in words for each in wanted):
-            raise RefusalError(Code.ILLEGAL_ADDRESS)
-        return b"".join(words[each] for each in wanted)
+        return words_at(function, address, count, words)
 
     def write(self, function: int, address: int, words: bytes) -> None:
         self._hear()
         model = self.model
         if function not in model.writes:
             raise RefusalError(Code.ILLEGAL_FUNCTION)
-        place = next((each for each in model.written if each.address == address), None)
-        if place is None or len(words) != 2 * place.words:
-            raise RefusalError(Code.ILLEGAL_ADDRESS)
-        raw: int = struct.unpack(FORMS[place.words], words)[0]
+        place, raw = number_written(address, words, model.written)
         if place is model.setpoint:
             self._take(raw)
         elif place is model.fallback:

@@ -8,7 +8,6 @@ setpoint is written again; and without power all that was set is lost.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ from cext.rows import Vehicle
 from hil.devices.mbap import Server
 from hil.devices.pdu import WRITE_MANY, WRITE_ONE, Code, RefusalError
 from hil.devices.seats import ChargerSeat
-from hil.devices.words import FORMS, Place
+from hil.devices.words import Place, number_written, words_at
 
 _VOLTS = 230
 _NS_PER_MS = 1_000_000
@@ -143,20 +142,15 @@ class Wallbox(ChargerSeat):
             words |= place.shows(shown)
         for place, said in self.model.says.items():
             words |= place.spells(said)
-        wanted = [(function, address + i) for i in range(count)]
-        if any(each not in words for each in wanted):
-            raise RefusalError(Code.ILLEGAL_ADDRESS)
-        return b"".join(words[each] for each in wanted)
+        return words_at(function, address, count, words)
 
     def write(self, function: int, address: int, words: bytes) -> None:
         self._look()
         model = self.model
         if function not in model.writes:
             raise RefusalError(Code.ILLEGAL_FUNCTION)
-        place = next((each for each in model.written if each.address == address), None)
-        if place is None or len(words) != 2 * place.words:
-            raise RefusalError(Code.ILLEGAL_ADDRESS)
-        value = struct.unpack(FORMS[place.words], words)[0] * place.per
+        place, raw = number_written(address, words, model.written)
+        value = raw * place.per
         if place is model.setpoint:
             self._setpoint_ma = value
             self.writes += 1

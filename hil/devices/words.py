@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from hil.devices.pdu import Code, RefusalError
 
 FORMS = {1: ">H", 2: ">I"}
 
@@ -37,3 +40,22 @@ class Place:
         return {
             (self.function, self.address + i): raw[2 * i : 2 * i + 2] for i in range(self.words)
         }
+
+
+def words_at(
+    function: int, address: int, count: int, words: Mapping[tuple[int, int], bytes]
+) -> bytes:
+    """Those asked for, of what stands where. Raises RefusalError where nothing stands."""
+    wanted = [(function, address + i) for i in range(count)]
+    if any(each not in words for each in wanted):
+        raise RefusalError(Code.ILLEGAL_ADDRESS)
+    return b"".join(words[each] for each in wanted)
+
+
+def number_written(address: int, words: bytes, places: Iterable[Place]) -> tuple[Place, int]:
+    """Which of the places it is written to, and the raw number. Raises RefusalError."""
+    place = next((each for each in places if each.address == address), None)
+    if place is None or len(words) != 2 * place.words:
+        raise RefusalError(Code.ILLEGAL_ADDRESS)
+    raw: int = struct.unpack(FORMS[place.words], words)[0]
+    return place, raw
